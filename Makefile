@@ -1,0 +1,105 @@
+# Outrigger: `make help` lists what there is to make.
+#
+# BUILD is where everything goes; SANITIZE=1 builds with ASan and UBSan; V=1 shows the commands.
+
+BUILD   ?= build
+DAEMONS := relayd pushd xmppgw
+PREFIX  ?= /usr/local
+VERSION := 0.1.0
+
+PACKAGES := libmicrohttpd jansson libcurl libssl libcrypto hiredis libcares expat inih libidn
+CPPFLAGS += -I. -D_GNU_SOURCE -DOG_VERSION='"$(VERSION)"'
+CFLAGS   ?= -O2 -g
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+            -Wwrite-strings -Wformat=2 -Wundef -Wimplicit-fallthrough -Wno-unused-parameter
+HARDEN   := -fstack-protector-strong -fPIE
+LINK     := -pie -Wl,-z,relro,-z,now -Wl,--as-needed
+ifdef SANITIZE
+HARDEN   += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+else
+HARDEN   += -D_FORTIFY_SOURCE=2
+endif
+ALL_CFLAGS  = -std=gnu11 $(WARNINGS) $(HARDEN) $(CFLAGS) $(shell pkg-config --cflags $(PACKAGES))
+ALL_LIBS    = $(shell pkg-config --libs $(PACKAGES)) -lm
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
+PYTHON := /usr/bin/python3
+
+.PHONY: all
+all: $(DAEMONS:%=$(BUILD)/%) $(BUILD)/providers
+
+# A room becomes an archive; a daemon is its main.o with its own archive and common's.
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/main.c,$(wildcard $(1)/*.c)))
+COMMON := $(BUILD)/obj/common.a
+.SECONDARY:
+.SECONDEXPANSION:
+$(BUILD)/obj/%.a: $$(call objects,$$*)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(DAEMONS:%=$(BUILD)/%): $(BUILD)/%: $(BUILD)/obj/%/main.o $(BUILD)/obj/%.a $(COMMON)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(HARDEN) $(LINK) -o $@ $^ $(ALL_LIBS)
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# The pretend providers: APNs, FCM and Google's token endpoint in one process.
+FAKE := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/fakes/*.c))
+$(BUILD)/providers: $(FAKE) $(COMMON)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(HARDEN) $(LINK) -o $@ $^ $(ALL_LIBS) $(shell pkg-config --libs libnghttp2)
+
+# Unit tests: one program for each tests/unit/test_*.c, which includes the .c that it tests.
+UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(DAEMONS:%=$(BUILD)/obj/%.a) $(COMMON)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(HARDEN) $(LINK) -o $@ $^ $(ALL_LIBS) $(shell pkg-config --libs check)
+
+.PHONY: unit-programs
+unit-programs: $(UNIT)
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+.PHONY: help
+help:
+	@sed -n 's/^#: //p' $(firstword $(MAKEFILE_LIST))
+
+#: make run      the whole stack on loopback, a real file and real pushes through it (ONCE=1: then exit;
+#:               SERVER=ejabberd: not Prosody)
+.PHONY: run
+run:
+	$(Q)deploy/install-packages build run
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
+	$(Q)exec $(PYTHON) -u tests/e2e/run.py
+
+#: make test     unit, contract and end-to-end tests, with sanitizers
+.PHONY: test
+test:
+	$(Q)deploy/install-packages build run test
+	$(Q)tests/run-tests
+
+#: make check    unit tests alone, with sanitizers
+.PHONY: check
+check:
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/asan SANITIZE=1 unit-programs
+	$(Q)tests/run-unit $(BUILD)/asan/unit
+
+#: make asan     all programs with ASan and UBSan, in build/asan
+.PHONY: asan
+asan:
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/asan SANITIZE=1 all
+
+#: make lint     the house's rules: sizes, fences, banned calls, includes, format
+.PHONY: lint
+lint:
+	$(Q)deploy/install-packages lint
+	$(Q)tests/lint
+
+#: make clean    removes build/
+.PHONY: clean
+clean:
+	$(Q)rm -rf build

@@ -1,0 +1,81 @@
+/*
+ * The main program that all daemons share: options (-c -n -T -d -V --health), signals, start and stop in order, drain,
+ * the ready notice (sd_notify protocol when NOTIFY_SOCKET is set, and a log line "ready").
+ */
+#ifndef OG_COMMON_DAEMON_H
+#define OG_COMMON_DAEMON_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/config.h"
+#include "common/http_server.h"
+
+/* Keys that the section [daemon] of each daemon has, as its struct's first member. */
+struct daemon_common {
+	int log_level;
+	int64_t drain_timeout_ms;
+};
+
+/* Their rows for the daemon's table (offsets count from the start of the [daemon] struct). */
+#define DAEMON_KEYS                                                                                \
+	{ "log-level",                                                                             \
+	  CONFIG_CHOICE,                                                                           \
+	  offsetof(struct daemon_common, log_level),                                               \
+	  "info",                                                                                  \
+	  "Least level of log lines.",                                                             \
+	  .choices = daemon_log_levels,                                                            \
+	  .live = true },                                                                          \
+	{                                                                                          \
+		"drain-timeout", CONFIG_DURATION,                                                  \
+		        offsetof(struct daemon_common, drain_timeout_ms), "60s",                   \
+		        "How long SIGTERM lets work that is under way go on.", 0, 86400000,        \
+		        .live = true                                                               \
+	}
+
+extern const char *const daemon_log_levels[];
+
+/* A part of a daemon: started in the table's order, stopped in the reverse. */
+struct daemon_module {
+	const char *name;
+	int (*start)(void *config); /* 0, or -1 after logging why: the daemon then exits 1 */
+	void (*stop)(void);         /* NULL: nothing to stop */
+};
+
+struct daemon_spec {
+	const struct config *config;
+	size_t common_offset;                /* of struct daemon_common in the config's root */
+	const struct daemon_module *modules; /* ended by an entry without a name */
+	void (*drain)(void); /* SIGTERM and SIGINT: end by calling daemon_exit(); NULL: at once */
+	void (*reloaded)(
+	        void *config); /* SIGHUP: live keys were changed in place; NULL: nothing more */
+	void (*dump)(void);    /* SIGUSR1: log the state; NULL: nothing */
+	const char *(*health_url)(const void *config,
+	                          const char **token); /* --health asks this (heap) */
+	bool (*serving)(void);                         /* what /readyz answers */
+};
+
+/* The whole of main(): returns the exit status. */
+int daemon_main(int argc, char **argv, const struct daemon_spec *spec);
+
+/* Begins to drain as SIGTERM does (also for an API call). Again: nothing. */
+void daemon_drain(void);
+
+/* True after daemon_drain(). */
+bool daemon_draining(void);
+
+/* Ends the loop; the modules are stopped and the process exits 0. */
+void daemon_exit(void);
+
+/* Route handlers for GET /metrics, /healthz and /readyz, the same in every daemon. */
+void daemon_serve_metrics(struct http_request *request);
+void daemon_serve_healthz(struct http_request *request);
+void daemon_serve_readyz(struct http_request *request);
+#define DAEMON_ROUTES                                                                              \
+	{ "GET", "/metrics", daemon_serve_metrics, .open = true },                                 \
+	        { "GET", "/healthz", daemon_serve_healthz, .open = true },                         \
+	{                                                                                          \
+		"GET", "/readyz", daemon_serve_readyz, .open = true                                \
+	}
+
+#endif

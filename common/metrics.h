@@ -1,0 +1,48 @@
+/*
+ * Counters, gauges and histograms, printed as Prometheus text. A metric is a static struct in the module
+ * that counts; it is known once metrics_add() was called. Labels: a family has at most one label,
+ * whose values are a fixed table, so no input can make a new series.
+ */
+#ifndef OG_COMMON_METRICS_H
+#define OG_COMMON_METRICS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+
+enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
+
+struct metric {
+	const char *name; /* "outrigger_relayd_streams_ended_total" */
+	const char *help;
+	enum metric_kind kind;
+	const char *label;         /* NULL: one series */
+	const char *const *values; /* the label's values */
+	size_t series;             /* how many; 0 counts as 1 */
+	int64_t *numbers;          /* SERIES of them, static; a histogram's: see METRIC_BUCKETS */
+	int64_t (*read)(void);     /* a gauge that is computed when asked; NULL otherwise */
+	struct metric *next;       /* the module's own */
+};
+
+/* A histogram's upper bounds in microseconds: 0.5 ms doubling to 16 s, then infinity; its numbers are
+ * METRIC_BUCKETS counts and the sum in microseconds, printed in seconds. */
+#define METRIC_BUCKETS 17
+#define METRIC_HISTOGRAM_NUMBERS (METRIC_BUCKETS + 1)
+
+/* Makes METRIC known; its order is that of the calls. Adding it twice changes nothing. */
+void metrics_add(struct metric *metric);
+
+/* Adds to a counter or gauge, in series INDEX (0 without a label). */
+static inline void metric_add(struct metric *metric, size_t index, int64_t amount)
+{
+	metric->numbers[index] += amount;
+}
+
+/* Counts a duration of MICROSECONDS in a histogram. */
+void metric_observe(struct metric *metric, uint64_t microseconds);
+
+/* Appends all metrics as text (exposition format 0.0.4). */
+void metrics_print(struct buf *out);
+
+#endif

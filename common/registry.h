@@ -1,0 +1,51 @@
+/*
+ * Who is there: each relayd and pushd writes a record of itself to Redis every few seconds, and gateways
+ * read all records of one kind. A record that isn't renewed is gone after REGISTRY_TTL_MS.
+ */
+#ifndef OG_COMMON_REGISTRY_H
+#define OG_COMMON_REGISTRY_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "common/loop.h"
+#include "common/redis.h"
+
+#define REGISTRY_BEAT_MS 1000
+#define REGISTRY_TTL_MS 5000
+
+/* A daemon's own record. */
+struct registry_entry {
+	json_t *(*describe)(
+	        struct registry_entry *entry); /* the record; the caller owns the answer */
+	const char *kind;                      /* "relay" or "push" */
+	const char *id;                        /* unique among its kind; borrowed */
+	struct redis *redis;
+	struct redis_call call;
+	struct timer beat;
+};
+
+/* Writes the record now and every REGISTRY_BEAT_MS. All members but call and beat are set. */
+void registry_join(struct registry_entry *entry);
+
+/* Writes the record again at once (something changed, such as draining). */
+void registry_touch(struct registry_entry *entry);
+
+/* Stops renewing and takes the record out (as far as Redis can be reached in this turn). */
+void registry_leave(struct registry_entry *entry);
+
+/* A reader of all records of one kind. */
+struct registry_watch {
+	/* Called after each reading with an object id -> record (borrowed). Not called while Redis is away. */
+	void (*changed)(struct registry_watch *watch, const json_t *records);
+	const char *kind;
+	struct redis *redis;
+	struct redis_call call;
+	struct timer again;
+};
+
+/* Reads now and every REGISTRY_BEAT_MS. changed, kind and redis are set. */
+void registry_watch_start(struct registry_watch *watch);
+void registry_watch_stop(struct registry_watch *watch);
+
+#endif
