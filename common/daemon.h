@@ -18,20 +18,14 @@ struct daemon_common {
 };
 
 /* Their rows for the daemon's table (offsets count from the start of the [daemon] struct). */
-#define DAEMON_KEYS                                                                                \
-	{ "log-level",                                                                             \
-	  CONFIG_CHOICE,                                                                           \
-	  offsetof(struct daemon_common, log_level),                                               \
-	  "info",                                                                                  \
-	  "Least level of log lines.",                                                             \
-	  .choices = daemon_log_levels,                                                            \
-	  .live = true },                                                                          \
-	{                                                                                          \
-		"drain-timeout", CONFIG_DURATION,                                                  \
-		        offsetof(struct daemon_common, drain_timeout_ms), "60s",                   \
-		        "How long SIGTERM lets work that is under way go on.", 0, 86400000,        \
-		        .live = true                                                               \
-	}
+/* clang-format off */
+#define DAEMON_KEYS                                                                             \
+	{ "log-level", CONFIG_CHOICE, offsetof(struct daemon_common, log_level), "info",        \
+	  "Least level of log lines.", .choices = daemon_log_levels, .live = true },            \
+	{ "drain-timeout", CONFIG_DURATION, offsetof(struct daemon_common, drain_timeout_ms),   \
+	  "60s", "How long SIGTERM lets work that is under way go on.", 0, 86400000,            \
+	  .live = true }
+/* clang-format on */
 
 extern const char *const daemon_log_levels[];
 
@@ -46,13 +40,16 @@ struct daemon_spec {
 	const struct config *config;
 	size_t common_offset;                /* of struct daemon_common in the config's root */
 	const struct daemon_module *modules; /* ended by an entry without a name */
-	void (*drain)(void); /* SIGTERM and SIGINT: end by calling daemon_exit(); NULL: at once */
-	void (*reloaded)(
-	        void *config); /* SIGHUP: live keys were changed in place; NULL: nothing more */
-	void (*dump)(void);    /* SIGUSR1: log the state; NULL: nothing */
-	const char *(*health_url)(const void *config,
-	                          const char **token); /* --health asks this (heap) */
-	bool (*serving)(void);                         /* what /readyz answers */
+	/* SIGTERM, SIGINT: ends by calling daemon_exit(). NULL: exit at once. */
+	void (*drain)(void);
+	/* SIGHUP: live keys were changed in place. NULL: nothing more to do. */
+	void (*reloaded)(void *config);
+	/* SIGUSR1: logs the state. NULL: nothing. */
+	void (*dump)(void);
+	/* The URL (heap) that --health asks. */
+	char *(*health_url)(const void *config);
+	/* What /readyz answers. */
+	bool (*serving)(void);
 };
 
 /* The whole of main(): returns the exit status. */
@@ -71,11 +68,11 @@ void daemon_exit(void);
 void daemon_serve_metrics(struct http_request *request);
 void daemon_serve_healthz(struct http_request *request);
 void daemon_serve_readyz(struct http_request *request);
-#define DAEMON_ROUTES                                                                              \
-	{ "GET", "/metrics", daemon_serve_metrics, .open = true },                                 \
-	        { "GET", "/healthz", daemon_serve_healthz, .open = true },                         \
-	{                                                                                          \
-		"GET", "/readyz", daemon_serve_readyz, .open = true                                \
-	}
+/* clang-format off */
+#define DAEMON_ROUTES                                                                           \
+	{ "GET", "/metrics", daemon_serve_metrics, .open = true },                              \
+	{ "GET", "/healthz", daemon_serve_healthz, .open = true },                              \
+	{ "GET", "/readyz", daemon_serve_readyz, .open = true }
+/* clang-format on */
 
 #endif
