@@ -40,6 +40,11 @@ struct daemon_spec {
 	const struct config *config;
 	size_t common_offset;                /* of struct daemon_common in the config's root */
 	const struct daemon_module *modules; /* ended by an entry without a name */
+	/*
+	 * What the table can't say (files parse, keys fit each other): run after reading, also by -n, before
+	 * any module starts. Returns 0, or -1 with COMPLAINTS appended, one per line. NULL: nothing.
+	 */
+	int (*check)(const void *config, struct buf *complaints);
 	/* SIGTERM, SIGINT: ends by calling daemon_exit(). NULL: exit at once. */
 	void (*drain)(void);
 	/* SIGHUP: live keys were changed in place. NULL: nothing more to do. */
