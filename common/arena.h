@@ -19,7 +19,7 @@ void *arena_alloc(struct arena *arena, size_t size);
 /* A copy of LEN bytes with a NUL behind it; NULL when the cap would be passed. */
 char *arena_dup(struct arena *arena, const char *text, size_t len);
 
-/* Frees everything but one block, which is kept for the next use. */
+/* Frees everything but one block of the usual 4 KiB, which is kept for the next use. */
 void arena_reset(struct arena *arena);
 
 /* Frees everything. */

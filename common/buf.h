@@ -34,7 +34,10 @@ int buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(p
 /* Drops the first LEN bytes (at most buf_len()); memory goes back when nothing is left. */
 void buf_consume(struct buf *buf, size_t len);
 
-/* Writes what is queued to FD until it is empty or the kernel takes no more. 0, or -1 with errno. */
+/*
+ * Writes what is queued to FD until it is empty or the kernel takes no more. 0, or -1 with errno (EPIPE
+ * too: loop_init() ignores the signal).
+ */
 int buf_flush(struct buf *buf, int fd);
 
 /* The content as a NUL-terminated heap string that the caller owns; the buffer is empty after. */

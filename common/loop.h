@@ -36,7 +36,7 @@ struct task {
 	struct list_link link;
 };
 
-/* Sets up the loop; aborts if the kernel refuses an epoll descriptor. */
+/* Sets up the loop and ignores SIGPIPE; aborts if the kernel refuses an epoll descriptor. */
 void loop_init(void);
 
 /* Runs until loop_end(). */
@@ -45,7 +45,7 @@ void loop_run(void);
 /* Runs one turn: waits at most TIMEOUT_MS (-1: until something happens) and serves what is due. */
 void loop_turn(int timeout_ms);
 
-/* Makes loop_run() return at the end of this turn. */
+/* Makes loop_run() return at the end of this turn, or at once if it was not yet called. */
 void loop_end(void);
 
 /* Frees the loop's own memory. What is still started is forgotten, not called. */
@@ -63,7 +63,8 @@ uint64_t loop_take_lag_ns(void);
 
 /*
  * Watches FD (owned by the caller) for EVENTS (EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLET…), or changes
- * what is watched if IO is already started. io->ready must be set. Returns 0, or -1 with errno.
+ * what is watched if IO is already started, with the same FD; EVENTS 0 is io_stop(). io->ready must be
+ * set, and gets no event that is not watched any more. Returns 0, or -1 with errno.
  */
 int io_start(struct io *io, int fd, uint32_t events);
 

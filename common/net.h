@@ -35,7 +35,7 @@ int net_numeric(const char *host, uint16_t port, union net_address *address);
 socklen_t net_length(const union net_address *address);
 uint16_t net_port(const union net_address *address);
 
-/* "1.2.3.4:80" or "[::1]:80" into TEXT (NET_TEXT_MAX bytes), which is returned. */
+/* "1.2.3.4:80" (for v4-mapped ones too) or "[::1]:80" into TEXT (NET_TEXT_MAX bytes), which is returned. */
 const char *net_format(const union net_address *address, char *text);
 
 /* True for 127.0.0.0/8, ::1 and v4-mapped loopback. */
@@ -43,11 +43,14 @@ bool net_is_loopback(const union net_address *address);
 
 /*
  * A listening socket on a numeric ADDRESS (port 0: the kernel chooses); IPv6 wildcard addresses also
- * take IPv4. Returns the descriptor, or -1 with errno.
+ * take IPv4, and take it alone on a machine without IPv6. Returns the descriptor, or -1 with errno.
  */
 int net_listen(const union net_address *address, int backlog);
 
-/* A socket that is connecting to ADDRESS: wait for EPOLLOUT, then net_connect_error(). -1 with errno. */
+/*
+ * A socket, without Nagle's delay, that is connecting to ADDRESS: wait for EPOLLOUT, then ask
+ * net_connect_error(). -1 with errno.
+ */
 int net_connect(const union net_address *address);
 
 /* The outcome of a connect: 0 or an errno. */
