@@ -1,0 +1,170 @@
+"""Real XMPP servers for end-to-end tests: Prosody and ejabberd, each private, on loopback and free ports.
+
+Both give: domain, c2s_port, component_port(component), secret(component), add_user(name, password).
+SASL PLAIN without TLS is allowed, which is why nothing listens beyond loopback.
+"""
+
+import glob
+import os
+import subprocess
+
+from harness import HOST, Process, Trouble, free_port
+
+PROSODY_CONFIG = """\
+{run_as_root}
+pidfile = "{folder}/prosody.pid"
+data_path = "{folder}/data"
+certificates = "{folder}/certs"
+plugin_paths = {{ "/usr/lib/prosody/modules", "/usr/share/prosody/modules" }}
+log = {{ info = "*console" }}
+interfaces = {{ "{host}" }}
+c2s_ports = {{ {c2s} }}
+component_ports = {{ {component} }}
+component_interfaces = {{ "{host}" }}
+modules_enabled = {{ "roster", "saslauth", "disco", "ping", "smacks", "offline", "cloud_notify" }}
+modules_disabled = {{ "s2s", "tls", "http" }}
+c2s_require_encryption = false
+allow_unencrypted_plain_auth = true
+authentication = "internal_plain"
+storage = "internal"
+limits = {{}}
+VirtualHost "{domain}"
+"""
+
+# Prosody keeps an old connection that the network lost until TCP notices; the new one must win.
+PROSODY_COMPONENT = """\
+Component "{name}"
+component_secret = "{secret}"
+component_conflict_resolve = "kick_old"
+"""
+
+
+class Prosody(Process):
+    """Prosody with mod_cloud_notify of prosody-modules; all components share one port."""
+
+    slow = 30
+    clean = (0, -15)  # it may not have installed its own handler yet
+
+    def wait_ready(self):
+        self.wait_log(r"Activated service '(component|c2s)' on", self.slow, count=2)
+
+    def __init__(self, stage, domain, components, name="prosody"):
+        super().__init__(stage, name, [])
+        self.domain, self.secrets = domain, components
+        self.c2s_port, self._component_port = free_port(), free_port()
+        self.config = self.folder / "prosody.cfg.lua"
+        self.argv = ["prosody", "--config", self.config, "-F"]
+        self.write_config()
+
+    def write_config(self):
+        text = PROSODY_CONFIG.format(
+            run_as_root="run_as_root = true" if os.getuid() == 0 else "",
+            folder=self.folder,
+            host=HOST,
+            domain=self.domain,
+            c2s=self.c2s_port,
+            component=self._component_port,
+        )
+        for name, secret in self.secrets.items():
+            text += PROSODY_COMPONENT.format(name=name, secret=secret)
+        for name in ("data", "certs"):
+            (self.folder / name).mkdir(exist_ok=True)
+        self.config.write_text(text)
+
+    def component_port(self, component):
+        return self._component_port
+
+    def secret(self, component):
+        return self.secrets[component]
+
+    def add_user(self, name, password):
+        command = ["prosodyctl", "--config", self.config, "register", name, self.domain, password]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=self.folder)
+        if done.returncode != 0:
+            raise Trouble(f"prosodyctl register: {done.stdout}{done.stderr}")
+
+
+EJABBERD_CONFIG = """\
+hosts: ["{domain}"]
+loglevel: info
+auth_method: internal
+certfiles: []
+default_db: mnesia
+acme: {{auto: false}}
+listen:
+  - {{port: {c2s}, ip: "{host}", module: ejabberd_c2s, starttls_required: false}}
+{components}
+modules:
+  mod_admin_extra: {{}}
+  mod_disco: {{}}
+  mod_offline: {{}}
+  mod_ping: {{}}
+  mod_push: {{}}
+  mod_roster: {{}}
+  mod_stream_mgmt: {{}}
+"""
+
+# One listener for each component: with a shared one, each connection gets the stanzas of all its hosts.
+EJABBERD_COMPONENT = """\
+  - port: {port}
+    ip: "{host}"
+    module: ejabberd_service
+    hosts: {{"{name}": {{password: "{secret}"}}}}
+"""
+
+# Erlang's own words: start, add the users, and say on stdout that they can log in.
+EJABBERD_USERS = """\
+{{ok, _}} = application:ensure_all_started(ejabberd), \
+[ejabberd_auth:try_register(U, <<"{domain}">>, P) || {{U, P}} <- [{users}]], \
+io:format("users are registered~n")."""
+
+
+class Ejabberd(Process):
+    """ejabberd as an Erlang node without a name: no distribution, no epmd, its own database folder."""
+
+    ready = r"^users are registered"
+    slow = 60
+    clean = (0, 143)
+
+    def __init__(self, stage, domain, components, name="ejabberd"):
+        super().__init__(stage, name, [])
+        self.domain, self.secrets, self.users = domain, components, {}
+        self.c2s_port = free_port()
+        self.ports = {component: free_port() for component in components}
+        self.config = self.folder / "ejabberd.yml"
+        self.env = {
+            "EJABBERD_CONFIG_PATH": str(self.config),
+            "EJABBERD_LOG_PATH": str(self.folder / "server.log"),
+            "ERL_CRASH_DUMP": str(self.folder / "erl_crash.dump"),
+            "ERL_LIBS": os.path.dirname(glob.glob("/usr/lib/*/ejabberd-*")[0]),
+            "HOME": str(self.folder),
+        }
+        self.write_config()
+
+    def write_config(self):
+        components = "".join(
+            EJABBERD_COMPONENT.format(port=self.ports[name], host=HOST, name=name, secret=secret)
+            for name, secret in self.secrets.items()
+        )
+        self.config.write_text(
+            EJABBERD_CONFIG.format(
+                domain=self.domain, c2s=self.c2s_port, host=HOST, components=components
+            )
+        )
+
+    def start(self, wait=True):
+        users = ", ".join(f'{{<<"{user}">>, <<"{word}">>}}' for user, word in self.users.items())
+        eval_text = EJABBERD_USERS.format(domain=self.domain, users=users)
+        self.argv = ["erl", "-noinput", "+sbwt", "none", "-mnesia", "dir", f'"{self.folder}/database"']
+        self.argv += ["-eval", eval_text]
+        return super().start(wait)
+
+    def component_port(self, component):
+        return self.ports[component]
+
+    def secret(self, component):
+        return self.secrets[component]
+
+    def add_user(self, name, password):
+        """Before start(): ejabberd registers them as it comes up."""
+        self.users[name] = password
