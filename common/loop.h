@@ -55,7 +55,7 @@ void loop_release(void);
 uint64_t loop_now_ns(void);
 uint64_t loop_now_ms(void);
 
-/* Seconds since the epoch's milliseconds (UTC), read now: for records and messages, not for timers. */
+/* Milliseconds since 1970 (UTC), read now: for records and messages, not for timers. */
 int64_t loop_wall_ms(void);
 
 /* The longest time, in nanoseconds, that one turn has spent in callbacks since the last call. */
