@@ -1,6 +1,6 @@
 /*
- * An arena: many small allocations that are freed in one stroke. All zeros is empty. A cap bounds what
- * one conversation can make us hold.
+ * An arena: many small allocations that are freed in one stroke. All zeros is empty. A cap bounds
+ * what one conversation can make us hold.
  */
 #ifndef OG_COMMON_ARENA_H
 #define OG_COMMON_ARENA_H

@@ -1,6 +1,6 @@
 /*
- * The one schedule of retries: delays that double from LEAST_MS to MOST_MS, each drawn at random from
- * the upper half of its range so that many clients spread.
+ * The one schedule of retries: delays that double from LEAST_MS to MOST_MS, each drawn at random
+ * from the upper half of its range so that many clients spread.
  */
 #ifndef OG_COMMON_BACKOFF_H
 #define OG_COMMON_BACKOFF_H

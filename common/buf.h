@@ -1,7 +1,7 @@
 /*
- * A queue of bytes: appended at the end, consumed at the start, with a cap that an append can't pass.
- * All zeros is an empty buffer without a cap. Functions return 0, or -1 when the cap would be passed
- * (the buffer is then as it was); memory that runs out aborts.
+ * A queue of bytes: appended at the end, consumed at the start, with a cap that an append can't
+ * pass. All zeros is an empty buffer without a cap. Functions return 0, or -1 when the cap would be
+ * passed (the buffer is then as it was); memory that runs out aborts.
  */
 #ifndef OG_COMMON_BUF_H
 #define OG_COMMON_BUF_H
@@ -35,8 +35,8 @@ int buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(p
 void buf_consume(struct buf *buf, size_t len);
 
 /*
- * Writes what is queued to FD until it is empty or the kernel takes no more. 0, or -1 with errno (EPIPE
- * too: loop_init() ignores the signal).
+ * Writes what is queued to FD until it is empty or the kernel takes no more. 0, or -1 with errno
+ * (EPIPE too: loop_init() ignores the signal).
  */
 int buf_flush(struct buf *buf, int fd);
 

@@ -21,15 +21,18 @@ static void complain(struct json_reader *reader, const char *path, const char *t
 	         path[0] == '\0' ? "" : ": ", text);
 }
 
-/* The place of member KEY of OBJECT into PATH (JSON_PATH_MAX bytes); of OBJECT itself without a KEY. */
+/*
+ * The place of member KEY of OBJECT into PATH (JSON_PATH_MAX bytes); of OBJECT itself without a
+ * KEY.
+ */
 static void join(const struct json_object *object, const char *key, char *path)
 {
-	const char *dot = object->path[0] == '\0' ? "" : ".";
+	bool deeper = key != NULL && key[0] != '\0';
+	const char *dot = deeper && object->path[0] != '\0' ? "." : "";
 
-	if (key == NULL || key[0] == '\0')
-		snprintf(path, JSON_PATH_MAX, "%s", object->path);
-	else
-		snprintf(path, JSON_PATH_MAX, "%s%s%s", object->path, dot, key);
+	if (snprintf(path, JSON_PATH_MAX, "%s%s%s", object->path, dot, deeper ? key : "") >=
+	    JSON_PATH_MAX)
+		memcpy(path + JSON_PATH_MAX - sizeof("..."), "...", sizeof("..."));
 }
 
 void json_complain(struct json_object *object, const char *key, const char *text)
@@ -141,7 +144,9 @@ size_t json_array_count(struct json_object *object, const char *key, size_t most
 	return json_array_size(array);
 }
 
-/* VALUE's text when it is a string of LEAST to MOST bytes; else NULL with a complaint about PATH. */
+/*
+ * VALUE's text when it is a string of LEAST to MOST bytes; else NULL with a complaint about PATH.
+ */
 static const char *read_string(struct json_reader *reader, const char *path, const json_t *value,
                                size_t least, size_t most)
 {
@@ -221,7 +226,10 @@ static bool was_asked(const struct json_object *object, const char *key)
 	return false;
 }
 
-/* KEY is a stranger's: what isn't plain ASCII is shown as "?", and the rest after 32 bytes not at all. */
+/*
+ * KEY is a stranger's: what isn't plain ASCII is shown as "?", and the rest after 32 bytes not at
+ * all.
+ */
 static void complain_unknown(struct json_object *object, const char *key)
 {
 	char name[33];

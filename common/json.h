@@ -1,8 +1,9 @@
 /*
- * Reading JSON objects that strangers sent: each reader checks type and range and, at the first thing that
- * is wrong, keeps a complaint with the path ("notifications[3].node: must be a string of 1 to 64 bytes").
- * After a complaint every reader does nothing, so a handler reads all it needs and asks once. A member
- * that is null counts as absent. Keys are borrowed for the object's life: use string literals.
+ * Reading JSON objects that strangers sent: each reader checks type and range and, at the first
+ * thing that is wrong, keeps a complaint with the path ("notifications[3].node: must be a string of
+ * 1 to 64 bytes"). After a complaint every reader does nothing, so a handler reads all it needs and
+ * asks once. A member that is null counts as absent. Keys are borrowed for the object's life: use
+ * string literals.
  */
 #ifndef OG_COMMON_JSON_H
 #define OG_COMMON_JSON_H
@@ -37,16 +38,22 @@ struct json_object json_object_member(struct json_object *object, const char *ke
 /* Element INDEX (must exist) of the array member KEY, which json_array_count() has checked. */
 struct json_object json_object_element(struct json_object *object, const char *key, size_t index);
 
-/* The number of elements of an array member (0 when absent); complains over MOST or, if NEEDED, when absent. */
+/*
+ * The number of elements of an array member (0 when absent); complains over MOST or, if NEEDED,
+ * when absent.
+ */
 size_t json_array_count(struct json_object *object, const char *key, size_t most, bool needed);
 
-/* String element INDEX of the array member KEY, of 1 to MOST bytes; NULL with a complaint otherwise. */
+/*
+ * String element INDEX of the array member KEY, of 1 to MOST bytes; NULL with a complaint
+ * otherwise.
+ */
 const char *json_array_string(struct json_object *object, const char *key, size_t index,
                               size_t most);
 
 /*
- * A string of at most MOST bytes without a NUL (borrowed), and of at least 1 if NEEDED. NULL when absent,
- * with a complaint if NEEDED.
+ * A string of at most MOST bytes without a NUL (borrowed), and of at least 1 if NEEDED. NULL when
+ * absent, with a complaint if NEEDED.
  */
 const char *json_string_member(struct json_object *object, const char *key, size_t most,
                                bool needed);

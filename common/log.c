@@ -75,7 +75,10 @@ static void put(struct line *line, const char *bytes, size_t len)
 	line->len += len;
 }
 
-/* How many bytes at TEXT are a terminal's control code: C0 and DEL, or C1 in UTF-8 (C2 80 to C2 9F). */
+/*
+ * How many bytes at TEXT are a terminal's control code: C0 and DEL, or C1 in UTF-8 (C2 80 to C2
+ * 9F).
+ */
 static size_t control_bytes(const char *text)
 {
 	unsigned char first = (unsigned char)text[0];

@@ -1,6 +1,7 @@
 /*
- * The log: one event, one line on standard error, "what key=value …". Control characters in a line are
- * escaped, so that nothing from the network can forge another line. No secrets, tokens or bodies.
+ * The log: one event, one line on standard error, "what key=value …". Control characters in a line
+ * are escaped, so that nothing from the network can forge another line. No secrets, tokens or
+ * bodies.
  */
 #ifndef OG_COMMON_LOG_H
 #define OG_COMMON_LOG_H

@@ -63,15 +63,18 @@ uint64_t loop_take_lag_ns(void);
 
 /*
  * Watches FD (owned by the caller) for EVENTS (EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLET…), or changes
- * what is watched if IO is already started, with the same FD; EVENTS 0 is io_stop(). io->ready must be
- * set, and gets no event that is not watched any more. Returns 0, or -1 with errno.
+ * what is watched if IO is already started, with the same FD; EVENTS 0 is io_stop(). io->ready must
+ * be set, and gets no event that is not watched any more. Returns 0, or -1 with errno.
  */
 int io_start(struct io *io, int fd, uint32_t events);
 
 /* Stops watching; does nothing when idle. Call it before close(). */
 void io_stop(struct io *io);
 
-/* Arms (or arms anew) TIMER to expire once, DELAY_MS from now by the clock, not by the turn's start. */
+/*
+ * Arms (or arms anew) TIMER to expire once, DELAY_MS from now by the clock, not by the turn's
+ * start.
+ */
 void timer_start(struct timer *timer, uint64_t delay_ms);
 
 /* Disarms; does nothing when idle. */
@@ -83,9 +86,9 @@ static inline bool timer_active(const struct timer *timer)
 }
 
 /*
- * Runs TASK once at the end of this turn, after all events and timers that were fetched with the one
- * being served; a task started by a task runs in the next turn, which then does not wait. Starting
- * a task that is already started changes nothing.
+ * Runs TASK once at the end of this turn, after all events and timers that were fetched with the
+ * one being served; a task started by a task runs in the next turn, which then does not wait.
+ * Starting a task that is already started changes nothing.
  */
 void task_start(struct task *task);
 

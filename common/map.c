@@ -75,8 +75,8 @@ static uint32_t hash_key(const void *key, size_t key_len)
 }
 
 /*
- * Linear probing: an entry lies at its hash's home slot or behind it with no free slot between, which
- * removal restores by moving entries back, so there are no tombstones.
+ * Linear probing: an entry lies at its hash's home slot or behind it with no free slot between,
+ * which removal restores by moving entries back, so there are no tombstones.
  */
 
 static struct map_slot *probe(const struct map *map, const void *key, size_t key_len, uint32_t hash)

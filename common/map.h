@@ -1,7 +1,7 @@
 /*
- * A hash map from byte strings to pointers. Hashing is keyed per process (SipHash), since keys come from
- * the network. Keys are borrowed: they must stay in place while their entry is in the map, which is
- * natural when they are part of the value. All zeros is an empty map.
+ * A hash map from byte strings to pointers. Hashing is keyed per process (SipHash), since keys come
+ * from the network. Keys are borrowed: they must stay in place while their entry is in the map,
+ * which is natural when they are part of the value. All zeros is an empty map.
  */
 #ifndef OG_COMMON_MAP_H
 #define OG_COMMON_MAP_H
@@ -31,7 +31,10 @@ void *map_put(struct map *map, const void *key, size_t key_len, void *value);
 /* Removes KEY; returns its value, or NULL when there was none. */
 void *map_remove(struct map *map, const void *key, size_t key_len);
 
-/* Steps through the values in no order: *CURSOR starts at 0; NULL at the end. The map must not change. */
+/*
+ * Steps through the values in no order: *CURSOR starts at 0; NULL at the end. The map must not
+ * change.
+ */
 void *map_next(const struct map *map, size_t *cursor);
 
 /* Frees the table, not the values. */

@@ -14,7 +14,8 @@ void metrics_add(struct metric *metric)
 {
 	assert(metric->name != NULL && metric->help != NULL);
 	assert(metric->numbers != NULL || metric->read != NULL);
-	assert(metric->label == NULL || metric->kind != METRIC_HISTOGRAM);
+	assert(metric->label == NULL ||
+	       (metric->kind != METRIC_HISTOGRAM && metric->numbers != NULL));
 	for (const struct metric *known = first; known != NULL; known = known->next) {
 		if (known == metric)
 			return;
@@ -82,7 +83,9 @@ static void print_value(struct buf *out, const char *value)
 
 static void print_series(const struct metric *metric, struct buf *out)
 {
-	for (size_t i = 0; i < metric->series; i++) {
+	size_t series = metric->series == 0 ? 1 : metric->series;
+
+	for (size_t i = 0; i < series; i++) {
 		buf_printf(out, "%s{%s=\"", metric->name, metric->label);
 		print_value(out, metric->values[i]);
 		buf_printf(out, "\"} %" PRId64 "\n", metric->numbers[i]);

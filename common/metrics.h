@@ -1,7 +1,7 @@
 /*
- * Counters, gauges and histograms, printed as Prometheus text. A metric is a static struct in the module
- * that counts; it is known once metrics_add() was called. Labels: a family has at most one label,
- * whose values are a fixed table, so no input can make a new series.
+ * Counters, gauges and histograms, printed as Prometheus text. A metric is a static struct in the
+ * module that counts; it is known once metrics_add() was called. Labels: a family has at most one
+ * label, whose values are a fixed table, so no input can make a new series.
  */
 #ifndef OG_COMMON_METRICS_H
 #define OG_COMMON_METRICS_H
@@ -25,8 +25,10 @@ struct metric {
 	struct metric *next;       /* the module's own */
 };
 
-/* A histogram's upper bounds in microseconds: 0.5 ms doubling to 16 s, then infinity; its numbers are
- * METRIC_BUCKETS counts and the sum in microseconds, printed in seconds. */
+/*
+ * A histogram's upper bounds in microseconds: 0.5 ms doubling to 16 s, then infinity; its numbers
+ * are METRIC_BUCKETS counts and the sum in microseconds, printed in seconds.
+ */
 #define METRIC_BUCKETS 17
 #define METRIC_HISTOGRAM_NUMBERS (METRIC_BUCKETS + 1)
 

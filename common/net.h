@@ -1,6 +1,6 @@
 /*
- * TCP on addresses: text to addresses and back, listeners, connecting without blocking. No name is ever
- * looked up here (see resolve.h). Sockets are non-blocking and close-on-exec.
+ * TCP on addresses: text to addresses and back, listeners, connecting without blocking. No name is
+ * ever looked up here (see resolve.h). Sockets are non-blocking and close-on-exec.
  */
 #ifndef OG_COMMON_NET_H
 #define OG_COMMON_NET_H
@@ -21,8 +21,8 @@ union net_address {
 };
 
 /*
- * Splits "host:port" or "[v6]:port" into HOST (at least NET_HOST_MAX + 1 bytes; without brackets) and
- * *PORT (0 to 65535). Returns 0, or -1 when TEXT isn't of that form.
+ * Splits "host:port" or "[v6]:port" into HOST (at least NET_HOST_MAX + 1 bytes; without brackets)
+ * and *PORT (0 to 65535). Returns 0, or -1 when TEXT isn't of that form.
  */
 int net_split(const char *text, char *host, uint16_t *port);
 
@@ -35,15 +35,19 @@ int net_numeric(const char *host, uint16_t port, union net_address *address);
 socklen_t net_length(const union net_address *address);
 uint16_t net_port(const union net_address *address);
 
-/* "1.2.3.4:80" (for v4-mapped ones too) or "[::1]:80" into TEXT (NET_TEXT_MAX bytes), which is returned. */
+/*
+ * "1.2.3.4:80" (for v4-mapped ones too) or "[::1]:80" into TEXT (NET_TEXT_MAX bytes), which is
+ * returned.
+ */
 const char *net_format(const union net_address *address, char *text);
 
 /* True for 127.0.0.0/8, ::1 and v4-mapped loopback. */
 bool net_is_loopback(const union net_address *address);
 
 /*
- * A listening socket on a numeric ADDRESS (port 0: the kernel chooses); IPv6 wildcard addresses also
- * take IPv4, and take it alone on a machine without IPv6. Returns the descriptor, or -1 with errno.
+ * A listening socket on a numeric ADDRESS (port 0: the kernel chooses); IPv6 wildcard addresses
+ * also take IPv4, and take it alone on a machine without IPv6. Returns the descriptor, or -1 with
+ * errno.
  */
 int net_listen(const union net_address *address, int backlog);
 
