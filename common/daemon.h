@@ -55,6 +55,8 @@ struct daemon_spec {
 	char *(*health_url)(const void *config);
 	/* What /readyz answers. */
 	bool (*serving)(void);
+	/* What -V prints: the name and version of each library that is used, ended by NULL; or NULL. */
+	const char *(*const *versions)(void);
 };
 
 /* The whole of main(): returns the exit status. */

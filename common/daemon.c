@@ -1,0 +1,438 @@
+#include "common/daemon.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "common/health.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/mem.h"
+#include "common/metrics.h"
+#include "common/notify.h"
+
+#define HEALTH_TIMEOUT_MS 5000
+
+const char *const daemon_log_levels[] = { "debug", "info", "warn", "error", NULL };
+
+static struct {
+	const struct daemon_spec *spec;
+	void *config; /* the root struct, owned */
+	const char *file;
+	char default_file[128];
+	bool debug; /* -d: whatever the file says */
+	bool draining;
+	size_t started; /* modules, from the table's first */
+	struct timer drain_deadline;
+} self;
+
+static int64_t read_lag_us(void)
+{
+	return (int64_t)(loop_take_lag_ns() / 1000);
+}
+
+static const char *const versions[] = { OG_VERSION };
+static int64_t one = 1, started_s;
+static struct metric build_metric = {
+	.name = "outrigger_build_info",
+	.help = "Always 1; the label is the version.",
+	.kind = METRIC_GAUGE,
+	.label = "version",
+	.values = versions,
+	.series = 1,
+	.numbers = &one,
+};
+static struct metric start_metric = {
+	.name = "process_start_time_seconds",
+	.help = "When the process started, in seconds since the epoch.",
+	.kind = METRIC_GAUGE,
+	.numbers = &started_s,
+};
+static struct metric lag_metric = {
+	.name = "outrigger_loop_lag_microseconds",
+	.help = "The longest turn of the event loop since this was last asked.",
+	.kind = METRIC_GAUGE,
+	.read = read_lag_us,
+};
+
+static struct daemon_common *common_keys(void)
+{
+	return (struct daemon_common *)((char *)self.config + self.spec->common_offset);
+}
+
+static void set_log_level(void)
+{
+	log_set_level(self.debug ? LOG_DEBUG : (enum log_level)common_keys()->log_level);
+}
+
+/* Draining */
+
+static void cut_drain(struct timer *timer)
+{
+	log_warn("drain-cut reason=timeout");
+	daemon_exit();
+}
+
+void daemon_drain(void)
+{
+	if (self.draining)
+		return;
+	self.draining = true;
+	log_info("draining");
+	notify_send("STOPPING=1");
+	self.drain_deadline.expired = cut_drain;
+	timer_start(&self.drain_deadline, (uint64_t)common_keys()->drain_timeout_ms);
+	if (self.spec->drain == NULL)
+		daemon_exit();
+	else
+		self.spec->drain();
+}
+
+bool daemon_draining(void)
+{
+	return self.draining;
+}
+
+void daemon_exit(void)
+{
+	loop_end();
+}
+
+/* Reloading */
+
+static char *dump_text(const void *config)
+{
+	struct buf text = { 0 };
+
+	config_dump(self.spec->config, config, &text);
+	return buf_take(&text);
+}
+
+static void log_complaints(struct buf *complaints)
+{
+	char *text = buf_take(complaints);
+	char *rest = text, *line;
+
+	while ((line = strsep(&rest, "\n")) != NULL)
+		if (*line != '\0')
+			log_error("config-refused text=%s", line);
+	free(text);
+}
+
+/* Takes the live keys of FRESH over; warns when it says more than that. */
+static void take_fresh(void *fresh)
+{
+	char *wanted = dump_text(fresh), *got;
+	size_t changed = config_take_live(self.spec->config, self.config, fresh);
+
+	got = dump_text(self.config);
+	set_log_level();
+	log_info("config-reloaded changed=%zu", changed);
+	if (strcmp(wanted, got) != 0)
+		log_warn("config-needs-restart file=%s", self.file);
+	free(wanted);
+	free(got);
+	if (self.spec->reloaded != NULL)
+		self.spec->reloaded(self.config);
+}
+
+static void reload(void)
+{
+	struct buf complaints = { 0 };
+	void *fresh;
+
+	notify_reloading();
+	fresh = config_read(self.spec->config, self.file, &complaints);
+	if (fresh == NULL)
+		log_complaints(&complaints);
+	else
+		take_fresh(fresh);
+	config_free(self.spec->config, fresh);
+	buf_release(&complaints);
+	notify_send("READY=1");
+}
+
+/* Signals */
+
+static void on_stop_signal(void)
+{
+	if (!self.draining) {
+		daemon_drain();
+		return;
+	}
+	log_warn("drain-cut reason=signal");
+	daemon_exit();
+}
+
+static void dump_state(void)
+{
+	log_info("state draining=%s", self.draining ? "yes" : "no");
+	if (self.spec->dump != NULL)
+		self.spec->dump();
+}
+
+static void on_signal(int signal)
+{
+	switch (signal) {
+	case SIGTERM:
+	case SIGINT:
+		on_stop_signal();
+		break;
+	case SIGHUP:
+		if (!self.draining)
+			reload();
+		break;
+	case SIGUSR1:
+		dump_state();
+		break;
+	}
+}
+
+/* Running */
+
+static int start_modules(void)
+{
+	const struct daemon_module *module = self.spec->modules;
+
+	for (self.started = 0; module[self.started].name != NULL; self.started++) {
+		log_debug("module-starting name=%s", module[self.started].name);
+		if (module[self.started].start(self.config) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void stop_modules(void)
+{
+	while (self.started > 0) {
+		const struct daemon_module *module = &self.spec->modules[--self.started];
+
+		log_debug("module-stopping name=%s", module->name);
+		if (module->stop != NULL)
+			module->stop();
+	}
+}
+
+/* Each conversation costs descriptors, and only select(), which nobody here calls, minds large ones. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		log_warn("descriptor-limit-stays reason=%s", strerror(errno));
+}
+
+static int run(void)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, 0 };
+	int status = 1;
+
+	set_log_level();
+	raise_descriptor_limit();
+	loop_init();
+	loop_signals(signals, on_signal);
+	started_s = loop_wall_ms() / 1000;
+	metrics_add(&build_metric);
+	metrics_add(&start_metric);
+	metrics_add(&lag_metric);
+	if (start_modules() == 0) {
+		log_info("ready");
+		notify_send("READY=1");
+		loop_run();
+		status = 0;
+	}
+	timer_stop(&self.drain_deadline);
+	stop_modules();
+	loop_release();
+	log_info("stopped status=%d", status);
+	return status;
+}
+
+/* Options */
+
+struct options {
+	const char *file;
+	enum { RUN, CHECK, DUMP, HEALTH, VERSIONS, HELP } what;
+};
+
+static void print_usage(FILE *out)
+{
+	fprintf(out,
+	        "usage: %s [-c FILE] [-d] [-n | -T | -V | -h | --health]\n"
+	        "  -c FILE   the configuration (default: /etc/outrigger/%s.conf)\n"
+	        "  -d        log debug lines\n"
+	        "  -n        check the configuration and exit\n"
+	        "  -T        print every key with its value and help, and exit\n"
+	        "  -V        print the version and those of the libraries, and exit\n"
+	        "  --health  ask the running daemon of this configuration how it is, and exit\n",
+	        self.spec->config->daemon, self.spec->config->daemon);
+}
+
+static int parse_options(int argc, char **argv, struct options *options)
+{
+	static const struct option longs[] = {
+		{ "health", no_argument, NULL, HEALTH },
+		{ "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	*options = (struct options){ 0 };
+	while ((c = getopt_long(argc, argv, "c:dnTVh", longs, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			options->file = optarg;
+			break;
+		case 'd':
+			self.debug = true;
+			break;
+		case 'n':
+			options->what = CHECK;
+			break;
+		case 'T':
+			options->what = DUMP;
+			break;
+		case 'V':
+			options->what = VERSIONS;
+			break;
+		case 'h':
+			options->what = HELP;
+			break;
+		case HEALTH:
+			options->what = HEALTH;
+			break;
+		default:
+			return -1;
+		}
+	}
+	return optind == argc ? 0 : -1;
+}
+
+static int print_versions(void)
+{
+	printf("%s %s\n", self.spec->config->daemon, OG_VERSION);
+	for (size_t i = 0; self.spec->versions != NULL && self.spec->versions[i] != NULL; i++)
+		printf("  %s\n", self.spec->versions[i]());
+	return 0;
+}
+
+static int print_config(void)
+{
+	char *text = dump_text(self.config);
+
+	fputs(text, stdout);
+	free(text);
+	return 0;
+}
+
+static int ask_health(void)
+{
+	char *url = self.spec->health_url(self.config);
+	char why[400] = "no address to ask";
+	int status = url == NULL ? -1 : health_ask(url, HEALTH_TIMEOUT_MS, why, sizeof(why));
+
+	if (status < 0)
+		fprintf(stderr, "%s: %s\n", self.spec->config->daemon, why);
+	free(url);
+	return status < 0;
+}
+
+/* A container is often configured by its environment alone: then the default file may be absent. */
+static void choose_file(const char *given)
+{
+	self.file = given;
+	if (given != NULL)
+		return;
+	snprintf(self.default_file, sizeof(self.default_file), "/etc/outrigger/%s.conf",
+	         self.spec->config->daemon);
+	if (access(self.default_file, F_OK) == 0 || errno != ENOENT)
+		self.file = self.default_file;
+	else
+		log_warn("config-absent file=%s using=environment", self.default_file);
+}
+
+static int read_config(const char *file)
+{
+	struct buf complaints = { 0 };
+	char *text;
+
+	choose_file(file);
+	self.config = config_read(self.spec->config, self.file, &complaints);
+	text = buf_take(&complaints);
+	fputs(text, stderr);
+	free(text);
+	return self.config == NULL ? -1 : 0;
+}
+
+static int act(int what)
+{
+	switch (what) {
+	case CHECK:
+		printf("%s: the configuration is right\n", self.spec->config->daemon);
+		return 0;
+	case DUMP:
+		return print_config();
+	case HEALTH:
+		return ask_health();
+	}
+	return run();
+}
+
+int daemon_main(int argc, char **argv, const struct daemon_spec *spec)
+{
+	struct options options;
+	int status;
+
+	self.spec = spec;
+	if (parse_options(argc, argv, &options) < 0) {
+		print_usage(stderr);
+		return 1;
+	}
+	if (options.what == VERSIONS)
+		return print_versions();
+	if (options.what == HELP) {
+		print_usage(stdout);
+		return 0;
+	}
+	log_init(spec->config->daemon, self.debug ? LOG_DEBUG : LOG_INFO);
+	if (read_config(options.file) < 0)
+		return 1;
+	status = act(options.what);
+	config_free(spec->config, self.config);
+	self.config = NULL;
+	return status;
+}
+
+/* Routes */
+
+void daemon_serve_metrics(struct http_request *request)
+{
+	struct buf text = { 0 };
+
+	metrics_print(&text);
+	http_reply_text(request, 200, "text/plain; version=0.0.4; charset=utf-8", buf_take(&text));
+}
+
+void daemon_serve_healthz(struct http_request *request)
+{
+	http_reply_text(request, 200, "text/plain", mem_dup("ok\n"));
+}
+
+void daemon_serve_readyz(struct http_request *request)
+{
+	if (self.draining)
+		http_fail(request, 503, "unavailable", "draining");
+	else if (self.spec->serving != NULL && !self.spec->serving())
+		http_fail(request, 503, "unavailable", "not serving");
+	else
+		http_reply_text(request, 200, "text/plain", mem_dup("ready\n"));
+}
