@@ -72,19 +72,20 @@ help:
 #:               SERVER=ejabberd: not Prosody)
 .PHONY: run
 run:
-	$(Q)deploy/install-packages build run
+	$(Q)deploy/install-packages build $(if $(filter ejabberd,$(SERVER)),run-ejabberd,run)
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
 	$(Q)exec $(PYTHON) -u tests/e2e/run.py
 
 #: make test     unit, contract and end-to-end tests, with sanitizers
 .PHONY: test
 test:
-	$(Q)deploy/install-packages build run test
+	$(Q)deploy/install-packages build run check test
 	$(Q)tests/run-tests
 
 #: make check    unit tests alone, with sanitizers
 .PHONY: check
 check:
+	$(Q)deploy/install-packages build check
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/asan SANITIZE=1 unit-programs
 	$(Q)tests/run-unit $(BUILD)/asan/unit
 
@@ -98,6 +99,37 @@ asan:
 lint:
 	$(Q)deploy/install-packages lint
 	$(Q)tests/lint
+
+#: make man      checks the manual pages and renders them as text, in build/man
+MANUALS := $(wildcard *.[58] */*.[58])
+.PHONY: man
+man: $(MANUALS:%=$(BUILD)/man/%.txt)
+	$(Q)deploy/install-packages man
+
+$(BUILD)/man/%.txt: %
+	$(Q)deploy/install-packages man
+	@mkdir -p $(@D)
+	$(call say,MAN,$<)
+	$(Q)mandoc -Tlint -Wwarning $< && mandoc -Tutf8 $< >$@
+
+#: make install  programs and manual pages under PREFIX (/usr/local), inside DESTDIR if that is set
+.PHONY: install
+install: all
+	$(Q)install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin
+	$(Q)install -m 755 $(DAEMONS:%=$(BUILD)/%) $(DESTDIR)$(PREFIX)/sbin
+	$(Q)install -m 755 $(BUILD)/providers $(DESTDIR)$(PREFIX)/bin/outrigger-providers
+	$(Q)for page in $(MANUALS); do \
+		install -D -m 644 $$page \
+		        $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$$(basename $$page) || exit 1; \
+	done
+
+#: make dist     build/outrigger-VERSION.tar.gz of what is committed
+.PHONY: dist
+dist:
+	@mkdir -p $(BUILD)
+	$(Q)git archive --prefix=outrigger-$(VERSION)/ \
+	        -o $(BUILD)/outrigger-$(VERSION).tar.gz HEAD
+	$(call say,DIST,$(BUILD)/outrigger-$(VERSION).tar.gz)
 
 #: make clean    removes build/
 .PHONY: clean
