@@ -124,6 +124,11 @@ static void log_complaints(struct buf *complaints)
 	free(text);
 }
 
+static int check_config(const void *config, struct buf *complaints)
+{
+	return self.spec->check == NULL ? 0 : self.spec->check(config, complaints);
+}
+
 /* Takes the live keys of FRESH over; warns when it says more than that. */
 static void take_fresh(void *fresh)
 {
@@ -148,7 +153,7 @@ static void reload(void)
 
 	notify_reloading();
 	fresh = config_read(self.spec->config, self.file, &complaints);
-	if (fresh == NULL)
+	if (fresh == NULL || check_config(fresh, &complaints) < 0)
 		log_complaints(&complaints);
 	else
 		take_fresh(fresh);
@@ -360,21 +365,40 @@ static void choose_file(const char *given)
 		log_warn("config-absent file=%s using=environment", self.default_file);
 }
 
+static void print_complaints(struct buf *complaints)
+{
+	char *text = buf_take(complaints);
+
+	fputs(text, stderr);
+	free(text);
+}
+
 static int read_config(const char *file)
 {
 	struct buf complaints = { 0 };
-	char *text;
 
 	choose_file(file);
 	self.config = config_read(self.spec->config, self.file, &complaints);
-	text = buf_take(&complaints);
-	fputs(text, stderr);
-	free(text);
+	print_complaints(&complaints);
 	return self.config == NULL ? -1 : 0;
+}
+
+/* Only what is about to run must fit beyond the table: a dump or a question must not need the files. */
+static int check_more(int what)
+{
+	struct buf complaints = { 0 };
+	int result = 0;
+
+	if (what == CHECK || what == RUN)
+		result = check_config(self.config, &complaints);
+	print_complaints(&complaints);
+	return result;
 }
 
 static int act(int what)
 {
+	if (check_more(what) < 0)
+		return 1;
 	switch (what) {
 	case CHECK:
 		printf("%s: the configuration is right\n", self.spec->config->daemon);
