@@ -1,4 +1,4 @@
-"""XMPP clients (slixmpp) that do what people's clients do: log in, send files, register for pushes."""
+"""XMPP clients (slixmpp) that do what people's clients do: log in, send files, register."""
 
 import asyncio
 import hashlib
@@ -14,6 +14,7 @@ from slixmpp.exceptions import IqError, IqTimeout
 from harness import HOST, Trouble
 
 FORMS = "jabber:x:data"
+DISCO = "http://jabber.org/protocol/disco"
 COMMANDS = "http://jabber.org/protocol/commands"
 PUSH = "urn:xmpp:push:0"
 BYTESTREAMS = "http://jabber.org/protocol/bytestreams"
@@ -36,8 +37,8 @@ class Client(slixmpp.ClientXMPP):
         online, failed = self.future_of("session_start"), self.future_of("failed_all_auth")
         lost = self.future_of("connection_failed")
         self.connect((HOST, self.home.c2s_port), disable_starttls=True, force_starttls=False)
-        done, _ = await asyncio.wait({online, failed, lost}, timeout=20, return_when="FIRST_COMPLETED")
-        if online not in done:
+        await asyncio.wait({online, failed, lost}, timeout=20, return_when="FIRST_COMPLETED")
+        if not online.done():
             raise Trouble(f"{self.boundjid} could not log in")
         self.send_presence()
         return self
@@ -63,7 +64,7 @@ class Client(slixmpp.ClientXMPP):
         return await iq.send(timeout=timeout)
 
     async def error_of(self, kind, to, payload):
-        """Sends an IQ that is to fail; (type, condition, text) of the error, or None if it didn't."""
+        """Sends an IQ that is to fail: its error's (type, condition, text), or None."""
         try:
             await self.query(kind, to, payload)
         except IqError as error:
@@ -71,15 +72,16 @@ class Client(slixmpp.ClientXMPP):
         return None
 
     async def items(self, to):
-        answer = await self.query("get", to, '<query xmlns="http://jabber.org/protocol/disco#items"/>')
+        answer = await self.query("get", to, f'<query xmlns="{DISCO}#items"/>')
         return [item.get("jid") for item in answer.xml[0]]
 
     async def info(self, to):
         """disco#info: ({(category, type)}, {feature})."""
-        answer = await self.query("get", to, '<query xmlns="http://jabber.org/protocol/disco#info"/>')
-        space = "{http://jabber.org/protocol/disco#info}"
-        identities = {(i.get("category"), i.get("type")) for i in answer.xml[0].iter(space + "identity")}
-        return identities, {feature.get("var") for feature in answer.xml[0].iter(space + "feature")}
+        answer = await self.query("get", to, f'<query xmlns="{DISCO}#info"/>')
+        found = answer.xml[0].iter(f"{{{DISCO}#info}}identity")
+        identities = {(identity.get("category"), identity.get("type")) for identity in found}
+        found = answer.xml[0].iter(f"{{{DISCO}#info}}feature")
+        return identities, {feature.get("var") for feature in found}
 
     async def find(self, category, kind):
         """The first item of the user's server with that identity, as clients look for services."""
@@ -96,12 +98,13 @@ class Client(slixmpp.ClientXMPP):
         """An ad-hoc command (XEP-0050) with a form: {var: value} of the result."""
         form = ""
         if fields is not None:
-            form = f'<x xmlns="{FORMS}" type="submit">' + "".join(
-                f'<field var="{var}"><value>{value}</value></field>' for var, value in fields.items()
+            form = "".join(
+                f'<field var="{var}"><value>{value}</value></field>'
+                for var, value in fields.items()
             )
-            form += "</x>"
-        answer = await self.query("set", to, f'<command xmlns="{COMMANDS}" node="{node}">{form}</command>')
-        command = answer.xml[0]
+            form = f'<x xmlns="{FORMS}" type="submit">{form}</x>'
+        payload = f'<command xmlns="{COMMANDS}" node="{node}">{form}</command>'
+        command = (await self.query("set", to, payload)).xml[0]
         values = {
             field.get("var"): [value.text for value in field.iter(f"{{{FORMS}}}value")]
             for field in command.iter(f"{{{FORMS}}}field")
@@ -165,7 +168,7 @@ async def open_bytestream(requester, target, sid=None):
 
 
 async def transfer(requester, target, data, back=b""):
-    """DATA from requester to target and BACK the other way: what each received, and how long it took."""
+    """DATA from requester to target, BACK the other way: (target's half, requester's, seconds)."""
     ours, theirs = await open_bytestream(requester, target)
     begun = time.monotonic()
     await asyncio.gather(ours.send(data), theirs.send(back))

@@ -9,7 +9,7 @@ from harness import Stage
 
 @pytest.fixture
 def stage(tmp_path):
-    """An empty stage of this test; everything started on it ends with the test, and must end well."""
+    """An empty stage of this test; all that is started on it ends with the test, and well."""
     with Stage(tmp_path) as it:
         yield it
 

@@ -1,7 +1,7 @@
 """Processes for end-to-end tests and for the demonstration, each with a folder, a log and an owner.
 
-A Stage owns a folder and everything that is started in it; leaving it stops all in the reverse order and
-raises Trouble if a program died, left an unclean status or a sanitizer's report:
+A Stage owns a folder and everything that is started in it; leaving it stops all in the reverse
+order and raises Trouble if a program died, left an unclean status or a sanitizer's report:
 
     with Stage(folder) as stage:
         redis = stage.redis()                       # private Redis
@@ -16,8 +16,9 @@ raises Trouble if a program died, left an unclean status or a sanitizer's report
         relay.stop(); relay.start(); relay.kill()
 
 stage.X(...) starts the program and waits until it is ready; start=False leaves that to the caller.
-Daemon.call goes through a recorder (recorder.py), so that the contract test sees the bodies; for raw
-sockets and for bytes that no HTTP client sends use Daemon.address("control" | "api" | "ops" | …).
+Daemon.call goes through a recorder (recorder.py), so that the contract test sees the bodies; for
+raw sockets and bytes that no HTTP client sends use Daemon.address("control" | "api" | "ops" | …).
+Programs die with the thread that started them: start them from the main thread.
 XMPP servers are in servers.py, the whole stack in stack.py, XMPP clients in chat.py.
 """
 
@@ -59,7 +60,7 @@ def wait_until(condition, timeout=15, what="a condition"):
 
 
 def free_port():
-    """A port that nothing listens on, below the range that outgoing connections take theirs from."""
+    """A port that nothing listens on, below those that outgoing connections are given."""
     while True:
         port = random.SystemRandom().randrange(12000, 30000)
         with socket.socket() as probe:
@@ -71,7 +72,7 @@ def free_port():
 
 
 def http(method, url, body=None, token=None, timeout=30):
-    """One HTTP call: (status, decoded JSON, or text where it is none). Raises OSError if none came."""
+    """One HTTP call: (status, decoded JSON or else text). Raises OSError if no answer came."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data=data, method=method)
     if data is not None:
@@ -150,7 +151,8 @@ class Process:
             if len(found) >= count:
                 return found[count - 1]
             if not self.alive:
-                raise Trouble(f"{self.name} ended with status {self.status} before {pattern!r}\n{self.tail()}")
+                ended = f"{self.name} ended with status {self.status} before {pattern!r}"
+                raise Trouble(f"{ended}\n{self.tail()}")
             return None
 
         try:
@@ -206,8 +208,8 @@ class Redis(Process):
         self.port = port or free_port()
         self.url = f"redis://{HOST}:{self.port}/0"
         argv = ["redis-server", "--port", self.port, "--bind", HOST, "--dir", ".", "--save", ""]
-        argv += ["--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction"]
-        argv += ["--notify-keyspace-events", "KA", *extra]
+        argv += ["--appendonly", "yes", "--appendfsync", "always"]
+        argv += ["--maxmemory-policy", "noeviction", "--notify-keyspace-events", "KA", *extra]
         super().__init__(stage, name, argv)
         self.watch = None
 
@@ -296,7 +298,7 @@ class Daemon(Process):
         return self.wait_log(rf"\blistening .*\bwhat={what} .*\baddress=(\S+)").group(1)
 
     def record(self, what):
-        """Puts a recorder before the listener WHAT, if the stage records; the recorder's URL or None."""
+        """Puts a recorder before the listener WHAT, if the stage records: its URL, or None."""
         if not self.stage.record:
             return None
         self.what = what
@@ -311,10 +313,6 @@ class Daemon(Process):
     def call(self, method, path, body=None, token=TOKEN):
         """Calls its API: (status, body)."""
         return http(method, self.url(path), body, self.stage.token if token is TOKEN else token)
-
-    def stop(self, timeout=20):
-        status = super().stop(timeout)
-        return status
 
 
 class Relayd(Daemon):
@@ -360,7 +358,7 @@ class Xmppgw(Daemon):
     listener = "ops"
 
     def __init__(self, stage, redis, components, relays=None, name="xmppgw", **keys):
-        """COMPONENTS: {domain: {server, secret, role}}; RELAYS: {id: {control, advertise}} without Redis."""
+        """COMPONENTS and RELAYS (only without Redis) are sections by domain and by id."""
         super().__init__(stage, "xmppgw", name, {})
         self.record("ops")
         daemon = {
@@ -376,12 +374,13 @@ class Xmppgw(Daemon):
 
 
 class Stage:
-    """A folder and all that runs in it. RECORD: HTTP and Redis are watched for the contract test."""
+    """A folder and all that runs in it. RECORD: HTTP and Redis are kept for the contract test."""
 
     def __init__(self, folder, build=None, record=True, token=TOKEN, daemon_args=()):
         self.folder = pathlib.Path(folder).resolve()
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.build = pathlib.Path(build or os.environ.get("OG_BUILD", ROOT / "build/asan")).resolve()
+        build = build or os.environ.get("OG_BUILD", ROOT / "build/asan")
+        self.build = pathlib.Path(build).resolve()
         self.record, self.token, self.daemon_args = record, token, daemon_args
         self.processes = []
         self.sanitizer_env = {

@@ -1,8 +1,8 @@
 """What passes between the daemons, kept for the contract test: HTTP bodies and Redis keys.
 
-A Recorder is an HTTP/1.1 proxy before one listener of one daemon. A RedisWatch notes every key that is
-touched in one Redis, with its type and whether it expires. Both write to lists of this module, which
-test_zz_contract.py reads at the end of the session.
+A Recorder is an HTTP/1.1 proxy before one listener of one daemon. A RedisWatch notes every key
+that is touched in one Redis, with its type and whether it expires. Both write to lists of this
+module, which test_zz_contract.py reads at the end of the session.
 """
 
 import dataclasses

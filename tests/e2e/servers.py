@@ -1,6 +1,7 @@
-"""Real XMPP servers for end-to-end tests: Prosody and ejabberd, each private, on loopback and free ports.
+"""Real XMPP servers for end-to-end tests: Prosody and ejabberd, private, on loopback.
 
-Both give: domain, c2s_port, component_port(component), secret(component), add_user(name, password).
+Both give: domain, c2s_port, component_port(component), secret(component), and, before the start,
+add_user(name, password).
 SASL PLAIN without TLS is allowed, which is why nothing listens beyond loopback.
 """
 
@@ -104,7 +105,7 @@ modules:
   mod_stream_mgmt: {{}}
 """
 
-# One listener for each component: with a shared one, each connection gets the stanzas of all its hosts.
+# A listener for each component: of a shared one, each connection gets the stanzas of all hosts.
 EJABBERD_COMPONENT = """\
   - port: {port}
     ip: "{host}"
@@ -120,7 +121,7 @@ io:format("users are registered~n")."""
 
 
 class Ejabberd(Process):
-    """ejabberd as an Erlang node without a name: no distribution, no epmd, its own database folder."""
+    """ejabberd as an Erlang node without a name: no distribution, no epmd, its own database."""
 
     ready = r"^users are registered"
     slow = 60
@@ -155,7 +156,8 @@ class Ejabberd(Process):
     def start(self, wait=True):
         users = ", ".join(f'{{<<"{user}">>, <<"{word}">>}}' for user, word in self.users.items())
         eval_text = EJABBERD_USERS.format(domain=self.domain, users=users)
-        self.argv = ["erl", "-noinput", "+sbwt", "none", "-mnesia", "dir", f'"{self.folder}/database"']
+        database = f'"{self.folder}/database"'
+        self.argv = ["erl", "-noinput", "+sbwt", "none", "-mnesia", "dir", database]
         self.argv += ["-eval", eval_text]
         return super().start(wait)
 
@@ -166,5 +168,4 @@ class Ejabberd(Process):
         return self.secrets[component]
 
     def add_user(self, name, password):
-        """Before start(): ejabberd registers them as it comes up."""
         self.users[name] = password
