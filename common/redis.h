@@ -14,8 +14,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/list.h"
-
 struct redis;
 struct redisReply; /* hiredis's; read it with the functions below */
 
@@ -28,9 +26,7 @@ struct redis_options {
 
 struct redis_call {
 	void (*done)(struct redis_call *call, const struct redisReply *reply); /* reply: borrowed */
-	struct list_link link; /* the rest is the module's */
-	struct redis *redis;
-	struct redis_pending *pending;
+	struct redis_pending *pending; /* the module's; NULL: idle */
 };
 
 /* A Lua script: initialise with its text; sha1 is filled at first use. */

@@ -1,0 +1,642 @@
+#include "common/redis.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <hiredis/async.h>
+#include <hiredis/hiredis.h>
+#include <openssl/sha.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/backoff.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/mem.h"
+#include "common/redis_url.h"
+#include "common/resolve.h"
+
+/*
+ *                    retry expired             address known              login answered
+ *   REDIS_AWAY ───────────────────▶ RESOLVING ───────────▶ CONNECTING ──▶ LOGIN ──────▶ READY
+ *        ▲                              │                      │            │             │
+ *        └──── lost(): refused, too late, broken, wrong password; retry after backoff ────┘
+ *
+ * Each call is a struct pending in CALLS, oldest first; since all have the same timeout the first is
+ * always the next to expire, so one timer serves them all. A call that has been sent can't be taken
+ * back: when it is too late the connection goes, and with it all that were sent.
+ */
+enum redis_state { REDIS_AWAY, REDIS_RESOLVING, REDIS_CONNECTING, REDIS_LOGIN, REDIS_READY };
+
+/* Most calls, and bytes of their commands, that are under way or wait for a connection. */
+#define CALLS_MAX 65536
+#define CALLS_MAX_BYTES (32u << 20)
+
+struct redis {
+	struct redis_url url;
+	char *place; /* for the log */
+	const char *prefix;
+	uint32_t timeout_ms;
+	void (*change)(struct redis *redis, bool connected);
+	enum redis_state state;
+	bool complained; /* why it is away was logged; said again only after it was up */
+
+	struct resolve resolve;
+	unsigned attempt; /* picks the address, where a name has several */
+	struct backoff backoff;
+	struct timer retry;   /* while away */
+	struct timer connect; /* resolving, connecting and login together */
+
+	redisAsyncContext *context; /* NULL while away or resolving */
+	struct io io;
+	bool flushing;     /* hiredis writes now: what it asks for next is about what was left */
+	struct task flush; /* writes what a turn has gathered, in one go */
+
+	struct list calls;   /* all, in the order of their deadlines */
+	struct list unsent;  /* those that wait for a connection */
+	struct list refused; /* those that were too many: answered by the task */
+	struct task refuse;
+	size_t count, bytes;
+	struct timer deadline; /* armed no later than for the first of CALLS */
+};
+
+struct redis_pending {
+	struct redis *redis;       /* NULL: freed while hiredis still knew this one */
+	struct redis_call *call;   /* NULL: cancelled */
+	struct list_link in_calls; /* or in refused */
+	struct list_link in_unsent;
+	uint64_t deadline_ms;
+	bool sent;     /* hiredis has it and will call on_reply() with it, come what may */
+	char *command; /* as hiredis formatted it; dropped once sent, unless SCRIPT may need it again */
+	size_t len;
+	const struct redis_script *script; /* to be loaded if the server doesn't know it */
+};
+
+static void transmit(struct redis_pending *pending);
+
+/* ---- hiredis on the loop ---- */
+
+static void want(struct redis *redis, uint32_t events)
+{
+	if (events == 0)
+		io_stop(&redis->io);
+	else if (events != redis->io.events &&
+	         io_start(&redis->io, redis->context->c.fd, events) < 0)
+		abort();
+}
+
+static void add_read(void *data)
+{
+	struct redis *redis = data;
+
+	want(redis, redis->io.events | EPOLLIN);
+}
+
+static void del_read(void *data)
+{
+	struct redis *redis = data;
+
+	want(redis, redis->io.events & ~(uint32_t)EPOLLIN);
+}
+
+/* Asked for with each command: those of one turn are written together, without asking the kernel first. */
+static void add_write(void *data)
+{
+	struct redis *redis = data;
+
+	if (redis->state > REDIS_CONNECTING && !redis->flushing) {
+		task_start(&redis->flush);
+		return;
+	}
+	redis->flushing = false;
+	want(redis, redis->io.events | EPOLLOUT);
+}
+
+static void del_write(void *data)
+{
+	struct redis *redis = data;
+
+	redis->flushing = false;
+	task_stop(&redis->flush);
+	want(redis, redis->io.events & ~(uint32_t)EPOLLOUT);
+}
+
+/* hiredis may end the connection, and a callback REDIS itself: the call into it is always the last thing. */
+static void on_ready(struct io *io, uint32_t events)
+{
+	struct redis *redis = container_of(io, struct redis, io);
+
+	if (io->events & EPOLLOUT && events & ~(uint32_t)EPOLLIN) {
+		redis->flushing = redis->state > REDIS_CONNECTING;
+		redisAsyncHandleWrite(redis->context);
+	} else {
+		redisAsyncHandleRead(redis->context);
+	}
+}
+
+static void on_flush(struct task *task)
+{
+	struct redis *redis = container_of(task, struct redis, flush);
+
+	redis->flushing = true;
+	redisAsyncHandleWrite(redis->context);
+}
+
+/* ---- calls ---- */
+
+static void forget(struct redis_pending *pending)
+{
+	struct redis *redis = pending->redis;
+
+	if (redis != NULL) {
+		redis->count--;
+		redis->bytes -= pending->len;
+	}
+	if (pending->call != NULL)
+		pending->call->pending = NULL;
+	list_remove(&pending->in_calls);
+	list_remove(&pending->in_unsent);
+	free(pending->command);
+	free(pending);
+}
+
+/* Forgets the call, and what is sent outlives REDIS until hiredis lets go of it. */
+static void disown(struct redis_pending *pending)
+{
+	if (!pending->sent) {
+		forget(pending);
+		return;
+	}
+	if (pending->call != NULL)
+		pending->call->pending = NULL;
+	pending->call = NULL;
+	pending->redis = NULL;
+	list_remove(&pending->in_calls);
+}
+
+static void finish(struct redis_pending *pending, const redisReply *reply)
+{
+	struct redis_call *call = pending->call;
+
+	forget(pending);
+	if (call != NULL)
+		call->done(call, reply);
+}
+
+/* ---- connecting ---- */
+
+/* What hiredis does with the context from here on isn't ours. */
+static void detach(struct redis *redis)
+{
+	redis->state = REDIS_AWAY;
+	resolve_stop(&redis->resolve);
+	timer_stop(&redis->connect);
+	task_stop(&redis->flush);
+	io_stop(&redis->io);
+	redis->flushing = false;
+	if (redis->context == NULL)
+		return;
+	memset(&redis->context->ev, 0, sizeof redis->context->ev);
+	redis->context->data = NULL;
+	redis->context = NULL;
+}
+
+/* The connection is no more, or hiredis is about to end it. */
+static void lost(struct redis *redis, const char *why)
+{
+	bool was_ready = redis->state == REDIS_READY;
+
+	if (redis->complained)
+		log_debug("redis-away server=%s reason=\"%s\"", redis->place, why);
+	else
+		log_warn("redis-away server=%s reason=\"%s\"", redis->place, why);
+	redis->complained = true;
+	detach(redis);
+	timer_start(&redis->retry, backoff_next(&redis->backoff));
+	if (was_ready && redis->change != NULL)
+		redis->change(redis, false);
+}
+
+/* Ends the connection from our side; hiredis then answers all that was sent with no reply. */
+static void drop(struct redis *redis, const char *why)
+{
+	redisAsyncContext *context = redis->context;
+
+	lost(redis, why);
+	if (context != NULL)
+		redisAsyncFree(context);
+}
+
+static void on_connect_timeout(struct timer *timer)
+{
+	drop(container_of(timer, struct redis, connect), "no connection in time");
+}
+
+static void ready(struct redis *redis)
+{
+	log_info("redis-connected server=%s", redis->place);
+	redis->state = REDIS_READY;
+	redis->complained = false;
+	redis->attempt--; /* the same address the next time */
+	timer_stop(&redis->connect);
+	backoff_reset(&redis->backoff);
+	list_for_each (link, &redis->unsent)
+		transmit(container_of(link, struct redis_pending, in_unsent));
+	if (redis->change != NULL)
+		redis->change(redis, true);
+}
+
+/* Answers to AUTH and SELECT (LAST is NULL) and to PING, with which the server shows that it serves. */
+static void on_login(redisAsyncContext *context, void *data, void *last)
+{
+	struct redis *redis = context->data;
+	const redisReply *reply = data;
+
+	if (redis == NULL)
+		return;
+	if (reply == NULL)
+		lost(redis, context->errstr);
+	else if (reply->type == REDIS_REPLY_ERROR)
+		drop(redis, reply->str);
+	else if (last != NULL)
+		ready(redis);
+}
+
+static void on_connected(const redisAsyncContext *context, int status)
+{
+	struct redis *redis = context->data;
+	redisAsyncContext *ours;
+
+	if (redis == NULL)
+		return;
+	if (status != REDIS_OK) {
+		lost(redis, context->errstr);
+		return;
+	}
+	ours = redis->context;
+	redis->state = REDIS_LOGIN;
+	if (redis->url.user != NULL)
+		redisAsyncCommand(ours, on_login, NULL, "AUTH %s %s", redis->url.user,
+		                  redis->url.password);
+	else if (redis->url.password != NULL)
+		redisAsyncCommand(ours, on_login, NULL, "AUTH %s", redis->url.password);
+	if (redis->url.db != 0)
+		redisAsyncCommand(ours, on_login, NULL, "SELECT %u", redis->url.db);
+	redisAsyncCommand(ours, on_login, redis, "PING");
+}
+
+static void on_disconnected(const redisAsyncContext *context, int status)
+{
+	if (context->data != NULL)
+		lost(context->data, context->err != 0 ? context->errstr : "closed");
+}
+
+/* Takes what redisAsyncConnect() answered. */
+static void attach(struct redis *redis, redisAsyncContext *context)
+{
+	if (context == NULL)
+		abort();
+	redis->context = context;
+	if (context->err != 0) {
+		drop(redis, context->errstr);
+		return;
+	}
+	redis->state = REDIS_CONNECTING;
+	context->data = redis;
+	context->ev.data = redis;
+	context->ev.addRead = add_read;
+	context->ev.delRead = del_read;
+	context->ev.addWrite = add_write;
+	context->ev.delWrite = del_write;
+	redisAsyncSetConnectCallback(context, on_connected);
+	redisAsyncSetDisconnectCallback(context, on_disconnected);
+}
+
+/* hiredis gets a numeric address, so that it looks nothing up. */
+static void on_resolved(struct resolve *resolve, const union net_address *addresses, size_t count,
+                        const char *why)
+{
+	struct redis *redis = container_of(resolve, struct redis, resolve);
+	char text[NET_TEXT_MAX], host[NET_HOST_MAX + 1];
+	uint16_t port;
+
+	if (count == 0) {
+		lost(redis, why);
+		return;
+	}
+	net_format(&addresses[redis->attempt++ % count], text);
+	if (net_split(text, host, &port) < 0)
+		abort();
+	attach(redis, redisAsyncConnect(host, port));
+}
+
+static void on_retry(struct timer *timer)
+{
+	struct redis *redis = container_of(timer, struct redis, retry);
+
+	timer_start(&redis->connect, redis->timeout_ms);
+	if (redis->url.path != NULL) {
+		attach(redis, redisAsyncConnectUnix(redis->url.path));
+		return;
+	}
+	redis->state = REDIS_RESOLVING;
+	resolve_start(&redis->resolve, redis->url.host, redis->url.port);
+}
+
+/* ---- sending ---- */
+
+static void on_reply(redisAsyncContext *context, void *data, void *privdata)
+{
+	struct redis_pending *pending = privdata;
+	struct redis *redis = context->data;
+	const redisReply *reply = data;
+	bool unknown = reply != NULL && reply->type == REDIS_REPLY_ERROR &&
+	               strncmp(reply->str, "NOSCRIPT", 8) == 0;
+
+	/* Lost first: what a callback sends now waits for the next connection. */
+	if (reply == NULL && redis != NULL)
+		lost(redis, context->errstr);
+	if (unknown && redis != NULL && pending->script != NULL && pending->call != NULL) {
+		redisAsyncCommand(context, NULL, NULL, "SCRIPT LOAD %s", pending->script->text);
+		pending->script = NULL;
+		transmit(pending);
+		return;
+	}
+	finish(pending, reply);
+}
+
+/* Hands the command to hiredis, if there is a connection that takes it. */
+static void transmit(struct redis_pending *pending)
+{
+	struct redis *redis = pending->redis;
+
+	if (redis->state != REDIS_READY ||
+	    redisAsyncFormattedCommand(redis->context, on_reply, pending, pending->command,
+	                               pending->len) != REDIS_OK)
+		return;
+	pending->sent = true;
+	list_remove(&pending->in_unsent);
+	if (pending->script != NULL)
+		return;
+	free(pending->command);
+	pending->command = NULL;
+}
+
+static bool overdue(const struct redis_pending *pending, uint64_t *left_ms)
+{
+	uint64_t now_ms = loop_now_ms();
+
+	*left_ms = pending->deadline_ms > now_ms ? pending->deadline_ms - now_ms : 0;
+	return *left_ms == 0;
+}
+
+/* One call at a time, for its callback may do anything; the next has its own expiry at once. */
+static void on_deadline(struct timer *timer)
+{
+	struct redis *redis = container_of(timer, struct redis, deadline);
+	struct list_link *link = list_first(&redis->calls);
+	struct redis_pending *first;
+	uint64_t left_ms;
+
+	if (link == NULL)
+		return;
+	first = container_of(link, struct redis_pending, in_calls);
+	if (!overdue(first, &left_ms)) {
+		timer_start(timer, left_ms);
+		return;
+	}
+	timer_start(timer, 0);
+	if (first->sent)
+		drop(redis, "no answer in time");
+	else
+		finish(first, NULL);
+}
+
+static void on_refuse(struct task *task)
+{
+	struct redis *redis = container_of(task, struct redis, refuse);
+	struct list_link *link = list_first(&redis->refused);
+
+	if (link == NULL)
+		return;
+	task_start(task);
+	finish(container_of(link, struct redis_pending, in_calls), NULL);
+}
+
+/* Takes COMMAND, which hiredis has allocated. */
+static void enqueue(struct redis *redis, struct redis_call *call, char *command, long long len,
+                    const struct redis_script *script)
+{
+	struct redis_pending *pending = mem_alloc(1, sizeof *pending);
+
+	assert(len > 0 && call->pending == NULL);
+	call->pending = pending;
+	pending->redis = redis;
+	pending->call = call;
+	pending->command = command;
+	pending->len = (size_t)len;
+	pending->script = script;
+	redis->count++;
+	redis->bytes += pending->len;
+	if (redis->count > CALLS_MAX || redis->bytes > CALLS_MAX_BYTES) {
+		list_append(&redis->refused, &pending->in_calls);
+		task_start(&redis->refuse);
+		return;
+	}
+	pending->deadline_ms = loop_now_ms() + redis->timeout_ms;
+	list_append(&redis->calls, &pending->in_calls);
+	if (!timer_active(&redis->deadline))
+		timer_start(&redis->deadline, redis->timeout_ms);
+	list_append(&redis->unsent, &pending->in_unsent);
+	transmit(pending);
+}
+
+void redis_send(struct redis *redis, struct redis_call *call, size_t argc, const char *const *argv,
+                const size_t *lens)
+{
+	char *command;
+	long long len = redisFormatCommandArgv(&command, (int)argc, (const char **)argv, lens);
+
+	enqueue(redis, call, command, len, NULL);
+}
+
+void redis_command(struct redis *redis, struct redis_call *call, const char *format, ...)
+{
+	char *command;
+	long long len;
+	va_list args;
+
+	va_start(args, format);
+	len = redisvFormatCommand(&command, format, args);
+	va_end(args);
+	enqueue(redis, call, command, len, NULL);
+}
+
+static void fill_sha1(struct redis_script *script)
+{
+	unsigned char hash[SHA_DIGEST_LENGTH];
+
+	SHA1((const unsigned char *)script->text, strlen(script->text), hash);
+	for (size_t i = 0; i < sizeof hash; i++)
+		snprintf(script->sha1 + 2 * i, 3, "%02x", hash[i]);
+}
+
+void redis_eval(struct redis *redis, struct redis_call *call, struct redis_script *script,
+                size_t keys, size_t argc, const char *const *argv)
+{
+	const char **all = mem_alloc(argc + 3, sizeof *all);
+	char *command, count[24];
+	long long len;
+
+	if (script->sha1[0] == '\0')
+		fill_sha1(script);
+	snprintf(count, sizeof count, "%zu", keys);
+	all[0] = "EVALSHA";
+	all[1] = script->sha1;
+	all[2] = count;
+	for (size_t i = 0; i < argc; i++)
+		all[3 + i] = argv[i];
+	len = redisFormatCommandArgv(&command, (int)argc + 3, all, NULL);
+	free(all);
+	enqueue(redis, call, command, len, script);
+}
+
+void redis_cancel(struct redis_call *call)
+{
+	struct redis_pending *pending = call->pending;
+
+	if (pending == NULL)
+		return;
+	call->pending = NULL;
+	pending->call = NULL;
+	if (!pending->sent)
+		forget(pending);
+}
+
+bool redis_busy(const struct redis_call *call)
+{
+	return call->pending != NULL;
+}
+
+/* ---- the connection's life ---- */
+
+struct redis *redis_new(const struct redis_options *options, const char **why)
+{
+	struct redis *redis = mem_alloc(1, sizeof *redis);
+
+	*why = redis_url_parse(&redis->url, options->url);
+	if (*why != NULL) {
+		free(redis);
+		return NULL;
+	}
+	redis->place = redis->url.path != NULL
+	                       ? mem_dup(redis->url.path)
+	                       : mem_printf("%s:%u", redis->url.host, redis->url.port);
+	redis->prefix = options->prefix;
+	redis->timeout_ms = options->timeout_ms;
+	redis->backoff = (struct backoff){ .least_ms = 100, .most_ms = 3000 };
+	redis->resolve.done = on_resolved;
+	redis->retry.expired = on_retry;
+	redis->connect.expired = on_connect_timeout;
+	redis->deadline.expired = on_deadline;
+	redis->io.ready = on_ready;
+	redis->flush.run = on_flush;
+	redis->refuse.run = on_refuse;
+	list_init(&redis->calls);
+	list_init(&redis->unsent);
+	list_init(&redis->refused);
+	timer_start(&redis->retry, 0);
+	return redis;
+}
+
+void redis_free(struct redis *redis)
+{
+	redisAsyncContext *context;
+	bool was_ready;
+	int written;
+
+	if (redis == NULL)
+		return;
+	list_for_each (link, &redis->refused)
+		forget(container_of(link, struct redis_pending, in_calls));
+	list_for_each (link, &redis->calls)
+		disown(container_of(link, struct redis_pending, in_calls));
+	context = redis->context;
+	was_ready = redis->state == REDIS_READY;
+	detach(redis);
+	timer_stop(&redis->retry);
+	timer_stop(&redis->deadline);
+	task_stop(&redis->refuse);
+	redis_url_release(&redis->url);
+	free(redis->place);
+	free(redis);
+	if (context == NULL)
+		return;
+	if (was_ready) /* a farewell given in this turn, if it fits */
+		redisBufferWrite(&context->c, &written);
+	redisAsyncFree(context);
+}
+
+bool redis_connected(const struct redis *redis)
+{
+	return redis->state == REDIS_READY;
+}
+
+void redis_on_change(struct redis *redis, void (*change)(struct redis *redis, bool connected))
+{
+	redis->change = change;
+}
+
+const char *redis_prefix(const struct redis *redis)
+{
+	return redis->prefix;
+}
+
+/* ---- replies ---- */
+
+const char *redis_reply_error(const struct redisReply *reply)
+{
+	return reply != NULL && reply->type == REDIS_REPLY_ERROR ? reply->str : NULL;
+}
+
+bool redis_reply_nil(const struct redisReply *reply)
+{
+	return reply == NULL || reply->type == REDIS_REPLY_NIL;
+}
+
+const char *redis_reply_string(const struct redisReply *reply, size_t *len)
+{
+	if (reply == NULL ||
+	    (reply->type != REDIS_REPLY_STRING && reply->type != REDIS_REPLY_STATUS))
+		return NULL;
+	if (len != NULL)
+		*len = reply->len;
+	return reply->str;
+}
+
+int64_t redis_reply_integer(const struct redisReply *reply, int64_t fallback)
+{
+	const char *text;
+	char *end;
+	long long number;
+
+	if (reply != NULL && reply->type == REDIS_REPLY_INTEGER)
+		return reply->integer;
+	text = redis_reply_string(reply, NULL);
+	if (text == NULL || strchr("-0123456789", text[0]) == NULL)
+		return fallback;
+	errno = 0;
+	number = strtoll(text, &end, 10);
+	return errno == 0 && end > text && *end == '\0' ? number : fallback;
+}
+
+size_t redis_reply_count(const struct redisReply *reply)
+{
+	return reply != NULL && reply->type == REDIS_REPLY_ARRAY ? reply->elements : 0;
+}
+
+const struct redisReply *redis_reply_at(const struct redisReply *reply, size_t index)
+{
+	return index < redis_reply_count(reply) ? reply->element[index] : NULL;
+}

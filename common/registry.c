@@ -1,0 +1,183 @@
+#include "common/registry.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/log.h"
+#include "common/mem.h"
+
+/*
+ * KEYS[1] the index (id -> time of expiry), KEYS[2] the record; ARGV: id, record, TTL in ms. The index
+ * serves to find records without SCAN; a record's own expiry is what counts, by Redis's clock.
+ */
+static struct redis_script join_script = {
+	.text = "local t = redis.call('TIME')\n"
+	        "local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
+	        "redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])\n"
+	        "redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[1])\n"
+	        "redis.call('PEXPIRE', KEYS[1], ARGV[3])\n"
+	        "return 1",
+};
+
+/* KEYS[1] the index; ARGV[1] what a record's key begins with. Answers id, record, id, record, … */
+static struct redis_script read_script = {
+	.text = "local t = redis.call('TIME')\n"
+	        "local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
+	        "redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. now)\n"
+	        "local found = {}\n"
+	        "for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do\n"
+	        "  local record = redis.call('GET', ARGV[1] .. id)\n"
+	        "  if record then\n"
+	        "    found[#found + 1] = id\n"
+	        "    found[#found + 1] = record\n"
+	        "  end\n"
+	        "end\n"
+	        "return found",
+};
+
+static char *index_key(struct redis *redis, const char *kind)
+{
+	return mem_printf("%sregistry:%s", redis_prefix(redis), kind);
+}
+
+static char *record_key(const struct registry_entry *entry)
+{
+	return mem_printf("%sregistry:%s:%s", redis_prefix(entry->redis), entry->kind, entry->id);
+}
+
+/* ---- a daemon's own record ---- */
+
+static void on_joined(struct redis_call *call, const struct redisReply *reply)
+{
+	struct registry_entry *entry = container_of(call, struct registry_entry, call);
+
+	if (redis_reply_error(reply) != NULL)
+		log_warn("registry-write-failed kind=%s id=%s reason=\"%s\"", entry->kind,
+		         entry->id, redis_reply_error(reply));
+}
+
+static void write_record(struct registry_entry *entry)
+{
+	char ttl[24], *index = index_key(entry->redis, entry->kind), *key = record_key(entry);
+	json_t *record = entry->describe(entry);
+	char *text = json_dumps(record, JSON_COMPACT);
+	const char *argv[] = { index, key, entry->id, text, ttl };
+
+	assert(text != NULL);
+	snprintf(ttl, sizeof ttl, "%d", REGISTRY_TTL_MS);
+	redis_eval(entry->redis, &entry->call, &join_script, 2, ARRAY_LEN(argv), argv);
+	free(text);
+	json_decref(record);
+	free(key);
+	free(index);
+}
+
+/* A beat that Redis has not answered yet is not followed by another. */
+static void on_beat(struct timer *timer)
+{
+	struct registry_entry *entry = container_of(timer, struct registry_entry, beat);
+
+	if (!redis_busy(&entry->call))
+		write_record(entry);
+	timer_start(&entry->beat, REGISTRY_BEAT_MS);
+}
+
+void registry_join(struct registry_entry *entry)
+{
+	entry->call.done = on_joined;
+	entry->beat.expired = on_beat;
+	registry_touch(entry);
+}
+
+void registry_touch(struct registry_entry *entry)
+{
+	redis_cancel(&entry->call);
+	write_record(entry);
+	timer_start(&entry->beat, REGISTRY_BEAT_MS);
+}
+
+/* The answers don't matter: where Redis is away the record's own expiry does it. */
+void registry_leave(struct registry_entry *entry)
+{
+	char *index, *key;
+
+	if (!timer_active(&entry->beat))
+		return;
+	timer_stop(&entry->beat);
+	redis_cancel(&entry->call);
+	index = index_key(entry->redis, entry->kind);
+	key = record_key(entry);
+	redis_command(entry->redis, &entry->call, "ZREM %s %s", index, entry->id);
+	redis_cancel(&entry->call);
+	redis_command(entry->redis, &entry->call, "DEL %s", key);
+	redis_cancel(&entry->call);
+	free(key);
+	free(index);
+}
+
+/* ---- all records of a kind ---- */
+
+/* The reply is id, record, id, record, … */
+static json_t *read_records(const struct registry_watch *watch, const struct redisReply *reply)
+{
+	json_t *records = json_object();
+
+	for (size_t i = 0; i + 1 < redis_reply_count(reply); i += 2) {
+		size_t len = 0;
+		const char *id = redis_reply_string(redis_reply_at(reply, i), NULL);
+		const char *text = redis_reply_string(redis_reply_at(reply, i + 1), &len);
+		json_t *record = text != NULL ? json_loadb(text, len, 0, NULL) : NULL;
+
+		if (id == NULL || !json_is_object(record) ||
+		    json_object_set(records, id, record) < 0)
+			log_warn("registry-record-malformed kind=%s id=%s", watch->kind,
+			         id != NULL ? id : "-");
+		json_decref(record);
+	}
+	return records;
+}
+
+static void on_read(struct redis_call *call, const struct redisReply *reply)
+{
+	struct registry_watch *watch = container_of(call, struct registry_watch, call);
+	json_t *records;
+
+	timer_start(&watch->again, REGISTRY_BEAT_MS);
+	if (redis_reply_error(reply) != NULL)
+		log_warn("registry-read-failed kind=%s reason=\"%s\"", watch->kind,
+		         redis_reply_error(reply));
+	if (reply == NULL || redis_reply_error(reply) != NULL)
+		return;
+	records = read_records(watch, reply);
+	watch->changed(watch, records); /* may stop the watch */
+	json_decref(records);
+}
+
+static void read_all(struct registry_watch *watch)
+{
+	char *index = index_key(watch->redis, watch->kind), *start = mem_printf("%s:", index);
+	const char *argv[] = { index, start };
+
+	redis_eval(watch->redis, &watch->call, &read_script, 1, ARRAY_LEN(argv), argv);
+	free(start);
+	free(index);
+}
+
+static void on_again(struct timer *timer)
+{
+	read_all(container_of(timer, struct registry_watch, again));
+}
+
+void registry_watch_start(struct registry_watch *watch)
+{
+	watch->call.done = on_read;
+	watch->again.expired = on_again;
+	read_all(watch);
+}
+
+void registry_watch_stop(struct registry_watch *watch)
+{
+	redis_cancel(&watch->call);
+	timer_stop(&watch->again);
+}
