@@ -11,7 +11,8 @@ PACKAGES := libmicrohttpd jansson libcurl libssl libcrypto hiredis libcares expa
 CPPFLAGS += -I. -D_GNU_SOURCE -DOG_VERSION='"$(VERSION)"'
 CFLAGS   ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
-            -Wwrite-strings -Wformat=2 -Wundef -Wimplicit-fallthrough -Wno-unused-parameter
+            -Wwrite-strings -Wformat=2 -Wundef -Wimplicit-fallthrough -Wno-unused-parameter \
+            -Wno-missing-field-initializers
 HARDEN   := -fstack-protector-strong -fPIE
 LINK     := -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 ifdef SANITIZE
