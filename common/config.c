@@ -319,28 +319,35 @@ static void dump_help(const struct config_key *key, struct buf *out)
 	buf_text(out, "\n");
 }
 
-/* One section; BASE NULL: none exists, so only its form is shown, as comments. */
+/* One key; BASE NULL: only its form is shown, as comments. */
+static void dump_key(const struct config_key *key, const void *base, struct buf *out)
+{
+	struct buf value = { 0 };
+	char *text;
+	bool given;
+
+	if (base != NULL)
+		config_value_print(key, base, &value);
+	else if (key->fallback != NULL)
+		buf_text(&value, key->fallback);
+	/* Nothing, where the default is something, must be written to be read back. */
+	given = base != NULL && (buf_len(&value) > 0 || key->fallback != NULL);
+	text = buf_take(&value);
+	dump_help(key, out);
+	buf_printf(out, "%s%s =%s%s\n", given ? "" : "#", key->name, *text == '\0' ? "" : " ",
+	           text);
+	free(text);
+}
+
+/* One section; BASE NULL: none exists. */
 static void dump_section(const struct config_section *section, const char *id, const void *base,
                          struct buf *out)
 {
 	buf_printf(out, "# %s\n%s[%s%s%s]\n", section->help, base == NULL ? "#" : "", section->name,
 	           id == NULL ? "" : " ", id == NULL ? "" : id);
-	for (const struct config_key *key = section->keys; key->name != NULL; key++) {
-		struct buf value = { 0 };
-		char *text;
-
-		if (key->retired != NULL)
-			continue;
-		if (base != NULL)
-			config_value_print(key, base, &value);
-		else if (key->fallback != NULL)
-			buf_text(&value, key->fallback);
-		text = buf_take(&value);
-		dump_help(key, out);
-		buf_printf(out, "%s%s =%s%s\n", base == NULL || *text == '\0' ? "#" : "", key->name,
-		           *text == '\0' ? "" : " ", text);
-		free(text);
-	}
+	for (const struct config_key *key = section->keys; key->name != NULL; key++)
+		if (key->retired == NULL)
+			dump_key(key, base, out);
 	buf_text(out, "\n");
 }
 
