@@ -23,7 +23,7 @@ struct http_pool_options {
 };
 
 enum http_failure {
-	HTTP_OK,          /* an answer came: see status */
+	HTTP_OK, /* a status came; if the connection broke then, the body may lack its end */
 	HTTP_UNREACHABLE, /* no connection: nothing was sent */
 	HTTP_NOT_H2,      /* the server doesn't speak h2: nothing was sent */
 	HTTP_UNTRUSTED,   /* TLS failed: nothing was sent */
@@ -40,7 +40,7 @@ struct http_call {
 	const char *const *headers; /* "name: value", ended by NULL; NULL: none */
 	const char *body;
 	size_t body_len;
-	uint32_t timeout_ms;
+	uint32_t timeout_ms; /* of the whole, from http_send() to done; not 0 */
 	size_t response_max; /* bytes of the answer's body that are accepted; 0: 64 KiB */
 	/* Out: valid in done and until the call is sent again or released. */
 	enum http_failure failure;
