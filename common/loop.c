@@ -337,7 +337,7 @@ void loop_release(void)
 {
 	assert(!loop.in_turn);
 	while (loop.timers > 0)
-		timer_stop(loop.heap[loop.timers - 1]);
+		loop.heap[--loop.timers]->slot = 0;
 	free(loop.heap);
 	loop.heap = NULL;
 	loop.heap_size = 0;
