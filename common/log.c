@@ -117,12 +117,14 @@ static void put_escaped(struct line *line, const char *text)
 	}
 }
 
-/* Drops the character that a cut at a fixed length may have split. */
+/* Drops the last character of LEN bytes, which a cut at a fixed length may have split. */
 static void trim_character(char *message, size_t len)
 {
-	while (len > 0 && (unsigned char)message[len - 1] >= 0x80)
+	size_t least = len - 4;
+
+	while (len > least && ((unsigned char)message[len - 1] & 0xc0) == 0x80)
 		len--;
-	message[len] = '\0';
+	message[len - 1] = '\0';
 }
 
 static void write_line(enum log_level level, const char *format, va_list args)

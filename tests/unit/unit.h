@@ -1,0 +1,31 @@
+/*
+ * What every unit test program ends with: its tests run under libcheck, each in its own process, with
+ * the summary printed.
+ */
+#ifndef OG_TESTS_UNIT_UNIT_H
+#define OG_TESTS_UNIT_UNIT_H
+
+#include <check.h>
+#include <stdlib.h>
+
+/* Runs COUNT tests between SETUP and TEARDOWN (either may be NULL); returns main()'s status. */
+static inline int unit_run(const char *name, const TTest *const *tests, size_t count,
+                           void (*setup)(void), void (*teardown)(void))
+{
+	Suite *suite = suite_create(name);
+	TCase *tcase = tcase_create(name);
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_set_timeout(tcase, 20);
+	for (size_t i = 0; i < count; i++)
+		tcase_add_test(tcase, tests[i]);
+	suite_add_tcase(suite, tcase);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+#endif
