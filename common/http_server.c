@@ -2,17 +2,14 @@
 
 #include <assert.h>
 #include <microhttpd.h>
-#include <openssl/crypto.h>
-#include <openssl/sha.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <unistd.h>
+#include <sys/socket.h>
 
+#include "common/bearer.h"
 #include "common/buf.h"
-#include "common/http_path.h"
 #include "common/list.h"
 #include "common/log.h"
 #include "common/loop.h"
@@ -34,8 +31,8 @@ struct http_server {
 	void *context;
 	size_t body_max;
 	unsigned idle_s;
-	bool with_token, stopping;
-	unsigned char token_hash[SHA256_DIGEST_LENGTH];
+	bool stopping;
+	struct bearer bearer;
 	union net_address address;
 	struct io io;         /* the library's own epoll descriptor */
 	struct timer timeout; /* when the library wants to run next */
@@ -64,8 +61,7 @@ struct http_request {
 	json_t *json;                  /* the body, once it was asked for */
 	unsigned status;               /* of RESPONSE */
 	struct MHD_Response *response; /* NULL: not answered yet */
-	struct list_link
-	        link; /* in waiting or answered; in none while the library is in our callback */
+	struct list_link link;         /* in waiting or answered; in none inside on_request() */
 	void *state;
 	void (*release)(void *state);
 };
@@ -159,77 +155,45 @@ static void *on_request_line(void *cls, const char *uri, struct MHD_Connection *
 	return request;
 }
 
-static void add_method(struct buf *allow, const char *method)
+static void refuse_stopping(struct http_request *request)
 {
-	if (buf_len(allow) > 0)
-		buf_text(allow, ", ");
-	buf_text(allow, method);
-	if (strcmp(method, "GET") == 0)
-		buf_text(allow, ", HEAD");
+	http_fail(request, 503, "unavailable", "this server is stopping");
 }
 
 /* Finds the route; answers 404 or 405 where there is none. */
 static void find_route(struct http_request *request, const char *method)
 {
 	struct buf allow = { 0 };
-	char *query = strchr(request->path, '?'), *text;
 
-	if (query != NULL)
-		*query = '\0';
-	if (strcmp(method, "HEAD") == 0) /* the library leaves the body away */
-		method = "GET";
-	for (const struct http_route *r = request->server->routes; r->method != NULL; r++) {
-		if (!http_path_match(r->path, request->path, request->params, HTTP_PARAMS_MAX))
-			continue;
-		if (strcmp(r->method, method) == 0) {
-			request->route = r;
-			buf_release(&allow);
-			return;
-		}
-		add_method(&allow, r->method);
-		for (size_t i = 0; i < HTTP_PARAMS_MAX; i++) {
-			free(request->params[i]);
-			request->params[i] = NULL;
-		}
-	}
-	if (buf_len(&allow) == 0) {
+	request->path[strcspn(request->path, "?")] = '\0';
+	request->route = http_route_find(request->server->routes, method, request->path,
+	                                 request->params, &allow);
+	if (request->route == NULL && buf_len(&allow) == 0) {
 		http_fail(request, 404, "not_found", "there is nothing at this path");
-		return;
+	} else if (request->route == NULL) {
+		buf_append(&allow, "", 1);
+		http_fail(request, 405, "method_not_allowed", "only %s here", buf_data(&allow));
+		MHD_add_response_header(request->response, "Allow", buf_data(&allow));
 	}
-	http_fail(request, 405, "method_not_allowed", "this path doesn't take that method");
-	text = buf_take(&allow);
-	MHD_add_response_header(request->response, MHD_HTTP_HEADER_ALLOW, text);
-	free(text);
-}
-
-/* Hashes are compared, in constant time, so that the time tells neither length nor prefix. */
-static bool token_right(const struct http_request *request)
-{
-	static const char scheme[] = "Bearer ";
-	unsigned char hash[SHA256_DIGEST_LENGTH];
-	const char *given = http_header(request, MHD_HTTP_HEADER_AUTHORIZATION);
-
-	if (given == NULL || strncasecmp(given, scheme, sizeof scheme - 1) != 0)
-		return false;
-	given += sizeof scheme - 1;
-	SHA256((const unsigned char *)given, strlen(given), hash);
-	return CRYPTO_memcmp(hash, request->server->token_hash, sizeof hash) == 0;
+	buf_release(&allow);
 }
 
 static void check_token(struct http_request *request)
 {
-	if (!request->server->with_token || request->route->open || token_right(request))
+	const char *shown = http_header(request, "Authorization");
+
+	if (request->route->open || bearer_matches(&request->server->bearer, shown))
 		return;
 	http_fail(request, 401, "unauthorized", "a bearer token is needed, and this isn't it");
-	MHD_add_response_header(request->response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
+	MHD_add_response_header(request->response, "WWW-Authenticate", "Bearer");
 }
 
 /* Refused now, not in mid-body, where the library would drop the client without an answer. */
 static void check_body_size(struct http_request *request)
 {
-	const char *length = http_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
+	const char *length = http_header(request, "Content-Length");
 
-	if (http_header(request, MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL)
+	if (http_header(request, "Transfer-Encoding") != NULL)
 		http_fail(request, 411, "length_required", "a body must have a Content-Length");
 	else if (length != NULL && strtoull(length, NULL, 10) > request->server->body_max)
 		http_fail(request, 413, "too_large", "a body may have %zu bytes",
@@ -242,7 +206,7 @@ static void judge_headers(struct http_request *request, const char *method)
 	request->begun = true;
 	timer_start(&request->client->deadline, BODY_MS);
 	if (request->server->stopping)
-		http_fail(request, 503, "unavailable", "this server is stopping");
+		refuse_stopping(request);
 	else if (strstr(request->path, "%00") != NULL)
 		http_fail(request, 400, "bad_request", "a path or query can't contain a NUL");
 	else
@@ -259,7 +223,7 @@ static void serve(struct http_request *request)
 	timer_stop(&request->client->deadline);
 	buf_append(&request->body, "", 1);
 	if (request->server->stopping)
-		http_fail(request, 503, "unavailable", "this server is stopping");
+		refuse_stopping(request);
 	else
 		request->route->handle(request);
 	if (request->response != NULL)
@@ -305,8 +269,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
 		request->release(request->state);
 	if (request->response != NULL)
 		MHD_destroy_response(request->response);
-	for (size_t i = 0; i < HTTP_PARAMS_MAX; i++)
-		free(request->params[i]);
+	http_route_free_params(request->params);
 	json_decref(request->json);
 	buf_release(&request->body);
 	free(request->path);
@@ -384,7 +347,7 @@ static void answer(struct http_request *request, unsigned status, const char *ty
 	                                                    MHD_RESPMEM_MUST_FREE);
 	assert(request->response != NULL);
 	if (text != NULL)
-		MHD_add_response_header(request->response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+		MHD_add_response_header(request->response, "Content-Type", type);
 	if (!list_linked(&request->link))
 		return; /* inside on_request(), which queues it */
 	list_remove(&request->link);
@@ -406,19 +369,6 @@ void http_reply_text(struct http_request *request, unsigned status, const char *
 	answer(request, status, type, text);
 }
 
-/* The message may quote what a client sent: JSON takes only UTF-8. */
-static json_t *message_string(char *message)
-{
-	json_t *string = json_string(message);
-
-	if (string != NULL)
-		return string;
-	for (char *c = message; *c != '\0'; c++)
-		if ((unsigned char)*c >= 0x80)
-			*c = '?';
-	return json_string(message);
-}
-
 void http_fail(struct http_request *request, unsigned status, const char *code, const char *format,
                ...)
 {
@@ -428,11 +378,13 @@ void http_fail(struct http_request *request, unsigned status, const char *code, 
 	va_start(args, format);
 	vsnprintf(message, sizeof message, format, args);
 	va_end(args);
+	for (char *c = message; *c != '\0'; c++)
+		if ((unsigned char)*c >= 0x80)
+			*c = '?'; /* it may quote bytes that JSON doesn't take */
 	log_info("request-refused route=%s status=%u code=%s client=%s",
 	         request->route != NULL ? request->route->path : "-", status, code,
 	         net_format(http_client_address(request), address));
-	http_reply(request, status,
-	           json_pack("{s:s, s:o}", "error", code, "message", message_string(message)));
+	http_reply(request, status, json_pack("{s:s, s:s}", "error", code, "message", message));
 }
 
 /* ---- start and stop ---- */
@@ -485,10 +437,7 @@ static struct http_server *prepare(const struct http_server_options *options)
 	server->context = options->context;
 	server->body_max = options->body_max;
 	server->idle_s = options->idle_s > 0 ? options->idle_s : IDLE_S;
-	server->with_token = options->token != NULL;
-	if (server->with_token)
-		SHA256((const unsigned char *)options->token, strlen(options->token),
-		       server->token_hash);
+	bearer_init(&server->bearer, options->token);
 	list_init(&server->waiting);
 	list_init(&server->answered);
 	server->io.ready = on_ready;
@@ -540,8 +489,7 @@ void http_server_free(struct http_server *server)
 		return;
 	server->stopping = true;
 	while ((link = list_first(&server->waiting)) != NULL)
-		http_fail(container_of(link, struct http_request, link), 503, "unavailable",
-		          "this server is stopping");
+		refuse_stopping(container_of(link, struct http_request, link));
 	resume_answered(server);
 	io_stop(&server->io);
 	timer_stop(&server->timeout);

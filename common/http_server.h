@@ -10,19 +10,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/http_route.h"
 #include "common/net.h"
-
-#define HTTP_PARAMS_MAX 2 /* most {…} in a path */
 
 struct http_request;
 struct http_server;
-
-struct http_route {
-	const char *method; /* "GET" … */
-	const char *path;   /* "/v1/streams/{hash}/activate": a {part} matches one path segment */
-	void (*handle)(struct http_request *request);
-	bool open; /* needs no token */
-};
 
 struct http_server_options {
 	const struct http_route *routes; /* ended by an entry whose method is NULL; borrowed */
