@@ -49,7 +49,8 @@ def up(stage):
 
 def test_it_shows_both_parts_and_writes_every_name_of_the_environment(up):
     assert "File transfer: worked.  Pushes: worked." in up.log_text()
-    script = f". {up.home}/stack.env; for name in {' '.join(NAMES)}; do eval echo $name=\\$$name; done"
+    script = f". {up.home}/stack.env; "
+    script += f"for name in {' '.join(NAMES)}; do eval echo $name=\\$$name; done"
     lines = subprocess.run(["sh", "-c", script], capture_output=True, text=True).stdout.split()
     assert [line.split("=")[0] for line in lines if line.split("=", 1)[1]] == NAMES
     assert len(up.processes()) >= 7
