@@ -139,7 +139,7 @@ static void take_fresh(void *fresh)
 	set_log_level();
 	log_info("config-reloaded changed=%zu", changed);
 	if (strcmp(wanted, got) != 0)
-		log_warn("config-needs-restart file=%s", self.file);
+		log_warn("config-needs-restart reason=changed-keys-are-not-live");
 	free(wanted);
 	free(got);
 	if (self.spec->reloaded != NULL)
