@@ -8,7 +8,7 @@
 struct top {
 	char *redis;
 	char *token;
-	char *cert_file;
+	char *cert, *cert_file;
 };
 
 struct item {
@@ -28,6 +28,7 @@ struct root {
 static const struct config_key top_keys[] = {
 	{ "redis", CONFIG_STRING, offsetof(struct top, redis), "none", "" },
 	{ "api-token", CONFIG_SECRET, offsetof(struct top, token), NULL, "" },
+	{ "cert", CONFIG_STRING, offsetof(struct top, cert), NULL, "" },
 	{ "cert-file", CONFIG_STRING, offsetof(struct top, cert_file), NULL, "" },
 	{ NULL },
 };
@@ -167,6 +168,7 @@ START_TEST(an_exact_key_wins_over_the_suffix)
 	read_text(NULL);
 	ck_assert_str_eq(complaints, "");
 	ck_assert_str_eq(root->top.cert_file, "/etc/cert.pem");
+	ck_assert_ptr_null(root->top.cert);
 	ck_assert_str_eq(root->top.token, "direct");
 }
 END_TEST

@@ -125,6 +125,8 @@ START_TEST(sizes_have_binary_units_and_no_sign)
 	take(&size, "8388607T", "8388607T");
 	refuse(&size, "8388608T",
 	       "\"8388608T\" is not a size (a number of bytes, or with k, M, G or T)");
+	refuse(&size, "16777217T",
+	       "\"16777217T\" is not a size (a number of bytes, or with k, M, G or T)");
 	refuse(&size, "1m", "\"1m\" is not a size (a number of bytes, or with k, M, G or T)");
 	refuse(&size, "-1", "\"-1\" is not a size (a number of bytes, or with k, M, G or T)");
 }
