@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
+#include "common/redis_calls.h"
 #include "common/redis_url.h"
 #include "common/resolve.h"
 
@@ -22,22 +23,13 @@
  *   REDIS_AWAY ───────────────────▶ RESOLVING ───────────▶ CONNECTING ──▶ LOGIN ──────▶ READY
  *        ▲                              │                      │            │             │
  *        └──── lost(): refused, too late, broken, wrong password; retry after backoff ────┘
- *
- * Each call is a struct pending in CALLS, oldest first; since all have the same timeout the first is
- * always the next to expire, so one timer serves them all. A call that has been sent can't be taken
- * back: when it is too late the connection goes, and with it all that were sent.
  */
 enum redis_state { REDIS_AWAY, REDIS_RESOLVING, REDIS_CONNECTING, REDIS_LOGIN, REDIS_READY };
-
-/* Most calls, and bytes of their commands, that are under way or wait for a connection. */
-#define CALLS_MAX 65536
-#define CALLS_MAX_BYTES (32u << 20)
 
 struct redis {
 	struct redis_url url;
 	char *place; /* for the log */
 	const char *prefix;
-	uint32_t timeout_ms;
 	void (*change)(struct redis *redis, bool connected);
 	enum redis_state state;
 	bool complained; /* why it is away was logged; said again only after it was up */
@@ -53,27 +45,10 @@ struct redis {
 	bool flushing;     /* hiredis writes now: what it asks for next is about what was left */
 	struct task flush; /* writes what a turn has gathered, in one go */
 
-	struct list calls;   /* all, in the order of their deadlines */
-	struct list unsent;  /* those that wait for a connection */
-	struct list refused; /* those that were too many: answered by the task */
-	struct task refuse;
-	size_t count, bytes;
-	struct timer deadline; /* armed no later than for the first of CALLS */
+	struct redis_calls calls;
 };
 
-struct redis_pending {
-	struct redis *redis;       /* NULL: freed while hiredis still knew this one */
-	struct redis_call *call;   /* NULL: cancelled */
-	struct list_link in_calls; /* or in refused */
-	struct list_link in_unsent;
-	uint64_t deadline_ms;
-	bool sent;     /* hiredis has it and will call on_reply() with it, come what may */
-	char *command; /* as hiredis formatted it; dropped once sent, unless SCRIPT may need it again */
-	size_t len;
-	const struct redis_script *script; /* to be loaded if the server doesn't know it */
-};
-
-static void transmit(struct redis_pending *pending);
+static bool transmit(struct redis *redis, struct redis_pending *pending);
 
 /* ---- hiredis on the loop ---- */
 
@@ -143,47 +118,6 @@ static void on_flush(struct task *task)
 	redisAsyncHandleWrite(redis->context);
 }
 
-/* ---- calls ---- */
-
-static void forget(struct redis_pending *pending)
-{
-	struct redis *redis = pending->redis;
-
-	if (redis != NULL) {
-		redis->count--;
-		redis->bytes -= pending->len;
-	}
-	if (pending->call != NULL)
-		pending->call->pending = NULL;
-	list_remove(&pending->in_calls);
-	list_remove(&pending->in_unsent);
-	free(pending->command);
-	free(pending);
-}
-
-/* Forgets the call, and what is sent outlives REDIS until hiredis lets go of it. */
-static void disown(struct redis_pending *pending)
-{
-	if (!pending->sent) {
-		forget(pending);
-		return;
-	}
-	if (pending->call != NULL)
-		pending->call->pending = NULL;
-	pending->call = NULL;
-	pending->redis = NULL;
-	list_remove(&pending->in_calls);
-}
-
-static void finish(struct redis_pending *pending, const redisReply *reply)
-{
-	struct redis_call *call = pending->call;
-
-	forget(pending);
-	if (call != NULL)
-		call->done(call, reply);
-}
-
 /* ---- connecting ---- */
 
 /* What hiredis does with the context from here on isn't ours. */
@@ -233,6 +167,11 @@ static void on_connect_timeout(struct timer *timer)
 	drop(container_of(timer, struct redis, connect), "no connection in time");
 }
 
+static void on_overdue(struct redis_calls *calls)
+{
+	drop(container_of(calls, struct redis, calls), "no answer in time");
+}
+
 static void ready(struct redis *redis)
 {
 	log_info("redis-connected server=%s", redis->place);
@@ -241,8 +180,8 @@ static void ready(struct redis *redis)
 	redis->attempt--; /* the same address the next time */
 	timer_stop(&redis->connect);
 	backoff_reset(&redis->backoff);
-	list_for_each (link, &redis->unsent)
-		transmit(container_of(link, struct redis_pending, in_unsent));
+	list_for_each (link, &redis->calls.unsent)
+		transmit(redis, container_of(link, struct redis_pending, in_unsent));
 	if (redis->change != NULL)
 		redis->change(redis, true);
 }
@@ -266,7 +205,7 @@ static void on_login(redisAsyncContext *context, void *data, void *last)
 static void on_connected(const redisAsyncContext *context, int status)
 {
 	struct redis *redis = context->data;
-	redisAsyncContext *ours;
+	redisAsyncContext *ours = redis != NULL ? redis->context : NULL;
 
 	if (redis == NULL)
 		return;
@@ -274,7 +213,6 @@ static void on_connected(const redisAsyncContext *context, int status)
 		lost(redis, context->errstr);
 		return;
 	}
-	ours = redis->context;
 	redis->state = REDIS_LOGIN;
 	if (redis->url.user != NULL)
 		redisAsyncCommand(ours, on_login, NULL, "AUTH %s %s", redis->url.user,
@@ -295,8 +233,7 @@ static void on_disconnected(const redisAsyncContext *context, int status)
 /* Takes what redisAsyncConnect() answered. */
 static void attach(struct redis *redis, redisAsyncContext *context)
 {
-	if (context == NULL)
-		abort();
+	assert(context != NULL);
 	redis->context = context;
 	if (context->err != 0) {
 		drop(redis, context->errstr);
@@ -335,7 +272,7 @@ static void on_retry(struct timer *timer)
 {
 	struct redis *redis = container_of(timer, struct redis, retry);
 
-	timer_start(&redis->connect, redis->timeout_ms);
+	timer_start(&redis->connect, redis->calls.timeout_ms);
 	if (redis->url.path != NULL) {
 		attach(redis, redisAsyncConnectUnix(redis->url.path));
 		return;
@@ -360,96 +297,34 @@ static void on_reply(redisAsyncContext *context, void *data, void *privdata)
 	if (unknown && redis != NULL && pending->script != NULL && pending->call != NULL) {
 		redisAsyncCommand(context, NULL, NULL, "SCRIPT LOAD %s", pending->script->text);
 		pending->script = NULL;
-		transmit(pending);
-		return;
+		if (transmit(redis, pending))
+			return;
 	}
-	finish(pending, reply);
+	redis_calls_finish(pending, reply);
 }
 
 /* Hands the command to hiredis, if there is a connection that takes it. */
-static void transmit(struct redis_pending *pending)
+static bool transmit(struct redis *redis, struct redis_pending *pending)
 {
-	struct redis *redis = pending->redis;
-
 	if (redis->state != REDIS_READY ||
 	    redisAsyncFormattedCommand(redis->context, on_reply, pending, pending->command,
 	                               pending->len) != REDIS_OK)
-		return;
-	pending->sent = true;
-	list_remove(&pending->in_unsent);
-	if (pending->script != NULL)
-		return;
-	free(pending->command);
-	pending->command = NULL;
-}
-
-static bool overdue(const struct redis_pending *pending, uint64_t *left_ms)
-{
-	uint64_t now_ms = loop_now_ms();
-
-	*left_ms = pending->deadline_ms > now_ms ? pending->deadline_ms - now_ms : 0;
-	return *left_ms == 0;
-}
-
-/* One call at a time, for its callback may do anything; the next has its own expiry at once. */
-static void on_deadline(struct timer *timer)
-{
-	struct redis *redis = container_of(timer, struct redis, deadline);
-	struct list_link *link = list_first(&redis->calls);
-	struct redis_pending *first;
-	uint64_t left_ms;
-
-	if (link == NULL)
-		return;
-	first = container_of(link, struct redis_pending, in_calls);
-	if (!overdue(first, &left_ms)) {
-		timer_start(timer, left_ms);
-		return;
-	}
-	timer_start(timer, 0);
-	if (first->sent)
-		drop(redis, "no answer in time");
-	else
-		finish(first, NULL);
-}
-
-static void on_refuse(struct task *task)
-{
-	struct redis *redis = container_of(task, struct redis, refuse);
-	struct list_link *link = list_first(&redis->refused);
-
-	if (link == NULL)
-		return;
-	task_start(task);
-	finish(container_of(link, struct redis_pending, in_calls), NULL);
+		return false;
+	redis_calls_sent(pending);
+	return true;
 }
 
 /* Takes COMMAND, which hiredis has allocated. */
 static void enqueue(struct redis *redis, struct redis_call *call, char *command, long long len,
                     const struct redis_script *script)
 {
-	struct redis_pending *pending = mem_alloc(1, sizeof *pending);
+	struct redis_pending *pending;
 
 	assert(len > 0 && call->pending == NULL);
-	call->pending = pending;
-	pending->redis = redis;
-	pending->call = call;
-	pending->command = command;
-	pending->len = (size_t)len;
+	pending = redis_calls_add(&redis->calls, call, command, (size_t)len);
 	pending->script = script;
-	redis->count++;
-	redis->bytes += pending->len;
-	if (redis->count > CALLS_MAX || redis->bytes > CALLS_MAX_BYTES) {
-		list_append(&redis->refused, &pending->in_calls);
-		task_start(&redis->refuse);
-		return;
-	}
-	pending->deadline_ms = loop_now_ms() + redis->timeout_ms;
-	list_append(&redis->calls, &pending->in_calls);
-	if (!timer_active(&redis->deadline))
-		timer_start(&redis->deadline, redis->timeout_ms);
-	list_append(&redis->unsent, &pending->in_unsent);
-	transmit(pending);
+	if (redis_calls_waits(pending))
+		transmit(redis, pending);
 }
 
 void redis_send(struct redis *redis, struct redis_call *call, size_t argc, const char *const *argv,
@@ -504,14 +379,8 @@ void redis_eval(struct redis *redis, struct redis_call *call, struct redis_scrip
 
 void redis_cancel(struct redis_call *call)
 {
-	struct redis_pending *pending = call->pending;
-
-	if (pending == NULL)
-		return;
-	call->pending = NULL;
-	pending->call = NULL;
-	if (!pending->sent)
-		forget(pending);
+	if (call->pending != NULL)
+		redis_calls_cancel(call->pending);
 }
 
 bool redis_busy(const struct redis_call *call)
@@ -534,18 +403,15 @@ struct redis *redis_new(const struct redis_options *options, const char **why)
 	                       ? mem_dup(redis->url.path)
 	                       : mem_printf("%s:%u", redis->url.host, redis->url.port);
 	redis->prefix = options->prefix;
-	redis->timeout_ms = options->timeout_ms;
+	redis->calls.timeout_ms = options->timeout_ms;
+	redis->calls.overdue = on_overdue;
+	redis_calls_init(&redis->calls);
 	redis->backoff = (struct backoff){ .least_ms = 100, .most_ms = 3000 };
 	redis->resolve.done = on_resolved;
 	redis->retry.expired = on_retry;
 	redis->connect.expired = on_connect_timeout;
-	redis->deadline.expired = on_deadline;
 	redis->io.ready = on_ready;
 	redis->flush.run = on_flush;
-	redis->refuse.run = on_refuse;
-	list_init(&redis->calls);
-	list_init(&redis->unsent);
-	list_init(&redis->refused);
 	timer_start(&redis->retry, 0);
 	return redis;
 }
@@ -553,29 +419,21 @@ struct redis *redis_new(const struct redis_options *options, const char **why)
 void redis_free(struct redis *redis)
 {
 	redisAsyncContext *context;
-	bool was_ready;
 	int written;
 
 	if (redis == NULL)
 		return;
-	list_for_each (link, &redis->refused)
-		forget(container_of(link, struct redis_pending, in_calls));
-	list_for_each (link, &redis->calls)
-		disown(container_of(link, struct redis_pending, in_calls));
+	redis_calls_release(&redis->calls);
+	if (redis->state == REDIS_READY) /* a farewell given in this turn, if it fits */
+		redisBufferWrite(&redis->context->c, &written);
 	context = redis->context;
-	was_ready = redis->state == REDIS_READY;
 	detach(redis);
 	timer_stop(&redis->retry);
-	timer_stop(&redis->deadline);
-	task_stop(&redis->refuse);
 	redis_url_release(&redis->url);
 	free(redis->place);
 	free(redis);
-	if (context == NULL)
-		return;
-	if (was_ready) /* a farewell given in this turn, if it fits */
-		redisBufferWrite(&context->c, &written);
-	redisAsyncFree(context);
+	if (context != NULL)
+		redisAsyncFree(context);
 }
 
 bool redis_connected(const struct redis *redis)
