@@ -1,0 +1,133 @@
+#include "relayd/conf.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/net.h"
+
+#define ID_MAX 64
+#define DAY_MS 86400000
+
+#define AT(member) offsetof(struct relay_conf, member)
+
+/* clang-format off */
+static const struct config_key daemon_keys[] = {
+	DAEMON_KEYS,
+	{ "id", CONFIG_STRING, AT(id), NULL,
+	  "Name in the fleet: letters, digits, '.', '-', '_'. The host's name if not given." },
+	{ "redis", CONFIG_STRING, AT(redis), "redis://127.0.0.1:6379",
+	  "Redis server that the fleet shares, or 'none' for one relay by itself." },
+	{ "redis-prefix", CONFIG_STRING, AT(redis_prefix), "og:",
+	  "What every key in Redis begins with." },
+	{ "listen", CONFIG_LIST, AT(listen), "[::]:1080",
+	  "Numeric addresses that take SOCKS5 connections." },
+	{ "advertise", CONFIG_LIST, AT(advertise), NULL,
+	  "host:port that clients are told to connect to. The listen addresses if not given." },
+	{ "control-listen", CONFIG_ADDRESS, AT(control_listen), "127.0.0.1:7650",
+	  "Numeric address of the control API; keep it internal." },
+	{ "control-url", CONFIG_STRING, AT(control_url), NULL,
+	  "URL under which gateways reach the control API. Its own address if not given." },
+	{ "api-token", CONFIG_SECRET, AT(api_token), NULL,
+	  "Bearer token that the control API asks for.", .needed = true },
+	{ "handshake-timeout", CONFIG_DURATION, AT(handshake_timeout_ms), "10s",
+	  "Time for a client to make its SOCKS5 request.", 100, 600000 },
+	{ "pending-timeout", CONFIG_DURATION, AT(pending_timeout_ms), "15m",
+	  "How long a connection waits for its stream to be activated.", 100, DAY_MS },
+	{ "idle-timeout", CONFIG_DURATION, AT(idle_timeout_ms), "10m",
+	  "An active stream without a byte in either direction ends after this.", 100, DAY_MS },
+	{ "connection-max", CONFIG_INTEGER, AT(connection_max), "10000",
+	  "Most client connections at once.", 2, 10000000 },
+	{ 0 },
+};
+
+static const struct config_section sections[] = {
+	{ "daemon", "The relay.", daemon_keys, sizeof(struct relay_conf), 0, false },
+	{ 0 },
+};
+/* clang-format on */
+
+const struct config relay_config = { "relayd", sections, sizeof(struct relay_conf) };
+
+bool conf_has_redis(const struct relay_conf *conf)
+{
+	return strcmp(conf->redis, "none") != 0;
+}
+
+const char *conf_id(const struct relay_conf *conf)
+{
+	static char host[ID_MAX + 1];
+
+	if (conf->id != NULL)
+		return conf->id;
+	if (gethostname(host, sizeof(host) - 1) != 0)
+		host[0] = '\0';
+	return host;
+}
+
+/* The id is part of keys and of claims ("ID EPOCH"), so it holds no space and nothing to escape. */
+static bool id_is_plain(const char *id)
+{
+	size_t len = strlen(id);
+
+	return len >= 1 && len <= ID_MAX &&
+	       strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_") ==
+	               len;
+}
+
+static bool addresses_are_numeric(char **list)
+{
+	union net_address address;
+
+	for (size_t i = 0; list != NULL && list[i] != NULL; i++) {
+		if (net_parse(list[i], &address) != 0) {
+			log_error("config-bad key=listen value=%s why=\"not ADDRESS:PORT\"",
+			          list[i]);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool advertised_are_hosts(char **list)
+{
+	char host[NET_HOST_MAX + 1];
+	uint16_t port;
+
+	for (size_t i = 0; list != NULL && list[i] != NULL; i++) {
+		if (net_split(list[i], host, &port) != 0 || host[0] == '\0' || port == 0) {
+			log_error("config-bad key=advertise value=%s why=\"not HOST:PORT\"",
+			          list[i]);
+			return false;
+		}
+	}
+	return true;
+}
+
+int conf_check(void *config)
+{
+	const struct relay_conf *conf = config;
+	union net_address address;
+
+	if (!id_is_plain(conf_id(conf))) {
+		log_error("config-bad key=id value=%s why=\"1 to %d letters, digits, . - _\"",
+		          conf_id(conf), ID_MAX);
+		return -1;
+	}
+	if (net_parse(conf->control_listen, &address) != 0) {
+		log_error("config-bad key=control-listen value=%s why=\"not a numeric address\"",
+		          conf->control_listen);
+		return -1;
+	}
+	if (!addresses_are_numeric(conf->listen) || !advertised_are_hosts(conf->advertise))
+		return -1;
+	return 0;
+}
+
+char *conf_health_url(const void *config)
+{
+	const struct relay_conf *conf = config;
+
+	return mem_printf("http://%s/healthz", conf->control_listen);
+}

@@ -1,0 +1,47 @@
+/*
+ * relayd's configuration: the struct that the one table fills, and what the table can't check by
+ * itself.
+ */
+#ifndef OG_RELAYD_CONF_H
+#define OG_RELAYD_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/daemon.h"
+
+struct relay_conf {
+	struct daemon_common common;
+	char *id;
+	char *redis;
+	char *redis_prefix;
+	char **listen;
+	char **advertise;
+	char *control_listen;
+	char *control_url;
+	char *api_token;
+	int64_t handshake_timeout_ms;
+	int64_t pending_timeout_ms;
+	int64_t idle_timeout_ms;
+	int64_t connection_max;
+};
+
+extern const struct config relay_config;
+
+/*
+ * False with `redis = none`: one relay by itself, without claims and without a record in the
+ * registry.
+ */
+bool conf_has_redis(const struct relay_conf *conf);
+
+/* The relay's id: as configured, else the host's name. Valid for the process's life. */
+const char *conf_id(const struct relay_conf *conf);
+
+/* First module to start: checks what goes beyond one key; -1 after logging what is wrong. */
+int conf_check(void *config);
+
+/* The URL that --health asks (heap). */
+char *conf_health_url(const void *config);
+
+#endif

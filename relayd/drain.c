@@ -1,0 +1,33 @@
+#include "relayd/drain.h"
+
+#include "common/daemon.h"
+#include "common/loop.h"
+#include "relayd/presence.h"
+#include "relayd/stream.h"
+
+/* Lets the answer to the call that asked for draining leave, and the last claims be removed. */
+#define EXIT_AFTER_MS 100
+
+static void on_empty(struct timer *timer)
+{
+	daemon_exit();
+}
+
+static struct timer exit_timer = { .expired = on_empty };
+
+void drain_begin(void)
+{
+	presence_touch();
+	drain_check();
+}
+
+void drain_check(void)
+{
+	if (daemon_draining() && stream_count() == 0 && !timer_active(&exit_timer))
+		timer_start(&exit_timer, EXIT_AFTER_MS);
+}
+
+void drain_stop(void)
+{
+	timer_stop(&exit_timer);
+}

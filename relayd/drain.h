@@ -1,0 +1,18 @@
+/*
+ * Draining: the relay isn't advertised any more and takes no new hash; streams that it has are
+ * served to their end, and when the last is gone the process exits. The time that this may take is
+ * the daemon's drain-timeout.
+ */
+#ifndef OG_RELAYD_DRAIN_H
+#define OG_RELAYD_DRAIN_H
+
+/* Called once, when the daemon begins to drain. */
+void drain_begin(void);
+
+/* A stream is gone: was it the last? */
+void drain_check(void);
+
+/* Module: only its timer has to be stopped. */
+void drain_stop(void);
+
+#endif

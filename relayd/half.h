@@ -1,0 +1,84 @@
+/*
+ * One party's TCP connection: accepted, led through the SOCKS5 handshake, seated in its stream, and
+ * then left alone until the stream is activated.
+ *
+ *   greeting ─▶ request ─▶ claiming ─▶ waiting ─▶ active
+ *      └───────────┴───────────┴─▶ refused (the reply is out; what comes is dropped a while)
+ *
+ * Handshake input is read to the byte and no further, and nothing is read between the request and
+ * the activation: what the client sends meanwhile waits in the kernel. Trouble ends the half, never
+ * the caller.
+ */
+#ifndef OG_RELAYD_HALF_H
+#define OG_RELAYD_HALF_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/loop.h"
+#include "common/net.h"
+#include "relayd/deadline.h"
+#include "relayd/pump.h"
+#include "relayd/socks5.h"
+
+struct stream;
+
+/* clang-format off */
+#define HALF_STATES(X)                                                                          \
+	X(HALF_GREETING, "greeting")                                                            \
+	X(HALF_REQUEST,  "request")                                                             \
+	X(HALF_CLAIMING, "claiming")                                                            \
+	X(HALF_WAITING,  "waiting")                                                             \
+	X(HALF_ACTIVE,   "active")                                                              \
+	X(HALF_REFUSED,  "refused")
+/* clang-format on */
+
+#define HALF_STATE_ENUM(constant, text) constant,
+enum half_state { HALF_STATES(HALF_STATE_ENUM) HALF_STATE_COUNT };
+
+/*
+ * Thousands of these sit idle, so it is kept small: what only the handshake needs is allocated for
+ * its time.
+ */
+struct half {
+	struct io io;
+	struct stream *stream;       /* NULL before it has a seat */
+	struct handshake *handshake; /* owned; NULL once the client has its grant */
+	struct deadline deadline;    /* of the state; idle once active */
+	struct flow flow;            /* from this half to the other one */
+	struct in6_addr address;     /* the client's; IPv4 is mapped */
+	in_port_t port;              /* network order */
+	uint8_t state;               /* enum half_state */
+};
+
+/* Module: deadlines from the configuration; stopping closes every connection that has no seat. */
+int half_start(void *config);
+void half_stop(void);
+
+/* Takes over the accepted socket FD. */
+void half_open(int fd, const union net_address *client);
+
+/* The claim is settled: sends the client its grant. The half may be gone after. */
+void half_grant(struct half *half);
+
+/*
+ * Replies with the refusal's code and closes; the half must have no seat any more and is gone
+ * after.
+ */
+void half_refuse(struct half *half, enum socks5_refusal refusal);
+
+/* READY gets all events from here on, edge-triggered; what waits in the socket makes one soon. */
+void half_activate(struct half *half, void (*ready)(struct io *io, uint32_t events));
+
+/* Closes and frees, with a FIN or, if RESET, with an RST. */
+void half_close(struct half *half, bool reset);
+
+/* How many connections there are, in whatever state. */
+size_t half_count(void);
+
+/* The client's address as text (NET_TEXT_MAX bytes), which is returned. */
+const char *half_address(const struct half *half, char *text);
+
+#endif

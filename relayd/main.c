@@ -1,0 +1,62 @@
+#include "common/daemon.h"
+#include "common/log.h"
+#include "relayd/claim.h"
+#include "relayd/conf.h"
+#include "relayd/control.h"
+#include "relayd/drain.h"
+#include "relayd/half.h"
+#include "relayd/listener.h"
+#include "relayd/pipe_pool.h"
+#include "relayd/presence.h"
+#include "relayd/store.h"
+#include "relayd/stream.h"
+#include "relayd/transfer.h"
+
+static int start_nothing(void *config)
+{
+	return 0;
+}
+
+/* clang-format off */
+static const struct daemon_module modules[] = {
+	{ "configuration", conf_check,            NULL },
+	{ "pipes",         pipe_pool_start,       pipe_pool_stop },
+	{ "store",         store_start,           store_stop },
+	{ "claims",        claim_start,           claim_stop },
+	{ "drain",         start_nothing,         drain_stop },
+	{ "transfers",     transfer_start_queues, transfer_stop_queues },
+	{ "streams",       stream_start,          stream_stop },
+	{ "halves",        half_start,            half_stop },
+	{ "listener",      listener_start,        listener_stop },
+	{ "control",       control_start,         control_stop },
+	{ "presence",      presence_start,        presence_stop },
+	{ 0 },
+};
+/* clang-format on */
+
+static bool serving(void)
+{
+	return !daemon_draining() && store_ready();
+}
+
+static void dump(void)
+{
+	log_info("state streams=%zu connections=%zu bytes=%llu redis=%s draining=%s",
+	         stream_count(), half_count(), (unsigned long long)stream_bytes(),
+	         store_ready() ? "ready" : "away", daemon_draining() ? "yes" : "no");
+}
+
+int main(int argc, char **argv)
+{
+	static const struct daemon_spec spec = {
+		.config = &relay_config,
+		.common_offset = offsetof(struct relay_conf, common),
+		.modules = modules,
+		.drain = drain_begin,
+		.dump = dump,
+		.health_url = conf_health_url,
+		.serving = serving,
+	};
+
+	return daemon_main(argc, argv, &spec);
+}

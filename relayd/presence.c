@@ -1,0 +1,120 @@
+#include "relayd/presence.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "common/daemon.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/registry.h"
+#include "relayd/conf.h"
+#include "relayd/control.h"
+#include "relayd/half.h"
+#include "relayd/listener.h"
+#include "relayd/store.h"
+#include "relayd/stream.h"
+
+static struct {
+	struct registry_entry entry;
+	json_t *advertise; /* array of "host:port", owned */
+	char *control;     /* URL, owned */
+	uint64_t bytes;    /* relayed until the last record */
+	uint64_t at_ms;    /* of the last record */
+} presence;
+
+/* The rate since the record before. */
+static uint64_t bytes_per_second(void)
+{
+	uint64_t now_ms = loop_now_ms(), bytes = stream_bytes(), rate = 0;
+
+	if (presence.at_ms != 0 && now_ms > presence.at_ms)
+		rate = (bytes - presence.bytes) * 1000 / (now_ms - presence.at_ms);
+	presence.bytes = bytes;
+	presence.at_ms = now_ms;
+	return rate;
+}
+
+static json_t *describe(struct registry_entry *entry)
+{
+	return json_pack("{s:s, s:I, s:O, s:s, s:I, s:I, s:I, s:b}", "id", entry->id, "epoch",
+	                 (json_int_t)store_epoch_ms(), "advertise", presence.advertise, "control",
+	                 presence.control, "streams", (json_int_t)stream_count(), "halves",
+	                 (json_int_t)half_count(), "bytes_per_second",
+	                 (json_int_t)bytes_per_second(), "draining", daemon_draining());
+}
+
+static bool is_wildcard(const union net_address *address)
+{
+	if (address->sa.sa_family == AF_INET)
+		return address->in.sin_addr.s_addr == htonl(INADDR_ANY);
+	return IN6_IS_ADDR_UNSPECIFIED(&address->in6.sin6_addr);
+}
+
+/* What clients are told: as configured, else where the relay listens. NULL if that says nothing. */
+static json_t *advertised(const struct relay_conf *conf)
+{
+	json_t *list = json_array();
+	const union net_address *address;
+	char text[NET_TEXT_MAX];
+
+	if (conf->advertise != NULL && conf->advertise[0] != NULL) {
+		for (size_t i = 0; conf->advertise[i] != NULL; i++)
+			json_array_append_new(list, json_string(conf->advertise[i]));
+		return list;
+	}
+	for (size_t i = 0; (address = listener_address(i)) != NULL; i++) {
+		if (is_wildcard(address)) {
+			json_decref(list);
+			return NULL;
+		}
+		json_array_append_new(list, json_string(net_format(address, text)));
+	}
+	return list;
+}
+
+static char *control_url(const struct relay_conf *conf)
+{
+	char text[NET_TEXT_MAX];
+
+	if (conf->control_url != NULL)
+		return mem_dup(conf->control_url);
+	return mem_printf("http://%s", net_format(control_address(), text));
+}
+
+int presence_start(void *config)
+{
+	const struct relay_conf *conf = config;
+
+	if (store_redis() == NULL)
+		return 0;
+	presence.advertise = advertised(conf);
+	if (presence.advertise == NULL) {
+		log_error("config-bad key=advertise why=\"needed, since a listen address is "
+		          "a wildcard\"");
+		return -1;
+	}
+	presence.control = control_url(conf);
+	presence.entry = (struct registry_entry){
+		.describe = describe,
+		.kind = "relay",
+		.id = conf_id(conf),
+		.redis = store_redis(),
+	};
+	registry_join(&presence.entry);
+	return 0;
+}
+
+void presence_stop(void)
+{
+	if (presence.entry.redis == NULL)
+		return;
+	registry_leave(&presence.entry);
+	json_decref(presence.advertise);
+	free(presence.control);
+}
+
+void presence_touch(void)
+{
+	if (presence.entry.redis != NULL)
+		registry_touch(&presence.entry);
+}

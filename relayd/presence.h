@@ -1,0 +1,15 @@
+/*
+ * This relay's record in the registry, from which gateways choose the address that they give to
+ * clients and the API that they call. Without Redis there is none.
+ */
+#ifndef OG_RELAYD_PRESENCE_H
+#define OG_RELAYD_PRESENCE_H
+
+/* Module, after listener and control; -1 after logging that nothing can be advertised. */
+int presence_start(void *config);
+void presence_stop(void);
+
+/* The record has changed: writes it at once. */
+void presence_touch(void);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * One direction of a stream: bytes go from one socket to another through a pipe that is held only
+ * while bytes are in it. Sockets are non-blocking and watched edge-triggered: whoever gets their
+ * events sets readable and writable.
+ *
+ * The rules that keep every byte: the pipe is filled only when it is empty, so EAGAIN has one
+ * meaning and an end or an error of the source is seen only when all that came before it has been
+ * handed to the sink; then the end becomes shutdown(SHUT_WR) of the sink, and the other direction
+ * goes on by itself.
+ */
+#ifndef OG_RELAYD_PUMP_H
+#define OG_RELAYD_PUMP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct pipe;
+
+enum flow_state {
+	FLOW_OPEN,
+	FLOW_ENDED,         /* the source ended, all was delivered, the sink was told */
+	FLOW_SOURCE_FAILED, /* all that could be read was delivered; see error */
+	FLOW_SINK_FAILED,   /* the sink takes no more; see error */
+};
+
+/* All zeros is a direction that hasn't moved yet and has nothing to read or write. */
+struct flow {
+	struct pipe *pipe;  /* lent by the pool; NULL while nothing is in flight */
+	uint64_t received;  /* bytes read from the source */
+	uint64_t delivered; /* bytes that the sink's socket took */
+	uint32_t chunk;     /* most bytes of the next fill; 0: not decided yet */
+	int error;          /* errno of a failure */
+	uint8_t state;      /* enum flow_state */
+	bool readable;      /* the source may have bytes, an end or an error */
+	bool writable;      /* the sink may take bytes */
+	bool source_broken; /* the source failed as a sink: its end is no proper end */
+};
+
+/*
+ * Moves bytes until a socket blocks, the flow is over, or a bounded amount of work is done. True:
+ * it was the last, and the caller runs it again in a later turn.
+ */
+bool pump_run(struct flow *flow, int source, int sink);
+
+/*
+ * Gives the flow up: bytes in flight are dropped. Only for a sink that is gone or a stream that is
+ * cut.
+ */
+void pump_abandon(struct flow *flow);
+
+#endif

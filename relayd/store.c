@@ -1,0 +1,61 @@
+#include "relayd/store.h"
+
+#include <stdlib.h>
+
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/mem.h"
+#include "relayd/conf.h"
+
+static struct {
+	struct redis *redis;
+	char *owner;
+	int64_t epoch_ms;
+} store;
+
+int store_start(void *config)
+{
+	const struct relay_conf *conf = config;
+	const struct redis_options options = { conf->redis, conf->redis_prefix, STORE_TIMEOUT_MS };
+	const char *why;
+
+	store.epoch_ms = loop_wall_ms();
+	store.owner = mem_printf("%s %lld", conf_id(conf), (long long)store.epoch_ms);
+	if (!conf_has_redis(conf))
+		return 0;
+	store.redis = redis_new(&options, &why);
+	if (store.redis == NULL) {
+		log_error("config-bad key=redis why=\"%s\"", why);
+		return -1;
+	}
+	return 0;
+}
+
+void store_stop(void)
+{
+	if (store.redis != NULL)
+		redis_free(store.redis);
+	store.redis = NULL;
+	free(store.owner);
+	store.owner = NULL;
+}
+
+struct redis *store_redis(void)
+{
+	return store.redis;
+}
+
+bool store_ready(void)
+{
+	return store.redis == NULL || redis_connected(store.redis);
+}
+
+const char *store_owner(void)
+{
+	return store.owner;
+}
+
+int64_t store_epoch_ms(void)
+{
+	return store.epoch_ms;
+}

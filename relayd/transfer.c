@@ -1,0 +1,250 @@
+#include "relayd/transfer.h"
+
+#include <errno.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
+#include "common/log.h"
+#include "common/mem.h"
+#include "relayd/conf.h"
+#include "relayd/half.h"
+#include "relayd/stream.h"
+
+#define LINGER_MS 60000  /* without progress, after one direction has ended */
+#define FLUSH_POLL_MS 20 /* the kernel doesn't tell when a socket's last byte was acknowledged */
+#define FLUSH_PATIENCE_MS 60000 /* without any acknowledgement */
+
+static struct deadline_queue idle_queue;
+static struct deadline_queue linger_queue;
+static struct deadline_queue flush_queue;
+
+static uint64_t moved(const struct stream *stream)
+{
+	const struct flow *a = &stream->halves[0]->flow, *b = &stream->halves[1]->flow;
+
+	return a->received + a->delivered + b->received + b->delivered;
+}
+
+static bool is_over(const struct half *half)
+{
+	return half->flow.state == FLOW_ENDED || half->flow.state == FLOW_SOURCE_FAILED;
+}
+
+/* The connection of HALVES[side] has failed, as a source or as a sink. */
+static bool is_broken(const struct stream *stream, unsigned side)
+{
+	return stream->halves[side]->flow.state == FLOW_SOURCE_FAILED ||
+	       stream->halves[side]->flow.source_broken ||
+	       stream->halves[!side]->flow.state == FLOW_SINK_FAILED;
+}
+
+static enum stream_reason reason_of(const struct stream *stream)
+{
+	for (int side = 0; side < 2; side++) {
+		int error = stream->halves[side]->flow.error;
+
+		if (error == ETIMEDOUT || error == EHOSTUNREACH || error == ENETUNREACH)
+			return STREAM_PEER_LOST;
+	}
+	return STREAM_RESET;
+}
+
+/* Bytes that went into the socket and that the client's kernel has not acknowledged yet. */
+static uint32_t unacknowledged(const struct half *half)
+{
+	int bytes = 0;
+
+	return ioctl(half->io.fd, SIOCOUTQ, &bytes) == 0 ? (uint32_t)bytes : 0;
+}
+
+/* The half has failed: its end is none, and what was meant for it is dropped. */
+static void give_half_up(struct stream *stream, unsigned side)
+{
+	stream->broken_by = (uint8_t)reason_of(stream);
+	stream_enter(stream, STREAM_DRAINING);
+	stream->halves[side]->flow.source_broken = true;
+	stream->halves[side]->flow.readable = true;
+	pump_abandon(&stream->halves[!side]->flow);
+	deadline_start(&linger_queue, &stream->deadline);
+	task_start(&stream->task);
+}
+
+/*
+ * Goes on after a failure: what HALVES[side] had sent is read to its end and delivered, then the
+ * other half's kernel has to acknowledge it, and then that half is reset.
+ */
+static void flush_half(struct stream *stream, unsigned side, bool progressed)
+{
+	if (stream->broken_by == 0)
+		give_half_up(stream, side);
+	else if (progressed)
+		deadline_start(&linger_queue, &stream->deadline);
+	if (stream->progress_ms == 0 && is_over(stream->halves[side])) {
+		stream->progress_ms = loop_now_ms();
+		deadline_start(&flush_queue, &stream->deadline);
+	}
+}
+
+/* What the state of the flows means for the stream. True: the stream has ended. */
+static bool judge(struct stream *stream, bool progressed)
+{
+	bool broken[2] = { is_broken(stream, 0), is_broken(stream, 1) };
+	bool over[2] = { is_over(stream->halves[0]), is_over(stream->halves[1]) };
+
+	if (broken[0] && broken[1]) {
+		stream_end(stream, reason_of(stream));
+		return true;
+	}
+	if (broken[0] || broken[1]) {
+		flush_half(stream, broken[1], progressed);
+		return false;
+	}
+	if (over[0] && over[1]) {
+		stream_end(stream, STREAM_COMPLETED);
+		return true;
+	}
+	if ((over[0] || over[1]) && (progressed || stream->state == STREAM_ACTIVE)) {
+		stream_enter(stream, STREAM_DRAINING);
+		deadline_start(&linger_queue, &stream->deadline);
+	} else if (progressed) {
+		deadline_start(&idle_queue, &stream->deadline);
+	}
+	return false;
+}
+
+static void run(struct stream *stream)
+{
+	uint64_t before = moved(stream);
+	bool more = false;
+
+	for (unsigned side = 0; side < 2; side++) {
+		struct half *from = stream->halves[side], *to = stream->halves[!side];
+		uint64_t delivered = from->flow.delivered;
+
+		more |= pump_run(&from->flow, from->io.fd, to->io.fd);
+		stream_count_bytes(side, from->flow.delivered - delivered);
+	}
+	if (!judge(stream, moved(stream) != before) && more)
+		task_start(&stream->task);
+}
+
+static void on_task(struct task *task)
+{
+	run(container_of(task, struct stream, task));
+}
+
+static void on_ready(struct io *io, uint32_t events)
+{
+	struct half *half = container_of(io, struct half, io);
+	struct stream *stream = half->stream;
+	struct half *other = stream->halves[stream->halves[0] == half];
+	bool failed = (events & (EPOLLERR | EPOLLHUP)) != 0;
+
+	/* The half that was being flushed is gone too. */
+	if (failed && other->flow.source_broken && is_over(other)) {
+		stream_end(stream, stream->broken_by);
+		return;
+	}
+	/*
+	 * Nothing is read from a half that has ended, so only the event tells that it is gone
+	 * altogether.
+	 */
+	if (failed && half->flow.state == FLOW_ENDED)
+		half->flow.source_broken = true;
+	if (failed || (events & (EPOLLIN | EPOLLRDHUP)) != 0)
+		half->flow.readable = true;
+	if (failed || (events & EPOLLOUT) != 0)
+		other->flow.writable = true;
+	run(stream);
+}
+
+void transfer_start(struct stream *stream)
+{
+	stream->task.run = on_task;
+	deadline_start(&idle_queue, &stream->deadline);
+	half_activate(stream->halves[0], on_ready);
+	half_activate(stream->halves[1], on_ready);
+}
+
+/* Deadlines */
+
+static struct stream *stream_of(struct deadline *deadline)
+{
+	return container_of(deadline, struct stream, deadline);
+}
+
+/*
+ * A slow reader whose kernel still empties what we have sent isn't idle, although the pump sees
+ * nothing.
+ */
+static bool is_acknowledging(struct stream *stream)
+{
+	uint32_t before = stream->unacknowledged;
+
+	stream->unacknowledged =
+	        unacknowledged(stream->halves[0]) + unacknowledged(stream->halves[1]);
+	return stream->unacknowledged != 0 && stream->unacknowledged != before;
+}
+
+static bool holds_bytes(const struct stream *stream)
+{
+	return stream->halves[0]->flow.pipe != NULL || stream->halves[1]->flow.pipe != NULL;
+}
+
+static void idle_expired(struct deadline *deadline)
+{
+	struct stream *stream = stream_of(deadline);
+
+	if (is_acknowledging(stream))
+		deadline_start(&idle_queue, deadline);
+	else
+		stream_end(stream, STREAM_IDLE);
+}
+
+static void linger_expired(struct deadline *deadline)
+{
+	struct stream *stream = stream_of(deadline);
+
+	if (is_acknowledging(stream))
+		deadline_start(&linger_queue, deadline);
+	else if (stream->broken_by != 0)
+		stream_end(stream, stream->broken_by);
+	else
+		stream_end(stream, holds_bytes(stream) ? STREAM_IDLE : STREAM_LINGERED);
+}
+
+static void flush_expired(struct deadline *deadline)
+{
+	struct stream *stream = stream_of(deadline);
+	const struct half *alive = stream->halves[stream->halves[0]->flow.source_broken];
+	uint32_t before = stream->unacknowledged;
+	uint64_t now_ms = loop_now_ms();
+
+	stream->unacknowledged = unacknowledged(alive);
+	if (stream->unacknowledged != before)
+		stream->progress_ms = now_ms;
+	if (stream->unacknowledged == 0 || now_ms - stream->progress_ms >= FLUSH_PATIENCE_MS)
+		stream_end(stream, stream->broken_by);
+	else
+		deadline_start(&flush_queue, deadline);
+}
+
+int transfer_start_queues(void *config)
+{
+	const struct relay_conf *conf = config;
+
+	deadline_queue_init(&idle_queue, (uint64_t)conf->idle_timeout_ms, idle_expired);
+	deadline_queue_init(&linger_queue,
+	                    conf->idle_timeout_ms < LINGER_MS ? (uint64_t)conf->idle_timeout_ms
+	                                                      : LINGER_MS,
+	                    linger_expired);
+	deadline_queue_init(&flush_queue, FLUSH_POLL_MS, flush_expired);
+	return 0;
+}
+
+void transfer_stop_queues(void)
+{
+	deadline_queue_release(&idle_queue);
+	deadline_queue_release(&linger_queue);
+	deadline_queue_release(&flush_queue);
+}
