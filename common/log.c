@@ -146,8 +146,7 @@ static void write_line(enum log_level level, const char *format, va_list args)
 	memcpy(line.bytes + line.len, end, strlen(end));
 	line.len += strlen(end);
 	/* A log that can't be written is no reason to stop serving. */
-	if (write(STDERR_FILENO, line.bytes, line.len) < 0)
-		errno = saved_errno;
+	(void)!write(STDERR_FILENO, line.bytes, line.len);
 	errno = saved_errno;
 }
 

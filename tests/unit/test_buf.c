@@ -25,6 +25,19 @@ START_TEST(what_is_appended_is_consumed_in_order)
 }
 END_TEST
 
+START_TEST(formatting_has_room_for_its_nul_at_every_length)
+{
+	for (int len = 1; len <= 2 * LEAST_BYTES; len++) {
+		struct buf buf = { 0 };
+
+		ck_assert_int_eq(buf_printf(&buf, "%*s", len, "x"), 0);
+		ck_assert_uint_eq(buf_len(&buf), (size_t)len);
+		ck_assert_int_eq(buf_data(&buf)[len - 1], 'x');
+		buf_release(&buf);
+	}
+}
+END_TEST
+
 START_TEST(an_emptied_buffer_holds_no_memory)
 {
 	struct buf buf = { 0 };
@@ -83,10 +96,10 @@ START_TEST(bytes_fed_one_at_a_time_are_the_bytes_that_come_out)
 
 	for (size_t i = 0; i < 5000; i++)
 		buf_append(&buf, &"abcdefg"[i % 7], 1);
-	buf_consume(&buf, 7);
+	buf_consume(&buf, 8);
 	text = buf_take(&buf);
-	ck_assert_uint_eq(strlen(text), 4993);
-	ck_assert_int_eq(strncmp(text, "abcdefgabc", 10), 0);
+	ck_assert_uint_eq(strlen(text), 4992);
+	ck_assert_int_eq(strncmp(text, "bcdefgabc", 9), 0);
 	ck_assert_uint_eq(buf_len(&buf), 0);
 	ck_assert_ptr_null(buf.bytes);
 	free(text);
@@ -154,6 +167,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		what_is_appended_is_consumed_in_order,
+		formatting_has_room_for_its_nul_at_every_length,
 		an_emptied_buffer_holds_no_memory,
 		the_cap_counts_unconsumed_bytes_and_leaves_the_buffer_as_it_was,
 		a_queue_that_is_fed_and_drained_for_long_stays_small_and_true,

@@ -101,7 +101,9 @@ START_TEST(control_codes_are_escaped_and_other_text_is_not)
 }
 END_TEST
 
-/* A line of PARTS times TEXT must be one bounded write that ends in dots, after only whole parts. */
+/*
+ * A line of PARTS times TEXT must be one bounded write that ends in dots, after only whole parts.
+ */
 static void check_cut(const char *text, size_t parts, const char *shown)
 {
 	char *message = mem_alloc(parts, strlen(text) + 1);
@@ -132,6 +134,24 @@ START_TEST(a_long_line_is_cut_between_characters)
 }
 END_TEST
 
+START_TEST(a_line_that_escapes_made_long_is_cut_between_characters_too)
+{
+	char message[600 * 4 + 1] = "";
+
+	for (size_t i = 0; i < 600; i++)
+		memcpy(message + 4 * i, "\n\xe2\x82\xac", 4);
+	for (int shift = 1; shift < 8; shift++) {
+		const char *end;
+
+		log_info("%*s%s", shift, "x", message);
+		end = line + strlen(next_write()) - strlen("...\n");
+		ck_assert_str_eq(end, "...\n");
+		ck_assert(strncmp(end - 4, "\\x0a", 4) == 0 ||
+		          strncmp(end - 3, "\xe2\x82\xac", 3) == 0);
+	}
+}
+END_TEST
+
 START_TEST(errno_is_left_alone_even_when_the_log_cannot_be_written)
 {
 	errno = EDOM;
@@ -151,6 +171,7 @@ int main(void)
 		levels_are_known_by_name,
 		control_codes_are_escaped_and_other_text_is_not,
 		a_long_line_is_cut_between_characters,
+		a_line_that_escapes_made_long_is_cut_between_characters_too,
 		errno_is_left_alone_even_when_the_log_cannot_be_written,
 	};
 

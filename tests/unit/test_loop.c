@@ -68,7 +68,10 @@ START_TEST(starting_to_watch_nothing_is_stopping)
 	ck_assert_uint_eq(a.io.events, 0);
 	loop_turn(0);
 	ck_assert_str_eq(trace, "");
-	close(a.io.fd);
+	ck_assert_int_eq(io_start(&a.io, a.io.fd, EPOLLIN), 0);
+	loop_turn(0);
+	ck_assert_str_eq(trace, "a");
+	unwatch(&a);
 }
 END_TEST
 
@@ -261,7 +264,9 @@ START_TEST(tasks_run_after_the_events_and_timers_of_their_turn)
 	timer_start(&b.timer, 0);
 	watch(&a, EPOLLIN);
 	loop_turn(0);
-	/* a by io, b by timer, c by the timer that a started before timers were served, c by task. */
+	/*
+	 * a by io, b by timer, c by the timer that a started before timers were served, c by task.
+	 */
 	ck_assert_str_eq(trace, "abcc");
 	close(a.io.fd);
 }

@@ -96,6 +96,20 @@ START_TEST(an_empty_key_and_keys_with_nul_are_keys)
 }
 END_TEST
 
+START_TEST(keys_whose_hashes_collide_are_told_apart)
+{
+	struct map map = { 0 };
+	uint32_t hash = hash_key("abc", 3);
+	int a;
+
+	map_put(&map, "abc", 3, &a);
+	ck_assert_ptr_eq(probe(&map, "abc", 3, hash)->value, &a);
+	ck_assert_ptr_null(probe(&map, "ab", 2, hash)->value);
+	ck_assert_ptr_null(probe(&map, "abd", 3, hash)->value);
+	map_release(&map);
+}
+END_TEST
+
 /* Every slot's entry must be reachable from its home: removal moves entries. */
 START_TEST(removing_some_leaves_the_others_where_they_are_found)
 {
@@ -169,6 +183,7 @@ int main(void)
 		what_was_put_is_found_and_nothing_else,
 		putting_again_replaces_the_value_and_borrows_the_new_key,
 		an_empty_key_and_keys_with_nul_are_keys,
+		keys_whose_hashes_collide_are_told_apart,
 		removing_some_leaves_the_others_where_they_are_found,
 		a_map_that_was_large_shrinks_again,
 		walking_meets_every_value_once,

@@ -1,6 +1,6 @@
 /*
- * What every unit test program ends with: its tests run under libcheck, each in its own process, with
- * the summary printed.
+ * What every unit test program ends with: its tests run under libcheck, each in its own process,
+ * with the summary printed.
  */
 #ifndef OG_TESTS_UNIT_UNIT_H
 #define OG_TESTS_UNIT_UNIT_H
