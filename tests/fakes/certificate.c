@@ -1,0 +1,107 @@
+#include "tests/fakes/certificate.h"
+
+#include <openssl/rand.h>
+#include <openssl/x509v3.h>
+#include <stdbool.h>
+
+#define DAY_S (24 * 60 * 60)
+#define LIFE_DAYS 825 /* the longest that Apple's and Google's own clients take */
+
+struct extension {
+	int nid;
+	const char *value;
+};
+
+static bool add_extensions(X509 *certificate, X509 *issuer, const struct extension *extensions)
+{
+	X509V3_CTX context;
+
+	X509V3_set_ctx(&context, issuer, certificate, NULL, NULL, 0);
+	for (; extensions->value != NULL; extensions++) {
+		X509_EXTENSION *made =
+		        X509V3_EXT_conf_nid(NULL, &context, extensions->nid, extensions->value);
+		bool good = made != NULL && X509_add_ext(certificate, made, -1) == 1;
+
+		X509_EXTENSION_free(made);
+		if (!good)
+			return false;
+	}
+	return true;
+}
+
+static bool set_serial(X509 *certificate)
+{
+	unsigned char random[16];
+	BIGNUM *number;
+	bool good;
+
+	if (RAND_bytes(random, sizeof(random)) != 1)
+		return false;
+	random[0] = (random[0] & 0x7f) | 0x40; /* positive, of full length */
+	number = BN_bin2bn(random, sizeof(random), NULL);
+	good = BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate)) != NULL;
+	BN_free(number);
+	return good;
+}
+
+/* A certificate of KEY for NAME, valid from an hour ago, not signed yet. */
+static X509 *make(EVP_PKEY *key, const char *name)
+{
+	X509 *certificate = X509_new();
+	X509_NAME *subject;
+
+	if (certificate == NULL || X509_set_version(certificate, X509_VERSION_3) != 1 ||
+	    !set_serial(certificate))
+		goto failed;
+	X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
+	X509_gmtime_adj(X509_getm_notAfter(certificate), (long)LIFE_DAYS * DAY_S);
+	subject = X509_get_subject_name(certificate);
+	if (X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)name, -1,
+	                               -1, 0) != 1 ||
+	    X509_set_pubkey(certificate, key) != 1)
+		goto failed;
+	return certificate;
+failed:
+	X509_free(certificate);
+	return NULL;
+}
+
+/* Names the issuer, adds EXTENSIONS and signs; frees CERTIFICATE if that fails. */
+static X509 *finish(X509 *certificate, X509 *issuer, EVP_PKEY *key,
+                    const struct extension *extensions)
+{
+	if (X509_set_issuer_name(certificate, X509_get_subject_name(issuer)) == 1 &&
+	    add_extensions(certificate, issuer, extensions) &&
+	    X509_sign(certificate, key, EVP_sha256()) != 0)
+		return certificate;
+	X509_free(certificate);
+	return NULL;
+}
+
+X509 *certificate_make_ca(EVP_PKEY *key)
+{
+	static const struct extension extensions[] = {
+		{ NID_basic_constraints, "critical,CA:TRUE" },
+		{ NID_key_usage, "critical,keyCertSign,cRLSign" },
+		{ NID_subject_key_identifier, "hash" },
+		{ 0, NULL },
+	};
+	X509 *certificate = make(key, "Outrigger test CA");
+
+	return certificate == NULL ? NULL : finish(certificate, certificate, key, extensions);
+}
+
+X509 *certificate_make_server(EVP_PKEY *key, X509 *ca, EVP_PKEY *ca_key)
+{
+	static const struct extension extensions[] = {
+		{ NID_basic_constraints, "critical,CA:FALSE" },
+		{ NID_key_usage, "critical,digitalSignature" },
+		{ NID_ext_key_usage, "serverAuth" },
+		{ NID_subject_alt_name, "DNS:localhost,IP:127.0.0.1,IP:::1" },
+		{ NID_authority_key_identifier, "keyid" },
+		{ 0, NULL },
+	};
+	X509 *certificate = make(key, "localhost");
+
+	return certificate == NULL ? NULL : finish(certificate, ca, ca_key, extensions);
+}

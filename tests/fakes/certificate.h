@@ -1,0 +1,15 @@
+/*
+ * X.509 certificates for tests (OpenSSL): a CA, and servers of this machine that it signs.
+ */
+#ifndef OG_TESTS_FAKES_CERTIFICATE_H
+#define OG_TESTS_FAKES_CERTIFICATE_H
+
+#include <openssl/x509.h>
+
+/* A CA's own certificate for KEY. The caller frees it; NULL only if OpenSSL fails. */
+X509 *certificate_make_ca(EVP_PKEY *key);
+
+/* One for a server with KEY on localhost, 127.0.0.1 and ::1, signed by CA with CA_KEY. */
+X509 *certificate_make_server(EVP_PKEY *key, X509 *ca, EVP_PKEY *ca_key);
+
+#endif

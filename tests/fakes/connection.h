@@ -1,0 +1,34 @@
+/*
+ * One client's connection: TLS (OpenSSL) between the socket and an HTTP/2 session. It frees itself when
+ * it ends.
+ *
+ *   handshake ──h2 agreed on──▶ open ──session's or peer's end──▶ freed
+ *       └────── no h2 ──▶ waits to see whether the client sends all the same ──▶ freed
+ */
+#ifndef OG_TESTS_FAKES_CONNECTION_H
+#define OG_TESTS_FAKES_CONNECTION_H
+
+#include <openssl/ssl.h>
+#include <stdint.h>
+
+#include "common/list.h"
+#include "common/net.h"
+#include "tests/fakes/service.h"
+
+struct connection;
+
+/* Whose connections they are. */
+struct connection_owner {
+	struct service *service;
+	SSL_CTX *tls;
+	struct list connections;
+	uint64_t count; /* how many ever: numbers them */
+};
+
+/* Takes over FD, which was accepted from CLIENT. */
+void connection_open(struct connection_owner *owner, int fd, const union net_address *client);
+
+/* Ends all connections of OWNER. */
+void connection_close_all(struct connection_owner *owner);
+
+#endif

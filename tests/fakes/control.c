@@ -1,0 +1,104 @@
+#include "tests/fakes/control.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "common/mem.h"
+
+#define BODY_MAX (8u << 20)
+#define LIMIT_DEFAULT 1000
+#define LIMIT_MAX 10000
+
+static void post_script(struct http_request *request)
+{
+	struct service *service = http_context(request);
+	const json_t *rules = http_body_json(request);
+	struct json_reader reader;
+	size_t added;
+
+	if (rules == NULL)
+		return;
+	added = script_add(&service->script, rules, &reader);
+	if (!json_reader_ok(&reader))
+		http_fail(request, 400, "bad_request", "%s", reader.complaint);
+	else
+		http_reply(request, 200,
+		           json_pack("{s:I,s:I}", "added", (json_int_t)added, "rules",
+		                     (json_int_t)service->script.count));
+}
+
+/* The number in the query parameter NAME; -1 after answering that it isn't one. */
+static int64_t query_number(struct http_request *request, const char *name, int64_t fallback)
+{
+	const char *text = http_query(request, name);
+	char *end;
+	int64_t number;
+
+	if (text == NULL)
+		return fallback;
+	errno = 0;
+	number = strtoll(text, &end, 10);
+	if (isdigit((unsigned char)text[0]) && *end == '\0' && errno == 0)
+		return number;
+	http_fail(request, 400, "bad_request", "%s: must be a number from 0 on", name);
+	return -1;
+}
+
+static void get_received(struct http_request *request)
+{
+	struct service *service = http_context(request);
+	int64_t from, limit;
+
+	from = query_number(request, "from", 0);
+	if (from < 0)
+		return;
+	limit = query_number(request, "limit", LIMIT_DEFAULT);
+	if (limit < 0)
+		return;
+	if (limit > LIMIT_MAX)
+		limit = LIMIT_MAX;
+	http_reply(request, 200, record_list(&service->record, (uint64_t)from, (size_t)limit));
+}
+
+static void get_stats(struct http_request *request)
+{
+	struct service *service = http_context(request);
+
+	http_reply(request, 200, stats_show(&service->stats));
+}
+
+static void post_reset(struct http_request *request)
+{
+	struct service *service = http_context(request);
+
+	service_reset(service);
+	http_reply(request, 200, json_object());
+}
+
+/* clang-format off */
+static const struct http_route routes[] = {
+	{ "POST", "/script",   post_script,  .open = true },
+	{ "GET",  "/received", get_received, .open = true },
+	{ "GET",  "/stats",    get_stats,    .open = true },
+	{ "POST", "/reset",    post_reset,   .open = true },
+	{ NULL },
+};
+/* clang-format on */
+
+struct http_server *control_start(struct service *service, const union net_address *address,
+                                  char **why)
+{
+	struct http_server_options options = {
+		.routes = routes,
+		.listen = *address,
+		.body_max = BODY_MAX,
+		.context = service,
+	};
+
+	if (!net_is_loopback(address)) {
+		*why = mem_dup("the control listener must be on loopback: it asks for no token");
+		return NULL;
+	}
+	return http_server_new(&options, why);
+}

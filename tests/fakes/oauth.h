@@ -1,0 +1,33 @@
+/*
+ * Google's OAuth token endpoint for service accounts (RFC 7523 grants): one request in, its answer out,
+ * and the access token it issued into the list that FCM checks. Pure but for that list.
+ */
+#ifndef OG_TESTS_FAKES_OAUTH_H
+#define OG_TESTS_FAKES_OAUTH_H
+
+#include <openssl/evp.h>
+#include <stdint.h>
+
+#include "tests/fakes/access.h"
+#include "tests/fakes/answer.h"
+#include "tests/fakes/request.h"
+
+struct oauth {
+	EVP_PKEY *key;     /* the service account's public key, RSA; borrowed */
+	const char *email; /* its "iss"; borrowed */
+	const char *
+	        token_uri; /* an "aud" to accept besides Google's and the request's own URL; or NULL */
+	struct access *access;
+};
+
+/* Judges REQUEST at NOW_MS into ANSWER, which is all zeros. */
+void oauth_answer(struct oauth *oauth, const struct request *request, int64_t now_ms,
+                  struct answer *answer);
+
+/* The answer to a good grant: a new access token; also for a script that says 200. */
+void oauth_accept(struct oauth *oauth, int64_t now_ms, struct answer *answer);
+
+/* Fills ANSWER with the error CODE (NULL: the usual one for STATUS) and STATUS (0: the code's). */
+void oauth_refuse(struct answer *answer, unsigned status, const char *code);
+
+#endif

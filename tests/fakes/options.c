@@ -1,0 +1,187 @@
+#include "tests/fakes/options.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/mem.h"
+#include "tests/fakes/test_set.h"
+
+enum kind { OPTION_TEXT, OPTION_FLAG, OPTION_TEXTS };
+
+struct row {
+	const char *name;
+	enum kind kind;
+	size_t offset;
+	const char *argument; /* NULL for flags */
+	const char *fallback;
+	const char *help;
+};
+
+/* clang-format off */
+#define AT(member) offsetof(struct options, member)
+static const struct row rows[] = {
+	{ "listen", OPTION_TEXT, AT(listen), "ADDRESS", "127.0.0.1:0",
+	  "where APNs, FCM and the token endpoint are served (TLS, HTTP/2)" },
+	{ "control", OPTION_TEXT, AT(control), "ADDRESS", "127.0.0.1:0",
+	  "where the controls are served (HTTP/1.1, loopback only)" },
+	{ "set", OPTION_TEXT, AT(set), "DIR", NULL,
+	  "take the five files below from DIR, as --generate has made them" },
+	{ "cert", OPTION_TEXT, AT(cert), "FILE", NULL, "server certificate and chain, PEM" },
+	{ "key", OPTION_TEXT, AT(key), "FILE", NULL, "its private key, PEM" },
+	{ "apns-key", OPTION_TEXT, AT(apns_key), "FILE", NULL,
+	  "public key that APNs provider tokens are checked with, PEM" },
+	{ "apns-key-id", OPTION_TEXT, AT(apns_key_id), "ID", TEST_SET_KEY_ID, "its key id (kid)" },
+	{ "apns-team-id", OPTION_TEXT, AT(apns_team_id), "ID", TEST_SET_TEAM_ID, "its team id (iss)" },
+	{ "apns-topic", OPTION_TEXTS, AT(apns_topics), "TOPIC", NULL,
+	  "a topic that is served, without .voip; repeat for more (default: any)" },
+	{ "oauth-key", OPTION_TEXT, AT(oauth_key), "FILE", NULL,
+	  "public key that grants are checked with, PEM" },
+	{ "oauth-email", OPTION_TEXT, AT(oauth_email), "EMAIL", TEST_SET_EMAIL,
+	  "the service account's client_email (iss)" },
+	{ "token-uri", OPTION_TEXT, AT(token_uri), "URL", NULL,
+	  "the service account's token_uri (aud); Google's and the URL that a request came to are "
+	  "always good" },
+	{ "project", OPTION_TEXT, AT(project), "ID", TEST_SET_PROJECT, "the FCM project" },
+	{ "no-alpn", OPTION_FLAG, AT(no_alpn), NULL, NULL,
+	  "serve TLS without ALPN and no HTTP at all, as a server that lacks h2" },
+	{ "log-level", OPTION_TEXT, AT(log_level), "LEVEL", "info", "debug, info, warn or error" },
+	{ "generate", OPTION_TEXT, AT(generate), "DIR", NULL,
+	  "make a test set in DIR (needs --token-uri) and exit" },
+	{ "help", OPTION_FLAG, AT(help), NULL, NULL, "print this and exit" },
+};
+/* clang-format on */
+
+static const char usage[] =
+        "providers plays Apple's APNs, Google's FCM and Google's OAuth token endpoint, by their\n"
+        "documents, so that senders can be tested and loaded without them.\n"
+        "\n"
+        "  providers --generate DIR --token-uri https://127.0.0.1:2197/token\n"
+        "  providers --set DIR --listen 127.0.0.1:2197 --control 127.0.0.1:2198\n"
+        "\n";
+
+static const char details[] =
+        "\n"
+        "A test set is: ca.pem (trust this), server.pem and server.key (for localhost, 127.0.0.1\n"
+        "and ::1), apns.p8 (the sender's key) and apns.pub.pem, service-account.json (the "
+        "sender's\n"
+        "account) and oauth.pub.pem. The CA's key is not kept. No file of a set is overwritten.\n"
+        "\n"
+        "Controls:\n"
+        "  POST /script    [{\"match\": {\"provider\": \"apns|fcm|oauth\", \"token\": \"…\", "
+        "\"path\": \"…*\",\n"
+        "                  \"nth\": 3, \"times\": 1}, \"answer\": {…}}]; an answer has status, "
+        "reason\n"
+        "                  (APNs's reason, FCM's or OAuth's error code), timestamp, delay_ms, "
+        "headers,\n"
+        "                  body; or \"goaway\": {\"last\", \"debug\", \"code\"}, \"rst\": "
+        "\"REFUSED_STREAM\",\n"
+        "                  \"close\": true, \"silent\": true. Rules are added; the latest win\n"
+        "  GET /received?from=N&limit=1000\n"
+        "                  the requests that came, each with how it was answered\n"
+        "  GET /stats      what was counted\n"
+        "  POST /reset     forgets script, record and counts\n"
+        "\n"
+        "The log says \"listening what=fake address=…\" and \"listening what=control address=…\", "
+        "then\n"
+        "\"ready\".\n";
+
+void options_help(void)
+{
+	char name[64];
+
+	fputs(usage, stdout);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct row *row = &rows[i];
+
+		snprintf(name, sizeof(name), "--%s%s%s", row->name, row->argument ? " " : "",
+		         row->argument ? row->argument : "");
+		printf("  %-22s %s", name, row->help);
+		if (row->fallback != NULL)
+			printf(" (default: %s)", row->fallback);
+		printf("\n");
+	}
+	fputs(details, stdout);
+}
+
+static const char **text_at(struct options *options, const struct row *row)
+{
+	return (const char **)((char *)options + row->offset);
+}
+
+static void add_topic(struct options *options, const char *topic)
+{
+	options->apns_topics = mem_resize(options->apns_topics, options->apns_topic_count + 2,
+	                                  sizeof(*options->apns_topics));
+	options->apns_topics[options->apns_topic_count++] = topic;
+	options->apns_topics[options->apns_topic_count] = NULL;
+}
+
+static void take(struct options *options, const struct row *row, const char *argument)
+{
+	switch (row->kind) {
+	case OPTION_TEXT:
+		*text_at(options, row) = argument;
+		break;
+	case OPTION_FLAG:
+		*(bool *)((char *)options + row->offset) = true;
+		break;
+	case OPTION_TEXTS:
+		add_topic(options, argument);
+		break;
+	}
+}
+
+static int check(const struct options *options)
+{
+	if (options->help)
+		return 0;
+	if (options->generate != NULL && options->token_uri == NULL) {
+		fputs("providers: --generate needs --token-uri\n", stderr);
+		return -1;
+	}
+	if (options->generate != NULL || options->set != NULL)
+		return 0;
+	if (options->cert == NULL || options->key == NULL || options->apns_key == NULL ||
+	    options->oauth_key == NULL) {
+		fputs("providers: needs --set, or --cert, --key, --apns-key and --oauth-key\n",
+		      stderr);
+		return -1;
+	}
+	return 0;
+}
+
+int options_read(struct options *options, int argc, char **argv)
+{
+	struct option table[ARRAY_LEN(rows) + 1] = { 0 };
+	int index;
+
+	memset(options, 0, sizeof(*options));
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		table[i].name = rows[i].name;
+		table[i].has_arg = rows[i].kind == OPTION_FLAG ? no_argument : required_argument;
+		if (rows[i].fallback != NULL)
+			*text_at(options, &rows[i]) = rows[i].fallback;
+	}
+	for (;;) {
+		int found = getopt_long(argc, argv, "", table, &index);
+
+		if (found < 0)
+			break;
+		if (found != 0)
+			return -1;
+		take(options, &rows[index], optarg);
+	}
+	if (optind < argc) {
+		fprintf(stderr, "providers: what is \"%s\"?\n", argv[optind]);
+		return -1;
+	}
+	return check(options);
+}
+
+void options_release(struct options *options)
+{
+	free(options->apns_topics);
+	options->apns_topics = NULL;
+}
