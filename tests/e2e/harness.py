@@ -160,6 +160,10 @@ class Process:
         except Trouble as trouble:
             raise Trouble(f"{trouble}\n{self.tail()}") from None
 
+    def address(self, what):
+        """The host:port of a listener (socks, control, api, public, ops), from its log."""
+        return self.wait_log(rf"\blistening what={what} address=(\S+)").group(1)
+
     def tail(self, lines=25):
         return "\n".join(self.log_text(True).splitlines()[-lines:])
 
@@ -239,13 +243,35 @@ class Redis(Process):
 
 
 class Providers(Process):
-    """The pretend APNs, FCM and OAuth (build/providers)."""
+    """The pretend APNs, FCM and OAuth (build/providers), with keys and a CA of its own."""
 
     ready = r"\bready\b"
+    topic = "org.example.chat"
 
     def __init__(self, stage, name="providers", args=()):
-        super().__init__(stage, name, [])
-        self.argv = [stage.binary("providers"), *args]
+        super().__init__(stage, name, [], stage.sanitizer_env)
+        listen = f"{HOST}:{free_port()}"
+        self.url, self.set = f"https://{listen}", self.folder / "set"
+        self.ca = self.set / "ca.pem"
+        program = stage.binary("providers")
+        self.argv = [program, "--set", self.set, "--listen", listen, "--apns-topic", self.topic]
+        self.argv += args
+        make = [program, "--generate", self.set, "--token-uri", f"{self.url}/token"]
+        done = subprocess.run(make, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Trouble(f"providers --generate: {done.stderr}")
+
+    @property
+    def control_url(self):
+        return f"http://{self.address('control')}"
+
+    def provider_sections(self):
+        """The two providers of the demonstration, as sections of pushd's configuration."""
+        here = {"endpoint": self.url, "ca_file": self.ca}
+        apns = {"kind": "apns", "topic": self.topic, "key_file": self.set / "apns.p8"}
+        apns.update(key_id="FAKEKEY001", team_id="FAKETEAM01")
+        fcm = {"kind": "fcm", "service_account_file": self.set / "service-account.json"}
+        return {"apns-binary-api": {**apns, **here}, "fcm-xmpp-api": {**fcm, **here}}
 
     def control(self, method, path, body=None):
         status, answer = http(method, self.control_url + path, body)
@@ -292,10 +318,6 @@ class Daemon(Process):
         self.sections = sections
         self.config.write_text("\n".join(lines))
         self.config.chmod(0o600)
-
-    def address(self, what):
-        """The host:port of a listener (socks, control, api, public, ops) of the running daemon."""
-        return self.wait_log(rf"\blistening .*\bwhat={what} .*\baddress=(\S+)").group(1)
 
     def record(self, what):
         """Puts a recorder before the listener WHAT, if the stage records: its URL, or None."""
