@@ -53,8 +53,8 @@ static char *copy_inside(const char *start, const char *end)
 }
 
 /*
- * The section is taken from here, not from libinih, which cuts its name at 49 bytes, merges one that
- * repeats, doesn't see one without keys and ignores what stands behind the bracket.
+ * The section is taken from here, not from libinih, which cuts its name at 49 bytes, merges one
+ * that repeats, doesn't see one without keys and ignores what stands behind the bracket.
  */
 static void begin_section(struct reading *reading, const char *line, size_t len)
 {

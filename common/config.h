@@ -1,8 +1,9 @@
 /*
  * Configuration files (libinih) read into structs by one table per daemon: the table fills, checks,
- * dumps (-T) and documents. Each key can be overridden by the environment: OG_<DAEMON>_<KEY> for the
- * section [daemon], OG_<DAEMON>_<SECTION>_<ID>_<KEY> for others, upper case, what isn't a letter or digit as
- * "_"; with _FILE appended the value is read from that file. Errors are "file:line: message".
+ * dumps (-T) and documents. Each key can be overridden by the environment: OG_<DAEMON>_<KEY> for
+ * the section [daemon], OG_<DAEMON>_<SECTION>_<ID>_<KEY> for others, upper case, what isn't a
+ * letter or digit as "_"; with _FILE appended the value is read from that file. Errors are
+ * "file:line: message".
  */
 #ifndef OG_COMMON_CONFIG_H
 #define OG_COMMON_CONFIG_H
@@ -15,15 +16,15 @@
 
 /* Kinds and the C type at the key's offset. */
 enum config_kind {
-	CONFIG_STRING,  /* char * */
-	CONFIG_SECRET,  /* char *, hidden in dumps, wiped when freed */
-	CONFIG_LIST,    /* char **, comma-separated, ended by NULL */
-	CONFIG_INTEGER, /* int64_t, checked against least and most */
-	CONFIG_SIZE,    /* int64_t bytes: suffixes k, M, G, T (powers of 1024) */
-	CONFIG_DURATION, /* int64_t milliseconds: suffixes ms, s, m, h, d; a bare number is seconds */
-	CONFIG_BOOLEAN, /* bool: yes or no */
-	CONFIG_CHOICE,  /* int: place in choices */
-	CONFIG_ADDRESS, /* char *: host:port */
+	CONFIG_STRING,   /* char * */
+	CONFIG_SECRET,   /* char *, hidden in dumps, wiped when freed */
+	CONFIG_LIST,     /* char **, comma-separated, ended by NULL */
+	CONFIG_INTEGER,  /* int64_t, checked against least and most */
+	CONFIG_SIZE,     /* int64_t bytes: suffixes k, M, G, T (powers of 1024) */
+	CONFIG_DURATION, /* int64_t milliseconds: suffixes ms, s, m, h, d; bare: seconds */
+	CONFIG_BOOLEAN,  /* bool: yes or no */
+	CONFIG_CHOICE,   /* int: place in choices */
+	CONFIG_ADDRESS,  /* char *: host:port */
 };
 
 struct config_key {
@@ -61,8 +62,8 @@ struct config {
 };
 
 /*
- * Reads FILE (NULL: only defaults and the environment) into a new root struct. NULL on any error, which
- * has been appended to COMPLAINTS, one per line.
+ * Reads FILE (NULL: only defaults and the environment) into a new root struct. NULL on any error,
+ * which has been appended to COMPLAINTS, one per line.
  */
 void *config_read(const struct config *config, const char *file, struct buf *complaints);
 
@@ -72,7 +73,10 @@ void config_free(const struct config *config, void *root);
 /* Appends every key with its value and help, in the file's own form; secrets as "(hidden)". */
 void config_dump(const struct config *config, const void *root, struct buf *out);
 
-/* Moves the values of live keys from FRESH into ROOT (and the old ones into FRESH); how many differed. */
+/*
+ * Moves the values of live keys from FRESH into ROOT (and the old ones into FRESH); how many
+ * differed.
+ */
 size_t config_take_live(const struct config *config, void *root, void *fresh);
 
 /* Item INDEX of ITEMS whose structs have SIZE bytes. */

@@ -1,6 +1,6 @@
 /*
- * What a configuration file and the environment say, as text, before it becomes structs: one part for
- * each section, and each value with the place where it was given. Used by config.c alone.
+ * What a configuration file and the environment say, as text, before it becomes structs: one part
+ * for each section, and each value with the place where it was given. Used by config.c alone.
  */
 #ifndef OG_COMMON_CONFIG_DRAFT_H
 #define OG_COMMON_CONFIG_DRAFT_H
@@ -43,7 +43,10 @@ void config_draft_complain(struct config_draft *draft, const char *where, const 
 void config_draft_complain_line(struct config_draft *draft, unsigned line, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 
-/* The part that the header "[NAME]" or "[NAME ID]" begins (ID: NULL or ""), or NULL after a complaint. */
+/*
+ * The part that the header "[NAME]" or "[NAME ID]" begins (ID: NULL or ""), or NULL after a
+ * complaint.
+ */
 struct config_part *config_draft_open(struct config_draft *draft, const char *name, const char *id,
                                       unsigned line);
 
@@ -51,7 +54,10 @@ struct config_part *config_draft_open(struct config_draft *draft, const char *na
 void config_draft_take(struct config_draft *draft, struct config_part *part, const char *name,
                        const char *value, unsigned line);
 
-/* Gives key INDEX of PART the text TEXT (taken), as WHERE (copied) says, in the place of what it had. */
+/*
+ * Gives key INDEX of PART the text TEXT (taken), as WHERE (copied) says, in the place of what it
+ * had.
+ */
 void config_draft_give(struct config_draft *draft, struct config_part *part, size_t index,
                        char *text, const char *where);
 

@@ -1,4 +1,6 @@
-/* The environment's part in a configuration: OG_<DAEMON>_… variables override what the file says. */
+/*
+ * The environment's part in a configuration: OG_<DAEMON>_… variables override what the file says.
+ */
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>

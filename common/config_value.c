@@ -97,7 +97,7 @@ static char *parse_number(const struct config_key *key, void *member, const char
 	return NULL;
 }
 
-static char *parse_string(const struct config_key *key, void *member, const char *text)
+static char *parse_text(const struct config_key *key, void *member, const char *text)
 {
 	*(char **)member = *text == '\0' ? NULL : mem_dup(text);
 	return NULL;
@@ -111,7 +111,7 @@ static char *parse_address(const struct config_key *key, void *member, const cha
 	if (*text != '\0' && net_split(text, host, &port) < 0)
 		return mem_printf("\"%.*s\" is not an address (host:port or [IPv6]:port)",
 		                  SHOWN_MAX, text);
-	return parse_string(key, member, text);
+	return parse_text(key, member, text);
 }
 
 static char *parse_boolean(const struct config_key *key, void *member, const char *text)
@@ -155,7 +155,7 @@ static char *trimmed(const char *text, size_t len)
 	return len == 0 ? NULL : mem_dup_bytes(text, len);
 }
 
-static void release_list(void *member)
+static void free_list(void *member)
 {
 	char ***list = member;
 
@@ -175,7 +175,7 @@ static char *parse_list(const struct config_key *key, void *member, const char *
 		char *item = trimmed(text, len);
 
 		if (item == NULL) {
-			release_list(&items);
+			free_list(&items);
 			return mem_dup("the list has an empty item");
 		}
 		items = mem_resize(items, count + 2, sizeof(*items));
@@ -187,12 +187,12 @@ static char *parse_list(const struct config_key *key, void *member, const char *
 	return NULL;
 }
 
-static void print_number_member(const struct config_key *key, const void *member, struct buf *out)
+static void print_int64(const struct config_key *key, const void *member, struct buf *out)
 {
 	print_number(key, *(const int64_t *)member, out);
 }
 
-static void print_string(const struct config_key *key, const void *member, struct buf *out)
+static void print_text(const struct config_key *key, const void *member, struct buf *out)
 {
 	const char *text = *(char *const *)member;
 
@@ -224,26 +224,26 @@ static void print_choice(const struct config_key *key, const void *member, struc
 	buf_text(out, key->choices[*(const int *)member]);
 }
 
-static void release_string(void *member)
+static void free_text(void *member)
 {
 	free(*(char **)member);
 	*(char **)member = NULL;
 }
 
-static void release_secret(void *member)
+static void free_secret(void *member)
 {
 	mem_free_secret(*(char **)member);
 	*(char **)member = NULL;
 }
 
-static bool equal_strings(const void *one, const void *other)
+static bool same_texts(const void *one, const void *other)
 {
 	const char *a = *(char *const *)one, *b = *(char *const *)other;
 
 	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
-static bool equal_lists(const void *one, const void *other)
+static bool same_lists(const void *one, const void *other)
 {
 	char *const *a = *(char *const *const *)one, *const *b = *(char *const *const *)other;
 
@@ -264,15 +264,15 @@ static const struct kind {
 	void (*release)(void *member);                     /* NULL: owns nothing */
 } kinds[] = {
 	/* clang-format off */
-	[CONFIG_STRING]   = { sizeof(char *), parse_string, print_string, equal_strings, release_string },
-	[CONFIG_SECRET]   = { sizeof(char *), parse_string, print_secret, equal_strings, release_secret },
-	[CONFIG_LIST]     = { sizeof(char **), parse_list, print_list, equal_lists, release_list },
-	[CONFIG_INTEGER]  = { sizeof(int64_t), parse_number, print_number_member, NULL, NULL },
-	[CONFIG_SIZE]     = { sizeof(int64_t), parse_number, print_number_member, NULL, NULL },
-	[CONFIG_DURATION] = { sizeof(int64_t), parse_number, print_number_member, NULL, NULL },
+	[CONFIG_STRING]   = { sizeof(char *), parse_text, print_text, same_texts, free_text },
+	[CONFIG_SECRET]   = { sizeof(char *), parse_text, print_secret, same_texts, free_secret },
+	[CONFIG_LIST]     = { sizeof(char **), parse_list, print_list, same_lists, free_list },
+	[CONFIG_INTEGER]  = { sizeof(int64_t), parse_number, print_int64, NULL, NULL },
+	[CONFIG_SIZE]     = { sizeof(int64_t), parse_number, print_int64, NULL, NULL },
+	[CONFIG_DURATION] = { sizeof(int64_t), parse_number, print_int64, NULL, NULL },
 	[CONFIG_BOOLEAN]  = { sizeof(bool), parse_boolean, print_boolean, NULL, NULL },
 	[CONFIG_CHOICE]   = { sizeof(int), parse_choice, print_choice, NULL, NULL },
-	[CONFIG_ADDRESS]  = { sizeof(char *), parse_address, print_string, equal_strings, release_string },
+	[CONFIG_ADDRESS]  = { sizeof(char *), parse_address, print_text, same_texts, free_text },
 	/* clang-format on */
 };
 

@@ -1,6 +1,6 @@
 /*
- * The values of a configuration: what each kind of key looks like as text and in its struct. Used by
- * config.c alone; BASE is the struct that the key's offset counts from.
+ * The values of a configuration: what each kind of key looks like as text and in its struct. Used
+ * by config.c alone; BASE is the struct that the key's offset counts from.
  */
 #ifndef OG_COMMON_CONFIG_VALUE_H
 #define OG_COMMON_CONFIG_VALUE_H
@@ -8,8 +8,8 @@
 #include "common/config.h"
 
 /*
- * Reads TEXT ("" is nothing: NULL, or a list without items) into the key's member, which must be zero. NULL, or
- * what is wrong with TEXT (heap, without the key's name; never quotes a secret).
+ * Reads TEXT ("" is nothing: NULL, or a list without items) into the key's member, which must be
+ * zero. NULL, or what is wrong with TEXT (heap, without the key's name; never quotes a secret).
  */
 char *config_value_parse(const struct config_key *key, void *base, const char *text);
 

@@ -223,7 +223,10 @@ static void stop_modules(void)
 	}
 }
 
-/* Each conversation costs descriptors, and only select(), which nobody here calls, minds large ones. */
+/*
+ * Each conversation costs descriptors, and only select(), which nobody here calls, minds large
+ * ones.
+ */
 static void raise_descriptor_limit(void)
 {
 	struct rlimit limit;
@@ -383,7 +386,10 @@ static int read_config(const char *file)
 	return self.config == NULL ? -1 : 0;
 }
 
-/* Only what is about to run must fit beyond the table: a dump or a question must not need the files. */
+/*
+ * Only what is about to run must fit beyond the table: a dump or a question must not need the
+ * files.
+ */
 static int check_more(int what)
 {
 	struct buf complaints = { 0 };

@@ -1,6 +1,7 @@
 /*
- * The main program that all daemons share: options (-c -n -T -d -V --health), signals, start and stop in order, drain,
- * the ready notice (sd_notify protocol when NOTIFY_SOCKET is set, and a log line "ready").
+ * The main program that all daemons share: options (-c -n -T -d -V --health), signals, start and
+ * stop in order, drain, the ready notice (sd_notify protocol when NOTIFY_SOCKET is set, and a log
+ * line "ready").
  */
 #ifndef OG_COMMON_DAEMON_H
 #define OG_COMMON_DAEMON_H
@@ -41,8 +42,9 @@ struct daemon_spec {
 	size_t common_offset;                /* of struct daemon_common in the config's root */
 	const struct daemon_module *modules; /* ended by an entry without a name */
 	/*
-	 * What the table can't say (files parse, keys fit each other): run after reading, also by -n, before
-	 * any module starts. Returns 0, or -1 with COMPLAINTS appended, one per line. NULL: nothing.
+	 * What the table can't say (files parse, keys fit each other): run after reading, also by
+	 * -n, before any module starts. Returns 0, or -1 with COMPLAINTS appended, one per line.
+	 * NULL: nothing.
 	 */
 	int (*check)(const void *config, struct buf *complaints);
 	/* SIGTERM, SIGINT: ends by calling daemon_exit(). NULL: exit at once. */
@@ -55,7 +57,10 @@ struct daemon_spec {
 	char *(*health_url)(const void *config);
 	/* What /readyz answers. */
 	bool (*serving)(void);
-	/* What -V prints: the name and version of each library that is used, ended by NULL; or NULL. */
+	/*
+	 * What -V prints: the name and version of each library that is used, ended by NULL; or
+	 * NULL.
+	 */
 	const char *(*const *versions)(void);
 };
 

@@ -30,7 +30,10 @@ static ssize_t read_all(int fd, char *data, size_t size)
 char *file_read(const char *path, size_t max, size_t *len)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	/* One byte more than allowed tells a file that is too long, whatever stat would say of a pipe. */
+	/*
+	 * One byte more than allowed tells a file that is too long, whatever stat would say of a
+	 * pipe.
+	 */
 	char *data = mem_alloc(max + 2, 1);
 	ssize_t got = fd < 0 ? -1 : read_all(fd, data, max + 1);
 	int error = got < 0 ? errno : (size_t)got > max ? EFBIG : 0;

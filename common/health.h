@@ -1,7 +1,7 @@
 /*
- * Asks a running daemon whether it is well, for container health checks: one HTTP/1.0 GET on a numeric
- * address. It stands alone, without the loop and without libcurl, which would cost relayd a megabyte of
- * memory that is its own for a process of its own that lives for one request.
+ * Asks a running daemon whether it is well, for container health checks: one HTTP/1.0 GET on a
+ * numeric address. It stands alone, without the loop and without libcurl, which would cost relayd a
+ * megabyte of memory that is its own for a process of its own that lives for one request.
  */
 #ifndef OG_COMMON_HEALTH_H
 #define OG_COMMON_HEALTH_H
@@ -9,8 +9,8 @@
 #include <stddef.h>
 
 /*
- * GETs URL ("http://127.0.0.1:7650/healthz") within TIMEOUT_MS. 0 when the answer's status is 200, else
- * -1 with the reason in WHY.
+ * GETs URL ("http://127.0.0.1:7650/healthz") within TIMEOUT_MS. 0 when the answer's status is 200,
+ * else -1 with the reason in WHY.
  */
 int health_ask(const char *url, int timeout_ms, char *why, size_t why_size);
 

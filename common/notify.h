@@ -1,6 +1,6 @@
 /*
- * Tells the service manager how the daemon fares: the sd_notify protocol, which is one datagram to the Unix
- * socket that NOTIFY_SOCKET names.
+ * Tells the service manager how the daemon fares: the sd_notify protocol, which is one datagram to
+ * the Unix socket that NOTIFY_SOCKET names.
  */
 #ifndef OG_COMMON_NOTIFY_H
 #define OG_COMMON_NOTIFY_H

@@ -80,7 +80,9 @@ static void write_bytes(const char *path, const void *data, size_t len)
 	fclose(out);
 }
 
-/* Reads what is in the file; what was complained of, without the folder's name, goes to COMPLAINTS. */
+/*
+ * Reads what is in the file; what was complained of, without the folder's name, goes to COMPLAINTS.
+ */
 static struct root *read_again(void)
 {
 	struct buf said = { 0 };

@@ -26,7 +26,10 @@ static void leave(void)
 	close(listener);
 }
 
-/* A process that takes one connection, and sends ANSWER in single bytes once it has seen the request. */
+/*
+ * A process that takes one connection, and sends ANSWER in single bytes once it has seen the
+ * request.
+ */
 static pid_t serve(const char *answer)
 {
 	pid_t pid = fork();

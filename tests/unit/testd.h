@@ -1,6 +1,6 @@
 /*
- * A daemon of two modules, whose configuration says how it behaves, run in a process of its own: for the
- * tests of common/daemon.c, which are in two files and include it before this.
+ * A daemon of two modules, whose configuration says how it behaves, run in a process of its own:
+ * for the tests of common/daemon.c, which are in two files and include it before this.
  */
 #ifndef OG_TESTS_UNIT_TESTD_H
 #define OG_TESTS_UNIT_TESTD_H
