@@ -28,11 +28,12 @@ static void on_deadline(struct timer *timer)
 {
 	struct redis_calls *calls = container_of(timer, struct redis_calls, deadline);
 	struct list_link *link = list_first(&calls->all);
-	const struct redis_pending *first = container_of(link, struct redis_pending, link);
+	const struct redis_pending *first;
 	uint64_t now_ms = loop_now_ms();
 
 	if (link == NULL)
 		return;
+	first = container_of(link, struct redis_pending, link);
 	if (first->deadline_ms > now_ms) {
 		timer_start(timer, first->deadline_ms - now_ms);
 		return;
