@@ -1,0 +1,157 @@
+#include "xmppgw/conf.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#include "common/mem.h"
+#include "common/net.h"
+#include "xmppgw/jid.h"
+
+#define DAEMON(name, kind, member) name, kind, offsetof(struct conf_daemon, member)
+#define COMPONENT(name, kind, member) name, kind, offsetof(struct conf_component, member)
+#define RELAY(name, kind, member) name, kind, offsetof(struct conf_relay, member)
+
+/* clang-format off */
+static const struct config_key daemon_keys[] = {
+	DAEMON_KEYS,
+	{ DAEMON("redis", CONFIG_STRING, redis), "redis://127.0.0.1:6379/0",
+	  "Where relays and push daemons are found; \"none\": one relay, named in [relay ID]." },
+	{ DAEMON("redis-prefix", CONFIG_STRING, redis_prefix), "og:", "What every key begins with." },
+	{ DAEMON("ops-listen", CONFIG_ADDRESS, ops_listen), "127.0.0.1:7670",
+	  "Where /metrics, /healthz and /readyz are; an internal address." },
+	{ DAEMON("api-token", CONFIG_SECRET, api_token), NULL,
+	  "Bearer token that relayd and pushd know.", .needed = true },
+	{ NULL },
+};
+
+static const struct config_key component_keys[] = {
+	{ COMPONENT("server", CONFIG_ADDRESS, server), NULL,
+	  "The XMPP server's port for components (XEP-0114).", .needed = true },
+	{ COMPONENT("secret", CONFIG_SECRET, secret), NULL,
+	  "What the server knows as this component's password.", .needed = true },
+	{ COMPONENT("role", CONFIG_LIST, roles), NULL,
+	  "relay (file-transfer proxy), push (app server), or both.", .needed = true },
+	{ COMPONENT("name", CONFIG_STRING, name), "Outrigger", "Name that clients show (disco)." },
+	{ NULL },
+};
+
+static const struct config_key relay_keys[] = {
+	{ RELAY("control", CONFIG_STRING, control), NULL, "URL of relayd's control API.",
+	  .needed = true },
+	{ RELAY("advertise", CONFIG_LIST, advertise), NULL,
+	  "host:port where clients reach it, in order.", .needed = true },
+	{ NULL },
+};
+
+static const struct config_section sections[] = {
+	{ "daemon", "The gateway.", daemon_keys, sizeof(struct conf_daemon),
+	  offsetof(struct conf, daemon), false },
+	{ "component", "One component of an XMPP server; its id is its domain.", component_keys,
+	  sizeof(struct conf_component), offsetof(struct conf, components), true },
+	{ "relay", "A relay, if there is no Redis to find it.", relay_keys,
+	  sizeof(struct conf_relay), offsetof(struct conf, relays), true },
+	{ NULL },
+};
+/* clang-format on */
+
+const struct config conf_table = { "xmppgw", sections, sizeof(struct conf) };
+
+static const struct {
+	const char *name;
+	enum role role;
+} roles[] = { { "relay", ROLE_RELAY }, { "push", ROLE_PUSH } };
+
+const struct conf_component *conf_component(const struct conf *conf, size_t index)
+{
+	return config_item(&conf->components, sizeof(struct conf_component), index);
+}
+
+const struct conf_relay *conf_relay(const struct conf *conf, size_t index)
+{
+	return config_item(&conf->relays, sizeof(struct conf_relay), index);
+}
+
+bool conf_with_redis(const struct conf *conf)
+{
+	return strcmp(conf->daemon.redis, "none") != 0;
+}
+
+static unsigned role_by_name(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(roles); i++)
+		if (strcmp(roles[i].name, name) == 0)
+			return roles[i].role;
+	return 0;
+}
+
+unsigned conf_roles(const struct conf_component *component)
+{
+	unsigned bits = 0;
+
+	for (char **name = component->roles; name != NULL && *name != NULL; name++) {
+		unsigned role = role_by_name(*name);
+
+		if (role == 0)
+			return 0;
+		bits |= role;
+	}
+	return bits;
+}
+
+static bool is_utf8(const char *text)
+{
+	json_t *string = json_string(text);
+	bool valid = string != NULL;
+
+	json_decref(string);
+	return valid;
+}
+
+static void check_component(const struct conf *conf, const struct conf_component *component,
+                            struct buf *complaints)
+{
+	char domain[JID_PART_MAX + 1];
+	unsigned bits = conf_roles(component);
+
+	if (jid_domain(component->domain, domain) != 0)
+		buf_printf(complaints, "component %s: this is no domain\n", component->domain);
+	if (bits == 0)
+		buf_printf(complaints, "component %s: role must be relay, push or both\n",
+		           component->domain);
+	if ((bits & ROLE_PUSH) && !conf_with_redis(conf))
+		buf_printf(
+		        complaints,
+		        "component %s: the role push needs redis, where push daemons are found\n",
+		        component->domain);
+	if (!is_utf8(component->name))
+		buf_printf(complaints, "component %s: name must be UTF-8\n", component->domain);
+}
+
+static void check_relay(const struct conf_relay *relay, struct buf *complaints)
+{
+	char host[NET_HOST_MAX + 1];
+	uint16_t port;
+
+	for (char **text = relay->advertise; *text != NULL; text++)
+		if (net_split(*text, host, &port) != 0 || port == 0 || !is_utf8(*text))
+			buf_printf(complaints, "relay %s: advertise must be host:port, not %s\n",
+			           relay->id, *text);
+}
+
+int conf_check(const void *config, struct buf *complaints)
+{
+	const struct conf *conf = config;
+	size_t before = buf_len(complaints);
+
+	if (conf->components.count == 0)
+		buf_text(complaints, "there must be a section [component DOMAIN]\n");
+	if (conf->relays.count > 0 && conf_with_redis(conf))
+		buf_text(complaints, "[relay ID] is for redis = none: relays are found in Redis\n");
+	if (conf->relays.count == 0 && !conf_with_redis(conf))
+		buf_text(complaints, "redis = none needs a section [relay ID]\n");
+	for (size_t i = 0; i < conf->components.count; i++)
+		check_component(conf, conf_component(conf, i), complaints);
+	for (size_t i = 0; i < conf->relays.count; i++)
+		check_relay(conf_relay(conf, i), complaints);
+	return buf_len(complaints) == before ? 0 : -1;
+}

@@ -1,0 +1,56 @@
+/*
+ * What xmppgw can be told: the structs that its configuration fills, and the table that fills them.
+ */
+#ifndef OG_XMPPGW_CONF_H
+#define OG_XMPPGW_CONF_H
+
+#include "common/config.h"
+#include "common/daemon.h"
+
+/* What a component does for its server; a set of bits. */
+enum role { ROLE_RELAY = 1, ROLE_PUSH = 2, ROLE_ANY = ROLE_RELAY | ROLE_PUSH };
+
+struct conf_daemon {
+	struct daemon_common common;
+	char *redis; /* URL, or "none" */
+	char *redis_prefix;
+	char *ops_listen;
+	char *api_token;
+};
+
+struct conf_component {
+	char *domain;
+	char *server;
+	char *secret;
+	char **roles;
+	char *name;
+};
+
+/* A relay that is not in the registry because there is no Redis. */
+struct conf_relay {
+	char *id;
+	char *control;
+	char **advertise;
+};
+
+struct conf {
+	struct conf_daemon daemon;
+	struct config_items components;
+	struct config_items relays;
+};
+
+extern const struct config conf_table;
+
+/* What the table can't say; see struct daemon_spec. */
+int conf_check(const void *config, struct buf *complaints);
+
+const struct conf_component *conf_component(const struct conf *conf, size_t index);
+const struct conf_relay *conf_relay(const struct conf *conf, size_t index);
+
+/* The bits of COMPONENT's roles; 0 if one of them is unknown. */
+unsigned conf_roles(const struct conf_component *component);
+
+/* True unless redis = none. */
+bool conf_with_redis(const struct conf *conf);
+
+#endif

@@ -1,0 +1,17 @@
+/*
+ * Reading data forms (XEP-0004). Pure.
+ */
+#ifndef OG_XMPPGW_FORM_H
+#define OG_XMPPGW_FORM_H
+
+#include "xmppgw/xml.h"
+
+#define FORM_NS "jabber:x:data"
+
+/* The form among the children of PARENT, or NULL. */
+const struct xml *form_find(const struct xml *parent);
+
+/* The first value of the field VAR; NULL when there is no such field, or it has no value or an empty one. */
+const char *form_value(const struct xml *form, const char *var);
+
+#endif

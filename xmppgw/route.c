@@ -1,0 +1,241 @@
+#include "xmppgw/route.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/metrics.h"
+#include "xmppgw/adhoc.h"
+#include "xmppgw/bytestreams.h"
+#include "xmppgw/disco.h"
+#include "xmppgw/ping.h"
+#include "xmppgw/publish.h"
+#include "xmppgw/push.h"
+#include "xmppgw/version.h"
+
+#define REPLY_MS 5000 /* what a client waits for */
+
+/* An IQ that is served: its type, its payload's name, and for which roles. */
+struct route {
+	const char *kind; /* in metrics */
+	const char *type;
+	const char *ns;
+	const char *name;
+	unsigned roles;
+	uint32_t deadline_ms;
+	/* Consumes ANSWER now or later; PAYLOAD lives until this returns. */
+	void (*handle)(struct answer *answer, const struct xml *payload);
+};
+
+/* clang-format off */
+static const struct route routes[] = {
+	{ "publish", "set", PUSH_PUBSUB_NS, "pubsub", ROLE_PUSH, PUBLISH_MS, push_publish },
+	{ "disco-info", "get", DISCO_INFO_NS, "query", ROLE_ANY, REPLY_MS, disco_info },
+	{ "disco-items", "get", DISCO_ITEMS_NS, "query", ROLE_ANY, REPLY_MS, disco_items },
+	{ "address", "get", BYTESTREAMS_NS, "query", ROLE_RELAY, REPLY_MS, bytestreams_address },
+	{ "activate", "set", BYTESTREAMS_NS, "query", ROLE_RELAY, REPLY_MS, bytestreams_activate },
+	{ "command", "set", ADHOC_NS, "command", ROLE_PUSH, REPLY_MS, adhoc_execute },
+	{ "ping", "get", PING_NS, "ping", ROLE_ANY, REPLY_MS, ping_answer },
+	{ "version", "get", VERSION_NS, "query", ROLE_ANY, REPLY_MS, version_answer },
+};
+/* clang-format on */
+
+/* What comes in that no row is for. */
+enum { KIND_UNKNOWN = ARRAY_LEN(routes), KIND_MISROUTED, KIND_OVERSIZE, KIND_OVERLOAD, KINDS };
+
+static const char *kind_names[KINDS];
+static int64_t kind_numbers[KINDS];
+static struct metric kind_metric = {
+	.name = "outrigger_xmppgw_iqs_received_total",
+	.help = "Requests that came in, by kind.",
+	.kind = METRIC_COUNTER,
+	.label = "kind",
+	.values = kind_names,
+	.series = KINDS,
+	.numbers = kind_numbers,
+};
+
+enum { STANZA_IQ, STANZA_REPLY, STANZA_MESSAGE, STANZA_PRESENCE, STANZA_SKIPPED, STANZA_OTHER };
+static const char *const stanza_names[] = {
+	"iq", "reply", "message", "presence", "skipped", "other"
+};
+static int64_t stanza_numbers[ARRAY_LEN(stanza_names)];
+static struct metric stanza_metric = {
+	.name = "outrigger_xmppgw_stanzas_received_total",
+	.help = "Stanzas that came in; iq: requests, reply: results and errors, which are ignored.",
+	.kind = METRIC_COUNTER,
+	.label = "stanza",
+	.values = stanza_names,
+	.series = ARRAY_LEN(stanza_names),
+	.numbers = stanza_numbers,
+};
+
+/* ---- who is addressed ---- */
+
+struct request {
+	struct link *link;
+	const char *type, *id, *from;
+	char domain[JID_PART_MAX + 1]; /* that was addressed, prepared */
+	char to[JID_TEXT_MAX];         /* as it was addressed, but with that domain */
+	bool ours;
+};
+
+/* Where the domain of the JID TEXT is. */
+static const char *find_domain(const char *text, size_t *len)
+{
+	size_t bare_len = strcspn(text, "/");
+	const char *at = memchr(text, '@', bare_len);
+	const char *domain = at == NULL ? text : at + 1;
+
+	*len = bare_len - (size_t)(domain - text);
+	return domain;
+}
+
+/*
+ * The address to reply from: the one that was asked, but with its domain prepared, since servers close the
+ * stream over another spelling in a from (Prosody compares bytes; ejabberd passes on what a peer wrote).
+ */
+static bool take_address(struct request *request, const char *to)
+{
+	char asked[JID_PART_MAX + 1];
+	const char *own = request->link->domain;
+	const char *domain;
+	size_t len;
+
+	if (to == NULL)
+		to = own;
+	domain = find_domain(to, &len);
+	if (len > JID_PART_MAX || strlen(to) >= sizeof request->to)
+		return false;
+	memcpy(asked, domain, len);
+	asked[len] = '\0';
+	if (strcmp(asked, own) == 0)
+		memcpy(request->domain, asked, len + 1);
+	else if (jid_domain(asked, request->domain) != 0)
+		return false;
+	request->ours = strcmp(request->domain, own) == 0;
+	snprintf(request->to, sizeof request->to, "%.*s%s%s", (int)(domain - to), to,
+	         request->domain, domain + len);
+	return true;
+}
+
+/* Reads what a reply needs; false for what must not or can't be answered. */
+static bool take_request(struct link *link, const struct xml *stanza, struct request *request)
+{
+	request->link = link;
+	request->type = xml_attribute(stanza, "type");
+	request->id = xml_attribute(stanza, "id");
+	request->from = xml_attribute(stanza, "from");
+	if (request->type == NULL || request->id == NULL || request->from == NULL)
+		return false;
+	if (strcmp(request->type, "get") != 0 && strcmp(request->type, "set") != 0)
+		return false;
+	return request->from[0] != '\0' && take_address(request, xml_attribute(stanza, "to"));
+}
+
+static bool is_iq(const struct xml *stanza)
+{
+	return strcmp(stanza->name, "iq") == 0 &&
+	       (strcmp(stanza->ns, LINK_NS) == 0 || strcmp(stanza->ns, "jabber:client") == 0);
+}
+
+/* ---- where it goes ---- */
+
+static const struct route *find_route(const struct request *request, const struct xml *payload)
+{
+	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
+		const struct route *route = &routes[i];
+
+		if ((route->roles & request->link->roles) &&
+		    xml_is(payload, route->ns, route->name) &&
+		    strcmp(route->type, request->type) == 0)
+			return route;
+	}
+	return NULL;
+}
+
+static void refuse(const struct request *request, unsigned kind, enum answer_error error)
+{
+	kind_numbers[kind]++;
+	answer_refuse(request->link, request->to, request->from, request->id, error);
+}
+
+/* ejabberd's global_routes: every connection of a listener gets the stanzas of all its hosts. */
+static void refuse_misrouted(const struct request *request)
+{
+	struct link *link = request->link;
+
+	if (!link->misrouted_logged)
+		log_warn("stanza-for-another-host component=%s host=%s hint=\"give each component "
+		         "a listener of its own, or set global_routes: false\"",
+		         link->domain, request->domain);
+	link->misrouted_logged = true;
+	refuse(request, KIND_MISROUTED, ANSWER_TROUBLE);
+}
+
+static void route_iq(const struct request *request, const struct xml *stanza)
+{
+	const struct xml *payload = stanza->first;
+	const struct route *route;
+	struct answer *answer;
+
+	if (!request->ours) {
+		refuse_misrouted(request);
+	} else if (payload == NULL || payload->next != NULL) { /* RFC 6120 8.2.3: exactly one */
+		refuse(request, KIND_UNKNOWN, ANSWER_BAD_REQUEST);
+	} else if ((route = find_route(request, payload)) == NULL) {
+		refuse(request, KIND_UNKNOWN, ANSWER_SERVICE_UNAVAILABLE);
+	} else if (answer_link_is_full(request->link)) {
+		refuse(request, KIND_OVERLOAD, ANSWER_TROUBLE);
+	} else {
+		kind_numbers[route - routes]++;
+		answer = answer_new(request->link, request->to, request->from, request->id,
+		                    route->deadline_ms);
+		route->handle(answer, payload);
+	}
+}
+
+static unsigned stanza_kind(const struct xml *stanza)
+{
+	if (strcmp(stanza->name, "message") == 0)
+		return STANZA_MESSAGE;
+	return strcmp(stanza->name, "presence") == 0 ? STANZA_PRESENCE : STANZA_OTHER;
+}
+
+void route_stanza(struct link *link, const struct xml *stanza)
+{
+	struct request request;
+
+	if (!is_iq(stanza)) {
+		stanza_numbers[stanza_kind(stanza)]++;
+	} else if (!take_request(link, stanza, &request)) {
+		stanza_numbers[STANZA_REPLY]++;
+	} else {
+		stanza_numbers[STANZA_IQ]++;
+		route_iq(&request, stanza);
+	}
+}
+
+/* wait, since for a server's publish any other error would end a user's registration. */
+void route_skipped(struct link *link, const struct xml *stanza)
+{
+	struct request request;
+
+	stanza_numbers[STANZA_SKIPPED]++;
+	log_info("stanza-skipped component=%s", link->domain);
+	if (stanza != NULL && is_iq(stanza) && take_request(link, stanza, &request))
+		refuse(&request, KIND_OVERSIZE, ANSWER_TROUBLE);
+}
+
+void route_metrics(void)
+{
+	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
+		kind_names[i] = routes[i].kind;
+	kind_names[KIND_UNKNOWN] = "unknown";
+	kind_names[KIND_MISROUTED] = "misrouted";
+	kind_names[KIND_OVERSIZE] = "oversize";
+	kind_names[KIND_OVERLOAD] = "overload";
+	metrics_add(&stanza_metric);
+	metrics_add(&kind_metric);
+}
