@@ -1,0 +1,707 @@
+"""relayd on the wire: SOCKS5 and transfers, what strangers may send, and the control API."""
+
+import hashlib
+import http.client
+import os
+import signal
+import socket
+import time
+import types
+
+import pytest
+
+import bytestream as bs
+from harness import HOST, Trouble, http as call_http, wait_until
+
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def relay(module_stage):
+    """One relay without Redis that all tests share which don't need their own."""
+    return module_stage.relayd("relay-shared", None, handshake_timeout="1s", pending_timeout="4s")
+
+
+def state(relay, name):
+    """The stream as the API shows it, or None."""
+    status, body = relay.call("GET", f"/v1/streams/{name}")
+    return body if status == 200 else None
+
+
+def reason(relay, name):
+    return relay.wait_log(rf"stream-ended id={name} reason=(\S+)").group(1)
+
+
+def sha(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+# Transfers
+
+
+def test_bytes_arrive_unchanged_in_both_directions_at_once(relay):
+    first, second, name = bs.pair(relay)
+    there, back = os.urandom(24 * MIB + 7), os.urandom(17 * MIB + 1)
+    senders = bs.Sender(first, there), bs.Sender(second, back)
+    receivers = bs.Receiver(second), bs.Receiver(first)
+    assert receivers[0].result() == (len(there), sha(there), "end")
+    assert receivers[1].result() == (len(back), sha(back), "end")
+    assert not any(sender.error for sender in senders)
+    line = relay.wait_log(rf"stream-ended id={name} .*").group(0)
+    assert f"reason=completed state=draining" in line
+    assert f"first={len(there)} second={len(back)}" in line
+
+
+def test_many_transfers_at_once_do_not_mix(relay):
+    work = []
+    for _ in range(30):
+        first, second, _ = bs.pair(relay)
+        data = os.urandom(MIB + len(work))
+        work.append((data, bs.Sender(first, data), bs.Receiver(second), first, second))
+    for data, _, receiver, _, second in work:
+        assert receiver.result() == (len(data), sha(data), "end")
+        second.close()
+
+
+def test_a_half_close_leaves_the_other_direction_open(relay):
+    first, second, name = bs.pair(relay)
+    first.sendall(b"question")
+    first.shutdown(socket.SHUT_WR)
+    assert bs.to_end(second) == (b"question", "end")
+    wait_until(lambda: state(relay, name)["state"] == "draining")
+    for i in range(5):
+        second.sendall(b"answer %d" % i)
+        assert bs.exactly(first, 8) == b"answer %d" % i
+    second.close()
+    assert bs.to_end(first) == (b"", "end")
+    assert reason(relay, name) == "completed"
+
+
+def test_what_is_sent_before_activation_arrives_after_it(relay):
+    name = bs.new_hash()
+    first, second = bs.half(relay, name), bs.half(relay, name)
+    first.sendall(b"early")
+    second.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        second.recv(1)
+    assert [half["received"] for half in state(relay, name)["halves"]] == [0, 0]
+    bs.activate(relay, name)
+    second.settimeout(10)
+    assert bs.exactly(second, 5) == b"early"
+
+
+def test_a_sender_that_leaves_before_activation_still_delivers(relay):
+    name = bs.new_hash()
+    first = bs.half(relay, name)
+    first.sendall(b"x" * 100000)
+    first.close()
+    second = bs.half(relay, name)
+    assert state(relay, name)["state"] == "paired"
+    bs.activate(relay, name)
+    assert bs.to_end(second) == (b"x" * 100000, "end")
+
+
+def test_a_half_that_leaves_before_activation_without_a_byte_frees_its_seat(relay):
+    name = bs.new_hash()
+    first, second = bs.half(relay, name), bs.half(relay, name)
+    first.close()
+    wait_until(lambda: state(relay, name)["state"] == "waiting")
+    third = bs.half(relay, name)
+    bs.activate(relay, name)
+    third.sendall(b"hello")
+    assert bs.exactly(second, 5) == b"hello"
+    name = bs.new_hash()
+    bs.half(relay, name).close()
+    assert reason(relay, name) == "halves-left"
+    assert state(relay, name) is None
+
+
+def test_a_slow_reader_gets_all_that_a_gone_sender_had_queued(relay):
+    first, second, name = bs.pair(relay)
+    data = os.urandom(12 * MIB)
+    sender = bs.Sender(first, data, then=socket.socket.close)
+    receiver = bs.Receiver(second, pause=0.002, per_read=20000)
+    assert receiver.result() == (len(data), sha(data), "end")
+    second.close()
+    assert sender.error is None
+    assert reason(relay, name) == "completed"
+
+
+def test_a_stalled_reader_costs_the_relay_no_memory_and_loses_nothing(relay):
+    first, second, name = bs.pair(relay)
+    data = os.urandom(24 * MIB)
+    before = memory(relay)
+    sender = bs.Sender(first, data)
+    stuck = wait_until(lambda: is_stuck(relay, name), what="a full pipe")
+    assert stuck < len(data)
+    assert memory(relay) - before < 2 * MIB
+    assert bs.Receiver(second).result() == (len(data), sha(data), "end")
+    assert sender.error is None
+
+
+def memory(relay):
+    """Resident bytes."""
+    with open(f"/proc/{relay.pid}/statm") as statm:
+        return int(statm.read().split()[1]) * 4096
+
+
+def is_stuck(relay, name):
+    """The bytes read, once they don't grow any more."""
+    before = state(relay, name)["halves"][0]["received"]
+    time.sleep(0.2)
+    after = state(relay, name)["halves"][0]["received"]
+    return after if before == after and after > 0 else None
+
+
+def test_a_reset_is_passed_on_when_what_came_before_it_has_arrived(relay):
+    first, second, name = bs.pair(relay)
+    data = os.urandom(2 * MIB)
+    first.sendall(data)
+    wait_until(lambda: state(relay, name)["halves"][0]["received"] == len(data))
+    bs.reset(first)
+    got, ended = bs.to_end(second)
+    assert got == data
+    assert ended == "reset"
+    assert reason(relay, name) == "reset"
+
+
+def test_a_reset_waits_for_a_reader_that_has_megabytes_to_go(relay):
+    first, second, name = bs.pair(relay, receive_buffer=65536)
+    data = os.urandom(MIB)
+    first.sendall(data)
+    wait_until(lambda: state(relay, name)["halves"][0]["received"] == len(data))
+    bs.reset(first)
+    wait_until(lambda: state(relay, name)["state"] == "draining")
+    got = b""
+    second.settimeout(20)
+    while len(got) < len(data):
+        got += bs.exactly(second, min(100000, len(data) - len(got)))
+        time.sleep(0.02)
+    assert got == data
+    assert bs.to_end(second) == (b"", "reset")
+
+
+def test_a_sender_learns_that_its_receiver_is_gone(relay):
+    first, second, name = bs.pair(relay)
+    second.sendall(b"last words")
+    bs.exactly(first, 10)
+    bs.reset(second)
+    with pytest.raises((ConnectionResetError, BrokenPipeError)):
+        for _ in range(200):
+            first.sendall(b"y" * 65536)
+            time.sleep(0.01)
+    assert reason(relay, name) == "reset"
+
+
+def test_without_a_pipe_to_be_had_bytes_go_through_memory(stage):
+    relay = stage.relayd(redis=None, start=False, connection_max=10000)
+    relay.argv = ["prlimit", "--nofile=200:200", "--", *relay.argv]
+    relay.start()
+    relay.wait_log("descriptor-limit-low")
+    first, second, _ = bs.pair(relay)
+    data = os.urandom(5 * MIB + 3)
+    bs.Sender(first, data)
+    wait_until(lambda: metric(relay, 'pipes_lent{kind="memory"}') == 1)
+    assert bs.Receiver(second).result() == (len(data), sha(data), "end")
+    second.close()
+    wait_until(lambda: metric(relay, 'pipes_lent{kind="memory"}') == 0)
+
+
+def metric(relay, name):
+    for line in relay.call("GET", "/metrics", token=None)[1].splitlines():
+        if line.startswith(f"outrigger_relayd_{name} "):
+            return float(line.split()[-1])
+    return None
+
+
+# The handshake
+
+
+def test_input_may_come_byte_by_byte_or_all_at_once(relay):
+    name = bs.new_hash()
+    first = bs.connect(relay)
+    for byte in bs.GREETING:
+        first.sendall(bytes([byte]))
+        time.sleep(0.005)
+    assert bs.exactly(first, 2) == b"\x05\x00"
+    for byte in bs.request(name):
+        first.sendall(bytes([byte]))
+        time.sleep(0.002)
+    assert bs.exactly(first, 47)[:2] == b"\x05\x00"
+    second = bs.connect(relay)
+    second.sendall(b"\x05\x03\x02\x00\x01" + bs.request(name) + b"and data behind it")
+    assert bs.exactly(second, 49) == b"\x05\x00\x05\x00\x00\x03\x28" + name.encode() + b"\x00\x00"
+    bs.activate(relay, name)
+    assert bs.exactly(first, 18) == b"and data behind it"
+
+
+def test_the_case_of_digits_does_not_matter_and_the_echo_is_exact(relay):
+    name = bs.new_hash()
+    first, second = bs.half(relay, name), bs.connect(relay)
+    second.sendall(bs.GREETING + bs.request(name.upper(), port=258))
+    echo = b"\x05\x00\x00\x03\x28" + name.upper().encode() + b"\x01\x02"
+    assert bs.exactly(second, 49)[2:] == echo
+    assert state(relay, name)["state"] == "paired"
+    first.close()
+
+
+HASH = "ab" * 20
+REFUSALS = {
+    "bind": (bs.request(HASH, command=2), 7),
+    "udp": (bs.request(HASH, command=3), 7),
+    "no such command": (bs.request(HASH, command=9), 7),
+    "ipv4": (b"\x05\x01\x00\x01\x7f\x00\x00\x01\x00\x50", 8),
+    "ipv6": (b"\x05\x01\x00\x04" + bytes(15) + b"\x01\x00\x50", 8),
+    "a host name": (bs.request("www.example.org", port=80), 4),
+    "39 digits": (bs.request(HASH[1:]), 4),
+    "41 digits": (bs.request(HASH + "0"), 4),
+    "no digit": (bs.request(HASH[:-1] + "g"), 4),
+    "an empty name": (bs.request(""), 4),
+    "version 4": (b"\x04\x01\x00\x50\x7f\x00\x00\x01\x00", 1),
+}
+
+
+@pytest.mark.parametrize("what", REFUSALS)
+def test_a_request_is_refused_by_its_code(relay, what):
+    bytes_sent, code = REFUSALS[what]
+    sock = bs.connect(relay)
+    sock.sendall(bs.GREETING + bytes_sent)
+    assert bs.to_end(sock) == (b"\x05\x00" + b"\x05" + bytes([code]) + b"\x00\x01" + bytes(6), "end")
+
+
+@pytest.mark.parametrize("greeting", [b"\x05\x01\x02", b"\x05\x00", b"\x04\x01\x00\x50", b"GET / HTTP/1.1\r\n\r\n"])
+def test_a_greeting_is_refused_with_no_acceptable_method(relay, greeting):
+    sock = bs.connect(relay)
+    sock.sendall(greeting)
+    assert bs.to_end(sock) == (b"\x05\xff", "end")
+
+
+@pytest.mark.parametrize("active", [False, True])
+def test_a_third_half_is_refused_and_harms_nothing(relay, active):
+    name = bs.new_hash()
+    first, second = bs.half(relay, name), bs.half(relay, name)
+    if active:
+        bs.activate(relay, name)
+    third, reply = bs.ask(relay, name)
+    assert reply == b"\x05\x02\x00\x01" + bytes(6)
+    bs.activate(relay, name)
+    first.sendall(b"still ours")
+    assert bs.exactly(second, 10) == b"still ours"
+
+
+@pytest.mark.parametrize("said", [b"", b"\x05", bs.GREETING, bs.GREETING + bs.request(HASH)[:46]])
+def test_silence_in_the_handshake_is_cut_off(relay, said):
+    sock = bs.connect(relay)
+    start = time.monotonic()
+    sock.sendall(said)
+    got, _ = bs.to_end(sock)
+    assert got == (b"\x05\x00" if said.startswith(bs.GREETING) else b"")
+    assert 0.9 < time.monotonic() - start < 3
+
+
+def test_drip_feeding_does_not_extend_the_handshake(relay):
+    sock = bs.connect(relay)
+    start = time.monotonic()
+    with pytest.raises(OSError):
+        for byte in b"\x05\xff" + b"\x01" * 100:
+            sock.sendall(bytes([byte]))
+            time.sleep(0.1)
+    assert time.monotonic() - start < 4
+
+
+def test_a_greeting_of_megabytes_is_closed_and_held_nowhere(relay):
+    before = memory(relay)
+    sock = bs.connect(relay)
+    with pytest.raises(OSError):
+        for _ in range(64):
+            sock.sendall(b"\xff" * 65536)
+            time.sleep(0.01)
+    assert memory(relay) - before < MIB
+    greedy = bs.connect(relay)
+    with pytest.raises(OSError):
+        greedy.sendall(b"\x05\xff" + b"\x01" * (4 * MIB))
+        bs.to_end(greedy)
+        greedy.sendall(b"more")
+        greedy.sendall(b"more")
+
+
+def test_an_unactivated_half_is_dropped_in_the_end(relay):
+    name = bs.new_hash()
+    lonely = bs.half(relay, name)
+    assert bs.to_end(lonely) == (b"", "end")
+    assert reason(relay, name) == "not-activated"
+
+
+def test_an_idle_stream_ends_but_a_one_way_transfer_does_not(stage):
+    relay = stage.relayd(redis=None, idle_timeout="1s")
+    busy, sink, name = bs.pair(relay)
+    idle, partner, other = bs.pair(relay)
+    for _ in range(10):
+        busy.sendall(b"tick")
+        time.sleep(0.2)
+    assert reason(relay, other) == "idle"
+    assert bs.to_end(idle)[1] == bs.to_end(partner)[1] == "reset"
+    assert state(relay, name)["state"] == "active"
+    assert bs.exactly(sink, 40) == b"tick" * 10
+
+
+# The control API
+
+
+def test_a_stream_is_shown_as_it_goes_through_its_life(relay):
+    name = bs.new_hash()
+    first = bs.half(relay, name)
+    assert state(relay, name)["state"] == "waiting"
+    second = bs.half(relay, name)
+    seen = state(relay, name)
+    assert (seen["state"], seen["tag"], seen["parties"]) == ("paired", None, [])
+    addresses = ["%s:%d" % sock.getsockname() for sock in (first, second)]
+    assert [half["address"] for half in seen["halves"]] == addresses
+    bs.activate(relay, name)
+    first.sendall(b"abc")
+    bs.exactly(second, 3)
+    seen = state(relay, name)
+    assert seen["state"] == "active"
+    assert (seen["parties"], seen["tag"]) == (bs.ABOUT["parties"], bs.ABOUT["tag"])
+    assert [(half["received"], half["sent"]) for half in seen["halves"]] == [(3, 0), (0, 3)]
+    status, _ = relay.call("DELETE", f"/v1/streams/{name}")
+    assert status == 204
+    assert bs.to_end(first)[1] == bs.to_end(second)[1] == "reset"
+    assert reason(relay, name) == "cut"
+    assert relay.call("DELETE", f"/v1/streams/{name}")[0] == 404
+
+
+def test_activation_can_be_repeated_and_changes_nothing(relay):
+    first, second, name = bs.pair(relay)
+    again = {**bs.ABOUT, "tag": {"other": True}}
+    assert bs.activate(relay, name, again) == (200, {"hash": name, "state": "active"})
+    assert bs.activate(relay, name.upper()) == (200, {"hash": name, "state": "active"})
+    assert state(relay, name)["tag"] == bs.ABOUT["tag"]
+
+
+def test_activation_says_what_is_missing(relay):
+    name = bs.new_hash()
+    assert bs.activate(relay, name)[0] == 404
+    assert bs.activate(relay, "not-a-hash")[1]["error"] == "not_found"
+    first = bs.half(relay, name)
+    status, body = bs.activate(relay, name)
+    assert (status, body["error"]) == (409, "conflict")
+    assert state(relay, name)["state"] == "waiting"
+    first.close()
+
+
+BAD_BODIES = {
+    "no parties": {"deadline_ms": 1000},
+    "one party": {"parties": bs.ABOUT["parties"][:1]},
+    "three parties": {"parties": bs.ABOUT["parties"] * 2},
+    "a party without a domain": {"parties": [{"user": "a@b"}] * 2},
+    "a number for a user": {"parties": [{"user": 1, "domain": "b"}] * 2},
+    "a deadline of zero": {**bs.ABOUT, "deadline_ms": 0},
+    "a tag that is no object": {**bs.ABOUT, "tag": "text"},
+    "a tag of 5000 bytes": {**bs.ABOUT, "tag": {"long": "x" * 5000}},
+    "an unknown member": {**bs.ABOUT, "extra": 1},
+    "no object": [1],
+}
+
+
+@pytest.mark.parametrize("what", BAD_BODIES)
+def test_a_bad_body_gets_an_error_that_says_so(relay, what):
+    name = bs.new_hash()
+    halves = bs.half(relay, name), bs.half(relay, name)
+    status, body = relay.call("POST", f"/v1/streams/{name}/activate", BAD_BODIES[what])
+    assert (status, body["error"]) == (400, "bad_request")
+    assert body["message"]
+    assert state(relay, name)["state"] == "paired"
+    assert len(halves) == 2
+
+
+def raw_call(relay, text):
+    """Status and body of a request that is sent as it stands."""
+    host, port = relay.address("control").rsplit(":", 1)
+    with socket.create_connection((host, int(port)), timeout=10) as sock:
+        sock.sendall(text)
+        answer = http.client.HTTPResponse(sock)
+        answer.begin()
+        return answer.status, answer.read().decode()
+
+
+def test_the_api_refuses_bad_tokens_bodies_and_methods(relay):
+    path = f"/v1/streams/{bs.new_hash()}/activate"
+    for token in (None, "wrong", "token-of-the-test"):
+        assert relay.call("POST", path, bs.ABOUT, token=token)[0] == 401
+        assert relay.call("GET", "/v1/streams", token=token)[0] == 401
+    assert relay.call("POST", path, {"tag": {"long": "x" * 40000}})[0] == 413
+    head = f"POST {path} HTTP/1.1\r\nHost: r\r\nAuthorization: Bearer {relay.stage.token}\r\n"
+    status, body = raw_call(relay, f"{head}Content-Length: 5\r\n\r\n{{not }}".encode())
+    assert status == 400 and '"bad_request"' in body
+    chunked = f"{head}Transfer-Encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n"
+    assert raw_call(relay, chunked.encode())[0] == 411
+    assert relay.call("PUT", "/v1/streams")[0] == 405
+    assert relay.call("GET", "/v1/nothing")[0] == 404
+
+
+def test_the_list_comes_in_pages_in_the_order_of_hashes(relay):
+    names = sorted(bs.new_hash() for _ in range(7))
+    halves = [bs.half(relay, name) for name in names]
+    seen, after = [], ""
+    while after is not None:
+        status, page = relay.call("GET", f"/v1/streams?limit=2{after and '&after=' + after}")
+        assert status == 200 and len(page["streams"]) <= 2
+        seen += [stream["hash"] for stream in page["streams"]]
+        after = page["next"]
+    assert seen == sorted(seen)
+    assert set(names) <= set(seen)
+    for query in ("limit=0", "limit=1001", "limit=-1", "limit=x", "after=zz"):
+        assert relay.call("GET", f"/v1/streams?{query}")[0] == 400
+    assert len(halves) == 7
+
+
+def test_metrics_count_what_happened(relay):
+    assert metric(relay, 'streams_ended_total{reason="completed"}') > 0
+    assert metric(relay, 'handshakes_refused_total{reason="bad-command"}') >= 3
+    assert metric(relay, 'bytes_total{direction="first_to_second"}') > 24 * MIB
+    wait_until(lambda: metric(relay, 'pipes_lent{kind="256k"}') == 0)
+    assert call_http("GET", relay.url("/healthz"))[0] == 200
+    assert call_http("GET", relay.url("/readyz"))[0] == 200
+
+
+# Draining, limits of the machine
+
+
+def test_draining_serves_what_is_here_and_then_exits(stage):
+    relay = stage.relayd(redis=None, drain_timeout="30s")
+    first, second, name = bs.pair(relay)
+    waiting = bs.new_hash()
+    third = bs.half(relay, waiting)
+    assert relay.call("POST", "/v1/drain", {}) == (202, {"draining": True, "streams": 2})
+    assert relay.call("GET", "/readyz", token=None)[0] == 503
+    assert bs.ask(relay, bs.new_hash())[1][:2] == b"\x05\x01"
+    fourth = bs.half(relay, waiting)
+    assert bs.activate(relay, waiting)[0] == 200
+    third.sendall(b"late but served")
+    assert bs.exactly(fourth, 15) == b"late but served"
+    for sock in (first, second, third, fourth):
+        sock.close()
+    assert relay.wait_exit() == 0
+
+
+def test_draining_ends_at_its_timeout(stage):
+    relay = stage.relayd(redis=None, drain_timeout="1s")
+    first, second, name = bs.pair(relay)
+    os.kill(relay.pid, signal.SIGTERM)
+    assert relay.wait_exit() == 0
+    assert "reason=relay-stopped" in relay.log_text()
+    assert bs.to_end(first)[1] == "reset"
+
+
+def test_an_idle_relay_drains_at_once(stage):
+    relay = stage.relayd(redis=None, drain_timeout="60s")
+    bs.connect(relay)
+    assert relay.call("POST", "/v1/drain")[0] == 202
+    assert relay.wait_exit(5) == 0
+
+
+def test_too_many_connections_wait_their_turn(stage):
+    relay = stage.relayd(redis=None, connection_max=4)
+    first, second, name = bs.pair(relay)
+    others = [bs.half(relay, bs.new_hash()) for _ in range(2)]
+    late = bs.connect(relay)
+    late.sendall(bs.GREETING)
+    relay.wait_log("accept-paused reason=connection-max")
+    first.sendall(b"meanwhile")
+    assert bs.exactly(second, 9) == b"meanwhile"
+    late.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        late.recv(2)
+    others[0].close()
+    late.settimeout(10)
+    assert bs.exactly(late, 2) == b"\x05\x00"
+
+
+def test_running_out_of_descriptors_pauses_and_recovers(stage):
+    relay = stage.relayd(redis=None, start=False)
+    relay.argv = ["prlimit", "--nofile=40:40", "--", *relay.argv]
+    relay.start()
+    first, second, name = bs.pair(relay)
+    crowd = [bs.connect(relay) for _ in range(60)]
+    relay.wait_log("accept-paused reason=descriptors")
+    before = cpu_seconds(relay)
+    time.sleep(0.5)
+    assert cpu_seconds(relay) - before < 0.2  # it doesn't spin
+    data = os.urandom(MIB)
+    bs.Sender(first, data)
+    assert bs.Receiver(second).result() == (len(data), sha(data), "end")
+    for sock in crowd:
+        sock.close()
+    name = bs.new_hash()
+    wait_until(lambda: works(relay, name), what="a handshake that succeeds again")
+
+
+def cpu_seconds(relay):
+    with open(f"/proc/{relay.pid}/stat") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def works(relay, name):
+    try:
+        return bs.half(relay, name)
+    except (OSError, AssertionError):
+        return None
+
+
+# The fleet
+
+
+def claim_of(redis, name):
+    return redis.command("GET", f"og:claim:{name}")
+
+
+def test_a_hash_is_claimed_while_it_waits_and_given_back(stage):
+    redis = stage.redis()
+    relay = stage.relayd("relay-1", redis)
+    name = bs.new_hash()
+    first = bs.half(relay, name)
+    owner, epoch = claim_of(redis, name).split(" ")
+    assert owner == "relay-1" and int(epoch) > 1600000000000
+    assert 0 < int(redis.command("PTTL", f"og:claim:{name}")) <= 60000
+    second = bs.half(relay, name)
+    bs.activate(relay, name)
+    first.close()
+    second.close()
+    wait_until(lambda: claim_of(redis, name) is None)
+
+
+def test_a_hash_of_another_relay_is_refused(stage):
+    redis = stage.redis()
+    one, two = stage.relayd("relay-1", redis), stage.relayd("relay-2", redis)
+    name = bs.new_hash()
+    first = bs.half(one, name)
+    stranger, reply = bs.ask(two, name)
+    assert reply == b"\x05\x01\x00\x01" + bytes(6)
+    two.wait_log("handshake-refused .*reason=owned-elsewhere")
+    assert claim_of(redis, name).startswith("relay-1 ")
+    assert state(two, name) is None
+    first.close()
+    wait_until(lambda: claim_of(redis, name) is None)
+    bs.half(two, name)
+
+
+def test_a_claim_that_someone_else_took_over_is_left_alone(stage):
+    redis = stage.redis()
+    relay = stage.relayd("relay-1", redis)
+    name = bs.new_hash()
+    first, second = bs.half(relay, name), bs.half(relay, name)
+    redis.command("SET", f"og:claim:{name}", "relay-9 1", "PX", "60000")
+    first.close()
+    second.close()
+    reason(relay, name)
+    bs.half(relay, bs.new_hash())  # an answer of Redis behind the removal
+    assert claim_of(redis, name) == "relay-9 1"
+
+
+def test_without_redis_new_halves_are_refused_and_active_streams_go_on(stage):
+    redis = stage.redis(start=False)
+    relay = stage.relayd("relay-1", redis)
+    start = time.monotonic()
+    assert bs.ask(relay, bs.new_hash())[1][:2] == b"\x05\x01"
+    assert 1.5 < time.monotonic() - start < 4
+    assert relay.call("GET", "/readyz", token=None)[0] == 503
+    redis.start()
+    name = bs.new_hash()
+    first = wait_until(lambda: works(relay, name), what="Redis to be found")
+    second = bs.half(relay, name)
+    assert bs.activate(relay, name)[0] == 200
+    waiting = bs.new_hash()
+    lonely = bs.half(relay, waiting)
+    redis.kill()
+    assert bs.ask(relay, bs.new_hash())[1][:2] == b"\x05\x01"
+    first.sendall(b"goes on")
+    assert bs.exactly(second, 7) == b"goes on"
+    partner = bs.half(relay, waiting)  # its hash is ours already
+    redis.start()
+    redis.command("DEL", f"og:claim:{waiting}")  # as if it had run out meanwhile
+    wait_until(lambda: works(relay, bs.new_hash()), what="Redis to be found again")
+    assert bs.activate(relay, waiting)[0] == 200
+    partner.sendall(b"met")
+    assert bs.exactly(lonely, 3) == b"met"
+
+
+def test_claims_come_back_with_redis_and_a_lost_one_ends_its_stream(stage):
+    redis = stage.redis(extra=("--appendonly", "no"))
+    relay = stage.relayd("relay-1", redis)
+    kept, lost = bs.new_hash(), bs.new_hash()
+    halves = bs.half(relay, kept), bs.half(relay, lost)
+    redis.kill()
+    redis.start()
+    redis.command("SET", f"og:claim:{lost}", "relay-9 1", "PX", "60000")
+    wait_until(lambda: claim_of(redis, kept), what="the claim to come back")
+    assert reason(relay, lost) == "claim-lost"
+    assert bs.to_end(halves[1]) == (b"", "end")
+    assert state(relay, kept)["state"] == "waiting"
+
+
+def test_a_client_that_leaves_while_it_is_claimed_leaves_nothing(stage):
+    redis = stage.redis()
+    relay = stage.relayd("relay-1", redis)
+    name = bs.new_hash()
+    os.kill(redis.pid, signal.SIGSTOP)
+    try:
+        sock = bs.connect(relay)
+        sock.sendall(bs.GREETING + bs.request(name))
+        assert bs.exactly(sock, 2) == b"\x05\x00"
+        wait_until(lambda: state(relay, name))
+        assert state(relay, name)["state"] == "claiming"
+        assert bs.activate(relay, name)[0] == 409
+        sock.close()
+        assert reason(relay, name) == "halves-left"
+    finally:
+        os.kill(redis.pid, signal.SIGCONT)
+    wait_until(lambda: works(relay, bs.new_hash()))
+    wait_until(lambda: claim_of(redis, name) is None, what="the claim to be gone")
+
+
+def test_a_relay_is_in_the_registry_while_it_serves(stage):
+    redis = stage.redis()
+    relay = stage.relayd("relay-1", redis, advertise="relay.example.org:1080, 192.0.2.1:1080")
+    record = wait_until(lambda: redis.command("GET", "og:registry:relay:relay-1"))
+    assert '"advertise":["relay.example.org:1080","192.0.2.1:1080"]' in record
+    assert '"draining":false' in record
+    first = bs.half(relay, bs.new_hash())
+    wait_until(lambda: '"halves":1' in (redis.command("GET", "og:registry:relay:relay-1") or ""))
+    relay.call("POST", "/v1/drain")
+    wait_until(lambda: '"draining":true' in (redis.command("GET", "og:registry:relay:relay-1") or ""))
+    first.close()
+    assert relay.wait_exit() == 0
+    wait_until(lambda: redis.command("GET", "og:registry:relay:relay-1") is None)
+
+
+BAD_CONFIGURATIONS = {
+    "a wildcard that can't be advertised": ({"listen": "0.0.0.0:0"}, "advertise"),
+    "an id with a space": ({"id": "relay 1"}, "id"),
+    "a name to listen on": ({"listen": "localhost:1080"}, "listen"),
+    "an advertised address without a port": ({"advertise": "relay.example.org"}, "advertise"),
+    "no token": ({"api_token": None}, "api-token"),
+    "an unknown key": ({"limits": "yes"}, "limits"),
+    "an URL that is none": ({"redis_url": "http://x"}, "redis"),
+}
+
+
+@pytest.mark.parametrize("what", BAD_CONFIGURATIONS)
+def test_a_bad_configuration_is_an_error_at_the_start(stage, what):
+    keys, word = BAD_CONFIGURATIONS[what]
+    redis = types.SimpleNamespace(url=keys.pop("redis_url", "redis://127.0.0.1:1"))
+    relay = stage.relayd("relay-1", redis, start=False, **keys)
+    relay.clean = (1,)
+    relay.start(wait=False)
+    assert relay.wait_exit() == 1
+    assert word in relay.log_text()
+
+
+def test_a_port_that_is_taken_is_an_error_at_the_start(stage):
+    with socket.create_server((HOST, 0)) as taken:
+        relay = stage.relayd(redis=None, start=False, listen="%s:%d" % taken.getsockname())
+        relay.clean = (1,)
+        with pytest.raises(Trouble):
+            relay.start()
+    assert "listen-failed" in relay.log_text()
