@@ -328,6 +328,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 static int print_versions(void)
 {
 	printf("%s %s\n", self.spec->config->daemon, OG_VERSION);
+	printf("  %s\n  jansson %s\n", http_server_version(), jansson_version_str());
 	for (size_t i = 0; self.spec->versions != NULL && self.spec->versions[i] != NULL; i++)
 		printf("  %s\n", self.spec->versions[i]());
 	return 0;

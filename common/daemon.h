@@ -58,8 +58,8 @@ struct daemon_spec {
 	/* What /readyz answers. */
 	bool (*serving)(void);
 	/*
-	 * What -V prints: the name and version of each library that is used, ended by NULL; or
-	 * NULL.
+	 * The libraries that -V names beside those of every daemon: functions like redis_version(),
+	 * ended by NULL; or NULL.
 	 */
 	const char *(*const *versions)(void);
 };

@@ -492,3 +492,8 @@ const char *http_failure_name(enum http_failure failure)
 
 	return names[failure];
 }
+
+const char *http_client_version(void)
+{
+	return curl_version();
+}

@@ -72,4 +72,7 @@ unsigned http_pool_busy(const struct http_pool *pool);
 /* The text for a failure, for logs and metrics: "unreachable" … */
 const char *http_failure_name(enum http_failure failure);
 
+/* The library's name and version, and those of what it is built on (static). */
+const char *http_client_version(void);
+
 #endif

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "common/bearer.h"
 #include "common/buf.h"
@@ -15,10 +14,7 @@
 #include "common/loop.h"
 #include "common/mem.h"
 
-/*
- * The library's own timeout only ends a silent connection, so one that sends a byte a second would live
- * for ever: each stage of a request has a deadline besides, at which we shut the socket down.
- */
+/* A byte a second outlives the library's own timeout, so each stage has a deadline besides. */
 #define HEADER_MS 10000
 #define BODY_MS 30000
 #define ANSWER_MS 60000
@@ -90,7 +86,7 @@ static void on_timeout(struct timer *timer)
 	run(container_of(timer, struct http_server, timeout));
 }
 
-/* Queues what has been answered; resuming doesn't wake the library's descriptor, so it is run here. */
+/* Queues what has been answered; resuming doesn't wake the library's descriptor, so run it. */
 static void resume_answered(struct http_server *server)
 {
 	struct list_link *link;
@@ -232,7 +228,7 @@ static void serve(struct http_request *request)
 	list_append(&request->server->waiting, &request->link);
 }
 
-/* The library's access handler: once with the headers, for each piece of the body, once at its end. */
+/* The library's handler: once with the headers, for each piece of the body, once at its end. */
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *data,
                                   size_t *len, void **context)
@@ -336,8 +332,7 @@ void http_attach(struct http_request *request, void *state, void (*release)(void
 
 /* ---- for handlers: the answer ---- */
 
-/* Takes TEXT (heap; NULL: no body). */
-static void answer(struct http_request *request, unsigned status, const char *type, char *text)
+void http_reply_text(struct http_request *request, unsigned status, const char *type, char *text)
 {
 	struct http_server *server = request->server;
 
@@ -361,12 +356,7 @@ void http_reply(struct http_request *request, unsigned status, json_t *body)
 
 	assert(body == NULL || text != NULL);
 	json_decref(body);
-	answer(request, status, "application/json", text);
-}
-
-void http_reply_text(struct http_request *request, unsigned status, const char *type, char *text)
-{
-	answer(request, status, type, text);
+	http_reply_text(request, status, "application/json", text);
 }
 
 void http_fail(struct http_request *request, unsigned status, const char *code, const char *format,
@@ -496,4 +486,12 @@ void http_server_free(struct http_server *server)
 	task_stop(&server->resume);
 	MHD_stop_daemon(server->daemon);
 	free(server);
+}
+
+const char *http_server_version(void)
+{
+	static char text[64];
+
+	snprintf(text, sizeof(text), "libmicrohttpd %s", MHD_get_version());
+	return text;
 }

@@ -71,8 +71,11 @@ void http_attach(struct http_request *request, void *state, void (*release)(void
 void http_reply(struct http_request *request, unsigned status,
                 json_t *body); /* takes BODY; NULL: empty */
 void http_reply_text(struct http_request *request, unsigned status, const char *type,
-                     char *text); /* takes TEXT */
+                     char *text); /* takes TEXT; NULL: empty */
 void http_fail(struct http_request *request, unsigned status, const char *code, const char *format,
                ...) __attribute__((format(printf, 4, 5)));
+
+/* The library's name and version (static). */
+const char *http_server_version(void);
 
 #endif

@@ -3,8 +3,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <hiredis/async.h>
-#include <hiredis/hiredis.h>
-#include <openssl/sha.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +15,7 @@
 #include "common/redis_calls.h"
 #include "common/redis_url.h"
 #include "common/resolve.h"
+#include "common/sha1.h"
 
 /*
  *                    retry expired             address known              login answered
@@ -348,15 +347,6 @@ void redis_command(struct redis *redis, struct redis_call *call, const char *for
 	enqueue(redis, call, command, len, NULL);
 }
 
-static void fill_sha1(struct redis_script *script)
-{
-	unsigned char hash[SHA_DIGEST_LENGTH];
-
-	SHA1((const unsigned char *)script->text, strlen(script->text), hash);
-	for (size_t i = 0; i < sizeof hash; i++)
-		snprintf(script->sha1 + 2 * i, 3, "%02x", hash[i]);
-}
-
 void redis_eval(struct redis *redis, struct redis_call *call, struct redis_script *script,
                 size_t keys, size_t argc, const char *const *argv)
 {
@@ -365,7 +355,7 @@ void redis_eval(struct redis *redis, struct redis_call *call, struct redis_scrip
 	long long len;
 
 	if (script->sha1[0] == '\0')
-		fill_sha1(script);
+		sha1_text(script->text, strlen(script->text), script->sha1);
 	snprintf(count, sizeof count, "%zu", keys);
 	all[0] = "EVALSHA";
 	all[1] = script->sha1;
@@ -497,4 +487,13 @@ size_t redis_reply_count(const struct redisReply *reply)
 const struct redisReply *redis_reply_at(const struct redisReply *reply, size_t index)
 {
 	return index < redis_reply_count(reply) ? reply->element[index] : NULL;
+}
+
+const char *redis_version(void)
+{
+	static char text[64];
+
+	snprintf(text, sizeof(text), "hiredis %d.%d.%d", HIREDIS_MAJOR, HIREDIS_MINOR,
+	         HIREDIS_PATCH);
+	return text;
 }

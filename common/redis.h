@@ -83,4 +83,7 @@ int64_t redis_reply_integer(const struct redisReply *reply, int64_t fallback);
 size_t redis_reply_count(const struct redisReply *reply);
 const struct redisReply *redis_reply_at(const struct redisReply *reply, size_t index);
 
+/* The library's name and version (static). */
+const char *redis_version(void);
+
 #endif

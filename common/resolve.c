@@ -3,6 +3,7 @@
 #include <ares.h>
 #include <netdb.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -236,4 +237,12 @@ void resolve_stop(struct resolve *resolve)
 void resolve_release(void)
 {
 	close_channel();
+}
+
+const char *resolve_version(void)
+{
+	static char text[64];
+
+	snprintf(text, sizeof(text), "c-ares %s", ares_version(NULL));
+	return text;
 }

@@ -29,4 +29,7 @@ void resolve_stop(struct resolve *resolve);
 /* Frees the library's channel at the end of the process. */
 void resolve_release(void);
 
+/* The library's name and version (static). */
+const char *resolve_version(void);
+
 #endif
