@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <openssl/crypto.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -328,7 +329,8 @@ static int parse_options(int argc, char **argv, struct options *options)
 static int print_versions(void)
 {
 	printf("%s %s\n", self.spec->config->daemon, OG_VERSION);
-	printf("  %s\n  jansson %s\n", http_server_version(), jansson_version_str());
+	printf("  %s\n  jansson %s\n  %s\n", http_server_version(), jansson_version_str(),
+	       OpenSSL_version(OPENSSL_VERSION));
 	for (size_t i = 0; self.spec->versions != NULL && self.spec->versions[i] != NULL; i++)
 		printf("  %s\n", self.spec->versions[i]());
 	return 0;
