@@ -1,5 +1,6 @@
 /*
- * The OAuth access tokens that the pretend token endpoint has issued, so that pretend FCM knows them.
+ * The OAuth access tokens that the pretend token endpoint has issued, so that pretend FCM knows
+ * them.
  */
 #ifndef OG_TESTS_FAKES_ACCESS_H
 #define OG_TESTS_FAKES_ACCESS_H

@@ -1,6 +1,6 @@
 /*
- * What a pretend provider does about one request: an HTTP answer, or one of the faults that a script
- * can ask for.
+ * What a pretend provider does about one request: an HTTP answer, or one of the faults that a
+ * script can ask for.
  */
 #ifndef OG_TESTS_FAKES_ANSWER_H
 #define OG_TESTS_FAKES_ANSWER_H

@@ -58,17 +58,16 @@ static bool has(const json_t *aps, const char *key)
 	return json_object_get(aps, key) != NULL;
 }
 
-static bool shows_something(const json_t *aps)
+static bool is_shown(const json_t *aps)
 {
 	return has(aps, "alert") || has(aps, "badge") || has(aps, "sound");
 }
 
-static bool is_background(const json_t *aps)
+static bool is_silent(const json_t *aps)
 {
 	const json_t *available = json_object_get(aps, "content-available");
 
-	return json_is_integer(available) && json_integer_value(available) == 1 &&
-	       !shows_something(aps);
+	return json_is_integer(available) && json_integer_value(available) == 1 && !is_shown(aps);
 }
 
 static bool is_activity(const json_t *aps)
@@ -78,17 +77,17 @@ static bool is_activity(const json_t *aps)
 
 /* clang-format off */
 static const struct push_type push_types[] = {
-	{ "alert",        "",                       PRIORITY_ANY, PAYLOAD_MAX,      shows_something },
-	{ "background",   "",                       PRIORITY_5,   PAYLOAD_MAX,      is_background },
-	{ "voip",         ".voip",                  PRIORITY_10,  VOIP_PAYLOAD_MAX, NULL },
-	{ "location",     ".location-query",        PRIORITY_ANY, PAYLOAD_MAX,      NULL },
-	{ "complication", ".complication",          PRIORITY_ANY, PAYLOAD_MAX,      NULL },
-	{ "fileprovider", ".pushkit.fileprovider",  PRIORITY_ANY, PAYLOAD_MAX,      NULL },
-	{ "mdm",          "",                       PRIORITY_ANY, PAYLOAD_MAX,      NULL },
-	{ "liveactivity", ".push-type.liveactivity", PRIORITY_ANY, PAYLOAD_MAX,     is_activity },
-	{ "pushtotalk",   ".voip-ptt",              PRIORITY_10,  PAYLOAD_MAX,      NULL },
-	{ "widgets",      ".push-type.widgets",     PRIORITY_ANY, PAYLOAD_MAX,      NULL },
-	{ "controls",     ".push-type.controls",    PRIORITY_ANY, PAYLOAD_MAX,      NULL },
+	{ "alert",        "",                        PRIORITY_ANY, PAYLOAD_MAX,      is_shown },
+	{ "background",   "",                        PRIORITY_5,   PAYLOAD_MAX,      is_silent },
+	{ "voip",         ".voip",                   PRIORITY_10,  VOIP_PAYLOAD_MAX, NULL },
+	{ "location",     ".location-query",         PRIORITY_ANY, PAYLOAD_MAX,      NULL },
+	{ "complication", ".complication",           PRIORITY_ANY, PAYLOAD_MAX,      NULL },
+	{ "fileprovider", ".pushkit.fileprovider",   PRIORITY_ANY, PAYLOAD_MAX,      NULL },
+	{ "mdm",          "",                        PRIORITY_ANY, PAYLOAD_MAX,      NULL },
+	{ "liveactivity", ".push-type.liveactivity", PRIORITY_ANY, PAYLOAD_MAX,      is_activity },
+	{ "pushtotalk",   ".voip-ptt",               PRIORITY_10,  PAYLOAD_MAX,      NULL },
+	{ "widgets",      ".push-type.widgets",      PRIORITY_ANY, PAYLOAD_MAX,      NULL },
+	{ "controls",     ".push-type.controls",     PRIORITY_ANY, PAYLOAD_MAX,      NULL },
 };
 
 static const struct { unsigned status; const char *reason; } reasons[] = {

@@ -20,8 +20,8 @@ void apns_answer(struct apns *apns, const struct request *request, int64_t now_m
                  struct answer *answer);
 
 /*
- * Fills ANSWER with an error: either STATUS or REASON may be missing (0, NULL) and is then the documented
- * one for the other. 410 carries TIMESTAMP_MS. STATUS 200 is a good answer.
+ * Fills ANSWER with an error: either STATUS or REASON may be missing (0, NULL) and is then the
+ * documented one for the other. 410 carries TIMESTAMP_MS. STATUS 200 is a good answer.
  */
 void apns_refuse(struct answer *answer, unsigned status, const char *reason, int64_t timestamp_ms);
 

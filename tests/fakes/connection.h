@@ -1,9 +1,9 @@
 /*
- * One client's connection: TLS (OpenSSL) between the socket and an HTTP/2 session. It frees itself when
- * it ends.
+ * One client's connection: TLS (OpenSSL) between the socket and an HTTP/2 session. It frees itself
+ * when it ends.
  *
- *   handshake ──h2 agreed on──▶ open ──session's or peer's end──▶ freed
- *       └────── no h2 ──▶ waits to see whether the client sends all the same ──▶ freed
+ *   handshake ── h2 agreed on ──> open ── an end by either side ──> freed
+ *       └─ no h2 ──> waits to see whether the client sends all the same ──> freed
  */
 #ifndef OG_TESTS_FAKES_CONNECTION_H
 #define OG_TESTS_FAKES_CONNECTION_H

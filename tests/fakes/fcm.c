@@ -32,16 +32,24 @@ static bool complain(struct look *look, struct fcm_error error)
 /* FCM itself refuses the message. */
 static bool refuse_message(struct look *look, const char *field, const char *text)
 {
-	return complain(look, (struct fcm_error){ "INVALID_ARGUMENT", text, field, false });
+	return complain(
+	        look,
+	        (struct fcm_error){ .code = "INVALID_ARGUMENT", .message = text, .field = field });
 }
 
 /* The JSON layer before FCM refuses a value: it knows FIELDs, not messages. */
 static bool refuse_value(struct look *look, const char *field, const char *text)
 {
-	return complain(look, (struct fcm_error){ "INVALID_ARGUMENT", text, field, true });
+	return complain(look, (struct fcm_error){ .code = "INVALID_ARGUMENT",
+	                                          .message = text,
+	                                          .field = field,
+	                                          .no_fcm_error = true });
 }
 
-/* KEY in snake_case: Google takes camelCase for the same. TEXT holds SIZE bytes; what is longer is cut. */
+/*
+ * KEY in snake_case: Google takes camelCase for the same. TEXT holds SIZE bytes; what is longer is
+ * cut.
+ */
 static const char *to_snake(const char *key, char *text, size_t size)
 {
 	size_t len = 0;
@@ -270,25 +278,24 @@ static bool check_path(struct look *look)
 	if (strlen(look->fcm->project) == (size_t)(end - project) &&
 	    strncmp(look->fcm->project, project, (size_t)(end - project)) == 0)
 		return true;
-	return complain(look, (struct fcm_error){ "NOT_FOUND", NULL, NULL, true });
+	return complain(look, (struct fcm_error){ .code = "NOT_FOUND" });
 }
 
 static bool check_access(struct look *look, int64_t now_ms)
 {
+	static const char missing[] =
+	        "Request is missing required authentication credential. Expected OAuth 2 access "
+	        "token, login cookie or other valid authentication credential.";
 	const char *header = headers_find(&look->request->head, "authorization");
 
 	if (header == NULL)
-		return complain(look,
-		                (struct fcm_error){
-		                        "UNAUTHENTICATED",
-		                        "Request is missing required authentication credential. "
-		                        "Expected OAuth 2 access token, login cookie or other "
-		                        "valid authentication credential.",
-		                        NULL, true });
+		return complain(look, (struct fcm_error){ .code = "UNAUTHENTICATED",
+		                                          .message = missing,
+		                                          .info = "CREDENTIALS_MISSING" });
 	if (strncasecmp(header, "bearer ", 7) == 0 &&
 	    access_check(look->fcm->access, header + 7, now_ms) == ACCESS_GOOD)
 		return true;
-	return complain(look, (struct fcm_error){ "UNAUTHENTICATED", NULL, NULL, true });
+	return complain(look, (struct fcm_error){ .code = "UNAUTHENTICATED" });
 }
 
 static bool check_message(struct look *look)
@@ -305,13 +312,26 @@ void fcm_accept(struct fcm *fcm, int64_t now_ms, struct answer *answer)
 	           fcm->project, (long long)now_ms, (unsigned long long)++fcm->sent);
 }
 
+/* A message that was only to be checked gets a name that says so. */
+static void accept_message(struct look *look, int64_t now_ms, struct answer *answer)
+{
+	if (!json_is_true(member(look->request->json, "validate_only"))) {
+		fcm_accept(look->fcm, now_ms, answer);
+		return;
+	}
+	answer->status = 200;
+	answer->type = "application/json; charset=UTF-8";
+	buf_printf(&answer->body, "{\"name\":\"projects/%s/messages/fake_message_id\"}",
+	           look->fcm->project);
+}
+
 void fcm_answer(struct fcm *fcm, const struct request *request, int64_t now_ms,
                 struct answer *answer)
 {
 	struct look look = { .fcm = fcm, .request = request };
 
 	if (check_path(&look) && check_access(&look, now_ms) && check_message(&look))
-		fcm_accept(fcm, now_ms, answer);
+		accept_message(&look, now_ms, answer);
 	else if (look.error.code == NULL)
 		fcm_error_not_served(answer);
 	else

@@ -1,6 +1,6 @@
 /*
- * FCM's HTTP v1 API as Google documents it: one request in, its answer out. Pure: it sees no socket and
- * no clock.
+ * FCM's HTTP v1 API as Google documents it: one request in, its answer out. Pure: it sees no
+ * socket and no clock.
  */
 #ifndef OG_TESTS_FAKES_FCM_H
 #define OG_TESTS_FAKES_FCM_H
@@ -25,8 +25,8 @@ void fcm_answer(struct fcm *fcm, const struct request *request, int64_t now_ms,
 void fcm_accept(struct fcm *fcm, int64_t now_ms, struct answer *answer);
 
 /*
- * Fills ANSWER with an error by its code: FCM's ("UNREGISTERED") or Google's ("PERMISSION_DENIED"); STATUS 0
- * is the code's own, CODE NULL the usual one for STATUS.
+ * Fills ANSWER with an error by its code: FCM's ("UNREGISTERED") or Google's
+ * ("PERMISSION_DENIED"); STATUS 0 is the code's own, CODE NULL the usual one for STATUS.
  */
 void fcm_refuse(struct answer *answer, unsigned status, const char *code);
 

@@ -25,21 +25,24 @@ static const struct code codes[] = {
 	{ 400, "INVALID_ARGUMENT", "INVALID_ARGUMENT",
 	  "The registration token is not a valid FCM registration token", NULL, true },
 	{ 401, "UNAUTHENTICATED", "UNAUTHENTICATED",
-	  "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or "
-	  "other valid authentication credential.", "ACCESS_TOKEN_EXPIRED", false },
+	  "Request had invalid authentication credentials. Expected OAuth 2 access token, login "
+	  "cookie or other valid authentication credential.", "ACCESS_TOKEN_EXPIRED", false },
 	{ 401, "THIRD_PARTY_AUTH_ERROR", "UNAUTHENTICATED",
 	  "Request is missing required authentication credential.", NULL, true },
 	{ 403, "SENDER_ID_MISMATCH", "PERMISSION_DENIED", "SenderId mismatch", NULL, true },
 	{ 403, "PERMISSION_DENIED", "PERMISSION_DENIED",
-	  "Permission 'cloudmessaging.messages.create' denied on resource.", "IAM_PERMISSION_DENIED", false },
+	  "Permission 'cloudmessaging.messages.create' denied on resource.",
+	  "IAM_PERMISSION_DENIED", false },
 	{ 403, "SERVICE_DISABLED", "PERMISSION_DENIED",
-	  "Firebase Cloud Messaging API has not been used in this project before or it is disabled.",
+	  "Firebase Cloud Messaging API has not been used in this project before or it is "
+	  "disabled.",
 	  "SERVICE_DISABLED", false },
 	{ 404, "UNREGISTERED", "NOT_FOUND", "Requested entity was not found.", NULL, true },
 	{ 404, "NOT_FOUND", "NOT_FOUND", "Requested entity was not found.", NULL, false },
 	{ 429, "QUOTA_EXCEEDED", "RESOURCE_EXHAUSTED",
 	  "Message rate quota exceeded for this device or project.", NULL, true },
-	{ 429, "RESOURCE_EXHAUSTED", "RESOURCE_EXHAUSTED", "Resource has been exhausted.", NULL, false },
+	{ 429, "RESOURCE_EXHAUSTED", "RESOURCE_EXHAUSTED", "Resource has been exhausted.", NULL,
+	  false },
 	{ 500, "INTERNAL", "INTERNAL", "Internal error encountered.", NULL, true },
 	{ 503, "UNAVAILABLE", "UNAVAILABLE", "The service is currently unavailable.", NULL, true },
 	{ 500, "UNSPECIFIED_ERROR", "UNKNOWN", "Unknown error.", NULL, true },
@@ -69,6 +72,7 @@ const char *fcm_error_code(unsigned status)
 static json_t *make_details(const struct fcm_error *error, const struct code *code,
                             const char *message)
 {
+	const char *info = error->info != NULL ? error->info : code->info;
 	json_t *details = json_array();
 
 	if (code->fcm && !error->no_fcm_error)
@@ -80,7 +84,7 @@ static json_t *make_details(const struct fcm_error *error, const struct code *co
 		                      json_pack("{s:s,s:[{s:s,s:s}]}", "@type",
 		                                TYPE "google.rpc.BadRequest", "fieldViolations",
 		                                "field", error->field, "description", message));
-	if (code->info != NULL)
+	if (info != NULL)
 		json_array_append_new(details, json_pack("{s:s,s:s,s:s}", "@type",
 		                                         TYPE "google.rpc.ErrorInfo", "reason",
 		                                         code->info, "domain", "googleapis.com"));

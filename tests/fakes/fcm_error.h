@@ -12,7 +12,8 @@ struct fcm_error {
 	const char *code;    /* FCM's errorCode or, without FcmError, Google's canonical status */
 	const char *message; /* NULL: the code's own */
 	const char *field;   /* adds a google.rpc.BadRequest that blames this field; NULL: none */
-	bool no_fcm_error;   /* leaves FcmError out, as the JSON layer before FCM does */
+	const char *info;  /* adds a google.rpc.ErrorInfo with this reason; NULL: the code's own */
+	bool no_fcm_error; /* leaves FcmError out, as the JSON layer before FCM does */
 };
 
 /* Fills ANSWER with ERROR under STATUS (0: the code's own). */

@@ -6,7 +6,10 @@
 
 #include <jansson.h>
 
-/* The members of TEXT, owned by the caller; NULL when it isn't such a form. A repeated name is an error. */
+/*
+ * The members of TEXT, owned by the caller; NULL when it isn't such a form. A repeated name is an
+ * error.
+ */
 json_t *form_read(const char *text, size_t len);
 
 #endif

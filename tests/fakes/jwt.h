@@ -1,6 +1,6 @@
 /*
- * Checks JSON Web Tokens (RFC 7519) in compact form: ES256 as APNs takes them, RS256 as Google's token
- * endpoint does. Pure: text and key in, verdict and claims out.
+ * Checks JSON Web Tokens (RFC 7519) in compact form: ES256 as APNs takes them, RS256 as Google's
+ * token endpoint does. Pure: text and key in, verdict and claims out.
  */
 #ifndef OG_TESTS_FAKES_JWT_H
 #define OG_TESTS_FAKES_JWT_H
@@ -26,7 +26,10 @@ struct jwt {
 /* Checks TEXT against KEY: an EC key means ES256, any other RS256. */
 enum jwt_verdict jwt_read(struct jwt *jwt, const char *text, EVP_PKEY *key);
 
-/* A header's or claims' member as text ("" when absent) or as whole seconds (-1 when absent or absurd). */
+/*
+ * A header's or claims' member as text ("" when absent) or as whole seconds (-1 when absent or
+ * absurd).
+ */
 const char *jwt_text(const json_t *part, const char *name);
 json_int_t jwt_number(const json_t *part, const char *name);
 

@@ -89,6 +89,7 @@ static void on_ready(struct io *io, uint32_t events)
 int listener_start(struct listener *listener, const struct listener_options *options, char *why,
                    size_t size)
 {
+	char text[NET_TEXT_MAX];
 	int fd;
 
 	listener->owner.tls = tls_new(options, why, size);
@@ -97,7 +98,7 @@ int listener_start(struct listener *listener, const struct listener_options *opt
 	list_init(&listener->owner.connections);
 	fd = net_listen(&options->listen, BACKLOG);
 	if (fd < 0 || net_local(fd, &listener->address) < 0) {
-		snprintf(why, size, "%s", strerror(errno));
+		snprintf(why, size, "%s: %s", net_format(&options->listen, text), strerror(errno));
 		SSL_CTX_free(listener->owner.tls);
 		listener->owner.tls = NULL;
 		return -1;

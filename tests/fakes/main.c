@@ -43,12 +43,12 @@ static int start_service(void)
 	tokens->key_id = options.apns_key_id;
 	tokens->team_id = options.apns_team_id;
 	service.apns.topics = options.apns_topics;
-	service.fcm = (struct fcm){ .project = options.project, .access = &service.access };
+	service.fcm = (struct fcm){ .project = options.account.project, .access = &service.access };
 	service.oauth = (struct oauth){
 		.key = key_read(file_of(options.oauth_key, TEST_SET_OAUTH_PUBLIC), EVP_PKEY_RSA,
 		                why, sizeof(why)),
-		.email = options.oauth_email,
-		.token_uri = options.token_uri,
+		.email = options.account.email,
+		.token_uri = options.account.token_uri,
 		.access = &service.access,
 	};
 	return service.oauth.key == NULL ? -1 : 0;
@@ -125,10 +125,7 @@ static int serve(void)
 
 static int generate(void)
 {
-	struct test_set_account account = { options.project, options.oauth_email,
-		                            options.token_uri };
-
-	if (test_set_make(options.generate, &account, why, sizeof(why)) == 0)
+	if (test_set_make(options.generate, &options.account, why, sizeof(why)) == 0)
 		return 0;
 	log_error("generate-failed reason=%s", why);
 	return -1;
@@ -136,9 +133,7 @@ static int generate(void)
 
 static int run(void)
 {
-	int level = log_level_by_name(options.log_level);
-
-	log_init("providers", level < 0 ? LOG_INFO : (enum log_level)level);
+	log_init("providers", (enum log_level)log_level_by_name(options.log_level));
 	if (options.help) {
 		options_help();
 		return 0;

@@ -1,6 +1,6 @@
 /*
- * Google's OAuth token endpoint for service accounts (RFC 7523 grants): one request in, its answer out,
- * and the access token it issued into the list that FCM checks. Pure but for that list.
+ * Google's OAuth token endpoint for service accounts (RFC 7523 grants): one request in, its answer
+ * out, and the access token it issued into the list that FCM checks. Pure but for that list.
  */
 #ifndef OG_TESTS_FAKES_OAUTH_H
 #define OG_TESTS_FAKES_OAUTH_H
@@ -15,8 +15,8 @@
 struct oauth {
 	EVP_PKEY *key;     /* the service account's public key, RSA; borrowed */
 	const char *email; /* its "iss"; borrowed */
-	const char *
-	        token_uri; /* an "aud" to accept besides Google's and the request's own URL; or NULL */
+	/* An "aud" to accept besides Google's and the request's own URL; or NULL; borrowed. */
+	const char *token_uri;
 	struct access *access;
 };
 

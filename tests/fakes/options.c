@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "common/mem.h"
 #include "tests/fakes/test_set.h"
 
@@ -27,23 +28,25 @@ static const struct row rows[] = {
 	{ "control", OPTION_TEXT, AT(control), "ADDRESS", "127.0.0.1:0",
 	  "where the controls are served (HTTP/1.1, loopback only)" },
 	{ "set", OPTION_TEXT, AT(set), "DIR", NULL,
-	  "take the five files below from DIR, as --generate has made them" },
+	  "take the files below and the service account from DIR, as --generate has made them" },
 	{ "cert", OPTION_TEXT, AT(cert), "FILE", NULL, "server certificate and chain, PEM" },
 	{ "key", OPTION_TEXT, AT(key), "FILE", NULL, "its private key, PEM" },
 	{ "apns-key", OPTION_TEXT, AT(apns_key), "FILE", NULL,
 	  "public key that APNs provider tokens are checked with, PEM" },
 	{ "apns-key-id", OPTION_TEXT, AT(apns_key_id), "ID", TEST_SET_KEY_ID, "its key id (kid)" },
-	{ "apns-team-id", OPTION_TEXT, AT(apns_team_id), "ID", TEST_SET_TEAM_ID, "its team id (iss)" },
+	{ "apns-team-id", OPTION_TEXT, AT(apns_team_id), "ID", TEST_SET_TEAM_ID,
+	  "its team id (iss)" },
 	{ "apns-topic", OPTION_TEXTS, AT(apns_topics), "TOPIC", NULL,
 	  "a topic that is served, without .voip; repeat for more (default: any)" },
 	{ "oauth-key", OPTION_TEXT, AT(oauth_key), "FILE", NULL,
 	  "public key that grants are checked with, PEM" },
-	{ "oauth-email", OPTION_TEXT, AT(oauth_email), "EMAIL", TEST_SET_EMAIL,
-	  "the service account's client_email (iss)" },
-	{ "token-uri", OPTION_TEXT, AT(token_uri), "URL", NULL,
+	{ "oauth-email", OPTION_TEXT, AT(account.email), "EMAIL", NULL,
+	  "the service account's client_email (iss) (default: the set's, or " TEST_SET_EMAIL ")" },
+	{ "token-uri", OPTION_TEXT, AT(account.token_uri), "URL", NULL,
 	  "the service account's token_uri (aud); Google's and the URL that a request came to are "
 	  "always good" },
-	{ "project", OPTION_TEXT, AT(project), "ID", TEST_SET_PROJECT, "the FCM project" },
+	{ "project", OPTION_TEXT, AT(account.project), "ID", NULL,
+	  "the FCM project (default: the set's, or " TEST_SET_PROJECT ")" },
 	{ "no-alpn", OPTION_FLAG, AT(no_alpn), NULL, NULL,
 	  "serve TLS without ALPN and no HTTP at all, as a server that lacks h2" },
 	{ "log-level", OPTION_TEXT, AT(log_level), "LEVEL", "info", "debug, info, warn or error" },
@@ -63,29 +66,27 @@ static const char usage[] =
 
 static const char details[] =
         "\n"
-        "A test set is: ca.pem (trust this), server.pem and server.key (for localhost, 127.0.0.1\n"
-        "and ::1), apns.p8 (the sender's key) and apns.pub.pem, service-account.json (the "
-        "sender's\n"
-        "account) and oauth.pub.pem. The CA's key is not kept. No file of a set is overwritten.\n"
+        "A test set is: ca.pem (trust this), server.pem and server.key (for localhost,\n"
+        "127.0.0.1 and ::1), apns.p8 (the sender's key) and apns.pub.pem,\n"
+        "service-account.json (the sender's account) and oauth.pub.pem. The CA's key\n"
+        "is not kept. No file of a set is overwritten.\n"
         "\n"
         "Controls:\n"
-        "  POST /script    [{\"match\": {\"provider\": \"apns|fcm|oauth\", \"token\": \"…\", "
-        "\"path\": \"…*\",\n"
-        "                  \"nth\": 3, \"times\": 1}, \"answer\": {…}}]; an answer has status, "
-        "reason\n"
-        "                  (APNs's reason, FCM's or OAuth's error code), timestamp, delay_ms, "
-        "headers,\n"
-        "                  body; or \"goaway\": {\"last\", \"debug\", \"code\"}, \"rst\": "
-        "\"REFUSED_STREAM\",\n"
-        "                  \"close\": true, \"silent\": true. Rules are added; the latest win\n"
+        "  POST /script    adds rules, of which the latest win: [{\"match\": {…},\n"
+        "                  \"answer\": {…}}, …]\n"
+        "                  match: provider (apns, fcm, oauth), token, path (may end\n"
+        "                  in *), nth (from that request on), times\n"
+        "                  answer: status, reason (APNs's reason, FCM's or OAuth's\n"
+        "                  error code), timestamp, delay_ms, headers, body; or\n"
+        "                  goaway {last, debug, code}, rst (the error's name),\n"
+        "                  close (true), silent (true)\n"
         "  GET /received?from=N&limit=1000\n"
         "                  the requests that came, each with how it was answered\n"
         "  GET /stats      what was counted\n"
         "  POST /reset     forgets script, record and counts\n"
         "\n"
-        "The log says \"listening what=fake address=…\" and \"listening what=control address=…\", "
-        "then\n"
-        "\"ready\".\n";
+        "The log says \"listening what=fake address=…\" and \"listening what=control\n"
+        "address=…\", then \"ready\".\n";
 
 void options_help(void)
 {
@@ -133,22 +134,35 @@ static void take(struct options *options, const struct row *row, const char *arg
 	}
 }
 
+/* What was not given comes from the set's account, then from what --generate puts there. */
+static void complete_account(struct options *options)
+{
+	const struct test_set_account usual = { TEST_SET_PROJECT, TEST_SET_EMAIL, NULL };
+
+	if (options->set != NULL)
+		options->account_file = test_set_read_account(options->set, &options->account);
+	test_set_complete(&options->account, &usual);
+}
+
+static int complain(const char *text)
+{
+	fprintf(stderr, "providers: %s\n", text);
+	return -1;
+}
+
 static int check(const struct options *options)
 {
 	if (options->help)
 		return 0;
-	if (options->generate != NULL && options->token_uri == NULL) {
-		fputs("providers: --generate needs --token-uri\n", stderr);
-		return -1;
-	}
+	if (log_level_by_name(options->log_level) < 0)
+		return complain("--log-level must be debug, info, warn or error");
+	if (options->generate != NULL && options->account.token_uri == NULL)
+		return complain("--generate needs --token-uri");
 	if (options->generate != NULL || options->set != NULL)
 		return 0;
 	if (options->cert == NULL || options->key == NULL || options->apns_key == NULL ||
-	    options->oauth_key == NULL) {
-		fputs("providers: needs --set, or --cert, --key, --apns-key and --oauth-key\n",
-		      stderr);
-		return -1;
-	}
+	    options->oauth_key == NULL)
+		return complain("needs --set, or --cert, --key, --apns-key and --oauth-key");
 	return 0;
 }
 
@@ -177,11 +191,13 @@ int options_read(struct options *options, int argc, char **argv)
 		fprintf(stderr, "providers: what is \"%s\"?\n", argv[optind]);
 		return -1;
 	}
+	complete_account(options);
 	return check(options);
 }
 
 void options_release(struct options *options)
 {
+	json_decref(options->account_file);
 	free(options->apns_topics);
 	options->apns_topics = NULL;
 }

@@ -4,8 +4,11 @@
 #ifndef OG_TESTS_FAKES_OPTIONS_H
 #define OG_TESTS_FAKES_OPTIONS_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+
+#include "tests/fakes/test_set.h"
 
 struct options {
 	const char *listen, *control;
@@ -14,8 +17,9 @@ struct options {
 	const char *apns_key, *apns_key_id, *apns_team_id;
 	const char **apns_topics; /* ended by NULL; heap */
 	size_t apns_topic_count;
-	const char *oauth_key, *oauth_email, *token_uri;
-	const char *project;
+	const char *oauth_key;
+	struct test_set_account account; /* token_uri may be NULL */
+	json_t *account_file;            /* owned: where the set's texts of it are */
 	const char *log_level;
 	const char *generate; /* directory to make a test set in, and exit */
 	bool no_alpn;

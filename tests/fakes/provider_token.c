@@ -68,8 +68,8 @@ static const char *check_age(int64_t issued_s, int64_t now_s)
 }
 
 /*
- * A connection's token may be replaced by one that was issued 20 minutes later: counted from one "iat" to
- * the next, so that a connection which was opened late in a token's life can follow.
+ * A connection's token may be replaced by one that was issued 20 minutes later: counted from one
+ * "iat" to the next, so that a connection which was opened late in a token's life can follow.
  */
 static const char *check_change(const struct apns_binding *binding, const struct verdict *verdict)
 {

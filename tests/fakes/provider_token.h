@@ -1,6 +1,7 @@
 /*
- * APNs's provider tokens: JWTs that are good for an hour and may change every 20 minutes on a connection.
- * Signatures are checked once per token, since every request carries one. Pure but for that cache.
+ * APNs's provider tokens: JWTs that are good for an hour and may change every 20 minutes on a
+ * connection. Signatures are checked once per token, since every request carries one. Pure but for
+ * that cache.
  */
 #ifndef OG_TESTS_FAKES_PROVIDER_TOKEN_H
 #define OG_TESTS_FAKES_PROVIDER_TOKEN_H
@@ -23,8 +24,8 @@ struct apns_binding {
 };
 
 /*
- * Checks the header AUTHORIZATION (NULL: absent) at NOW_S and binds the connection to it. NULL when it
- * is good, else APNs's reason.
+ * Checks the header AUTHORIZATION (NULL: absent) at NOW_S and binds the connection to it. NULL
+ * when it is good, else APNs's reason.
  */
 const char *provider_token_check(struct provider_tokens *tokens, struct apns_binding *binding,
                                  const char *authorization, int64_t now_s);

@@ -1,6 +1,6 @@
 /*
- * The record of requests that came and how each was answered: a ring with a cap on entries and on bytes,
- * from which the oldest fall. An entry is the raw request; JSON is made when someone asks.
+ * The record of requests that came and how each was answered: a ring with a cap on entries and on
+ * bytes, from which the oldest fall. An entry is the raw request; JSON is made when someone asks.
  */
 #ifndef OG_TESTS_FAKES_RECORD_H
 #define OG_TESTS_FAKES_RECORD_H
@@ -27,8 +27,8 @@ void record_add(struct record *record, const struct request *request, const stru
                 uint64_t connection, int64_t now_ms);
 
 /*
- * Entries as JSON, from number FROM on, at most LIMIT; the caller owns the array. "answered" is the status
- * or the name of a fault.
+ * Entries as JSON, from number FROM on, at most LIMIT; the caller owns the array. "answered" is
+ * the status or the name of a fault.
  */
 json_t *record_list(const struct record *record, uint64_t from, size_t limit);
 

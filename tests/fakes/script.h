@@ -1,11 +1,12 @@
 /*
- * The script: rules that say what the pretend providers do about certain requests instead of judging them.
- * Pure: JSON in, the rule's answer out.
+ * The script: rules that say what the pretend providers do about certain requests instead of
+ * judging them. Pure: JSON in, the rule's answer out.
  *
- * A rule: {"match": {"provider", "token", "path", "nth", "times"}, "answer": {…}}. All members of a match
- * must fit; a path may end in "*". Of the requests that fit, counted from when the rule came, it
- * answers "times" (1 if only "nth" is given, else all) beginning with the "nth" (1). Where several
- * rules want a request, those that came last win, then those with a token, then the first.
+ * A rule: {"match": {"provider", "token", "path", "nth", "times"}, "answer": {…}}. All members of
+ * a match must fit; a path may end in "*". Of the requests that fit, counted from when the rule
+ * came, it answers "times" (1 if only "nth" is given, else all) beginning with the "nth" (1).
+ * Where several rules want a request, those that came last win, then those with a token, then the
+ * first.
  */
 #ifndef OG_TESTS_FAKES_SCRIPT_H
 #define OG_TESTS_FAKES_SCRIPT_H
@@ -50,7 +51,10 @@ struct script {
  */
 size_t script_add(struct script *script, const json_t *rules, struct json_reader *reader);
 
-/* What the script wants done about REQUEST, borrowed until script_clear(); NULL: nothing. Counts it. */
+/*
+ * What the script wants done about REQUEST, borrowed until script_clear(); NULL: nothing. Counts
+ * it.
+ */
 const struct scripted *script_match(struct script *script, const struct request *request);
 
 /* Forgets all rules. */

@@ -1,6 +1,6 @@
 /*
- * What the process does about a request: the script's answer, else the judgement of the provider it is
- * for; recorded and counted. It owns all that providers know.
+ * What the process does about a request: the script's answer, else the judgement of the provider
+ * it is for; recorded and counted. It owns all that providers know.
  */
 #ifndef OG_TESTS_FAKES_SERVICE_H
 #define OG_TESTS_FAKES_SERVICE_H

@@ -9,8 +9,8 @@
 #include "tests/fakes/stream.h"
 
 /*
- * nghttp2 refuses streams that race with a lower limit before the peer has acknowledged it; the real
- * ones don't. So nghttp2 is told a number that is never reached, and ours goes on the wire.
+ * nghttp2 refuses streams that race with a lower limit before the peer has acknowledged it; the
+ * real ones don't. So nghttp2 is told a number that is never reached, and ours goes on the wire.
  */
 #define LIMIT_TOLD 4000
 

@@ -1,8 +1,9 @@
 /*
- * One HTTP/2 session (nghttp2): bytes in, bytes out, and the number of streams that the peer may open,
- * which the session enforces as the real providers do. It sees no socket.
+ * One HTTP/2 session (nghttp2): bytes in, bytes out, and the number of streams that the peer may
+ * open, which the session enforces as the real providers do. It sees no socket.
  *
- * The limit starts at 1. APNs: 1000 after a good push, 1 again after any other answer. Google: 100.
+ * The limit starts at 1. APNs: 1000 after a good push, 1 again after any other answer. Google:
+ * 100.
  */
 #ifndef OG_TESTS_FAKES_SESSION_H
 #define OG_TESTS_FAKES_SESSION_H
@@ -51,7 +52,10 @@ void session_start(struct session *session);
 /* Takes bytes from the peer. After it, look at session->end. */
 void session_feed(struct session *session, const void *data, size_t len);
 
-/* Puts what there is to send into OUT, at most SIZE bytes; how many. After it, look at session->end. */
+/*
+ * Puts what there is to send into OUT, at most SIZE bytes; how many. After it, look at
+ * session->end.
+ */
 size_t session_output(struct session *session, char *out, size_t size);
 
 /* Forgets all streams. */

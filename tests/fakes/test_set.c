@@ -177,3 +177,28 @@ int test_set_make(const char *dir, const struct test_set_account *account, char 
 	release(&set);
 	return result;
 }
+
+void test_set_complete(struct test_set_account *account, const struct test_set_account *usual)
+{
+	if (account->project == NULL)
+		account->project = usual->project;
+	if (account->email == NULL)
+		account->email = usual->email;
+	if (account->token_uri == NULL)
+		account->token_uri = usual->token_uri;
+}
+
+json_t *test_set_read_account(const char *dir, struct test_set_account *account)
+{
+	char *path = mem_printf("%s/%s", dir, TEST_SET_ACCOUNT);
+	json_t *json = json_load_file(path, 0, NULL);
+	struct test_set_account found = {
+		json_string_value(json_object_get(json, "project_id")),
+		json_string_value(json_object_get(json, "client_email")),
+		json_string_value(json_object_get(json, "token_uri")),
+	};
+
+	free(path);
+	test_set_complete(account, &found);
+	return json;
+}

@@ -1,10 +1,12 @@
 /*
- * A complete set of test credentials in a directory: a CA, a server certificate for this machine, an APNs
- * signing key and a Google service account, each with what the pretend providers need to check it.
+ * A complete set of test credentials in a directory: a CA, a server certificate for this machine,
+ * an APNs signing key and a Google service account, each with what the pretend providers need to
+ * check it.
  */
 #ifndef OG_TESTS_FAKES_TEST_SET_H
 #define OG_TESTS_FAKES_TEST_SET_H
 
+#include <jansson.h>
 #include <stddef.h>
 
 #define TEST_SET_KEY_ID "FAKEKEY001"
@@ -29,5 +31,14 @@ struct test_set_account {
  * with the reason in WHY (SIZE bytes).
  */
 int test_set_make(const char *dir, const struct test_set_account *account, char *why, size_t size);
+
+/*
+ * Reads DIR's account into the members of ACCOUNT that are NULL. They point into the answer, which
+ * the caller owns; NULL when there is no such file or it isn't JSON.
+ */
+json_t *test_set_read_account(const char *dir, struct test_set_account *account);
+
+/* Fills the members of ACCOUNT that are NULL from USUAL. */
+void test_set_complete(struct test_set_account *account, const struct test_set_account *usual);
 
 #endif
