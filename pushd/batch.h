@@ -1,0 +1,18 @@
+/*
+ * POST /v1/notifications: an array of notifications with a deadline, answered by an array of
+ * outcomes.
+ */
+#ifndef OG_PUSHD_BATCH_H
+#define OG_PUSHD_BATCH_H
+
+#include "common/http_server.h"
+
+#define BATCH_MAX 256 /* notifications in one call */
+
+/* The route's handler. */
+void batch_serve(struct http_request *request);
+
+/* Makes the metric of outcomes known. */
+void batch_metrics(void);
+
+#endif

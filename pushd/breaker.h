@@ -1,0 +1,55 @@
+/*
+ * Keeps us from hammering a provider that can't be reached or refuses our credential: failed
+ * connections are followed by short pauses; after a few in a row, or at once when trying again
+ * can't help, it opens and everything is refused until a longer pause ends. The next notification
+ * then finds out.
+ */
+#ifndef OG_PUSHD_BREAKER_H
+#define OG_PUSHD_BREAKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/backoff.h"
+#include "common/loop.h"
+
+struct breaker {
+	void (*passed)(struct breaker *breaker); /* a pause has ended */
+	struct timer pause;
+	bool open;
+	unsigned strikes; /* connections that failed in a row */
+	struct backoff backoff;
+};
+
+/* Sets up a closed one; breaker->passed is set. */
+void breaker_init(struct breaker *breaker);
+
+void breaker_release(struct breaker *breaker);
+
+/* Opens it; returns how long it stays open, in milliseconds. */
+uint32_t breaker_open(struct breaker *breaker);
+
+/*
+ * A connection failed. Calls that fail together count once. True: that was one too many, open it.
+ */
+bool breaker_strike(struct breaker *breaker);
+
+/* It works again. True if that is news. */
+bool breaker_success(struct breaker *breaker);
+
+/* Ends a pause early: the reason for it may have gone. */
+void breaker_retry(struct breaker *breaker);
+
+/* True while nothing may be sent. */
+static inline bool breaker_pausing(const struct breaker *breaker)
+{
+	return timer_active(&breaker->pause);
+}
+
+/* True when the next one shows whether it works again. */
+static inline bool breaker_probing(const struct breaker *breaker)
+{
+	return breaker->backoff.current_ms != 0;
+}
+
+#endif

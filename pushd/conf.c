@@ -1,0 +1,216 @@
+#include "pushd/conf.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/mem.h"
+#include "common/net.h"
+#include "common/networks.h"
+#include "pushd/credential.h"
+#include "pushd/provider.h"
+
+#define NAME(kind) #kind,
+static const char *const kinds[] = { PROVIDER_KINDS(NAME) NULL };
+static const char *const empties[] = { "high", "low", NULL };
+
+#define ID_MAX 64
+
+#define KEY(name, kind, member) name, kind, offsetof(struct conf_daemon, member)
+#define PROVIDER(name, kind, member) name, kind, offsetof(struct conf_provider, member)
+#define RETIRED(name, text)                                                                        \
+	{                                                                                          \
+		PROVIDER(name, CONFIG_STRING, retired), .retired = text                            \
+	}
+
+/* clang-format off */
+static const struct config_key daemon_keys[] = {
+	DAEMON_KEYS,
+	{ KEY("id", CONFIG_STRING, id), NULL,
+	  "Name of this pushd in the registry; the host's name by default." },
+	{ KEY("redis", CONFIG_STRING, redis), "redis://127.0.0.1:6379/0",
+	  "Where devices are kept." },
+	{ KEY("redis-prefix", CONFIG_STRING, redis_prefix), "og:", "What every key begins with." },
+	{ KEY("api-listen", CONFIG_ADDRESS, api_listen), "127.0.0.1:7660",
+	  "Where gateways and operators call; an internal address." },
+	{ KEY("api-url", CONFIG_STRING, api_url), NULL,
+	  "How gateways reach the API; http://ADDRESS-IT-LISTENS-ON by default." },
+	{ KEY("api-token", CONFIG_SECRET, api_token), NULL, "Bearer token of the API.",
+	  .needed = true },
+	{ KEY("public-listen", CONFIG_ADDRESS, public_listen), NULL,
+	  "Where apps unregister devices by REST; nowhere by default." },
+	{ KEY("cert-file", CONFIG_STRING, cert_file), NULL,
+	  "Certificate chain (PEM) of the public listener." },
+	{ KEY("key-file", CONFIG_STRING, key_file), NULL, "Key (PEM) of the public listener." },
+	{ KEY("behind-proxy", CONFIG_BOOLEAN, behind_proxy), "no",
+	  "A proxy does TLS for the public listener: it may be plain on any address." },
+	{ KEY("trusted-proxies", CONFIG_LIST, trusted_proxies), NULL,
+	  "Addresses or networks whose X-Forwarded-For is believed." },
+	{ KEY("registrants", CONFIG_LIST, registrants), NULL,
+	  "Domains whose users may register devices; any by default." },
+	{ KEY("devices-per-token-max", CONFIG_INTEGER, devices_per_token_max), "16",
+	  "Most registrations of one device token; the oldest goes.", 1, 10000 },
+	{ KEY("devices-per-owner-max", CONFIG_INTEGER, devices_per_owner_max), "64",
+	  "Most registrations of one user; the oldest goes.", 1, 10000 },
+	{ KEY("in-flight-max", CONFIG_INTEGER, in_flight_max), "10000",
+	  "Most notifications that are being worked on; more are answered unavailable.", 1,
+	  1000000 },
+	{ NULL },
+};
+
+static const struct config_key provider_keys[] = {
+	{ PROVIDER("kind", CONFIG_CHOICE, kind), NULL, "apns or fcm.", .choices = kinds,
+	  .needed = true },
+	{ PROVIDER("topic", CONFIG_STRING, topic), NULL, "APNs: the app's bundle id." },
+	{ PROVIDER("key-file", CONFIG_STRING, key_file), NULL, "APNs: signing key (.p8)." },
+	{ PROVIDER("key-id", CONFIG_STRING, key_id), NULL, "APNs: id of the signing key." },
+	{ PROVIDER("team-id", CONFIG_STRING, team_id), NULL, "APNs: id of the developer's team." },
+	{ PROVIDER("service-account-file", CONFIG_STRING, service_account_file), NULL,
+	  "FCM: the service account's key file (JSON)." },
+	{ PROVIDER("project-id", CONFIG_STRING, project_id), NULL,
+	  "FCM: the project; that of the service account by default." },
+	{ PROVIDER("endpoint", CONFIG_STRING, endpoint), NULL,
+	  "https://HOST[:PORT] to send to; Apple's or Google's by default." },
+	{ PROVIDER("ca-file", CONFIG_STRING, ca_file), NULL,
+	  "Certificates (PEM) to trust instead of the system's." },
+	{ PROVIDER("pool-size", CONFIG_INTEGER, pool_size), "1", "Connections.", 1, 64 },
+	{ PROVIDER("empty", CONFIG_CHOICE, empty), "high",
+	  "Priority of a notification without any content.", .choices = empties },
+	{ PROVIDER("expiry", CONFIG_DURATION, expiry_ms), "28d",
+	  "How long the provider keeps a notification for a device that is away.", 0, 2419200000 },
+	RETIRED("server-key", "FCM's legacy API has ended: use service-account-file"),
+	RETIRED("sender-id", "FCM's legacy API has ended: use service-account-file and project-id"),
+	{ NULL },
+};
+
+static const struct config_section sections[] = {
+	{ "daemon", "The push daemon.", daemon_keys, sizeof(struct conf_daemon),
+	  offsetof(struct conf, daemon), false },
+	{ "provider", "A sender for one app; its id is what clients name.", provider_keys,
+	  sizeof(struct conf_provider), offsetof(struct conf, providers), true },
+	{ NULL },
+};
+/* clang-format on */
+
+const struct config conf_table = { "pushd", sections, sizeof(struct conf) };
+
+const struct conf_provider *conf_provider(const struct conf *conf, size_t index)
+{
+	return config_item(&conf->providers, sizeof(struct conf_provider), index);
+}
+
+static bool valid_endpoint(const char *endpoint)
+{
+	static const char scheme[] = "https://";
+
+	if (endpoint == NULL)
+		return true;
+	return strncmp(endpoint, scheme, sizeof(scheme) - 1) == 0 &&
+	       endpoint[sizeof(scheme) - 1] != '\0' &&
+	       strpbrk(endpoint + sizeof(scheme) - 1, "/?#@ \t") == NULL;
+}
+
+/* Goes into a URL or a header as it is. */
+static bool plain_name(const char *name)
+{
+	return name == NULL ||
+	       (*name != '\0' && name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789"
+	                                           "ABCDEFGHIJKLMNOPQRSTUVWXYZ-._:")] == '\0');
+}
+
+static char *find_fault(const struct conf_provider *provider)
+{
+	char *why = NULL;
+
+	if (!valid_endpoint(provider->endpoint))
+		return mem_printf("endpoint must be https://HOST[:PORT], not %s",
+		                  provider->endpoint);
+	if (provider_kinds[provider->kind]->needs_topic && provider->topic == NULL)
+		return mem_dup("topic is needed");
+	if (!plain_name(provider->topic) || !plain_name(provider->project_id))
+		return mem_dup("topic and project-id are made of letters, digits and -._:");
+	if (provider->ca_file != NULL && access(provider->ca_file, R_OK) != 0)
+		return mem_printf("ca-file %s: %s", provider->ca_file, strerror(errno));
+	credential_check(provider, &why);
+	return why;
+}
+
+static int check_provider(const struct conf_provider *provider, struct buf *complaints)
+{
+	char *why = find_fault(provider);
+
+	if (why == NULL)
+		return 0;
+	buf_printf(complaints, "[provider %s]: %s\n", provider->id, why);
+	free(why);
+	return -1;
+}
+
+static int check_public(const struct conf_daemon *daemon, struct buf *complaints)
+{
+	union net_address address;
+
+	if (daemon->public_listen == NULL)
+		return 0;
+	if (net_parse(daemon->public_listen, &address) != 0) {
+		buf_printf(complaints, "public-listen: %s is no numeric address with a port\n",
+		           daemon->public_listen);
+		return -1;
+	}
+	if ((daemon->cert_file == NULL) != (daemon->key_file == NULL)) {
+		buf_text(complaints, "cert-file and key-file belong together\n");
+		return -1;
+	}
+	if (daemon->cert_file == NULL && !daemon->behind_proxy && !net_is_loopback(&address)) {
+		buf_text(complaints, "public-listen: without cert-file it must be a loopback "
+		                     "address, or behind-proxy must be yes\n");
+		return -1;
+	}
+	return 0;
+}
+
+/* It is part of a key and of log lines. */
+static int check_id(const char *id, struct buf *complaints)
+{
+	if (id == NULL || (strlen(id) <= ID_MAX && plain_name(id) && strchr(id, ':') == NULL))
+		return 0;
+	buf_printf(complaints, "id: at most %d letters, digits and -._\n", ID_MAX);
+	return -1;
+}
+
+static int check_addresses(const struct conf_daemon *daemon, struct buf *complaints)
+{
+	union net_address address;
+	struct networks trusted = { 0 };
+	const char *bad;
+
+	if (net_parse(daemon->api_listen, &address) != 0) {
+		buf_printf(complaints, "api-listen: %s is no numeric address with a port\n",
+		           daemon->api_listen);
+		return -1;
+	}
+	bad = networks_read(&trusted, daemon->trusted_proxies);
+	networks_release(&trusted);
+	if (bad == NULL)
+		return 0;
+	buf_printf(complaints, "trusted-proxies: %s is no address or network\n", bad);
+	return -1;
+}
+
+int conf_check(const void *config, struct buf *complaints)
+{
+	const struct conf *conf = config;
+	int result = 0;
+
+	if (check_id(conf->daemon.id, complaints) != 0)
+		result = -1;
+	if (check_addresses(&conf->daemon, complaints) != 0)
+		result = -1;
+	if (check_public(&conf->daemon, complaints) != 0)
+		result = -1;
+	for (size_t i = 0; i < conf->providers.count; i++)
+		if (check_provider(conf_provider(conf, i), complaints) != 0)
+			result = -1;
+	return result;
+}

@@ -1,0 +1,72 @@
+/*
+ * pushd's configuration: the table of keys, the structs that it fills, and the check of what the
+ * table alone can't say.
+ */
+#ifndef OG_PUSHD_CONF_H
+#define OG_PUSHD_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/config.h"
+#include "common/daemon.h"
+
+/* What "empty" says. */
+enum conf_empty { CONF_EMPTY_HIGH, CONF_EMPTY_LOW };
+
+/* [provider ID] */
+struct conf_provider {
+	char *id;
+	int kind;  /* place in provider_kinds */
+	int empty; /* enum conf_empty: the priority of a notification that says nothing */
+	char *topic;
+	char *key_file;
+	char *key_id;
+	char *team_id;
+	char *service_account_file;
+	char *project_id;
+	char *endpoint; /* NULL: the provider's own */
+	char *ca_file;
+	int64_t pool_size;
+	int64_t expiry_ms;
+	char *retired; /* never set: where retired keys would go */
+};
+
+/* [daemon] */
+struct conf_daemon {
+	struct daemon_common common;
+	char *id; /* NULL: the host's name */
+	char *redis;
+	char *redis_prefix;
+	char *api_listen;
+	char *api_url;
+	char *api_token;
+	char *public_listen;
+	char *cert_file;
+	char *key_file;
+	bool behind_proxy;
+	char **trusted_proxies;
+	char **registrants;
+	int64_t devices_per_token_max;
+	int64_t devices_per_owner_max;
+	int64_t in_flight_max;
+};
+
+struct conf {
+	struct conf_daemon daemon;
+	struct config_items providers; /* struct conf_provider */
+};
+
+extern const struct config conf_table;
+
+/* Provider INDEX of CONF. */
+const struct conf_provider *conf_provider(const struct conf *conf, size_t index);
+
+/*
+ * For daemon_spec: credentials are read and tried, files opened, addresses parsed. Returns 0, or -1
+ * with COMPLAINTS appended.
+ */
+int conf_check(const void *config, struct buf *complaints);
+
+#endif

@@ -1,0 +1,84 @@
+#include "pushd/connection.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "common/mem.h"
+#include "common/metrics.h"
+
+static int64_t latency_numbers[METRIC_HISTOGRAM_NUMBERS];
+static struct metric latency_metric = {
+	.name = "outrigger_pushd_request_seconds",
+	.help = "Time from a request to the provider's answer.",
+	.kind = METRIC_HISTOGRAM,
+	.numbers = latency_numbers,
+};
+static int64_t in_flight_number;
+static struct metric in_flight_metric = {
+	.name = "outrigger_pushd_requests_in_flight",
+	.help = "Requests that a provider has not answered yet.",
+	.kind = METRIC_GAUGE,
+	.numbers = &in_flight_number,
+};
+
+void connection_metrics(void)
+{
+	metrics_add(&latency_metric);
+	metrics_add(&in_flight_metric);
+}
+
+void connection_observe(uint64_t duration_ns)
+{
+	metric_observe(&latency_metric, duration_ns / 1000);
+}
+
+struct connection *connection_new(unsigned window_max, const char *ca_file)
+{
+	struct http_pool_options options = {
+		.http2 = true,
+		.connections = 1,
+		.streams = window_max,
+		.ca_file = ca_file,
+	};
+	struct connection *connection = mem_alloc(1, sizeof(*connection));
+
+	connection->pool = http_pool_new(&options);
+	connection->window = 1;
+	connection->window_max = window_max;
+	return connection;
+}
+
+void connection_free(struct connection *connection)
+{
+	if (connection == NULL)
+		return;
+	list_remove(&connection->link);
+	http_pool_free(connection->pool);
+	free(connection);
+}
+
+void connection_send(struct connection *connection, struct http_call *call)
+{
+	connection->in_flight++;
+	metric_add(&in_flight_metric, 0, 1);
+	http_send(connection->pool, call);
+}
+
+void connection_settled(struct connection *connection)
+{
+	assert(connection->in_flight > 0);
+	connection->in_flight--;
+	metric_add(&in_flight_metric, 0, -1);
+}
+
+void connection_widen(struct connection *connection)
+{
+	connection->window *= 2;
+	if (connection->window > connection->window_max)
+		connection->window = connection->window_max;
+}
+
+void connection_narrow(struct connection *connection)
+{
+	connection->window = 1;
+}

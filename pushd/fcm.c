@@ -1,0 +1,201 @@
+#include "pushd/fcm.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "pushd/content.h"
+
+#define DATA_MAX 4096  /* bytes of keys and values */
+#define TOKEN_MAX 4096 /* opaque to us: registration tokens and installation ids */
+
+/* clang-format off */
+
+/* Reasons are FcmError's errorCode, else ErrorInfo's reason, else the status; one is ours: */
+#define NAMES_TOKEN "INVALID_ARGUMENT-token"
+static const struct verdict_row verdicts[] = {
+	{ 404, "UNREGISTERED", VERDICT_GONE, false },
+	{ 404, NULL, VERDICT_CREDENTIAL, false },
+	{ 400, NAMES_TOKEN, VERDICT_GONE, false },
+	{ 400, NULL, VERDICT_REJECTED, false },
+	{ 413, NULL, VERDICT_TOO_LARGE, false },
+	{ 403, "SENDER_ID_MISMATCH", VERDICT_GONE, false },
+	{ 403, NULL, VERDICT_CREDENTIAL, false },
+	{ 401, "THIRD_PARTY_AUTH_ERROR", VERDICT_REJECTED, false },
+	{ 401, NULL, VERDICT_EXPIRED, false },
+	{ 429, NULL, VERDICT_THROTTLED, false },
+	{ 500, NULL, VERDICT_TRANSIENT, false },
+	{ 502, NULL, VERDICT_TRANSIENT, false },
+	{ 503, NULL, VERDICT_TRANSIENT, false },
+	{ 504, NULL, VERDICT_TRANSIENT, false },
+	{ 0, NULL, VERDICT_REJECTED, false },
+};
+/* clang-format on */
+
+/* Case matters; no shape is promised. */
+static bool accept_token(char *token)
+{
+	size_t len = strlen(token);
+
+	if (len == 0 || len > TOKEN_MAX)
+		return false;
+	for (; *token != '\0'; token++)
+		if (*token <= ' ' || *token > '~')
+			return false;
+	return true;
+}
+
+/* All values are strings; LEN becomes the bytes of keys and values. */
+static json_t *make_data(const struct provider_message *message, enum provider_cut cut, size_t *len)
+{
+	struct content_item items[CONTENT_MAX];
+	size_t count = content_list(message, cut, items);
+	json_t *data = json_object();
+	char number[24];
+
+	*len = 0;
+	for (size_t i = 0; i < count; i++) {
+		const char *text = items[i].text;
+
+		if (text == NULL) {
+			snprintf(number, sizeof(number), "%lld", (long long)items[i].number);
+			text = number;
+		}
+		*len += strlen(items[i].key) + strlen(text);
+		json_object_set_new_nocheck(data, items[i].key, json_string(text));
+	}
+	return data;
+}
+
+static json_t *fit_data(const struct provider_message *message, struct provider_request *request)
+{
+	size_t len;
+
+	for (request->cut = message->cut; request->cut <= CUT_ALL; request->cut++) {
+		json_t *data = make_data(message, request->cut, &len);
+
+		if (len <= DATA_MAX)
+			return data;
+		json_decref(data);
+	}
+	return NULL;
+}
+
+/* Data only, without "notification": the app is woken and draws by itself. */
+static int build(const struct provider_message *message, struct provider_request *request)
+{
+	const struct provider_settings *settings = message->settings;
+	struct arena *arena = message->arena;
+	json_t *data = fit_data(message, request);
+	json_t *body;
+	char ttl[24];
+
+	if (data == NULL)
+		return -1;
+	snprintf(ttl, sizeof(ttl), "%llds", (long long)settings->expiry_s);
+	body = json_pack("{s:{s:s, s:{s:s, s:s}, s:o}}", "message", "token", message->token,
+	                 "android", "priority",
+	                 message->priority == PRIORITY_LOW ? "NORMAL" : "HIGH", "ttl", ttl, "data",
+	                 data);
+	request->body = provider_dump(arena, body, &request->body_len);
+	request->url = provider_print(arena, "%s/v1/projects/%s/messages:send", settings->endpoint,
+	                              settings->project_id);
+	request->headers[0] = provider_print(arena, "authorization: Bearer %s", message->bearer);
+	request->headers[1] = "content-type: application/json";
+	request->headers[2] = NULL;
+	return 0;
+}
+
+enum blame { BLAME_NOTHING, BLAME_TOKEN, BLAME_OTHER };
+
+/*
+ * What the google.rpc.BadRequest among DETAILS complain about; another field weighs more than the
+ * token.
+ */
+static enum blame find_blame(const json_t *details)
+{
+	enum blame blame = BLAME_NOTHING;
+	const json_t *detail, *violation;
+	size_t i, j;
+
+	json_array_foreach (details, i, detail) {
+		json_array_foreach (json_object_get(detail, "fieldViolations"), j, violation) {
+			const char *field = json_string_value(json_object_get(violation, "field"));
+			bool token = field != NULL && strcmp(field, "message.token") == 0;
+
+			if (blame != BLAME_OTHER)
+				blame = token ? BLAME_TOKEN : BLAME_OTHER;
+		}
+	}
+	return blame;
+}
+
+/* The member KEY of the detail whose type ends in TYPE, or NULL. */
+static const char *find_detail(const json_t *details, const char *type, const char *key)
+{
+	const json_t *detail;
+	size_t i;
+
+	json_array_foreach (details, i, detail) {
+		const char *name = json_string_value(json_object_get(detail, "@type"));
+		const char *value = json_string_value(json_object_get(detail, key));
+
+		if (name != NULL && value != NULL && strstr(name, type) != NULL)
+			return value;
+	}
+	return NULL;
+}
+
+/* True when INVALID_ARGUMENT means the token and not what we sent with it. */
+static bool names_token(const json_t *error, const json_t *details)
+{
+	const char *message = json_string_value(json_object_get(error, "message"));
+	enum blame blame = find_blame(details);
+
+	if (blame != BLAME_NOTHING)
+		return blame == BLAME_TOKEN;
+	return message != NULL && strcasestr(message, "not a valid FCM registration token") != NULL;
+}
+
+static const char *find_reason(const json_t *error)
+{
+	const json_t *details = json_object_get(error, "details");
+	const char *reason = find_detail(details, ".FcmError", "errorCode");
+
+	if (reason == NULL)
+		reason = find_detail(details, ".ErrorInfo", "reason");
+	if (reason == NULL)
+		reason = json_string_value(json_object_get(error, "status"));
+	if (reason == NULL)
+		return "";
+	if (strcmp(reason, "INVALID_ARGUMENT") == 0 && names_token(error, details))
+		return NAMES_TOKEN;
+	return reason;
+}
+
+static void judge(const struct provider_answer *answer, struct judgement *judgement)
+{
+	json_t *body = json_loadb(answer->body, answer->body_len, 0, NULL);
+
+	*judgement = (struct judgement){ .verdict = VERDICT_SENT };
+	if (answer->status == 200) {
+		provider_copy_text(judgement->id, sizeof(judgement->id),
+		                   json_string_value(json_object_get(body, "name")));
+	} else {
+		judgement_look_up(judgement, verdicts, answer->status,
+		                  find_reason(json_object_get(body, "error")));
+		judgement->retry_after_ms = provider_retry_after_ms(answer->retry_after);
+		/* Dead tokens and bad requests say nothing about load. */
+		judgement->narrow = answer->status == 429 || answer->status >= 500;
+	}
+	json_decref(body);
+}
+
+const struct provider_kind fcm_kind = {
+	.name = "fcm",
+	.scheme = SCHEME_OAUTH,
+	.endpoint = "https://fcm.googleapis.com",
+	.streams_max = 100, /* more on one connection are answered by GOAWAY */
+	.accept_token = accept_token,
+	.build = build,
+	.judge = judge,
+};

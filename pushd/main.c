@@ -1,0 +1,65 @@
+#include "common/daemon.h"
+#include "common/http_client.h"
+#include "common/http_server.h"
+#include "common/mem.h"
+#include "common/redis.h"
+#include "common/resolve.h"
+#include "pushd/api.h"
+#include "pushd/conf.h"
+#include "pushd/delivery.h"
+#include "pushd/fleet.h"
+#include "pushd/jwt.h"
+#include "pushd/public_api.h"
+#include "pushd/senders.h"
+#include "pushd/storage.h"
+
+static const struct daemon_module modules[] = {
+	{ "storage", storage_start, storage_stop },
+	{ "senders", senders_start, senders_stop },
+	{ "deliveries", deliveries_start, deliveries_stop },
+	{ "api", api_start, api_stop },
+	{ "public", public_api_start, public_api_stop },
+	{ "fleet", fleet_start, fleet_stop },
+	{ NULL },
+};
+
+/* Gateways are told to go elsewhere, new calls are refused, what is under way is finished. */
+static void drain(void)
+{
+	fleet_touch();
+	deliveries_on_idle(daemon_exit);
+	if (deliveries_count() == 0)
+		daemon_exit();
+}
+
+static char *health_url(const void *config)
+{
+	const struct conf *conf = config;
+
+	return mem_printf("http://%s/healthz", conf->daemon.api_listen);
+}
+
+static bool serving(void)
+{
+	return redis_connected(storage_redis()) && !daemon_draining();
+}
+
+static const char *(*const versions[])(void) = {
+	http_client_version, http_server_version, redis_version, resolve_version, jwt_version, NULL,
+};
+
+static const struct daemon_spec spec = {
+	.config = &conf_table,
+	.common_offset = offsetof(struct conf, daemon.common),
+	.modules = modules,
+	.check = conf_check,
+	.drain = drain,
+	.health_url = health_url,
+	.serving = serving,
+	.versions = versions,
+};
+
+int main(int argc, char **argv)
+{
+	return daemon_main(argc, argv, &spec);
+}

@@ -1,0 +1,119 @@
+#include "pushd/provider.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pushd/apns.h"
+#include "pushd/fcm.h"
+
+#define BODY_LONG 512 /* characters; what Tigase's component did, and clients expect */
+#define BODY_KEPT 500
+
+#define KIND(kind) &kind##_kind,
+const struct provider_kind *const provider_kinds[] = { PROVIDER_KINDS(KIND) NULL };
+
+const char *const verdict_names[VERDICT_COUNT + 1] = {
+	[VERDICT_SENT] = "sent",
+	[VERDICT_GONE] = "gone",
+	[VERDICT_SUSPECT] = "suspect",
+	[VERDICT_REJECTED] = "rejected",
+	[VERDICT_TOO_LARGE] = "too_large",
+	[VERDICT_THROTTLED] = "throttled",
+	[VERDICT_TRANSIENT] = "transient",
+	[VERDICT_EXPIRED] = "expired",
+	[VERDICT_CREDENTIAL] = "credential",
+	[VERDICT_UNREACHABLE] = "unreachable",
+	[VERDICT_UNKNOWN] = "unknown",
+};
+
+void judgement_look_up(struct judgement *judgement, const struct verdict_row *table,
+                       unsigned status, const char *reason)
+{
+	const struct verdict_row *row = table;
+
+	while ((row->status != 0 && row->status != status) ||
+	       (row->reason != NULL && strcmp(row->reason, reason) != 0))
+		row++;
+	judgement->verdict = row->verdict;
+	judgement->reconnect = row->reconnect;
+	if (*reason != '\0')
+		provider_copy_text(judgement->reason, sizeof(judgement->reason), reason);
+	else
+		snprintf(judgement->reason, sizeof(judgement->reason), "status-%u", status);
+}
+
+void provider_copy_text(char *to, size_t size, const char *from)
+{
+	size_t len = 0;
+
+	for (; from != NULL && from[len] > ' ' && from[len] <= '~' && len + 1 < size; len++)
+		to[len] = from[len];
+	to[len] = '\0';
+}
+
+int64_t provider_retry_after_ms(const char *header)
+{
+	char *end;
+	long seconds;
+
+	if (header == NULL)
+		return 0;
+	seconds = strtol(header, &end, 10);
+	if (end == header || *end != '\0' || seconds <= 0 || seconds > 86400)
+		return 0;
+	return seconds * 1000;
+}
+
+/* Where CHARACTERS characters of UTF-8 end in TEXT, or its end. */
+static const char *after_characters(const char *text, size_t characters)
+{
+	while (*text != '\0' && characters > 0) {
+		do
+			text++;
+		while ((*text & 0xc0) == 0x80);
+		characters--;
+	}
+	return text;
+}
+
+const char *provider_short_body(const char *body, struct arena *arena)
+{
+	const char *kept = after_characters(body, BODY_KEPT);
+
+	if (*after_characters(kept, BODY_LONG - BODY_KEPT) == '\0')
+		return body;
+	return provider_print(arena, "%.*s...", (int)(kept - body), body);
+}
+
+char *provider_print(struct arena *arena, const char *format, ...)
+{
+	va_list args, again;
+	int len;
+	char *text;
+
+	va_start(args, format);
+	va_copy(again, args);
+	len = vsnprintf(NULL, 0, format, args);
+	assert(len >= 0);
+	text = arena_alloc(arena, (size_t)len + 1);
+	assert(text != NULL);
+	vsnprintf(text, (size_t)len + 1, format, again);
+	va_end(again);
+	va_end(args);
+	return text;
+}
+
+char *provider_dump(struct arena *arena, json_t *value, size_t *len)
+{
+	char *text;
+
+	*len = json_dumpb(value, NULL, 0, JSON_COMPACT);
+	text = arena_alloc(arena, *len + 1);
+	assert(text != NULL);
+	json_dumpb(value, text, *len, JSON_COMPACT);
+	json_decref(value);
+	return text;
+}

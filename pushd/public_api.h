@@ -1,0 +1,16 @@
+/*
+ * The listener that apps reach: unregistering a device by REST, as Tigase's component offers it,
+ * without any authentication but the knowledge of account and token. Its answers tell nobody what
+ * exists.
+ */
+#ifndef OG_PUSHD_PUBLIC_API_H
+#define OG_PUSHD_PUBLIC_API_H
+
+/* For the daemon's table of modules; without public-listen there is nothing to do. */
+int public_api_start(void *config);
+void public_api_stop(void);
+
+/* Its URL (borrowed), or NULL. */
+const char *public_api_url(void);
+
+#endif

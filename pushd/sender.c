@@ -1,0 +1,495 @@
+#include "pushd/sender.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/metrics.h"
+#include "pushd/breaker.h"
+#include "pushd/connection.h"
+#include "pushd/credential.h"
+#include "pushd/queue.h"
+#include "pushd/uuid.h"
+
+/*
+ *   submitted ──▶ queued ──────▶ on the wire ──▶ done
+ *                  ▲  ▲              │  │
+ *                  │  └─ at once ────┘  │   expired bearer token, too large: once each
+ *                  └─ after a delay ────┘   not processed: a few times, within the deadline
+ */
+#define REQUEST_TIMEOUT_MS 10000
+#define ATTEMPTS_MAX 4
+#define RETRY_LEAST_MS 500
+#define RETRY_MOST_MS 8000
+
+struct sender {
+	const struct conf_provider *provider;
+	const struct provider_kind *kind;
+	struct provider_settings settings;
+	struct credential *credential;
+	struct credential_watch watch;
+	struct queue queue;
+	size_t queue_max;
+	struct connection **connections; /* provider->pool_size of them */
+	struct list retired;             /* those that only finish what is on them */
+	struct breaker breaker;
+	struct task pump;
+};
+
+static int64_t request_numbers[VERDICT_COUNT];
+static struct metric requests_metric = {
+	.name = "outrigger_pushd_requests_total",
+	.help = "Requests to providers by verdict.",
+	.kind = METRIC_COUNTER,
+	.label = "verdict",
+	.values = verdict_names,
+	.series = VERDICT_COUNT,
+	.numbers = request_numbers,
+};
+void sender_metrics(void)
+{
+	metrics_add(&requests_metric);
+	connection_metrics();
+	queue_metrics();
+}
+
+static void enqueue(struct job *job)
+{
+	queue_add(&job->sender->queue, &job->link, job->priority);
+	task_start(&job->sender->pump);
+}
+
+static struct job *first_job(const struct sender *sender)
+{
+	struct list_link *link = queue_first(&sender->queue);
+
+	return link != NULL ? container_of(link, struct job, link) : NULL;
+}
+
+static void finish(struct job *job)
+{
+	queue_remove(&job->sender->queue, &job->link);
+	timer_stop(&job->again);
+	arena_release(&job->arena);
+	job->done(job);
+}
+
+static void fail(struct job *job, enum verdict verdict, const char *reason)
+{
+	job->judgement = (struct judgement){ .verdict = verdict };
+	provider_copy_text(job->judgement.reason, sizeof(job->judgement.reason), reason);
+	finish(job);
+}
+
+/* ---- the breaker ---- */
+
+static void open_breaker(struct sender *sender, const char *reason)
+{
+	uint32_t pause_ms;
+
+	if (sender->breaker.open)
+		return;
+	pause_ms = breaker_open(&sender->breaker);
+	log_error("provider-open provider=%s reason=%s pause_ms=%u queued=%zu",
+	          sender->provider->id, reason, pause_ms, sender->queue.count);
+	for (int64_t i = 0; i < sender->provider->pool_size; i++)
+		connection_narrow(sender->connections[i]);
+	task_start(&sender->pump);
+}
+
+static void on_passed(struct breaker *breaker)
+{
+	task_start(&container_of(breaker, struct sender, breaker)->pump);
+}
+
+static void on_credential(struct credential_watch *watch)
+{
+	struct sender *sender = container_of(watch, struct sender, watch);
+
+	if (credential_state(sender->credential) == CREDENTIAL_READY)
+		breaker_retry(&sender->breaker);
+	task_start(&sender->pump);
+}
+
+/* ---- answers ---- */
+
+static void on_again(struct timer *timer)
+{
+	enqueue(container_of(timer, struct job, again));
+}
+
+/* Sends JOB again after DELAY_MS, or fails it when that would be too late or too often. */
+static void retry(struct job *job, uint64_t delay_ms)
+{
+	uint64_t now_ms = loop_now_ms();
+
+	if (job->notification == NULL || job->attempts >= ATTEMPTS_MAX ||
+	    now_ms + delay_ms >= job->deadline_ms) {
+		finish(job);
+		return;
+	}
+	if (delay_ms == 0)
+		enqueue(job);
+	else
+		timer_start(&job->again, delay_ms);
+}
+
+static uint64_t retry_delay_ms(const struct job *job)
+{
+	struct backoff backoff = { .least_ms = RETRY_LEAST_MS, .most_ms = RETRY_MOST_MS };
+	uint64_t delay_ms = 0;
+
+	for (unsigned i = 0; i < job->attempts; i++)
+		delay_ms = backoff_next(&backoff);
+	if (delay_ms < (uint64_t)job->judgement.retry_after_ms)
+		delay_ms = (uint64_t)job->judgement.retry_after_ms;
+	return delay_ms;
+}
+
+/* Takes CONNECTION out of use and puts a new one in its place. */
+static void replace_connection(struct sender *sender, struct connection *connection)
+{
+	for (int64_t i = 0; i < sender->provider->pool_size; i++) {
+		if (sender->connections[i] != connection)
+			continue;
+		list_append(&sender->retired, &connection->link);
+		sender->connections[i] =
+		        connection_new(sender->kind->streams_max, sender->provider->ca_file);
+	}
+	task_start(&sender->pump);
+}
+
+static void renew_bearer(struct job *job)
+{
+	struct sender *sender = job->sender;
+
+	if (job->renewed) {
+		job->judgement.verdict = VERDICT_CREDENTIAL;
+		open_breaker(sender, job->judgement.reason);
+		finish(job);
+		return;
+	}
+	job->renewed = true;
+	credential_renew(sender->credential, job->generation);
+	retry(job, 0);
+}
+
+static void send_less(struct job *job)
+{
+	if (job->request.cut >= CUT_TEXT) {
+		finish(job);
+		return;
+	}
+	job->cut = CUT_TEXT;
+	retry(job, 0);
+}
+
+/* What the verdict asks of us; JOB is done or queued again after it. */
+static void react(struct job *job)
+{
+	struct sender *sender = job->sender;
+
+	switch (job->judgement.verdict) {
+	case VERDICT_EXPIRED:
+		renew_bearer(job);
+		return;
+	case VERDICT_TOO_LARGE:
+		send_less(job);
+		return;
+	case VERDICT_TRANSIENT:
+		retry(job, retry_delay_ms(job));
+		return;
+	case VERDICT_UNREACHABLE:
+		if (sender->breaker.open)
+			break;
+		retry(job, 0); /* when the breaker's pause ends */
+		return;
+	case VERDICT_CREDENTIAL:
+		open_breaker(sender, job->judgement.reason);
+		break;
+	case VERDICT_UNKNOWN:
+		break;
+	default: /* it takes our credential and judges our notifications */
+		if (breaker_success(&sender->breaker))
+			log_info("provider-ready provider=%s", sender->provider->id);
+		break;
+	}
+	finish(job);
+}
+
+/* An answer came: judges it, and adapts the connection to it. */
+static void take_answer(struct job *job, struct connection *connection)
+{
+	struct sender *sender = job->sender;
+	struct provider_answer answer = {
+		.status = job->call.status,
+		.body = job->call.response,
+		.body_len = job->call.response_len,
+		.id = http_response_header(&job->call, "apns-id"),
+		.retry_after = http_response_header(&job->call, "retry-after"),
+	};
+
+	sender->kind->judge(&answer, &job->judgement);
+	if (job->judgement.verdict == VERDICT_SENT)
+		connection_widen(connection);
+	else if (job->judgement.narrow)
+		connection_narrow(connection);
+	if (job->judgement.reconnect)
+		replace_connection(sender, connection);
+}
+
+/* No answer came. Only where nothing was sent it is certain that nothing was processed. */
+static void take_failure(struct job *job, struct connection *connection)
+{
+	struct sender *sender = job->sender;
+	const char *reason = http_failure_name(job->call.failure);
+
+	job->judgement = (struct judgement){ .verdict = VERDICT_UNKNOWN };
+	provider_copy_text(job->judgement.reason, sizeof(job->judgement.reason), reason);
+	log_warn("provider-failed provider=%s id=%s reason=%s error=\"%s\"", sender->provider->id,
+	         job->id, reason, job->call.error);
+	connection_narrow(connection);
+	switch (job->call.failure) {
+	case HTTP_UNREACHABLE:
+		job->judgement.verdict = VERDICT_UNREACHABLE;
+		if (breaker_strike(&sender->breaker))
+			open_breaker(sender, reason);
+		break;
+	case HTTP_NOT_H2:
+	case HTTP_UNTRUSTED:
+		job->judgement.verdict = VERDICT_UNREACHABLE;
+		open_breaker(sender, reason);
+		break;
+	case HTTP_TIMED_OUT:
+		replace_connection(sender, connection);
+		break;
+	default:
+		break;
+	}
+}
+
+static void on_done(struct http_call *call)
+{
+	struct job *job = container_of(call, struct job, call);
+	struct connection *connection = job->connection;
+
+	job->connection = NULL;
+	connection_settled(connection);
+	connection_observe(loop_now_ns() - job->sent_ns);
+	if (call->failure == HTTP_OK)
+		take_answer(job, connection);
+	else
+		take_failure(job, connection);
+	metric_add(&requests_metric, job->judgement.verdict, 1);
+	http_release(call);
+	task_start(&job->sender->pump);
+	react(job);
+}
+
+/* ---- sending ---- */
+
+/*
+ * A call that can't go as one (no room for it in the payload) goes as an alert to the first token.
+ */
+static int build(struct job *job, const char *bearer)
+{
+	struct sender *sender = job->sender;
+	struct provider_message message = {
+		.settings = &sender->settings,
+		.notification = job->notification,
+		.priority = job->priority,
+		.account = job->device->account,
+		.token = job->priority == PRIORITY_VOIP ? job->device->second_token
+		                                        : job->device->token,
+		.bearer = bearer,
+		.id = job->id,
+		.now_s = loop_wall_ms() / 1000,
+		.cut = job->cut,
+		.arena = &job->arena,
+	};
+
+	arena_reset(&job->arena);
+	if (sender->kind->build(&message, &job->request) == 0)
+		return 0;
+	if (job->priority != PRIORITY_VOIP)
+		return -1;
+	message.priority = job->priority = PRIORITY_HIGH;
+	message.token = job->device->token;
+	return sender->kind->build(&message, &job->request);
+}
+
+/* The connection with the fewest requests that has room; while probing only the first one. */
+static struct connection *choose_connection(const struct sender *sender)
+{
+	int64_t count = breaker_probing(&sender->breaker) ? 1 : sender->provider->pool_size;
+	struct connection *best = NULL;
+
+	for (int64_t i = 0; i < count; i++) {
+		struct connection *connection = sender->connections[i];
+
+		if (connection_has_room(connection) &&
+		    (best == NULL || connection->in_flight < best->in_flight))
+			best = connection;
+	}
+	return best;
+}
+
+static void transmit(struct job *job, struct connection *connection, const char *bearer)
+{
+	if (build(job, bearer) != 0) {
+		fail(job, VERDICT_REJECTED, "payload-too-large");
+		return;
+	}
+	queue_remove(&job->sender->queue, &job->link);
+	job->attempts++;
+	job->connection = connection;
+	job->sent_ns = loop_now_ns();
+	job->call.done = on_done;
+	job->call.method = "POST";
+	job->call.url = job->request.url;
+	job->call.headers = job->request.headers;
+	job->call.body = job->request.body;
+	job->call.body_len = job->request.body_len;
+	job->call.timeout_ms = REQUEST_TIMEOUT_MS;
+	connection_send(connection, &job->call);
+}
+
+/* Sends the first in the queue if it may go now; false when nothing can. */
+static bool send_next(struct sender *sender)
+{
+	struct job *job = first_job(sender);
+	struct connection *connection;
+	unsigned generation;
+	const char *bearer;
+
+	if (job == NULL || breaker_pausing(&sender->breaker))
+		return false;
+	connection = choose_connection(sender);
+	if (connection == NULL)
+		return false;
+	bearer = credential_bearer(sender->credential, &generation);
+	if (bearer == NULL) {
+		if (credential_state(sender->credential) == CREDENTIAL_FAILED)
+			open_breaker(sender, "no-bearer-token");
+		return false;
+	}
+	job->generation = generation;
+	transmit(job, connection, bearer);
+	return true;
+}
+
+static void on_pump(struct task *task)
+{
+	struct sender *sender = container_of(task, struct sender, pump);
+	struct job *job;
+
+	list_for_each (link, &sender->retired) {
+		struct connection *connection = container_of(link, struct connection, link);
+
+		if (connection->in_flight == 0)
+			connection_free(connection);
+	}
+	while (!sender->breaker.open && send_next(sender))
+		;
+	while (sender->breaker.open && (job = first_job(sender)) != NULL)
+		fail(job, VERDICT_UNREACHABLE, "provider-open");
+}
+
+/* ---- the sender itself ---- */
+
+struct sender *sender_new(const struct conf_provider *provider, size_t queue_max, char **why)
+{
+	struct sender *sender = mem_alloc(1, sizeof(*sender));
+
+	sender->provider = provider;
+	sender->kind = provider_kinds[provider->kind];
+	sender->watch.changed = on_credential;
+	sender->credential = credential_open(provider, &sender->watch, why);
+	if (sender->credential == NULL) {
+		free(sender);
+		return NULL;
+	}
+	sender->settings = (struct provider_settings){
+		.endpoint =
+		        provider->endpoint != NULL ? provider->endpoint : sender->kind->endpoint,
+		.topic = provider->topic,
+		.project_id = provider->project_id != NULL ? provider->project_id
+		                                           : credential_project(sender->credential),
+		.expiry_s = provider->expiry_ms / 1000,
+	};
+	sender->queue_max = queue_max;
+	queue_init(&sender->queue);
+	list_init(&sender->retired);
+	sender->breaker.passed = on_passed;
+	breaker_init(&sender->breaker);
+	sender->pump.run = on_pump;
+	sender->connections = mem_alloc((size_t)provider->pool_size, sizeof(struct connection *));
+	for (int64_t i = 0; i < provider->pool_size; i++)
+		sender->connections[i] =
+		        connection_new(sender->kind->streams_max, provider->ca_file);
+	return sender;
+}
+
+void sender_free(struct sender *sender)
+{
+	if (sender == NULL)
+		return;
+	assert(first_job(sender) == NULL);
+	task_stop(&sender->pump);
+	breaker_release(&sender->breaker);
+	for (int64_t i = 0; i < sender->provider->pool_size; i++)
+		connection_free(sender->connections[i]);
+	list_for_each (link, &sender->retired)
+		connection_free(container_of(link, struct connection, link));
+	free(sender->connections);
+	credential_close(sender->credential, &sender->watch);
+	free(sender);
+}
+
+bool sender_submit(struct sender *sender, struct job *job)
+{
+	if (sender->queue.count >= sender->queue_max)
+		return false;
+	job->sender = sender;
+	job->again.expired = on_again;
+	uuid_make(job->id);
+	enqueue(job);
+	return true;
+}
+
+bool sender_abandon(struct job *job)
+{
+	if (job->connection != NULL) {
+		job->notification = NULL;
+		return false;
+	}
+	sender_cancel(job);
+	return true;
+}
+
+void sender_cancel(struct job *job)
+{
+	queue_remove(&job->sender->queue, &job->link);
+	timer_stop(&job->again);
+	if (job->connection != NULL) {
+		http_release(&job->call);
+		connection_settled(job->connection);
+		task_start(&job->sender->pump);
+		job->connection = NULL;
+	}
+	arena_release(&job->arena);
+}
+
+const struct conf_provider *sender_provider(const struct sender *sender)
+{
+	return sender->provider;
+}
+
+const char *sender_state(const struct sender *sender)
+{
+	return sender->breaker.open ? "open" : "ready";
+}
