@@ -10,6 +10,7 @@
 
 #include "common/buf.h"
 #include "common/mem.h"
+#include "common/sha1.h"
 #include "pushd/device_lua.h"
 
 #define DIALECT_WITH_SECRET "p2"
@@ -162,28 +163,24 @@ static void on_registered(struct redis_call *call, const struct redisReply *repl
 	registration->done(registration, STORED_DONE);
 }
 
-/*
- * What p2's apps compare with their own: hex of SHA-1 over the bare JID, NUL and the device's id.
- */
-static const char *make_account(const struct device *device, char hex[2 * SHA_DIGEST_LENGTH + 1])
+/* What p2's apps compare with their own: SHA-1 over the bare JID, NUL and the device's id. */
+static const char *make_account(const struct device *device, char text[SHA1_TEXT_SIZE])
 {
-	unsigned char hash[SHA_DIGEST_LENGTH];
-	struct buf text = { 0 };
+	struct buf parts = { 0 };
 
 	if (!device_has_secret(device) || device->device_id == NULL)
 		return device->owner;
-	buf_append(&text, device->owner, strlen(device->owner) + 1);
-	buf_text(&text, device->device_id);
-	SHA1((const unsigned char *)buf_data(&text), buf_len(&text), hash);
-	buf_release(&text);
-	write_hex(hex, hash, sizeof(hash));
-	return hex;
+	buf_append(&parts, device->owner, strlen(device->owner) + 1);
+	buf_text(&parts, device->device_id);
+	sha1_text(buf_data(&parts), buf_len(&parts), text);
+	buf_release(&parts);
+	return text;
 }
 
 void device_register(struct device_registration *registration, struct redis *redis,
                      const struct device *device, const struct device_limits *limits)
 {
-	char key[HASH_HEX], token[HASH_HEX], account[2 * SHA_DIGEST_LENGTH + 1];
+	char key[HASH_HEX], token[HASH_HEX], account[SHA1_TEXT_SIZE];
 	struct arguments arguments = { 0 };
 
 	hash_key(device, key);
