@@ -1,5 +1,7 @@
 #include "common/daemon.h"
 #include "common/log.h"
+#include "common/redis.h"
+#include "common/resolve.h"
 #include "relayd/claim.h"
 #include "relayd/conf.h"
 #include "relayd/control.h"
@@ -46,6 +48,8 @@ static void dump(void)
 	         store_ready() ? "ready" : "away", daemon_draining() ? "yes" : "no");
 }
 
+static const char *(*const libraries[])(void) = { redis_version, resolve_version, NULL };
+
 int main(int argc, char **argv)
 {
 	static const struct daemon_spec spec = {
@@ -56,6 +60,7 @@ int main(int argc, char **argv)
 		.dump = dump,
 		.health_url = conf_health_url,
 		.serving = serving,
+		.versions = libraries,
 	};
 
 	return daemon_main(argc, argv, &spec);
