@@ -15,13 +15,13 @@ void bearer_init(struct bearer *bearer, const char *token)
 bool bearer_matches(const struct bearer *bearer, const char *authorization)
 {
 	static const char scheme[] = "Bearer ";
-	unsigned char hash[sizeof bearer->hash];
+	unsigned char hash[sizeof(bearer->hash)];
 
 	if (!bearer->needed)
 		return true;
-	if (authorization == NULL || strncasecmp(authorization, scheme, sizeof scheme - 1) != 0)
+	if (authorization == NULL || strncasecmp(authorization, scheme, sizeof(scheme) - 1) != 0)
 		return false;
-	authorization += sizeof scheme - 1;
+	authorization += sizeof(scheme) - 1;
 	SHA256((const unsigned char *)authorization, strlen(authorization), hash);
-	return CRYPTO_memcmp(hash, bearer->hash, sizeof hash) == 0;
+	return CRYPTO_memcmp(hash, bearer->hash, sizeof(hash)) == 0;
 }

@@ -135,7 +135,7 @@ static void complete(struct http_transfer *transfer, CURLcode code)
 	transfer->response.max = 0;
 	buf_append(&transfer->response, "", 1);
 	call->response = buf_data(&transfer->response);
-	snprintf(call->error, sizeof call->error, "%.127s", call->failure == HTTP_OK ? "" : text);
+	snprintf(call->error, sizeof(call->error), "%.127s", call->failure == HTTP_OK ? "" : text);
 	call->done(call);
 }
 
@@ -208,7 +208,7 @@ static int on_socket_change(CURL *easy, curl_socket_t fd, int what, void *data, 
 		return 0;
 	}
 	if (watched == NULL) {
-		watched = mem_alloc(1, sizeof *watched);
+		watched = mem_alloc(1, sizeof(*watched));
 		watched->io.ready = on_socket_ready;
 		watched->pool = pool;
 		curl_multi_assign(pool->multi, fd, watched);
@@ -265,7 +265,7 @@ static CURL *new_easy(const struct http_pool_options *options)
 
 static struct http_transfer *new_transfer(struct http_pool *pool)
 {
-	struct http_transfer *transfer = mem_alloc(1, sizeof *transfer);
+	struct http_transfer *transfer = mem_alloc(1, sizeof(*transfer));
 
 	transfer->easy = new_easy(&pool->options);
 	curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer);
@@ -316,11 +316,12 @@ static void set_headers(struct http_transfer *transfer, const char *const *heade
 	while (headers != NULL && headers[count - 3] != NULL)
 		count++;
 	if (count > transfer->headers_size) {
-		transfer->headers = mem_resize(transfer->headers, count, sizeof *transfer->headers);
+		transfer->headers =
+		        mem_resize(transfer->headers, count, sizeof(*transfer->headers));
 		transfer->headers_size = count;
 	}
 	for (; headers != NULL && headers[n] != NULL; n++) {
-		typed |= strncasecmp(headers[n], type, sizeof type - 1) == 0;
+		typed |= strncasecmp(headers[n], type, sizeof(type) - 1) == 0;
 		add_header(transfer, n, headers[n]);
 	}
 	add_header(transfer, n++, "Expect:");
@@ -412,7 +413,7 @@ const char *http_response_header(struct http_call *call, const char *name)
 struct http_pool *http_pool_new(const struct http_pool_options *options)
 {
 	static bool initialised;
-	struct http_pool *pool = mem_alloc(1, sizeof *pool);
+	struct http_pool *pool = mem_alloc(1, sizeof(*pool));
 
 	if (!initialised && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		abort();

@@ -2,14 +2,13 @@
 
 #include <assert.h>
 #include <microhttpd.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/bearer.h"
-#include "common/buf.h"
-#include "common/list.h"
+#include "common/http_request.h"
+#include "common/linger.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
@@ -35,7 +34,8 @@ struct http_server {
 	struct task resume;   /* hands ANSWERED to the library */
 	struct list waiting;  /* suspended requests whose handler has not answered */
 	struct list answered; /* suspended requests whose answer is ready */
-	char **why;           /* while starting: the library's complaint goes here */
+	struct lingers lingers;
+	char **why; /* while starting: the library's complaint goes here */
 };
 
 /* A TCP connection, from accept to close. */
@@ -43,23 +43,7 @@ struct client {
 	struct timer deadline;
 	int fd; /* the library's */
 	unsigned idle_s;
-};
-
-struct http_request {
-	struct http_server *server;
-	struct MHD_Connection *connection;
-	struct client *client;
-	const struct http_route *route;
-	char *path; /* percent-encoded, with the query */
-	char *params[HTTP_PARAMS_MAX];
-	bool begun;                    /* the headers were judged */
-	struct buf body;               /* with a NUL once it is whole */
-	json_t *json;                  /* the body, once it was asked for */
-	unsigned status;               /* of RESPONSE */
-	struct MHD_Response *response; /* NULL: not answered yet */
-	struct list_link link;         /* in waiting or answered; in none inside on_request() */
-	void *state;
-	void (*release)(void *state);
+	bool refused; /* with the headers alone: there may be more to come that nobody reads */
 };
 
 /* ---- the library on the loop ---- */
@@ -121,11 +105,13 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **c
 	struct client *client = *context;
 
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+		if (client->refused)
+			lingers_add(&server->lingers, client->fd);
 		timer_stop(&client->deadline);
 		free(client);
 		return;
 	}
-	client = mem_alloc(1, sizeof *client);
+	client = mem_alloc(1, sizeof(*client));
 	client->fd =
 	        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 	client->idle_s = server->idle_s;
@@ -139,7 +125,7 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **c
 /* The request line has come. The answer is what the library hands to the callbacks below. */
 static void *on_request_line(void *cls, const char *uri, struct MHD_Connection *connection)
 {
-	struct http_request *request = mem_alloc(1, sizeof *request);
+	struct http_request *request = mem_alloc(1, sizeof(*request));
 	const union MHD_ConnectionInfo *info =
 	        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
@@ -237,6 +223,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 
 	if (!request->begun) {
 		judge_headers(request, method);
+		request->client->refused = request->response != NULL;
 	} else if (*len > 0) {
 		if (buf_append(&request->body, data, *len) < 0)
 			return MHD_NO;
@@ -272,17 +259,11 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
 	free(request);
 }
 
-/* ---- for handlers: what was asked ---- */
+/* ---- for handlers ---- */
 
 void *http_context(const struct http_request *request)
 {
 	return request->server->context;
-}
-
-const char *http_param(const struct http_request *request, unsigned n)
-{
-	assert(n < HTTP_PARAMS_MAX && request->params[n] != NULL);
-	return request->params[n];
 }
 
 const char *http_query(const struct http_request *request, const char *name)
@@ -303,35 +284,6 @@ const union net_address *http_client_address(const struct http_request *request)
 	return (const union net_address *)info->client_addr;
 }
 
-const char *http_body(const struct http_request *request, size_t *len)
-{
-	*len = buf_len(&request->body) - 1;
-	return buf_data(&request->body);
-}
-
-const json_t *http_body_json(struct http_request *request)
-{
-	json_error_t error;
-	size_t len;
-	const char *body = http_body(request, &len);
-
-	if (request->json != NULL)
-		return request->json;
-	request->json = json_loadb(body, len, JSON_REJECT_DUPLICATES, &error);
-	if (request->json == NULL)
-		http_fail(request, 400, "bad_request", "the body isn't JSON: line %d column %d: %s",
-		          error.line, error.column, error.text);
-	return request->json;
-}
-
-void http_attach(struct http_request *request, void *state, void (*release)(void *state))
-{
-	request->state = state;
-	request->release = release;
-}
-
-/* ---- for handlers: the answer ---- */
-
 void http_reply_text(struct http_request *request, unsigned status, const char *type, char *text)
 {
 	struct http_server *server = request->server;
@@ -350,33 +302,6 @@ void http_reply_text(struct http_request *request, unsigned status, const char *
 	task_start(&server->resume);
 }
 
-void http_reply(struct http_request *request, unsigned status, json_t *body)
-{
-	char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
-
-	assert(body == NULL || text != NULL);
-	json_decref(body);
-	http_reply_text(request, status, "application/json", text);
-}
-
-void http_fail(struct http_request *request, unsigned status, const char *code, const char *format,
-               ...)
-{
-	char message[400], address[NET_TEXT_MAX];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(message, sizeof message, format, args);
-	va_end(args);
-	for (char *c = message; *c != '\0'; c++)
-		if ((unsigned char)*c >= 0x80)
-			*c = '?'; /* it may quote bytes that JSON doesn't take */
-	log_info("request-refused route=%s status=%u code=%s client=%s",
-	         request->route != NULL ? request->route->path : "-", status, code,
-	         net_format(http_client_address(request), address));
-	http_reply(request, status, json_pack("{s:s, s:s}", "error", code, "message", message));
-}
-
 /* ---- start and stop ---- */
 
 static void on_library_log(void *cls, const char *format, va_list args)
@@ -387,7 +312,7 @@ static void on_library_log(void *cls, const char *format, va_list args)
 	struct http_server *server = cls;
 	char line[200];
 
-	vsnprintf(line, sizeof line, format, args);
+	vsnprintf(line, sizeof(line), format, args);
 	line[strcspn(line, "\n")] = '\0';
 	if (server->why == NULL)
 		log_debug("http-library text=%s", line);
@@ -421,7 +346,7 @@ static struct MHD_Daemon *start_daemon(struct http_server *server,
 
 static struct http_server *prepare(const struct http_server_options *options)
 {
-	struct http_server *server = mem_alloc(1, sizeof *server);
+	struct http_server *server = mem_alloc(1, sizeof(*server));
 
 	server->routes = options->routes;
 	server->context = options->context;
@@ -430,6 +355,7 @@ static struct http_server *prepare(const struct http_server_options *options)
 	bearer_init(&server->bearer, options->token);
 	list_init(&server->waiting);
 	list_init(&server->answered);
+	lingers_init(&server->lingers);
 	server->io.ready = on_ready;
 	server->timeout.expired = on_timeout;
 	server->resume.run = on_resume;
@@ -485,6 +411,7 @@ void http_server_free(struct http_server *server)
 	timer_stop(&server->timeout);
 	task_stop(&server->resume);
 	MHD_stop_daemon(server->daemon);
+	lingers_release(&server->lingers);
 	free(server);
 }
 

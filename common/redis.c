@@ -130,7 +130,7 @@ static void detach(struct redis *redis)
 	redis->flushing = false;
 	if (redis->context == NULL)
 		return;
-	memset(&redis->context->ev, 0, sizeof redis->context->ev);
+	memset(&redis->context->ev, 0, sizeof(redis->context->ev));
 	redis->context->data = NULL;
 	redis->context = NULL;
 }
@@ -350,13 +350,13 @@ void redis_command(struct redis *redis, struct redis_call *call, const char *for
 void redis_eval(struct redis *redis, struct redis_call *call, struct redis_script *script,
                 size_t keys, size_t argc, const char *const *argv)
 {
-	const char **all = mem_alloc(argc + 3, sizeof *all);
+	const char **all = mem_alloc(argc + 3, sizeof(*all));
 	char *command, count[24];
 	long long len;
 
 	if (script->sha1[0] == '\0')
 		sha1_text(script->text, strlen(script->text), script->sha1);
-	snprintf(count, sizeof count, "%zu", keys);
+	snprintf(count, sizeof(count), "%zu", keys);
 	all[0] = "EVALSHA";
 	all[1] = script->sha1;
 	all[2] = count;
@@ -382,7 +382,7 @@ bool redis_busy(const struct redis_call *call)
 
 struct redis *redis_new(const struct redis_options *options, const char **why)
 {
-	struct redis *redis = mem_alloc(1, sizeof *redis);
+	struct redis *redis = mem_alloc(1, sizeof(*redis));
 
 	*why = redis_url_parse(&redis->url, options->url);
 	if (*why != NULL) {

@@ -90,7 +90,7 @@ void redis_calls_release(struct redis_calls *calls)
 struct redis_pending *redis_calls_add(struct redis_calls *calls, struct redis_call *call,
                                       char *command, size_t len)
 {
-	struct redis_pending *pending = mem_alloc(1, sizeof *pending);
+	struct redis_pending *pending = mem_alloc(1, sizeof(*pending));
 
 	call->pending = pending;
 	pending->calls = calls;

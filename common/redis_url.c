@@ -110,7 +110,7 @@ static const char *parse_unix(struct redis_url *url, char *text)
 	}
 	if (text[0] != '/' || text[1] == '\0')
 		return "after unix:// there must be an absolute path";
-	if (strlen(text) >= sizeof address.sun_path)
+	if (strlen(text) >= sizeof(address.sun_path))
 		return "the path is too long for a unix socket";
 	url->path = mem_dup(text);
 	return NULL;
@@ -122,10 +122,10 @@ const char *redis_url_parse(struct redis_url *url, const char *text)
 	char *copy = mem_dup(text);
 
 	*url = (struct redis_url){ 0 };
-	if (strncmp(text, tcp_scheme, sizeof tcp_scheme - 1) == 0)
-		why = parse_tcp(url, copy + sizeof tcp_scheme - 1);
-	else if (strncmp(text, unix_scheme, sizeof unix_scheme - 1) == 0)
-		why = parse_unix(url, copy + sizeof unix_scheme - 1);
+	if (strncmp(text, tcp_scheme, sizeof(tcp_scheme) - 1) == 0)
+		why = parse_tcp(url, copy + sizeof(tcp_scheme) - 1);
+	else if (strncmp(text, unix_scheme, sizeof(unix_scheme) - 1) == 0)
+		why = parse_unix(url, copy + sizeof(unix_scheme) - 1);
 	mem_wipe(copy, strlen(text));
 	free(copy);
 	if (why != NULL)

@@ -65,7 +65,7 @@ static void write_record(struct registry_entry *entry)
 	const char *argv[] = { index, key, entry->id, text, ttl };
 
 	assert(text != NULL);
-	snprintf(ttl, sizeof ttl, "%d", REGISTRY_TTL_MS);
+	snprintf(ttl, sizeof(ttl), "%d", REGISTRY_TTL_MS);
 	redis_eval(entry->redis, &entry->call, &join_script, 2, ARRAY_LEN(argv), argv);
 	free(text);
 	json_decref(record);

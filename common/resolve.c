@@ -90,7 +90,7 @@ static void on_socket_state(void *data, ares_socket_t fd, int readable, int writ
 		return;
 	}
 	if (watched == NULL) {
-		watched = mem_alloc(1, sizeof *watched);
+		watched = mem_alloc(1, sizeof(*watched));
 		watched->io.ready = on_socket_ready;
 		list_append(&sockets, &watched->link);
 	}
@@ -153,7 +153,7 @@ static void add_address(struct resolve_query *query, const struct ares_addrinfo_
 {
 	union net_address *address = &query->addresses[query->count];
 
-	if (query->count == RESOLVE_MAX || node->ai_addrlen > sizeof *address)
+	if (query->count == RESOLVE_MAX || node->ai_addrlen > sizeof(*address))
 		return;
 	memcpy(address, node->ai_addr, node->ai_addrlen);
 	if (node->ai_family == AF_INET)
@@ -207,7 +207,7 @@ void resolve_start(struct resolve *resolve, const char *host, uint16_t port)
 	struct resolve_query *query;
 
 	resolve_stop(resolve);
-	query = mem_alloc(1, sizeof *query);
+	query = mem_alloc(1, sizeof(*query));
 	query->resolve = resolve;
 	query->deliver.run = on_deliver;
 	query->port = port;

@@ -29,10 +29,10 @@ struct redis_server {
 /* Makes the directory and the URL; the server isn't started. */
 static inline void redis_server_init(struct redis_server *server)
 {
-	snprintf(server->dir, sizeof server->dir, "/tmp/og-unit-XXXXXX");
+	snprintf(server->dir, sizeof(server->dir), "/tmp/og-unit-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(server->dir));
-	snprintf(server->socket, sizeof server->socket, "%s/redis.sock", server->dir);
-	snprintf(server->url, sizeof server->url, "unix://%s", server->socket);
+	snprintf(server->socket, sizeof(server->socket), "%s/redis.sock", server->dir);
+	snprintf(server->url, sizeof(server->url), "unix://%s", server->socket);
 	server->pid = 0;
 }
 
@@ -42,8 +42,8 @@ static inline int redis_server_answers(const struct redis_server *server)
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0), status;
 	char reply[8] = "";
 
-	snprintf(address.sun_path, sizeof address.sun_path, "%s", server->socket);
-	status = connect(fd, (struct sockaddr *)&address, sizeof address);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", server->socket);
+	status = connect(fd, (struct sockaddr *)&address, sizeof(address));
 	if (status == 0 && write(fd, "PING\r\n", 6) == 6 && read(fd, reply, 7) < 1)
 		reply[0] = '\0';
 	close(fd);
@@ -57,7 +57,7 @@ static inline void redis_server_start_with(struct redis_server *server, int port
 	char text[16];
 	int null = open("/dev/null", O_RDWR);
 
-	snprintf(text, sizeof text, "%d", port);
+	snprintf(text, sizeof(text), "%d", port);
 	server->pid = fork();
 	ck_assert_int_ge(server->pid, 0);
 	if (server->pid == 0) {
@@ -88,7 +88,7 @@ static inline void redis_server_start(struct redis_server *server)
 static inline int redis_server_free_port(void)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET };
-	socklen_t len = sizeof address;
+	socklen_t len = sizeof(address);
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

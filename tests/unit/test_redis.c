@@ -30,7 +30,7 @@ static void on_asked(struct redis_call *call, const struct redisReply *reply)
 	asked->at_ms = loop_now_ms();
 	if (text == NULL)
 		text = redis_reply_error(reply);
-	snprintf(asked->text, sizeof asked->text, "%s", text != NULL ? text : "");
+	snprintf(asked->text, sizeof(asked->text), "%s", text != NULL ? text : "");
 }
 
 static struct redis *open_url(const char *url)
@@ -124,7 +124,7 @@ END_TEST
 START_TEST(twenty_thousand_pipelined_calls_are_answered_in_order)
 {
 	enum { COUNT = 20000 };
-	struct asked *all = mem_alloc(COUNT, sizeof *all);
+	struct asked *all = mem_alloc(COUNT, sizeof(*all));
 
 	open_server();
 	for (int i = 0; i < COUNT; i++) {
@@ -190,11 +190,11 @@ START_TEST(login_and_database_come_from_the_url)
 	int port = redis_server_free_port();
 
 	redis_server_start_with(&server, port, "p@ss word");
-	snprintf(url, sizeof url, "redis://default:p%%40ss%%20word@localhost:%d/3", port);
+	snprintf(url, sizeof(url), "redis://default:p%%40ss%%20word@localhost:%d/3", port);
 	redis = open_url(url);
 	expect_command("SET where here", "OK");
 	redis_free(redis);
-	snprintf(url, sizeof url, "redis://:p%%40ss%%20word@127.0.0.1:%d/3", port);
+	snprintf(url, sizeof(url), "redis://:p%%40ss%%20word@127.0.0.1:%d/3", port);
 	redis = open_url(url);
 	expect_command("GET where", "here");
 	expect_command("SELECT 0", "OK");
@@ -208,7 +208,7 @@ START_TEST(with_a_wrong_password_nothing_is_sent_and_calls_end_in_time)
 	int port = redis_server_free_port();
 
 	redis_server_start_with(&server, port, "right");
-	snprintf(url, sizeof url, "redis://:wrong@127.0.0.1:%d", port);
+	snprintf(url, sizeof(url), "redis://:wrong@127.0.0.1:%d", port);
 	redis = open_url(url);
 	expect_command("SET key value", NULL);
 	ck_assert(!redis_connected(redis));
@@ -369,7 +369,7 @@ END_TEST
 
 START_TEST(calls_that_are_too_many_end_with_no_reply_in_a_later_turn)
 {
-	struct asked *all = mem_alloc(REDIS_CALLS_MAX + 2, sizeof *all);
+	struct asked *all = mem_alloc(REDIS_CALLS_MAX + 2, sizeof(*all));
 
 	redis = open_url(server.url);
 	for (int i = 0; i < REDIS_CALLS_MAX + 2; i++) {
