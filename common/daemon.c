@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <openssl/crypto.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -329,8 +328,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 static int print_versions(void)
 {
 	printf("%s %s\n", self.spec->config->daemon, OG_VERSION);
-	printf("  %s\n  jansson %s\n  %s\n", http_server_version(), jansson_version_str(),
-	       OpenSSL_version(OPENSSL_VERSION));
+	printf("  jansson %s\n", jansson_version_str());
 	for (size_t i = 0; self.spec->versions != NULL && self.spec->versions[i] != NULL; i++)
 		printf("  %s\n", self.spec->versions[i]());
 	return 0;

@@ -57,10 +57,7 @@ struct daemon_spec {
 	char *(*health_url)(const void *config);
 	/* What /readyz answers. */
 	bool (*serving)(void);
-	/*
-	 * The libraries that -V names beside those of every daemon: functions like redis_version(),
-	 * ended by NULL; or NULL.
-	 */
+	/* The libraries that -V names: functions like redis_version(), ended by NULL; or NULL. */
 	const char *(*const *versions)(void);
 };
 

@@ -48,7 +48,8 @@ static void dump(void)
 	         store_ready() ? "ready" : "away", daemon_draining() ? "yes" : "no");
 }
 
-static const char *(*const libraries[])(void) = { redis_version, resolve_version, NULL };
+static const char *(*const libraries[])(void) = { http_server_version, redis_version,
+	                                          resolve_version, NULL };
 
 int main(int argc, char **argv)
 {
