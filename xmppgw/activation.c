@@ -9,7 +9,10 @@
 #include "common/metrics.h"
 #include "xmppgw/call.h"
 
-/* Within the 5 s that the requester waits: what the look-up leaves of them, but never more than this. */
+/*
+ * Within the 5 s that the requester waits: what the look-up leaves of them, but never more than
+ * this.
+ */
 #define DEADLINE_MS 3000
 
 struct activation {
@@ -59,7 +62,10 @@ static void settle(struct activation *activation, bool active, enum answer_error
 	free_activation(activation);
 }
 
-/* XEP-0065 6.3.5 has these conditions; what is none of the requester's making is worth another try. */
+/*
+ * XEP-0065 6.3.5 has these conditions; what is none of the requester's making is worth another
+ * try.
+ */
 static enum answer_error error_of(unsigned status)
 {
 	switch (status) {

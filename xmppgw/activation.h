@@ -1,6 +1,6 @@
 /*
- * The activation of one bytestream: finds the relay that owns its hash (a claim in Redis; without Redis every
- * relay is asked), calls it, and answers the requester.
+ * The activation of one bytestream: finds the relay that owns its hash (a claim in Redis; without
+ * Redis every relay is asked), calls it, and answers the requester.
  */
 #ifndef OG_XMPPGW_ACTIVATION_H
 #define OG_XMPPGW_ACTIVATION_H

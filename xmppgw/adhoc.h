@@ -1,6 +1,6 @@
 /*
- * Ad-hoc commands (XEP-0050), without sessions: whoever sends the form is served, with or without having asked
- * for it first. A command is a row of the table in adhoc.c.
+ * Ad-hoc commands (XEP-0050), without sessions: whoever sends the form is served, with or without
+ * having asked for it first. A command is a row of the table in adhoc.c.
  */
 #ifndef OG_XMPPGW_ADHOC_H
 #define OG_XMPPGW_ADHOC_H
@@ -36,7 +36,10 @@ const struct adhoc_command *adhoc_find(const char *node);
 /* A handler of the route table. */
 void adhoc_execute(struct answer *answer, const struct xml *command);
 
-/* Begins and ends the reply of a command that is completed; between them the result form's fields are appended. */
+/*
+ * Begins and ends the reply of a command that is completed; between them the result form's fields
+ * are appended.
+ */
 struct buf *adhoc_begin(struct answer *answer, const struct adhoc_session *session);
 void adhoc_end(struct answer *answer, struct buf *out);
 

@@ -1,8 +1,9 @@
 /*
- * An answer that we owe: every IQ get and set that comes in becomes one, and leaves by exactly one of the functions
- * that consume it. It can't be forgotten: it stays in its link's list with a deadline, and what has not been
- * answered by then is answered wait/internal-server-error, the one error after which every server tries
- * again. It keeps all that the reply needs, so the stanza itself may go.
+ * An answer that we owe: every IQ get and set that comes in becomes one, and leaves by exactly one
+ * of the functions that consume it. It can't be forgotten: it stays in its link's list with a
+ * deadline, and what has not been answered by then is answered wait/internal-server-error, the one
+ * error after which every server tries again. It keeps all that the reply needs, so the stanza
+ * itself may go.
  */
 #ifndef OG_XMPPGW_ANSWER_H
 #define OG_XMPPGW_ANSWER_H
@@ -26,9 +27,8 @@ enum answer_error {
 
 struct answer {
 	struct link *owner; /* the component that was asked */
-	const char *
-	        from; /* the reply's from: the JID that was addressed, with our domain as it is configured */
-	const char *to; /* the reply's to: who asked */
+	const char *from;   /* the reply's from: the JID that was asked, its domain prepared */
+	const char *to;     /* the reply's to: who asked */
 	const char *id;
 	uint64_t began_ns;
 
@@ -44,7 +44,10 @@ struct answer {
 struct answer *answer_new(struct link *link, const char *from, const char *to, const char *id,
                           uint32_t deadline_ms);
 
-/* Says where the caller keeps its pointer: *HOLDER is set, and cleared once the answer is consumed. */
+/*
+ * Says where the caller keeps its pointer: *HOLDER is set, and cleared once the answer is
+ * consumed.
+ */
 void answer_hold(struct answer *answer, struct answer **holder);
 
 /* Charges LEN more bytes to the link's budget for as long as the answer is outstanding. */

@@ -51,12 +51,15 @@ struct backend *backend_next(const struct backend *backend, enum backend_kind ki
 /* The one named ID, also if it is draining, or NULL. */
 struct backend *backend_find(enum backend_kind kind, const char *id);
 
-/* The relay to recommend: the better of two random ones, by streams and by what we recommended lately; or NULL. */
+/*
+ * The relay to recommend: the better of two random ones, by streams and by what we recommended
+ * lately; or NULL.
+ */
 struct backend *backend_recommend(void);
 
 /*
- * The push daemon for KEY: the same for every gateway as long as the same ones live (rendezvous hashing), so
- * that a device's notifications meet. NULL when there is none.
+ * The push daemon for KEY: the same for every gateway as long as the same ones live (rendezvous
+ * hashing), so that a device's notifications meet. NULL when there is none.
  */
 struct backend *backend_for(const char *key);
 

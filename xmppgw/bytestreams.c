@@ -24,7 +24,10 @@ static void add_streamhost(struct buf *out, const char *domain, const char *addr
 		           (unsigned)port);
 }
 
-/* All addresses of one relay: both parties must come to the same one, and many clients read only the first. */
+/*
+ * All addresses of one relay: both parties must come to the same one, and many clients read only
+ * the first.
+ */
 void bytestreams_address(struct answer *answer, const struct xml *query)
 {
 	struct backend *relay = backend_recommend();

@@ -1,6 +1,6 @@
 /*
- * SOCKS5 bytestreams, the proxy's side of XEP-0065: where it is, and the activation of a stream. Handlers of the
- * route table.
+ * SOCKS5 bytestreams, the proxy's side of XEP-0065: where it is, and the activation of a stream.
+ * Handlers of the route table.
  */
 #ifndef OG_XMPPGW_BYTESTREAMS_H
 #define OG_XMPPGW_BYTESTREAMS_H
@@ -19,8 +19,8 @@ struct bytestream {
 };
 
 /*
- * Reads <query sid='…'><activate>target</activate></query> from the requester FROM. 0, or -1 with *ERROR
- * (XEP-0065 has bad-request and jid-malformed for it). Pure.
+ * Reads <query sid='…'><activate>target</activate></query> from the requester FROM. 0, or -1 with
+ * *ERROR (XEP-0065 has bad-request and jid-malformed for it). Pure.
  */
 int bytestreams_read(const struct xml *query, const char *from, struct bytestream *bytestream,
                      enum answer_error *error);

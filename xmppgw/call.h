@@ -18,7 +18,10 @@ enum call_status {
 };
 
 struct call {
-	/* Called once, in a later turn. STATUS: HTTP's, or one of the above; ANSWER (borrowed): NULL if it was no JSON. */
+	/*
+	 * Called once, in a later turn. STATUS: HTTP's, or one of the above; ANSWER (borrowed):
+	 * NULL if it was no JSON.
+	 */
 	void (*done)(struct call *call, unsigned status, const json_t *answer);
 	/* The module's own. */
 	struct http_call http;
@@ -31,8 +34,9 @@ int call_start(void *config);
 void call_stop(void);
 
 /*
- * Posts BODY (JSON; its bytes are taken over) to PATH of BACKEND and waits TIMEOUT_MS at most. call->done is
- * set. The call is released before done runs, so that CALL may be freed or sent again in it.
+ * Posts BODY (JSON; its bytes are taken over) to PATH of BACKEND and waits TIMEOUT_MS at most.
+ * call->done is set. The call is released before done runs, so that CALL may be freed or sent
+ * again in it.
  */
 void call_post(struct call *call, struct backend *backend, const char *path, struct buf *body,
                uint32_t timeout_ms);

@@ -1,5 +1,6 @@
 /*
- * Service discovery (XEP-0030): what a component is and can do, by its roles. Handlers of the route table.
+ * Service discovery (XEP-0030): what a component is and can do, by its roles. Handlers of the
+ * route table.
  */
 #ifndef OG_XMPPGW_DISCO_H
 #define OG_XMPPGW_DISCO_H

@@ -11,7 +11,10 @@
 /* The form among the children of PARENT, or NULL. */
 const struct xml *form_find(const struct xml *parent);
 
-/* The first value of the field VAR; NULL when there is no such field, or it has no value or an empty one. */
+/*
+ * The first value of the field VAR; NULL when there is no such field, or it has no value or an
+ * empty one.
+ */
 const char *form_value(const struct xml *form, const char *var);
 
 #endif

@@ -22,8 +22,8 @@ static const struct preparation resource_part = { stringprep_xmpp_resourceprep, 
 	                                          false };
 
 /*
- * Prepares what is ASCII alone, as nearly all parts are, without the library, which takes a hundred times as
- * long. 1: done, 0: not ASCII, -1: has what is forbidden.
+ * Prepares what is ASCII alone, as nearly all parts are, without the library, which takes a
+ * hundred times as long. 1: done, 0: not ASCII, -1: has what is forbidden.
  */
 static int prepare_ascii(const struct preparation *how, char *part)
 {

@@ -1,6 +1,6 @@
 /*
- * JIDs: split and prepared (RFC 6122: nodeprep, nameprep, resourceprep by libidn), so that two spellings of
- * one address compare equal as bytes. Pure.
+ * JIDs: split and prepared (RFC 6122: nodeprep, nameprep, resourceprep by libidn), so that two
+ * spellings of one address compare equal as bytes. Pure.
  */
 #ifndef OG_XMPPGW_JID_H
 #define OG_XMPPGW_JID_H

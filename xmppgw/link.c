@@ -25,55 +25,7 @@
 #define KEEPALIVE_INTERVAL_S 10
 #define USER_TIMEOUT_MS 30000
 #define SILENCE_MS 60000 /* then a space is sent, so that a dead peer is noticed */
-#define STEADY_MS 10000  /* a stream that lived this long may be rebuilt at once */
-#define BACKOFF_LEAST_MS 1000
-#define BACKOFF_MOST_MS 30000
-#define JITTER_MS 1000
 
-/* Why a connection ended. */
-enum reason {
-	REASON_NAME,
-	REASON_CONNECT,
-	REASON_TIMEOUT,
-	REASON_LOST,
-	REASON_CLOSED,
-	REASON_CONFLICT,
-	REASON_REFUSED,
-	REASON_ERROR,
-	REASON_XML,
-	REASON_SLOW,
-	REASON_COUNT,
-};
-
-static const char *const reason_names[REASON_COUNT] = {
-	[REASON_NAME] = "name-not-resolved",
-	[REASON_CONNECT] = "not-connected",
-	[REASON_TIMEOUT] = "timed-out",
-	[REASON_LOST] = "connection-lost",
-	[REASON_CLOSED] = "closed",
-	[REASON_CONFLICT] = "conflict",
-	[REASON_REFUSED] = "refused",
-	[REASON_ERROR] = "stream-error",
-	[REASON_XML] = "bad-xml",
-	[REASON_SLOW] = "not-reading",
-};
-
-/* How long the next attempt waits at least. */
-static const uint32_t reason_wait_ms[REASON_COUNT] = {
-	[REASON_CONFLICT] = 5000, /* another one has our name: don't fight over it */
-	[REASON_REFUSED] = 60000, /* a wrong secret or domain, until an operator changes it */
-};
-
-static int64_t ended_numbers[REASON_COUNT];
-static struct metric ended_metric = {
-	.name = "outrigger_xmppgw_links_ended_total",
-	.help = "Connections to XMPP servers that ended, by reason.",
-	.kind = METRIC_COUNTER,
-	.label = "reason",
-	.values = reason_names,
-	.series = REASON_COUNT,
-	.numbers = ended_numbers,
-};
 static struct metric up_metric = {
 	.name = "outrigger_xmppgw_link_up",
 	.help = "1 while the component's stream is up.",
@@ -82,7 +34,7 @@ static struct metric up_metric = {
 };
 
 static void enter(struct link *link, enum link_state state);
-static void end(struct link *link, enum reason reason, const char *detail);
+static void end(struct link *link, enum outage_reason reason, const char *detail);
 static void take_events(struct link *link);
 static void try_next(struct link *link, int why);
 
@@ -98,7 +50,7 @@ static void watch(struct link *link)
 	if (unsent > 0)
 		events |= EPOLLOUT;
 	if (events != link->io.events && io_start(&link->io, link->fd, events) != 0)
-		end(link, REASON_LOST, strerror(errno));
+		end(link, OUTAGE_LOST, strerror(errno));
 }
 
 static void flush(struct link *link)
@@ -106,9 +58,9 @@ static void flush(struct link *link)
 	if (buf_len(&link->output) > 0)
 		link->written_ms = loop_now_ms();
 	if (buf_flush(&link->output, link->fd) != 0)
-		end(link, REASON_LOST, strerror(errno));
+		end(link, OUTAGE_LOST, strerror(errno));
 	else if (buf_len(&link->output) > OUTPUT_MAX)
-		end(link, REASON_SLOW, "too much is unsent");
+		end(link, OUTAGE_SLOW, "too much is unsent");
 	else
 		watch(link);
 }
@@ -126,9 +78,9 @@ static void read_in(struct link *link)
 	if (count < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (count < 0) {
-		end(link, REASON_LOST, strerror(errno));
+		end(link, OUTAGE_LOST, strerror(errno));
 	} else if (count == 0) {
-		end(link, REASON_CLOSED, "end of stream");
+		end(link, OUTAGE_CLOSED, "end of stream");
 	} else {
 		xml_reader_fed(link->reader, (size_t)count);
 		take_events(link);
@@ -163,7 +115,7 @@ static void on_ready(struct io *io, uint32_t events)
 	if (io->events & EPOLLIN)
 		read_in(link);
 	else
-		end(link, REASON_CLOSED, "while nothing was read");
+		end(link, OUTAGE_CLOSED, "while nothing was read");
 }
 
 /* Connects to the next address; WHY is the errno of the last one. */
@@ -184,7 +136,7 @@ static void try_next(struct link *link, int why)
 			close(link->fd);
 		link->fd = -1;
 	}
-	end(link, REASON_CONNECT, strerror(why));
+	end(link, OUTAGE_CONNECT, strerror(why));
 }
 
 static void disconnect(struct link *link)
@@ -211,7 +163,7 @@ static void on_resolved(struct resolve *resolve, const union net_address *addres
 	struct link *link = container_of(resolve, struct link, resolve);
 
 	if (count == 0) {
-		end(link, REASON_NAME, why);
+		end(link, OUTAGE_NAME, why);
 		return;
 	}
 	memcpy(link->addresses, addresses, count * sizeof *addresses);
@@ -263,7 +215,7 @@ static void take_header(struct link *link, enum xml_event event, const struct xm
 	const char *id = xml_attribute(header, "id");
 
 	if (!xml_is(header, STREAMS_NS, "stream")) {
-		end(link, REASON_XML, "this is no XMPP stream");
+		end(link, OUTAGE_XML, "this is no XMPP stream");
 		return;
 	}
 	if (id != NULL && id[0] != '\0') /* Prosody: none if a stream error follows */
@@ -276,16 +228,16 @@ static void take_error(struct link *link, const struct xml *error)
 {
 	const struct xml *text = xml_child(error, ERRORS_NS, "text");
 	const struct xml *condition = error->first;
-	enum reason reason = REASON_ERROR;
+	enum outage_reason reason = OUTAGE_ERROR;
 	char detail[256];
 
 	while (condition != NULL && condition == text)
 		condition = condition->next;
 	if (xml_is(condition, ERRORS_NS, "conflict"))
-		reason = REASON_CONFLICT;
+		reason = OUTAGE_CONFLICT;
 	else if (xml_is(condition, ERRORS_NS, "host-unknown") ||
 	         xml_is(condition, ERRORS_NS, "not-authorized"))
-		reason = REASON_REFUSED;
+		reason = OUTAGE_REFUSED;
 	snprintf(detail, sizeof detail, "%s%s%s",
 	         condition == NULL ? "no condition" : condition->name, text != NULL ? ": " : "",
 	         text != NULL ? text->text : "");
@@ -299,7 +251,7 @@ static void take_handshake(struct link *link, enum xml_event event, const struct
 	else if (event == XML_STANZA && xml_is(element, LINK_NS, "handshake"))
 		enter(link, LINK_UP);
 	else
-		end(link, REASON_ERROR, "something else than a handshake came");
+		end(link, OUTAGE_ERROR, "something else than a handshake came");
 }
 
 static void begin_up(struct link *link)
@@ -307,7 +259,7 @@ static void begin_up(struct link *link)
 	char text[NET_TEXT_MAX];
 
 	link->up_since_ms = loop_now_ms();
-	link->logged = -1;
+	outage_over(&link->outage);
 	metric_add(&up_metric, link->index, 1);
 	log_info("link-up component=%s server=%s", link->domain,
 	         net_format(&link->addresses[link->address_next - 1], text));
@@ -343,7 +295,7 @@ static void begin_closing(struct link *link)
 
 static void time_out(struct link *link)
 {
-	end(link, REASON_TIMEOUT, link_state_name(link));
+	end(link, OUTAGE_TIMEOUT, link_state_name(link));
 }
 
 static void resolve_again(struct link *link)
@@ -400,7 +352,9 @@ static void on_expired(struct timer *timer)
 	states[link->state].expired(link);
 }
 
-/* RFC 6120 4.9.1.1: the stream error goes out before the close, as far as the socket takes it now. */
+/*
+ * RFC 6120 4.9.1.1: the stream error goes out before the close, as far as the socket takes it now.
+ */
 static void refuse_xml(struct link *link)
 {
 	const char *why = xml_reader_why(link->reader); /* static text */
@@ -409,10 +363,13 @@ static void refuse_xml(struct link *link)
 	           "<stream:error><%s xmlns='" ERRORS_NS "'/></stream:error></stream:stream>", why);
 	if (buf_flush(&link->output, link->fd) != 0)
 		log_debug("link-error-unsent component=%s", link->domain);
-	end(link, REASON_XML, why);
+	end(link, OUTAGE_XML, why);
 }
 
-/* Gives what has come to the state, event by event, until it needs more or the connection has ended. */
+/*
+ * Gives what has come to the state, event by event, until it needs more or the connection has
+ * ended.
+ */
 static void take_events(struct link *link)
 {
 	const struct xml *element;
@@ -425,7 +382,7 @@ static void take_events(struct link *link)
 		} else if (event == XML_BAD) {
 			refuse_xml(link);
 		} else if (event == XML_END) {
-			end(link, REASON_CLOSED, "the server closed the stream");
+			end(link, OUTAGE_CLOSED, "the server closed the stream");
 		} else if (states[link->state].take != NULL) {
 			states[link->state].take(link, event, element);
 		}
@@ -434,42 +391,21 @@ static void take_events(struct link *link)
 
 /* ---- the end, and what comes after ---- */
 
-/* One line when a link goes down; the attempts that fail for the same reason are told at debug level. */
-static void report(struct link *link, enum reason reason, const char *detail, uint32_t wait_ms)
-{
-	if (link->logged == (int)reason)
-		log_debug("link-ended component=%s reason=%s detail=\"%s\" retry-ms=%u",
-		          link->domain, reason_names[reason], detail, wait_ms);
-	else
-		log_warn("link-ended component=%s reason=%s detail=\"%s\" retry-ms=%u",
-		         link->domain, reason_names[reason], detail, wait_ms);
-	link->logged = (int)reason;
-}
-
 /* The one way out of a connection. DETAIL may be part of what is freed here: it is logged first. */
-static void end(struct link *link, enum reason reason, const char *detail)
+static void end(struct link *link, enum outage_reason reason, const char *detail)
 {
-	bool steady = link->state == LINK_UP && loop_now_ms() - link->up_since_ms >= STEADY_MS;
+	uint64_t up_ms = link->state == LINK_UP ? loop_now_ms() - link->up_since_ms : 0;
 	uint32_t wait_ms;
 
-	ended_numbers[reason]++;
-	if (steady) {
-		link->fresh = true;
-		backoff_reset(&link->backoff);
-	}
-	wait_ms = link->fresh ? 0 : backoff_next(&link->backoff);
-	if (wait_ms < reason_wait_ms[reason])
-		wait_ms = reason_wait_ms[reason] + backoff_random() % JITTER_MS;
-	link->fresh = false;
-	if (!link->draining)
-		report(link, reason, detail, wait_ms);
-	disconnect(link);
 	if (link->draining) {
-		log_info("link-off component=%s reason=%s", link->domain, reason_names[reason]);
+		log_info("link-closed component=%s detail=\"%s\"", link->domain, detail);
+		disconnect(link);
 		enter(link, LINK_OFF);
 		link->settled(link);
 		return;
 	}
+	wait_ms = outage_begin(&link->outage, link->domain, reason, detail, up_ms);
+	disconnect(link);
 	enter(link, LINK_WAITING);
 	timer_start(&link->timer, wait_ms);
 }
@@ -481,10 +417,7 @@ void link_init(struct link *link, const struct conf_component *conf, size_t inde
 	link->index = index;
 	jid_domain(conf->domain, link->domain);
 	link->fd = -1;
-	link->fresh = true;
-	link->logged = -1;
-	link->backoff =
-	        (struct backoff){ .least_ms = BACKOFF_LEAST_MS, .most_ms = BACKOFF_MOST_MS };
+	outage_init(&link->outage);
 	link->timer.expired = on_expired;
 	link->resolve.done = on_resolved;
 	link->io.ready = on_ready;
@@ -537,7 +470,7 @@ void link_metrics(const char *const *domains, size_t count)
 	up_metric.series = count;
 	up_metric.numbers = mem_alloc(count, sizeof *up_metric.numbers);
 	metrics_add(&up_metric);
-	metrics_add(&ended_metric);
+	outage_metrics();
 }
 
 void link_metrics_release(void)

@@ -1,17 +1,16 @@
 /*
- * A link: the TCP stream of one component to its XMPP server (XEP-0114, jabber:component:accept). It mends itself: it
- * connects, logs in, reconnects with backoff, and hands each stanza to the route table. What the server
- * did wrong is logged here, once.
+ * A link: the TCP stream of one component to its XMPP server (XEP-0114, jabber:component:accept). It
+ * mends itself: it connects, logs in, reconnects with backoff, and hands each stanza to the route
+ * table.
  *
- *   waiting → resolving → connecting → opening → authenticating → up → closing → off
- *      ↑__________|____________|__________|____________|__________|
+ *   waiting -> resolving -> connecting -> opening -> authenticating -> up -> closing -> off
+ *      ^__________|____________|__________|____________|__________|
  */
 #ifndef OG_XMPPGW_LINK_H
 #define OG_XMPPGW_LINK_H
 
 #include <stdbool.h>
 
-#include "common/backoff.h"
 #include "common/buf.h"
 #include "common/list.h"
 #include "common/loop.h"
@@ -19,6 +18,7 @@
 #include "common/resolve.h"
 #include "xmppgw/conf.h"
 #include "xmppgw/jid.h"
+#include "xmppgw/outage.h"
 #include "xmppgw/xml.h"
 
 #define LINK_NS "jabber:component:accept"
@@ -35,7 +35,10 @@ enum link_state {
 };
 
 struct link {
-	/* Called when stanzas that were answered may have been the last ones, and when the link goes off. */
+	/*
+	 * Called when stanzas that were answered may have been the last ones, and when the link
+	 * goes off.
+	 */
 	void (*settled)(struct link *link);
 	const struct conf_component *conf; /* borrowed */
 	char domain[JID_PART_MAX + 1];     /* prepared: lower case */
@@ -53,18 +56,18 @@ struct link {
 	struct buf output;
 	struct task flush;
 	bool draining; /* nothing is read any more */
-	struct backoff backoff;
-	bool fresh;            /* the next attempt is made at once */
+	struct outage outage;
 	uint64_t up_since_ms;  /* in LINK_UP */
 	uint64_t written_ms;   /* when something was last sent */
-	int logged;            /* the reason that was logged last; -1: none */
 	bool misrouted_logged; /* the hint about stanzas for other hosts */
 
 	struct list answers; /* struct answer: outstanding */
 	size_t answer_count, answer_bytes;
 };
 
-/* Prepares a link for CONF, whose domain and roles have been checked; link->settled is set after. */
+/*
+ * Prepares a link for CONF, whose domain and roles have been checked; link->settled is set after.
+ */
 void link_init(struct link *link, const struct conf_component *conf, size_t index);
 
 /* Connects, now and for ever. */

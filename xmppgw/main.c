@@ -1,6 +1,6 @@
 /*
- * xmppgw: the gateway between XMPP servers and the other daemons. It is a component of the servers (XEP-0114),
- * turns stanzas into JSON calls and their answers into stanzas, and keeps nothing.
+ * xmppgw: the gateway between XMPP servers and the other daemons. It is a component of the servers
+ * (XEP-0114), turns stanzas into JSON calls and their answers into stanzas, and keeps nothing.
  */
 #include <stddef.h>
 

@@ -7,8 +7,10 @@
 
 #define REPLACEMENT "\xef\xbf\xbd"
 
-/* What stands for a byte that can't be written as it is; NULL: it can. Tabs and line ends are written as
- * references, since a reader turns the bare ones in attributes into spaces. */
+/*
+ * What stands for a byte that can't be written as it is; NULL: it can. Tabs and line ends are
+ * written as references, since a reader turns the bare ones in attributes into spaces.
+ */
 static const char *const escapes[256] = {
 	[0x01 ... 0x08] = REPLACEMENT,
 	[0x0b ... 0x0c] = REPLACEMENT,

@@ -25,7 +25,6 @@
 struct publication {
 	struct list_link link; /* in a daemon's waiting list, in HOMELESS, or in a batch */
 	struct answer *answer; /* NULL: it was too late */
-	struct backend *push;  /* in whose list it waits; used */
 	uint64_t began_ms;
 	unsigned count; /* notifications in json */
 	size_t len;     /* of json */
@@ -50,7 +49,10 @@ static struct list batches;  /* in flight */
 static struct task flush;
 static struct timer again;
 
-/* What became of a publish: its name in pushd's answer, and what the server is told (RESULT: all is well). */
+/*
+ * What became of a publish: its name in pushd's answer, and what the server is told (RESULT: all
+ * is well).
+ */
 enum outcome { SENT, QUEUED, MERGED, GONE, UNAVAILABLE, REFUSED, OUTCOMES };
 static const char *const outcome_names[OUTCOMES] = { "sent", "queued",      "merged",
 	                                             "gone", "unavailable", "refused" };
@@ -119,7 +121,6 @@ static void place(struct publication *publication)
 			timer_start(&again, AGAIN_MS);
 		return;
 	}
-	publication->push = push;
 	backend_use(push);
 	list_append(&push->waiting, &publication->link);
 	if (!list_linked(&push->queued))
@@ -127,7 +128,10 @@ static void place(struct publication *publication)
 	task_start(&flush);
 }
 
-/* Takes the first publish that waits for PUSH, which some other user must keep in place; NULL: none. */
+/*
+ * Takes the first publish that waits for PUSH, which some other user must keep in place; NULL:
+ * none.
+ */
 static struct publication *take_waiting(struct backend *push)
 {
 	struct list_link *link = list_take(&push->waiting);
@@ -268,7 +272,10 @@ static bool fits(const struct batch *batch, const struct publication *publicatio
 	                             batch->bytes + publication->len < BATCH_BYTES);
 }
 
-/* Moves as many publishes as one call takes from PUSH's list to BATCH; those that are too old are answered. */
+/*
+ * Moves as many publishes as one call takes from PUSH's list to BATCH; those that are too old are
+ * answered.
+ */
 static void fill(struct batch *batch, uint64_t now_ms)
 {
 	struct list_link *link;

@@ -1,7 +1,7 @@
 /*
- * The way of publishes to the push daemons: those of one turn of the loop are gathered into arrays, a few calls
- * are in flight to each daemon, and every publish is answered as the outcome says, in time. What waits is
- * bounded by the answers that a link may owe.
+ * The way of publishes to the push daemons: those of one turn of the loop are gathered into
+ * arrays, a few calls are in flight to each daemon, and every publish is answered as the outcome
+ * says, in time. What waits is bounded by the answers that a link may owe.
  */
 #ifndef OG_XMPPGW_PUBLISH_H
 #define OG_XMPPGW_PUBLISH_H

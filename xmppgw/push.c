@@ -209,7 +209,10 @@ static const char *find_secret(const struct xml *pubsub)
 	return form_value(form_find(options), "secret");
 }
 
-/* A server publishes as its domain; a client that tries with its own JID knows no more than a stranger. */
+/*
+ * A server publishes as its domain; a client that tries with its own JID knows no more than a
+ * stranger.
+ */
 static bool is_server(const char *from, struct jid *jid)
 {
 	return jid_parse(from, jid) == 0 && jid->local[0] == '\0' && jid->resource[0] == '\0';

@@ -1,7 +1,7 @@
 /*
- * Push (XEP-0357): reads what a server publishes into notifications as pushd takes them (an item of POST
- * /v1/notifications). Accepts all that servers are known to send: summary forms of any type or none, fields
- * without values, extensions of Tigase's. Pure but for the handler.
+ * Push (XEP-0357): reads what a server publishes into notifications as pushd takes them (an item
+ * of POST /v1/notifications). Accepts all that servers are known to send: summary forms of any
+ * type or none, fields without values, extensions of Tigase's. Pure but for the handler.
  */
 #ifndef OG_XMPPGW_PUSH_H
 #define OG_XMPPGW_PUSH_H
@@ -16,8 +16,8 @@
 #define PUSH_ITEMS_MAX 16 /* of one publish; servers send one */
 
 enum push_verdict {
-	PUSH_READ,    /* NOTIFICATIONS has them */
-	PUSH_UNKNOWN, /* a node or a secret that can't be one of ours, or not published by a server */
+	PUSH_READ,      /* NOTIFICATIONS has them */
+	PUSH_UNKNOWN,   /* a node or secret that can't be ours, or not a server's */
 	PUSH_MALFORMED, /* no publish of notifications at all */
 };
 
@@ -28,7 +28,10 @@ struct push {
 	unsigned count;
 };
 
-/* Reads <pubsub/> that FROM sent to COMPONENT. PUSH->json has been emptied before, and is the caller's. */
+/*
+ * Reads <pubsub/> that FROM sent to COMPONENT. PUSH->json has been emptied before, and is the
+ * caller's.
+ */
 enum push_verdict push_read(const struct xml *pubsub, const char *from, const char *component,
                             struct push *push);
 

@@ -1,6 +1,6 @@
 /*
- * Tigase's commands by which a client's device is registered for push and taken out again: register-device and
- * unregister-device. The devices themselves are pushd's.
+ * Tigase's commands by which a client's device is registered for push and taken out again:
+ * register-device and unregister-device. The devices themselves are pushd's.
  */
 #ifndef OG_XMPPGW_REGISTRATION_H
 #define OG_XMPPGW_REGISTRATION_H

@@ -93,8 +93,9 @@ static const char *find_domain(const char *text, size_t *len)
 }
 
 /*
- * The address to reply from: the one that was asked, but with its domain prepared, since servers close the
- * stream over another spelling in a from (Prosody compares bytes; ejabberd passes on what a peer wrote).
+ * The address to reply from: the one that was asked, but with its domain prepared, since servers
+ * close the stream over another spelling in a from (Prosody compares bytes; ejabberd passes on
+ * what a peer wrote).
  */
 static bool take_address(struct request *request, const char *to)
 {

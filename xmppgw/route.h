@@ -9,8 +9,8 @@
 #include "xmppgw/xml.h"
 
 /*
- * A stanza that came in on LINK. IQ gets and sets are answered exactly once, now or later; results, errors,
- * messages and presence never.
+ * A stanza that came in on LINK. IQ gets and sets are answered exactly once, now or later;
+ * results, errors, messages and presence never.
  */
 void route_stanza(struct link *link, const struct xml *stanza);
 

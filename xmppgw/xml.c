@@ -9,11 +9,15 @@
 #include "common/buf.h"
 #include "common/mem.h"
 
-#define SEPARATOR '\n' /* between namespace and name, as expat hands them out */
+/*
+ * Between namespace and name, as expat hands them out. It ends the stream over a namespace that has
+ * this character in it, so it is one that no XML can have.
+ */
+#define SEPARATOR '\1'
 
 /*
- * A parser remembers every element's and attribute's name that it ever saw, up to 30 bytes for each byte fed.
- * So after as many bytes a new one takes over between two stanzas.
+ * A parser remembers every element's and attribute's name that it ever saw, up to 30 bytes for
+ * each byte fed. So after as many bytes a new one takes over between two stanzas.
  */
 #define PARSER_BYTES (2 * 1024 * 1024)
 
@@ -78,7 +82,10 @@ static bool take_attributes(struct arena *arena, struct xml *element, const char
 	return true;
 }
 
-/* Makes an element of a start tag; NULL when it can't be held, and *EXCESS if it has too many attributes. */
+/*
+ * Makes an element of a start tag; NULL when it can't be held, and *EXCESS if it has too many
+ * attributes.
+ */
 static struct xml *take_element(struct arena *arena, const char *name, const char **attributes,
                                 bool *excess)
 {
@@ -270,7 +277,10 @@ static XML_Parser new_parser(void)
 
 	if (parser == NULL)
 		abort();
-	/* Deferred, the end of a stanza that came in two pieces would wait for the next stanza's bytes. */
+	/*
+	 * Deferred, the end of a stanza that came in two pieces would wait for the next stanza's
+	 * bytes.
+	 */
 	XML_SetReparseDeferralEnabled(parser, XML_FALSE);
 	return parser;
 }

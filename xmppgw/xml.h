@@ -1,8 +1,8 @@
 /*
- * Reading an XMPP stream (expat): bytes in, the stream's header and then one element tree per stanza out. Whatever
- * the bytes are, what it holds is bounded: a stanza that is too large, too deep or has too many attributes is
- * skipped by counting its depth, and the stream lives on. DOCTYPE, processing instructions and comments end
- * the stream (RFC 6120 11.1). Pure.
+ * Reading an XMPP stream (expat): bytes in, the stream's header and then one element tree per
+ * stanza out. Whatever the bytes are, what it holds is bounded: a stanza that is too large, too
+ * deep or has too many attributes is skipped by counting its depth, and the stream lives on.
+ * DOCTYPE, processing instructions and comments end the stream (RFC 6120 11.1). Pure.
  */
 #ifndef OG_XMPPGW_XML_H
 #define OG_XMPPGW_XML_H
@@ -36,12 +36,12 @@ struct xml {
 };
 
 enum xml_event {
-	XML_MORE,   /* needs more bytes */
-	XML_HEADER, /* the stream began: its element, without children */
-	XML_STANZA, /* a whole element at the top of the stream */
-	XML_SKIPPED, /* one that passed a limit has ended: only its attributes are told (NULL: not even these) */
-	XML_END, /* the stream was closed */
-	XML_BAD, /* the stream can't be read further: see xml_reader_why() */
+	XML_MORE,    /* needs more bytes */
+	XML_HEADER,  /* the stream began: its element, without children */
+	XML_STANZA,  /* a whole element at the top of the stream */
+	XML_SKIPPED, /* one that passed a limit: its attributes alone, or NULL */
+	XML_END,     /* the stream was closed */
+	XML_BAD,     /* the stream can't be read further: see xml_reader_why() */
 };
 
 struct xml_reader;
@@ -49,13 +49,16 @@ struct xml_reader;
 struct xml_reader *xml_reader_new(void);
 void xml_reader_free(struct xml_reader *reader);
 
-/* Room for SIZE bytes to be read into; then xml_reader_fed() says how many came. Only after XML_MORE. */
+/*
+ * Room for SIZE bytes to be read into; then xml_reader_fed() says how many came. Only after
+ * XML_MORE.
+ */
 void *xml_reader_room(struct xml_reader *reader, size_t size);
 void xml_reader_fed(struct xml_reader *reader, size_t len);
 
 /*
- * Reads on to the next event; *ELEMENT (may become NULL) is valid until the next call. After XML_BAD
- * only xml_reader_why() and xml_reader_free() may be called.
+ * Reads on to the next event; *ELEMENT (may become NULL) is valid until the next call. After
+ * XML_BAD only xml_reader_why() and xml_reader_free() may be called.
  */
 enum xml_event xml_reader_next(struct xml_reader *reader, const struct xml **element);
 
