@@ -8,7 +8,7 @@
 
 #include "common/mem.h"
 
-#define DEVICE_PATH "/3/device"
+#define DEVICES "/3/device"
 #define TOKEN_DIGITS_MAX 200
 #define COLLAPSE_ID_MAX 64
 #define PAYLOAD_MAX 4096
@@ -113,9 +113,9 @@ static const struct { unsigned status; const char *reason; } reasons[] = {
 static const char *check_path(struct look *look)
 {
 	const char *path = look->request->path;
-	size_t len = strlen(DEVICE_PATH);
+	size_t len = strlen(DEVICES);
 
-	if (strncmp(path, DEVICE_PATH, len) != 0 || (path[len] != '/' && path[len] != '\0'))
+	if (strncmp(path, DEVICES, len) != 0 || (path[len] != '/' && path[len] != '\0'))
 		return "BadPath";
 	if (strcmp(look->request->method, "POST") != 0)
 		return "MethodNotAllowed";

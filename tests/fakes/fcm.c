@@ -90,6 +90,20 @@ static const json_t *member(const json_t *object, const char *name)
 	return NULL;
 }
 
+/* Builds a complaint about a sender's KEY between two texts; the key is cut and plain. */
+static const char *say_key(struct look *look, const char *before, const char *key,
+                           const char *after)
+{
+	char plain[61];
+	size_t len = 0;
+
+	for (; key[len] != '\0' && len < sizeof(plain) - 1; len++)
+		plain[len] = (char)(isprint((unsigned char)key[len]) ? key[len] : '?');
+	plain[len] = '\0';
+	snprintf(look->text, sizeof(look->text), "%s%s%s", before, plain, after);
+	return look->text;
+}
+
 static bool names_known(struct look *look, const json_t *object, const char *const *names,
                         const char *where)
 {
@@ -99,10 +113,8 @@ static bool names_known(struct look *look, const json_t *object, const char *con
 	json_object_foreach ((json_t *)object, key, value) {
 		if (name_known(names, key))
 			continue;
-		snprintf(look->text, sizeof(look->text),
-		         "Invalid JSON payload received. Unknown name \"%.60s\" at '%s': Cannot "
-		         "find field.",
-		         key, where);
+		say_key(look, "Invalid JSON payload received. Unknown name \"", key,
+		        "\": Cannot find field.");
 		return refuse_value(look, where, look->text);
 	}
 	return true;
@@ -119,7 +131,7 @@ static bool check_body(struct look *look)
 	if (!json_is_object(look->message))
 		return refuse_value(look, "message", "Invalid value at 'message'");
 	look->android = json_object_get(look->message, "android");
-	return names_known(look, body, top, "");
+	return names_known(look, body, top, NULL);
 }
 
 static bool check_names(struct look *look)
@@ -201,8 +213,7 @@ static bool check_strings(struct look *look, const json_t *data, const char *whe
 			return refuse_value(look, where, look->text);
 		}
 		if (key_reserved(key)) {
-			snprintf(look->text, sizeof(look->text), "Invalid data payload key: %.60s",
-			         key);
+			say_key(look, "Invalid data payload key: ", key, "");
 			return refuse_message(look, where, look->text);
 		}
 		*size += strlen(key) + json_string_length(value);

@@ -87,7 +87,7 @@ static json_t *make_details(const struct fcm_error *error, const struct code *co
 	if (info != NULL)
 		json_array_append_new(details, json_pack("{s:s,s:s,s:s}", "@type",
 		                                         TYPE "google.rpc.ErrorInfo", "reason",
-		                                         code->info, "domain", "googleapis.com"));
+		                                         info, "domain", "googleapis.com"));
 	return details;
 }
 

@@ -14,7 +14,7 @@ static int hex_value(char digit)
 }
 
 /* Decodes TEXT in place; -1 when an escape is bad or stands for NUL. */
-static int decode(char *text)
+static int unescape(char *text)
 {
 	char *out = text;
 
@@ -44,7 +44,7 @@ static int add_member(json_t *form, char *pair)
 	if (value == NULL)
 		return -1;
 	*value++ = '\0';
-	if (decode(pair) < 0 || decode(value) < 0 || json_object_get(form, pair) != NULL)
+	if (unescape(pair) < 0 || unescape(value) < 0 || json_object_get(form, pair) != NULL)
 		return -1;
 	return json_object_set_new(form, pair, json_string(value));
 }

@@ -30,7 +30,7 @@ static void forget_all(struct provider_tokens *tokens)
 	map_release(&tokens->verified);
 }
 
-static struct verdict *verify(const struct provider_tokens *tokens, const char *text)
+static struct verdict *examine(const struct provider_tokens *tokens, const char *text)
 {
 	struct verdict *verdict = mem_alloc(1, sizeof(*verdict));
 	struct jwt jwt;
@@ -55,7 +55,7 @@ static const struct verdict *verdict_of(struct provider_tokens *tokens, const ch
 		return verdict;
 	if (tokens->verified.count >= CACHE_MAX)
 		forget_all(tokens);
-	verdict = verify(tokens, text);
+	verdict = examine(tokens, text);
 	map_put(&tokens->verified, verdict->jwt, strlen(verdict->jwt), verdict);
 	return verdict;
 }

@@ -46,7 +46,8 @@ static struct record_entry *entry_new(const struct request *request, const struc
 	entry->provider = (uint8_t)request->provider;
 	entry->fault = (uint8_t)answer->fault;
 	memcpy(entry->reason, answer->reason, sizeof(entry->reason));
-	memcpy(entry->bytes, buf_data(&request->head), head_len);
+	if (head_len > 0)
+		memcpy(entry->bytes, buf_data(&request->head), head_len);
 	if (body_len > 0)
 		memcpy(entry->bytes + head_len, buf_data(&request->body), body_len);
 	return entry;

@@ -8,6 +8,7 @@
 
 #define TEXT_MAX 8192
 #define REASON_MAX 47
+#define FIELDS_MOST 32 /* headers of an answer */
 #define DELAY_MAX_MS 3600000
 
 /* RFC 9113 section 7, by number. */
@@ -83,8 +84,9 @@ static void read_headers(struct scripted *answer, struct json_object *object)
 	const json_t *headers = json_any_member(object, "headers"), *value;
 	const char *name;
 
-	if (headers != NULL && !json_is_object(headers))
-		json_complain(object, "headers", "must be an object");
+	if (headers != NULL &&
+	    (!json_is_object(headers) || json_object_size(headers) > FIELDS_MOST))
+		json_complain(object, "headers", "must be an object of at most 32 members");
 	json_object_foreach ((json_t *)headers, name, value) {
 		struct header header = { name, json_string_value(value) };
 
