@@ -1,7 +1,7 @@
 """Real XMPP servers for end-to-end tests: Prosody and ejabberd, private, on loopback.
 
-Both give: domain, c2s_port, component_port(component), secret(component), and, before the start,
-add_user(name, password).
+Both give: domain, c2s_port, component_port(component), secret(component), what they log of an app
+server's answers (gone, later), and, before the start, add_user(name, password).
 SASL PLAIN without TLS is allowed, which is why nothing listens beyond loopback.
 """
 
@@ -17,7 +17,7 @@ pidfile = "{folder}/prosody.pid"
 data_path = "{folder}/data"
 certificates = "{folder}/certs"
 plugin_paths = {{ "/usr/lib/prosody/modules", "/usr/share/prosody/modules" }}
-log = {{ info = "*console" }}
+log = {{ debug = "*console" }}
 interfaces = {{ "{host}" }}
 c2s_ports = {{ {c2s} }}
 component_ports = {{ {component} }}
@@ -45,6 +45,9 @@ class Prosody(Process):
 
     slow = 30
     clean = (0, -15)  # it may not have installed its own handler yet
+    # What it logs of an app server's answer that ends a registration, and of one that doesn't.
+    gone = r"Got error <cancel:item-not-found:"
+    later = r"Got error <wait:internal-server-error:"
 
     def wait_ready(self):
         self.wait_log(r"Activated service '(component|c2s)' on", self.slow, count=2)
@@ -126,6 +129,8 @@ class Ejabberd(Process):
     ready = r"^users are registered"
     slow = 60
     clean = (0, 143)
+    gone = r"rejected notification for .* disabling push"
+    later = r"rejected notification for .* temporarily"
 
     def __init__(self, stage, domain, components, name="ejabberd"):
         super().__init__(stage, name, [])

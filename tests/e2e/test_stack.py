@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 
 import pytest
 from slixmpp.exceptions import IqError
@@ -9,20 +10,10 @@ from slixmpp.exceptions import IqError
 import demo
 from demo import apns_token, fcm_token
 from chat import open_bytestream, transfer
-from harness import Stage, wait_until
+from harness import Stage, Trouble, wait_until
 from stack import APNS, FCM, Stack
 
 MIB = 1024 * 1024
-PUBLISH = (
-    '<pubsub xmlns="http://jabber.org/protocol/pubsub"><publish node="{node}"><item>'
-    '<notification xmlns="urn:xmpp:push:0"><x xmlns="jabber:x:data" type="submit">'
-    '<field var="FORM_TYPE" type="hidden"><value>urn:xmpp:push:summary</value></field>'
-    '<field var="message-count"><value>1</value></field>'
-    '<field var="last-message-body"><value>New message</value></field>'
-    "</x></notification></item></publish></pubsub>"
-)
-
-
 @pytest.fixture(scope="module", params=["prosody", "ejabberd"])
 def stack(request, tmp_path_factory):
     with Stage(tmp_path_factory.mktemp(request.param)) as stage:
@@ -41,11 +32,41 @@ async def send_file(stack, requester, target, size=4 * MIB):
     return same(theirs, there) and same(ours, back)
 
 
-async def write_to_offline_user(stack, tokens):
-    """user1 writes to user2, who is offline: the pushes that came for TOKENS."""
+async def register(stack, *tokens):
+    """user2 registers (provider, token)s, enables pushes to them and goes offline; their nodes."""
+    nodes = []
+    async with stack.client(stack.user2) as phone:
+        for provider, token in tokens:
+            node = await phone.register_device(stack.push_jid, provider, token)
+            await phone.enable_push(stack.push_jid, node)
+            nodes.append(node)
+    return nodes
+
+
+async def forget(stack, *tokens):
+    async with stack.client(stack.user2) as phone:
+        await phone.disable_push(stack.push_jid)
+        for provider, token in tokens:
+            await phone.unregister_device(stack.push_jid, provider, token)
+
+
+async def write(stack):
+    """user1 writes to user2, who is offline."""
     async with stack.client(stack.user1) as writer:
         writer.send_message(f"{stack.user2}@{stack.domain}", "Are you there?", mtype="chat")
-        return await demo.pushes_for(stack, tokens)
+
+
+async def pushed(stack, *tokens):
+    """user1 writes to user2: the pushes that come to TOKENS."""
+    await write(stack)
+    return await demo.pushes_for(stack, tokens)
+
+
+def answered(stack, run, kind):
+    """user1 writes to user2: waits until the server has got an answer of KIND, gone or later."""
+    before = len(re.findall(kind, stack.server.log_text()))
+    run(write(stack))
+    stack.server.wait_log(kind, count=before + 1)
 
 
 # Services
@@ -134,15 +155,8 @@ def test_an_activation_with_one_half_only_is_not_allowed(stack, run):
 
 def test_a_message_to_an_offline_user_is_pushed_over_apns_and_fcm(stack, run):
     apns, fcm = apns_token(), fcm_token()
-
-    async def register():
-        async with stack.client(stack.user2) as phone:
-            for provider, token in ((APNS, apns), (FCM, fcm)):
-                node = await phone.register_device(stack.push_jid, provider, token)
-                await phone.enable_push(stack.push_jid, node)
-
-    run(register())
-    found = run(write_to_offline_user(stack, [apns, fcm]))
+    run(register(stack, (APNS, apns), (FCM, fcm)))
+    found = run(pushed(stack, apns, fcm))
     record = found[apns]
     assert record["answered"] == 200
     assert record["path"] == f"/3/device/{apns}"
@@ -155,48 +169,54 @@ def test_a_message_to_an_offline_user_is_pushed_over_apns_and_fcm(stack, run):
     assert record["answered"] == 200
     message = record["body"]["message"]
     assert message["token"] == fcm
-    assert message["android"]["priority"].lower() == "high"
+    assert message["android"]["priority"] == "HIGH"
     assert message["data"]["account"] == f"{stack.user2}@{stack.domain}"
-    run(forget(stack, {APNS: apns, FCM: fcm}))
-
-
-async def forget(stack, tokens):
-    async with stack.client(stack.user2) as phone:
-        await phone.disable_push(stack.push_jid)
-        for provider, token in tokens.items():
-            await phone.unregister_device(stack.push_jid, provider, token)
+    run(forget(stack, (APNS, apns), (FCM, fcm)))
 
 
 def test_registering_again_gives_the_same_node_and_unregistering_ends_it(stack, run):
-    async def work():
-        token = apns_token()
+    device = APNS, apns_token()
+
+    async def unregister():
         async with stack.client(stack.user2) as phone:
-            node = await phone.register_device(stack.push_jid, APNS, token)
-            assert await phone.register_device(stack.push_jid, APNS, token) == node
-            await phone.query("set", stack.push_jid, PUBLISH.format(node=node))
-            assert len(await demo.pushes_for(stack, [token])) == 1
-            await phone.unregister_device(stack.push_jid, APNS, token)
-            error = await phone.error_of("set", stack.push_jid, PUBLISH.format(node=node))
-            assert error[:2] == ("cancel", "item-not-found")
+            await phone.unregister_device(stack.push_jid, *device)
             with pytest.raises(IqError) as error:
-                await phone.unregister_device(stack.push_jid, APNS, token)
+                await phone.unregister_device(stack.push_jid, *device)
             assert error.value.condition == "item-not-found"
 
-    run(work())
+    nodes = run(register(stack, device))
+    assert run(register(stack, device)) == nodes
+    assert len(run(pushed(stack, device[1]))) == 1
+    run(unregister())
+    answered(stack, run, stack.server.gone)
 
 
 def test_a_token_that_the_provider_calls_dead_is_gone(stack, run):
-    async def work():
-        token = apns_token()
-        dead = {"status": 410, "reason": "Unregistered", "timestamp": 4102444800000}
-        stack.fake.script({"match": {"token": token}, "answer": dead})
-        async with stack.client(stack.user2) as phone:
-            node = await phone.register_device(stack.push_jid, APNS, token)
-            error = await phone.error_of("set", stack.push_jid, PUBLISH.format(node=node))
-            assert error[:2] == ("cancel", "item-not-found")
-        stack.fake.reset()
+    token = apns_token()
+    dead = {"status": 410, "reason": "Unregistered", "timestamp": 4102444800000}
+    stack.fake.script({"match": {"token": token}, "answer": dead})
+    run(register(stack, (APNS, token)))
+    answered(stack, run, stack.server.gone)
+    stack.fake.reset()
 
-    run(work())
+
+def test_a_provider_in_trouble_keeps_the_registration(stack, run):
+    token = apns_token()
+    trouble = {"status": 503, "reason": "ServiceUnavailable"}
+    stack.fake.script({"match": {"token": token}, "answer": trouble})
+    run(register(stack, (APNS, token)))
+    answered(stack, run, stack.server.later)
+    stack.fake.reset()
+    wait_until(lambda: sent(stack, run, token), 30, "a push when the trouble has passed")
+    run(forget(stack, (APNS, token)))
+
+
+def sent(stack, run, token):
+    """user1 writes to user2: true if a push came to TOKEN soon."""
+    try:
+        return run(pushed(stack, token))[token]["answered"] == 200
+    except Trouble:
+        return False
 
 
 def test_a_malformed_registration_is_refused_with_a_reason(stack, run):
@@ -276,20 +296,12 @@ def test_the_gateway_links_again_when_the_server_has_been_away(stack, run):
 
 
 def test_all_heal_by_themselves_when_redis_has_been_away(stack, run):
-    async def register(token):
-        async with stack.client(stack.user2) as phone:
-            return await phone.register_device(stack.push_jid, APNS, token)
-
-    async def publish(node):
-        async with stack.client(stack.user2) as phone:
-            return await phone.error_of("set", stack.push_jid, PUBLISH.format(node=node))
-
     token = apns_token()
-    node = run(register(token))
+    run(register(stack, (APNS, token)))
     stack.redis.kill()
-    assert run(publish(node))[:2] == ("wait", "internal-server-error")
+    answered(stack, run, stack.server.later)
     stack.redis.start()
-    wait_until(lambda: run(publish(node)) is None, 30, "the publish to be accepted again")
+    wait_until(lambda: sent(stack, run, token), 30, "a push to the device that was registered")
     wait_until(lambda: run(send_file(stack, stack.user1, stack.user2, 64 * 1024)), 30)
     for process in (*stack.relays, stack.push, stack.gateway):
         assert process.alive
@@ -301,16 +313,19 @@ def test_everything_starts_without_redis_and_serves_once_it_comes(tmp_path, run)
             query = '<query xmlns="http://jabber.org/protocol/bytestreams"/>'
             return await client.error_of("get", stack.relay_jid, query)
 
-    async def register(stack):
-        async with stack.client(stack.user2) as phone:
-            return await phone.register_device(stack.push_jid, APNS, apns_token())
-
     with Stage(tmp_path) as stage:
         stack = Stack(stage).start(redis=False)
         wait_until(lambda: run(ask(stack)) is not None, what="an error for want of relays")
         with pytest.raises(IqError):
-            run(register(stack))
+            run(register(stack, (APNS, apns_token())))
         stack.redis.start()
         stack.wait_linked()
-        assert run(register(stack))
+        wait_until(lambda: registered(stack, run), what="pushd to register a device")
         assert run(send_file(stack, stack.user1, stack.user2, 64 * 1024))
+
+
+def registered(stack, run):
+    try:
+        return run(register(stack, (APNS, apns_token())))
+    except IqError:
+        return None
