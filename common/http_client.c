@@ -164,14 +164,11 @@ static void collect(struct http_pool *pool)
 static void on_socket_ready(struct io *io, uint32_t events)
 {
 	struct http_pool *pool = container_of(io, struct watched, io)->pool;
-	int action = 0, running;
+	int action = (events & EPOLLIN ? CURL_CSELECT_IN : 0) |
+	             (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+	             (events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
+	int running;
 
-	if (events & EPOLLIN)
-		action |= CURL_CSELECT_IN;
-	if (events & EPOLLOUT)
-		action |= CURL_CSELECT_OUT;
-	if (events & (EPOLLERR | EPOLLHUP))
-		action |= CURL_CSELECT_ERR;
 	curl_multi_socket_action(pool->multi, io->fd, action, &running);
 	collect(pool);
 }
@@ -464,11 +461,12 @@ void http_pool_free(struct http_pool *pool)
 	list_for_each (link, &pool->transfers) {
 		struct http_transfer *transfer = container_of(link, struct http_transfer, link);
 
-		if (transfer->active)
+		if (transfer->active) {
 			http_release(transfer->call);
-		else
+		} else {
+			list_remove(&transfer->link);
 			transfer->pool = NULL;
-		list_remove(&transfer->link);
+		}
 	}
 	if (!pool->collecting)
 		destroy_pool(pool);

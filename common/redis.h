@@ -57,7 +57,10 @@ void redis_send(struct redis *redis, struct redis_call *call, size_t argc, const
 /* The same, formatted as hiredis does: "%s" strings, "%b" bytes and length, "%lld" numbers. */
 void redis_command(struct redis *redis, struct redis_call *call, const char *format, ...);
 
-/* Runs SCRIPT by EVALSHA, and by EVAL where the server doesn't know it. The first KEYS of ARGV are keys. */
+/*
+ * Runs SCRIPT by EVALSHA. Where the server doesn't know it (NOSCRIPT) it is loaded and run anew, after
+ * calls that were sent meanwhile. The first KEYS of ARGV are keys. SCRIPT stays in place until done.
+ */
 void redis_eval(struct redis *redis, struct redis_call *call, struct redis_script *script,
                 size_t keys, size_t argc, const char *const *argv);
 

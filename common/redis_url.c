@@ -71,7 +71,8 @@ static const char *read_place(struct redis_url *url, char *place)
 	*end = '\0';
 	if (!host_ok(host, bracketed))
 		return "the host is neither a name nor an address";
-	if (bracketed && net_numeric(host, (uint16_t)port, &address) < 0)
+	if (bracketed &&
+	    (net_numeric(host, (uint16_t)port, &address) < 0 || address.sa.sa_family != AF_INET6))
 		return "between [ and ] there must be an IPv6 address";
 	url->host = mem_dup(host);
 	url->port = (uint16_t)port;

@@ -1,0 +1,180 @@
+/*
+ * A TLS server in a child process that speaks just enough HTTP/2 (RFC 9113) to answer every request the
+ * same way. The body of an answer is the number of its connection, counted from 1.
+ */
+#ifndef OG_TESTS_UNIT_H2_SERVER_H
+#define OG_TESTS_UNIT_H2_SERVER_H
+
+#include <arpa/inet.h>
+#include <check.h>
+#include <openssl/ssl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/net.h"
+#include "tests/unit/certificate.h"
+
+enum h2_manner {
+	H2_ANSWERS, /* 200 and a body; 404 to one who shows no certificate where one is asked for */
+	H2_SILENT,  /* takes requests and says nothing */
+	H2_CUTS,    /* ends the connection at the first request */
+	H2_CUTS_ANSWERS, /* ends it after the status */
+	H2_GOES_AWAY,    /* GOAWAY and the end after each answer */
+	H2_LACKS_ALPN,   /* TLS without any protocol named */
+};
+
+struct h2_server {
+	pid_t pid;
+	char url[64];
+};
+
+enum { H2_DATA = 0, H2_HEADERS = 1, H2_SETTINGS = 4, H2_GOAWAY = 7 };
+enum { H2_END_STREAM = 1, H2_ACK = 1, H2_END_HEADERS = 4 };
+
+static inline int h2_choose(SSL *ssl, const unsigned char **out, unsigned char *len,
+                            const unsigned char *in, unsigned in_len, void *data)
+{
+	(void)ssl, (void)in, (void)in_len, (void)data;
+	*out = (const unsigned char *)"h2";
+	*len = 2;
+	return SSL_TLSEXT_ERR_OK;
+}
+
+static inline int h2_take_any(int preverified, X509_STORE_CTX *store)
+{
+	(void)preverified, (void)store;
+	return 1;
+}
+
+static inline void h2_send(SSL *ssl, int type, int flags, unsigned stream, const char *data,
+                           unsigned char len)
+{
+	char frame[9 + 255] = { 0, 0, (char)len, (char)type, (char)flags };
+
+	stream = htonl(stream);
+	memcpy(frame + 5, &stream, 4);
+	memcpy(frame + 9, data, len);
+	SSL_write(ssl, frame, 9 + len);
+}
+
+static inline int h2_read(SSL *ssl, unsigned char *data, size_t len)
+{
+	for (int n; len > 0; data += n, len -= (size_t)n)
+		if ((n = SSL_read(ssl, data, (int)len)) <= 0)
+			return -1;
+	return 0;
+}
+
+/* Answers the request on STREAM; -1: the connection ends. */
+static inline int h2_answer(SSL *ssl, enum h2_manner manner, unsigned stream, int connection)
+{
+	X509 *shown = SSL_get1_peer_certificate(ssl);
+	int refused = SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE && shown == NULL;
+	char body[16];
+
+	X509_free(shown);
+	snprintf(body, sizeof(body), "%d", connection);
+	if (manner == H2_SILENT)
+		return 0;
+	if (manner == H2_CUTS)
+		return -1;
+	/* Entries 8 and 13 of HPACK's static table: ":status: 200" and ":status: 404". */
+	h2_send(ssl, H2_HEADERS, H2_END_HEADERS, stream, refused ? "\x8d" : "\x88", 1);
+	if (manner == H2_CUTS_ANSWERS)
+		return -1;
+	h2_send(ssl, H2_DATA, H2_END_STREAM, stream, body, (unsigned char)strlen(body));
+	if (manner != H2_GOES_AWAY)
+		return 0;
+	stream = htonl(stream);
+	memcpy(body, &stream, 4);
+	memset(body + 4, 0, 4);
+	h2_send(ssl, H2_GOAWAY, 0, 0, body, 8);
+	return -1;
+}
+
+static inline void h2_converse(SSL *ssl, enum h2_manner manner, int connection)
+{
+	static unsigned char frame[1 << 16];
+	unsigned char head[24];
+	unsigned len, stream;
+
+	if (SSL_accept(ssl) <= 0 || h2_read(ssl, head, 24) < 0) /* the client's preface */
+		return;
+	h2_send(ssl, H2_SETTINGS, 0, 0, "", 0);
+	while (h2_read(ssl, head, 9) == 0) {
+		len = (unsigned)head[0] << 16 | (unsigned)head[1] << 8 | head[2];
+		memcpy(&stream, head + 5, 4);
+		if (len > sizeof(frame) || h2_read(ssl, frame, len) < 0)
+			return;
+		if (head[3] == H2_SETTINGS && !(head[4] & H2_ACK))
+			h2_send(ssl, H2_SETTINGS, H2_ACK, 0, "", 0);
+		if (head[3] <= H2_HEADERS && head[4] & H2_END_STREAM &&
+		    h2_answer(ssl, manner, ntohl(stream), connection) < 0)
+			return;
+	}
+}
+
+static inline void h2_serve(int listener, SSL_CTX *context, enum h2_manner manner)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGPIPE, SIG_IGN);
+	for (int connection = 1;; connection++) {
+		int fd = accept(listener, NULL, NULL);
+		SSL *ssl = SSL_new(context);
+
+		if (fd >= 0 && fork() == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			SSL_set_fd(ssl, fd);
+			h2_converse(ssl, manner, connection);
+			SSL_shutdown(ssl);
+			_exit(0);
+		}
+		SSL_free(ssl);
+		close(fd);
+	}
+}
+
+/* Starts it with CERTIFICATE; asks clients for one of theirs if ASKS. */
+static inline void h2_server_start(struct h2_server *server, const struct certificate *certificate,
+                                   enum h2_manner manner, int asks)
+{
+	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+	BIO *key = BIO_new_mem_buf(certificate->key, -1);
+	EVP_PKEY *private = PEM_read_bio_PrivateKey(key, NULL, NULL, NULL);
+	union net_address address;
+	char text[NET_TEXT_MAX];
+	int listener;
+
+	ck_assert_int_eq(SSL_CTX_use_certificate_chain_file(context, certificate->file), 1);
+	ck_assert_int_eq(SSL_CTX_use_PrivateKey(context, private), 1);
+	if (manner != H2_LACKS_ALPN)
+		SSL_CTX_set_alpn_select_cb(context, h2_choose, NULL);
+	if (asks)
+		SSL_CTX_set_verify(context, SSL_VERIFY_PEER, h2_take_any);
+	ck_assert_int_eq(net_parse("127.0.0.1:0", &address), 0);
+	listener = socket(AF_INET, SOCK_STREAM, 0);
+	ck_assert_int_eq(bind(listener, &address.sa, net_length(&address)), 0);
+	ck_assert_int_eq(listen(listener, 100), 0);
+	ck_assert_int_eq(net_local(listener, &address), 0);
+	snprintf(server->url, sizeof(server->url), "https://%s/", net_format(&address, text));
+	server->pid = fork();
+	ck_assert_int_ge(server->pid, 0);
+	if (server->pid == 0)
+		h2_serve(listener, context, manner);
+	close(listener);
+	EVP_PKEY_free(private);
+	BIO_free(key);
+	SSL_CTX_free(context);
+}
+
+static inline void h2_server_stop(struct h2_server *server)
+{
+	kill(server->pid, SIGKILL);
+	waitpid(server->pid, NULL, 0);
+}
+
+#endif

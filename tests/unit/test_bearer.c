@@ -1,0 +1,50 @@
+#include "common/bearer.c"
+
+#include "common/mem.h"
+#include "tests/unit/unit.h"
+
+START_TEST(only_the_token_itself_matches)
+{
+	static const char *const others[] = { "",
+		                              "Bearer",
+		                              "Bearer ",
+		                              "Bearer secre",
+		                              "Bearer secrets",
+		                              "Bearer Secret",
+		                              "Basic secret",
+		                              "secret",
+		                              "Bearersecret",
+		                              "Bearer  secret",
+		                              "Bearer secret " };
+	struct bearer bearer;
+
+	bearer_init(&bearer, "secret");
+	ck_assert(bearer_matches(&bearer, "Bearer secret"));
+	ck_assert(bearer_matches(&bearer, "bearer secret"));
+	ck_assert(!bearer_matches(&bearer, NULL));
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		ck_assert_msg(!bearer_matches(&bearer, others[i]), "%s", others[i]);
+}
+END_TEST
+
+START_TEST(an_empty_token_is_not_the_same_as_none)
+{
+	struct bearer bearer;
+
+	bearer_init(&bearer, "");
+	ck_assert(!bearer_matches(&bearer, NULL));
+	bearer_init(&bearer, NULL);
+	ck_assert(bearer_matches(&bearer, NULL));
+	ck_assert(bearer_matches(&bearer, "Bearer whatever"));
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		only_the_token_itself_matches,
+		an_empty_token_is_not_the_same_as_none,
+	};
+
+	return unit_run("bearer", tests, ARRAY_LEN(tests), NULL, NULL);
+}

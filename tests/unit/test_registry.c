@@ -1,0 +1,258 @@
+#include "common/registry.c"
+
+#include "tests/unit/redis_server.h"
+#include "tests/unit/unit.h"
+#include "tests/unit/wait.h"
+
+static struct redis_server server;
+static struct redis *redis;
+
+static struct redis *open_redis(void)
+{
+	struct redis_options options = { .url = server.url, .prefix = "og:", .timeout_ms = 500 };
+	const char *why;
+
+	return redis_new(&options, &why);
+}
+
+/* A daemon with a record, and a reader. */
+struct member {
+	struct registry_entry entry;
+	int load;
+	int described;
+};
+
+static json_t *describe(struct registry_entry *entry)
+{
+	struct member *member = container_of(entry, struct member, entry);
+
+	member->described++;
+	return json_pack("{s:s, s:i}", "id", entry->id, "load", member->load);
+}
+
+static struct member member(const char *kind, const char *id)
+{
+	return (struct member){ .entry = { describe, kind, id, redis } };
+}
+
+struct reader {
+	struct registry_watch watch;
+	int readings;
+	json_t *records; /* the last reading */
+};
+
+static void on_records(struct registry_watch *watch, const json_t *records)
+{
+	struct reader *reader = container_of(watch, struct reader, watch);
+
+	reader->readings++;
+	json_decref(reader->records);
+	reader->records = json_deep_copy(records);
+}
+
+static struct reader reader = { .watch.changed = on_records, .watch.kind = "relay" };
+
+static int load_of(const char *id)
+{
+	return (int)json_integer_value(
+	        json_object_get(json_object_get(reader.records, id), "load"));
+}
+
+/* Sends COMMAND and gives its integer or 0. */
+struct asked {
+	struct redis_call call;
+	bool done;
+	long long number;
+};
+
+static void on_asked(struct redis_call *call, const struct redisReply *reply)
+{
+	struct asked *asked = container_of(call, struct asked, call);
+
+	asked->number = redis_reply_integer(reply, 0);
+	asked->done = true;
+}
+
+static long long ask(const char *command)
+{
+	struct asked asked = { .call.done = on_asked };
+
+	redis_command(redis, &asked.call, command);
+	WAIT_UNTIL(asked.done);
+	return asked.number;
+}
+
+static void setup(void)
+{
+	loop_init();
+	redis_server_init(&server);
+	redis_server_start(&server);
+	redis = open_redis();
+	reader.watch.redis = redis;
+}
+
+static void teardown(void)
+{
+	registry_watch_stop(&reader.watch);
+	json_decref(reader.records);
+	redis_free(redis);
+	redis_server_release(&server);
+	loop_release();
+}
+
+START_TEST(members_of_a_kind_are_read_with_their_records)
+{
+	struct member one = member("relay", "relay-1"), two = member("relay", "relay-2");
+	struct member other = member("push", "push-1");
+
+	one.load = 7;
+	registry_join(&one.entry);
+	registry_join(&two.entry);
+	registry_join(&other.entry);
+	registry_watch_start(&reader.watch);
+	WAIT_UNTIL(json_object_size(reader.records) == 2);
+	ck_assert_int_eq(load_of("relay-1"), 7);
+	ck_assert_ptr_nonnull(json_object_get(reader.records, "relay-2"));
+	registry_leave(&one.entry);
+	registry_leave(&two.entry);
+	registry_leave(&other.entry);
+}
+END_TEST
+
+START_TEST(a_reading_without_members_is_an_empty_object)
+{
+	registry_watch_start(&reader.watch);
+	WAIT_UNTIL(reader.readings == 1);
+	ck_assert_uint_eq(json_object_size(reader.records), 0);
+}
+END_TEST
+
+START_TEST(a_record_is_renewed_each_beat_and_at_once_when_touched)
+{
+	struct member one = member("relay", "relay-1");
+	uint64_t start_ms = loop_now_ms();
+
+	registry_join(&one.entry);
+	WAIT_UNTIL(one.described == 2);
+	ck_assert_uint_ge(loop_now_ms() - start_ms, REGISTRY_BEAT_MS - 1);
+	one.load = 3;
+	registry_touch(&one.entry);
+	registry_watch_start(&reader.watch);
+	WAIT_UNTIL(reader.readings == 1);
+	ck_assert_int_eq(load_of("relay-1"), 3);
+	registry_leave(&one.entry);
+}
+END_TEST
+
+START_TEST(every_key_expires_by_itself_within_the_ttl)
+{
+	struct member one = member("relay", "relay-1");
+
+	registry_join(&one.entry);
+	WAIT_UNTIL(!redis_busy(&one.entry.call));
+	ck_assert_int_gt(ask("PTTL og:registry:relay:relay-1"), REGISTRY_TTL_MS - 1000);
+	ck_assert_int_le(ask("PTTL og:registry:relay:relay-1"), REGISTRY_TTL_MS);
+	ck_assert_int_gt(ask("PTTL og:registry:relay"), REGISTRY_TTL_MS - 1000);
+	ck_assert_int_eq(ask("DBSIZE"), 2);
+	registry_leave(&one.entry);
+}
+END_TEST
+
+START_TEST(a_member_that_leaves_is_gone_at_once_even_if_the_process_ends_then)
+{
+	struct member one = member("relay", "relay-1");
+
+	registry_join(&one.entry);
+	WAIT_UNTIL(!redis_busy(&one.entry.call));
+	ck_assert_int_eq(ask("DBSIZE"), 2);
+	registry_leave(&one.entry);
+	registry_leave(&one.entry);
+	redis_free(redis);
+	reader.watch.redis = redis = open_redis();
+	ck_assert_int_eq(ask("DBSIZE"), 0);
+}
+END_TEST
+
+START_TEST(a_member_that_died_is_not_read_and_its_place_in_the_index_goes)
+{
+	struct member one = member("relay", "relay-1");
+
+	registry_join(&one.entry);
+	ask("ZADD og:registry:relay 1 long-dead");
+	ask("ZADD og:registry:relay 99999999999999 record-gone");
+	registry_watch_start(&reader.watch);
+	WAIT_UNTIL(reader.readings == 1);
+	ck_assert_uint_eq(json_object_size(reader.records), 1);
+	ck_assert_int_eq(ask("ZCARD og:registry:relay"), 2);
+	registry_leave(&one.entry);
+}
+END_TEST
+
+START_TEST(a_record_that_is_no_json_object_is_left_out)
+{
+	struct member one = member("relay", "relay-1");
+
+	registry_join(&one.entry);
+	ask("ZADD og:registry:relay 99999999999999 bad 99999999999999 worse");
+	ask("SET og:registry:relay:bad {");
+	ask("SET og:registry:relay:worse [1]");
+	registry_watch_start(&reader.watch);
+	WAIT_UNTIL(reader.readings == 1);
+	ck_assert_uint_eq(json_object_size(reader.records), 1);
+	registry_leave(&one.entry);
+}
+END_TEST
+
+START_TEST(while_redis_is_away_nothing_is_read_and_after_it_all_goes_on)
+{
+	struct member one = member("relay", "relay-1");
+	int readings;
+
+	registry_join(&one.entry);
+	registry_watch_start(&reader.watch);
+	WAIT_UNTIL(reader.readings >= 1);
+	redis_server_kill(&server);
+	turn_for(50);
+	readings = reader.readings;
+	turn_for(REGISTRY_BEAT_MS + 200);
+	ck_assert_int_eq(reader.readings, readings);
+	redis_server_start(&server); /* empty, as after a crash without persistence */
+	WAIT_UNTIL(reader.readings > readings && json_object_size(reader.records) == 1);
+	registry_leave(&one.entry);
+}
+END_TEST
+
+static void stop_watch(struct registry_watch *watch, const json_t *records)
+{
+	on_records(watch, records);
+	registry_watch_stop(watch);
+}
+
+START_TEST(a_watch_may_be_stopped_in_its_callback)
+{
+	struct reader once = { .watch = { stop_watch, "relay", redis } };
+
+	registry_watch_start(&once.watch);
+	WAIT_UNTIL(once.readings == 1);
+	turn_for(REGISTRY_BEAT_MS + 200);
+	ck_assert_int_eq(once.readings, 1);
+	json_decref(once.records);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		members_of_a_kind_are_read_with_their_records,
+		a_reading_without_members_is_an_empty_object,
+		a_record_is_renewed_each_beat_and_at_once_when_touched,
+		every_key_expires_by_itself_within_the_ttl,
+		a_member_that_leaves_is_gone_at_once_even_if_the_process_ends_then,
+		a_member_that_died_is_not_read_and_its_place_in_the_index_goes,
+		a_record_that_is_no_json_object_is_left_out,
+		while_redis_is_away_nothing_is_read_and_after_it_all_goes_on,
+		a_watch_may_be_stopped_in_its_callback,
+	};
+
+	return unit_run("registry", tests, ARRAY_LEN(tests), setup, teardown);
+}
