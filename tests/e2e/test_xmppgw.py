@@ -1,0 +1,618 @@
+"""xmppgw with a server that misbehaves byte by byte, and with the real daemons behind it."""
+
+import contextlib
+import hashlib
+import itertools
+import socket
+import time
+
+import pytest
+
+from component import ComponentServer, error_of, iq
+from demo import apns_token, fcm_token
+from harness import Stage, Trouble, wait_until
+
+PUSH, RELAY, DOMAIN = "push.example.org", "proxy.example.org", "example.org"
+APNS, FCM = "apns-binary-api", "fcm-xmpp-api"
+PING = "<ping xmlns='urn:xmpp:ping'/>"
+TROUBLE = ("wait", "internal-server-error")
+GONE = ("cancel", "item-not-found")
+BYTESTREAMS = "http://jabber.org/protocol/bytestreams"
+DATA = "{jabber:x:data}"
+COMMANDS = "{http://jabber.org/protocol/commands}"
+ids = itertools.count(1)
+
+
+def new_id():
+    return f"i{next(ids)}"
+
+
+def publish(node, body="Hello", secret=None):
+    options = (
+        "<publish-options><x xmlns='jabber:x:data' type='submit'><field var='secret'>"
+        f"<value>{secret}</value></field></x></publish-options>"
+        if secret
+        else ""
+    )
+    return (
+        f"<pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='{node}'><item>"
+        "<notification xmlns='urn:xmpp:push:0'><x xmlns='jabber:x:data' type='submit'>"
+        f"<field var='last-message-body'><value>{body}</value></field></x></notification>"
+        f"</item></publish>{options}</pubsub>"
+    )
+
+
+def command(node, **fields):
+    form = "".join(
+        f"<field var='{key.replace('_', '-')}'><value>{value}</value></field>"
+        for key, value in fields.items()
+    )
+    return (
+        f"<command xmlns='http://jabber.org/protocol/commands' node='{node}'>"
+        f"<x xmlns='jabber:x:data' type='submit'>{form}</x></command>"
+    )
+
+
+# The link
+
+
+@pytest.fixture
+def server():
+    it = ComponentServer(RELAY)
+    with contextlib.closing(it):
+        yield it
+
+
+def start(stage, *servers, role="relay", **keys):
+    """A gateway without Redis whose one relay is nowhere."""
+    components = {s.domain: {**s.section, "role": role} for s in servers}
+    relays = {"relay-1": {"control": "http://127.0.0.1:9", "advertise": "192.0.2.1:1080"}}
+    return stage.xmppgw(None, components, relays=relays, **keys)
+
+
+def test_it_logs_in_with_header_and_handshake_and_answers(stage, server):
+    gateway = start(stage, server)
+    link = server.accept().log_in("5f1a03db-b0f1-4932-87bf-84d51b609401")
+    assert link.header.tag == "{http://etherx.jabber.org/streams}stream"
+    assert link.header.get("to") == RELAY
+    assert b"xmlns='jabber:component:accept'" in link.bytes
+    link.send(iq("rr-1/+=&lt;&#10;", "get", PING, "alice@example.org/phone", RELAY))
+    assert link.answer("rr-1/+=<\n").get("type") == "result"
+    gateway.wait_log("link-up")
+    assert gateway.call("GET", "/readyz")[0] == 200
+
+
+def test_a_component_is_configured_in_any_case_and_speaks_in_lower_case(stage):
+    server = ComponentServer("Proxy.Example.ORG")
+    start(stage, server)
+    link = server.accept()
+    link.open()
+    assert link.header.get("to") == RELAY
+    wanted = hashlib.sha1(b"stream-1the-secret").hexdigest()
+    assert link.handshake().text == wanted
+    link.send("<handshake/>")
+    answer = link.ask(new_id(), "get", PING, to="someone@PROXY.example.org/there")
+    assert answer.get("from") == "someone@proxy.example.org/there"
+    assert answer.get("to") == "alice@example.org/phone"
+
+
+def test_one_byte_at_a_time_is_as_good_as_any(stage, server):
+    start(stage, server)
+    link = server.accept().log_in()
+    stanza_id = new_id()
+    for byte in iq(stanza_id, "get", PING, "alice@example.org/phone", RELAY):
+        link.send(byte)
+    assert link.answer(stanza_id).get("type") == "result"
+
+
+def test_a_wrong_secret_is_logged_once_and_tried_again_slowly(stage, server):
+    gateway = start(stage, server)
+    link = server.accept()
+    link.open()
+    link.handshake()
+    link.error("not-authorized", "Given token does not match calculated token")
+    line = gateway.wait_log(r"link-ended .*retry-ms=(\d+)")
+    assert "reason=refused" in line.group(0) and "not-authorized" in line.group(0)
+    assert 60000 <= int(line.group(1)) < 62000
+    assert gateway.call("GET", "/readyz")[0] == 503
+    with pytest.raises(Trouble):
+        server.accept(timeout=1)
+
+
+def test_prosodys_header_without_an_id_is_followed_by_its_error(stage, server):
+    gateway = start(stage, server)
+    link = server.accept()
+    link.open("")
+    link.error("host-unknown", "proxy.example.org does not match any configured component")
+    line = gateway.wait_log(r"link-ended .*retry-ms=(\d+)").group(0)
+    assert "reason=refused" in line and "host-unknown" in line
+
+
+def test_a_conflict_waits_five_seconds_at_least(stage, server):
+    gateway = start(stage, server)
+    link = server.accept().log_in()
+    gateway.wait_log("link-up")
+    link.error("conflict", "Replaced by a new connection")
+    line = gateway.wait_log(r"link-ended .*reason=conflict .*retry-ms=(\d+)")
+    assert 5000 <= int(line.group(1)) < 7000
+    began = time.monotonic()
+    server.accept().log_in("stream-2")
+    assert time.monotonic() - began > 4
+
+
+def test_it_connects_again_when_the_server_is_gone_and_back(stage, server):
+    gateway = start(stage, server)
+    link = server.accept().log_in()
+    gateway.wait_log("link-up")
+    server.close()
+    link.close()
+    gateway.wait_log("link-ended .*reason=not-connected")
+    wait_until(lambda: gateway.call("GET", "/readyz")[0] == 503)
+    server.listen(server.port)
+    link = server.accept().log_in("stream-2")
+    assert link.ask(new_id(), "get", PING).get("type") == "result"
+    text = gateway.log_text()
+    assert len([line for line in text.splitlines() if "not-connected" in line]) == 1, text
+
+
+def test_a_server_that_says_nothing_is_given_up(stage, server):
+    gateway = start(stage, server)
+    link = server.accept()
+    gateway.wait_log(r"link-ended .*reason=timed-out detail=\"opening\"", 15)
+    link.wait_closed()
+    server.accept().log_in()
+
+
+@pytest.mark.parametrize(
+    "garbage, reason",
+    [
+        ("HTTP/1.1 400 Bad Request\r\n\r\n", "bad-xml"),
+        ("<html><body/></html>", "bad-xml"),
+        ("<stream:stream>", "bad-xml"),
+        ("\0\1\2\3", "bad-xml"),
+        ("", "closed"),
+    ],
+)
+def test_what_is_no_stream_ends_the_connection_alone(stage, server, garbage, reason):
+    gateway = start(stage, server)
+    link = server.accept()
+    link.wait(lambda: link.header is not None)
+    link.send(garbage)
+    if not garbage:
+        link.socket.shutdown(socket.SHUT_WR)
+    gateway.wait_log(f"link-ended .*reason={reason}")
+    server.accept().log_in()
+
+
+@pytest.mark.parametrize(
+    "text, condition",
+    [
+        ("<!-- a comment -->", b"<restricted-xml "),
+        ("<?php ?>", b"<restricted-xml "),
+        ("<iq></message>", b"<not-well-formed "),
+        ("<iq>&unknown;</iq>", b"<not-well-formed "),
+        ("<iq id='" + "x" * 2_000_000, b"<policy-violation "),
+        ("<iq>" + "<a>text</a>" * 500_000, b"<policy-violation "),
+    ],
+    ids=["comment", "instruction", "tags", "entity", "endless-tag", "endless-stanza"],
+)
+def test_what_no_stream_may_have_is_a_stream_error(stage, server, text, condition):
+    gateway = start(stage, server)
+    link = server.accept().log_in()
+    gateway.wait_log("link-up")
+    with contextlib.suppress(ConnectionError):
+        link.send(text)
+    link.wait_closed()
+    assert condition in link.bytes and b"</stream:stream>" in link.bytes
+    gateway.wait_log("link-ended .*reason=bad-xml")
+    server.accept().log_in()
+
+
+def test_stanzas_that_are_too_large_or_too_deep_are_refused_and_the_stream_lives(stage, server):
+    start(stage, server)
+    link = server.accept().log_in()
+    large, deep = f"<a>{'x' * 600_000}</a>", "<a>" * 40 + "</a>" * 40
+    crowded = "<a " + " ".join(f"b{number}=''" for number in range(40)) + "/>"
+    for payload in (large, deep, crowded):
+        stanza_id = new_id()
+        link.send(iq(stanza_id, "set", payload, "alice@example.org/phone", RELAY))
+        assert error_of(link.answer(stanza_id))[:2] == TROUBLE
+        link.send(iq("no", "result", payload, "alice@example.org/phone", RELAY))
+        link.send(f"<message from='a@b' to='{RELAY}' id='no'>{payload}</message>")
+    assert link.ask(new_id(), "get", PING).get("type") == "result"
+    assert b"id='no'" not in link.bytes
+
+
+def test_requests_are_answered_once_and_nothing_else_is(stage, server):
+    start(stage, server)
+    link = server.accept().log_in()
+    for number in range(200):
+        link.send(iq(f"p{number}", "get", PING, "alice@example.org/phone", RELAY))
+        link.send(iq(f"q{number}", "result", "", "alice@example.org/phone", RELAY))
+        link.send(iq(f"q{number}", "error", PING, "alice@example.org/phone", RELAY))
+        link.send(f"<presence from='a@b' to='{RELAY}' id='q{number}'/>")
+    link.send(iq("last", "get", PING, "alice@example.org/phone", RELAY))
+    link.answer("last")
+    assert sorted(s.get("id") for s in link.stanzas) == sorted(f"p{n}" for n in range(200))
+
+
+def test_stanzas_for_another_host_are_sent_back_with_one_hint(stage, server):
+    gateway = start(stage, server)
+    link = server.accept().log_in()
+    for _ in range(3):
+        answer = link.ask(new_id(), "get", PING, to="push.example.org")
+        assert error_of(answer)[:2] == TROUBLE
+        assert answer.get("from") == "push.example.org"
+    hints = [line for line in gateway.log_text().splitlines() if "global_routes" in line]
+    assert len(hints) == 1
+    status, metrics = gateway.call("GET", "/metrics")
+    assert 'outrigger_xmppgw_iqs_received_total{kind="misrouted"} 3' in metrics
+
+
+def test_it_says_goodbye_when_it_is_told_to_stop(stage, server):
+    gateway = start(stage, server)
+    link = server.accept().log_in()
+    gateway.wait_log("link-up")
+    gateway.popen.terminate()
+    link.wait(lambda: link.closed or None, what="the end tag")
+    assert link.bytes.endswith(b"</stream:stream>")
+    link.send("</stream:stream>")
+    link.close()
+    assert gateway.wait_exit() == 0
+
+
+def test_it_stops_although_the_server_is_away(stage, server):
+    server.close()
+    gateway = start(stage, server)
+    gateway.wait_log("link-ended")
+    assert gateway.stop() == 0
+
+
+def test_a_server_that_does_not_read_is_not_read_either(stage, server):
+    gateway = start(stage, server)
+    link = server.accept().log_in()
+    gateway.wait_log("link-up")
+    stanza = iq("x" * 1000, "get", PING, "alice@example.org/phone", RELAY).encode() * 100
+    link.socket.settimeout(1)
+    sent = 0
+    with pytest.raises(TimeoutError):
+        while sent < 200_000_000:
+            link.socket.sendall(stanza)
+            sent += len(stanza)
+    link.socket.settimeout(None)
+    link.close()
+    gateway.wait_log("link-ended")
+    server.accept().log_in()
+
+
+@pytest.mark.parametrize(
+    "component, keys, complaint",
+    [
+        ({"role": "relay, bogus"}, {}, "role must be"),
+        ({"role": "push"}, {}, "needs redis"),
+        ({"role": "relay", "server": "nowhere"}, {}, "server"),
+        ({"role": "relay"}, {"bogus": "1"}, "bogus"),
+    ],
+)
+def test_a_wrong_configuration_says_what_is_wrong(stage, component, keys, complaint):
+    section = {"server": "127.0.0.1:1", "secret": "s", **component}
+    relays = {"relay-1": {"control": "http://127.0.0.1:9", "advertise": "192.0.2.1:1080"}}
+    gateway = stage.xmppgw(None, {RELAY: section}, relays=relays, start=False, **keys)
+    gateway.clean = (1,)
+    gateway.start(wait=False)
+    assert gateway.wait_exit() == 1
+    assert complaint in gateway.log_text()
+
+
+# The relay role
+
+
+def test_without_redis_the_configured_relay_is_offered_and_asked(stage, server):
+    relay = stage.relayd("relay-1", None)
+    relays = {
+        "relay-1": {"control": relay.url(), "advertise": "192.0.2.1:1080, [2001:db8::1]:1081"}
+    }
+    stage.xmppgw(None, {RELAY: {**server.section, "role": "relay"}}, relays=relays)
+    link = server.accept().log_in()
+    answer = link.ask(new_id(), "get", f"<query xmlns='{BYTESTREAMS}'/>")
+    hosts = [(h.get("jid"), h.get("host"), h.get("port")) for h in answer[0]]
+    assert hosts == [(RELAY, "192.0.2.1", "1080"), (RELAY, "2001:db8::1", "1081")]
+    check_activation(link, relay)
+
+
+def connect(relay, name):
+    """A SOCKS5 half whose handshake is done."""
+    host, port = relay.address("socks").rsplit(":", 1)
+    half = socket.create_connection((host, int(port)), timeout=10)
+    half.sendall(b"\5\1\0")
+    assert half.recv(2) == b"\5\0"
+    half.sendall(b"\5\1\0\3\x28" + name.encode() + b"\0\0")
+    assert half.recv(64)[:2] == b"\5\0"
+    return half
+
+
+def activate(sid, target):
+    return f"<query xmlns='{BYTESTREAMS}' sid='{sid}'><activate>{target}</activate></query>"
+
+
+def check_activation(link, relay):
+    """Unknown, one half, both halves, again; the requester's JID is written in capitals."""
+    sid, target = new_id(), "bob@example.org/Phone"
+    name = hashlib.sha1(f"{sid}alice@example.org/phone{target}".encode()).hexdigest()
+    sender, target = "Alice@Example.ORG/phone", "Bob@EXAMPLE.org/Phone"
+
+    def outcome():
+        return error_of(link.ask(new_id(), "set", activate(sid, target), sender=sender))
+
+    assert outcome() == ("cancel", "item-not-found", None)
+    one = connect(relay, name)
+    assert outcome() == ("cancel", "not-allowed", None)
+    other = connect(relay, name)
+    assert outcome() is None
+    assert outcome() is None
+    one.sendall(b"data")
+    assert other.recv(4) == b"data"
+    one.close()
+    other.close()
+
+
+def test_a_malformed_activation_has_the_conditions_of_the_xep(stage, server):
+    start(stage, server)
+    link = server.accept().log_in()
+    for payload, condition in (
+        (activate("", "bob@example.org/x"), "bad-request"),
+        (activate("s" * 129, "bob@example.org/x"), "bad-request"),
+        (f"<query xmlns='{BYTESTREAMS}' sid='1'/>", "bad-request"),
+        (activate("1", "bob@@example.org"), "jid-malformed"),
+    ):
+        assert error_of(link.ask(new_id(), "set", payload))[:2] == ("modify", condition)
+    began = time.monotonic()
+    answer = link.ask(new_id(), "set", activate("1", "bob@example.org/x"))
+    assert error_of(answer)[:2] == TROUBLE, "the relay can't be reached"
+    assert time.monotonic() - began < 5
+
+
+def test_with_redis_the_owner_of_the_hash_is_asked(stage, server):
+    redis = stage.redis()
+    relays = [stage.relayd(f"relay-{n}", redis) for n in (1, 2)]
+    stage.xmppgw(redis, {RELAY: {**server.section, "role": "relay"}})
+    link = server.accept().log_in()
+    for relay in relays:
+        check_activation(link, relay)
+    seen = set()
+
+    def offered():
+        answer = link.ask(new_id(), "get", f"<query xmlns='{BYTESTREAMS}'/>")
+        if answer.get("type") == "result":
+            assert len(answer[0]) == 1
+            seen.add(f"{answer[0][0].get('host')}:{answer[0][0].get('port')}")
+        return len(seen) == 2
+
+    wait_until(offered, what="both relays to be offered")
+    assert seen == {relay.address("socks") for relay in relays}
+    redis.kill()
+    began = time.monotonic()
+    answer = link.ask(new_id(), "set", activate("1", "bob@example.org/x"))
+    assert error_of(answer)[:2] == TROUBLE
+    assert time.monotonic() - began < 5.5
+
+
+# The push role
+
+
+class Push:
+    """A gateway in the push role, with all that is behind it."""
+
+    def __init__(self, stage):
+        self.stage = stage
+        self.redis = stage.redis()
+        self.fake = stage.providers()
+        self.pushd = stage.pushd("push-1", self.redis, self.fake)
+        self.server = ComponentServer(PUSH)
+        section = {**self.server.section, "role": "push"}
+        self.gateway = stage.xmppgw(self.redis, {PUSH: section})
+        self.link = self.server.accept().log_in()
+        wait_until(self.finds_pushd, what="the gateway to find pushd")
+
+    def finds_pushd(self):
+        info = "<query xmlns='http://jabber.org/protocol/disco#info'/>"
+        answer = self.link.ask(new_id(), "get", info)
+        return APNS in {feature.get("var") for feature in answer[0]}
+
+    def register(self, token, provider=APNS, **more):
+        payload = command("register-device", provider=provider, device_token=token, **more)
+        return self.link.ask(new_id(), "set", payload)
+
+    def node(self, token, provider=APNS):
+        answer = self.register(token, provider)
+        return fields_of(answer)["node"][1][0]
+
+    def publish(self, node, sender=DOMAIN, **more):
+        """Publishes and gives the error, or None."""
+        return error_of(self.link.ask(new_id(), "set", publish(node, **more), sender=sender))
+
+
+def fields_of(answer):
+    """{var: (type, values)} of a command's result form."""
+    form = answer.find(f"{COMMANDS}command/{DATA}x")
+    assert form.get("type") == "result"
+    return {
+        field.get("var"): (field.get("type"), [value.text for value in field])
+        for field in form
+    }
+
+
+@pytest.fixture(scope="module")
+def push(tmp_path_factory):
+    with Stage(tmp_path_factory.mktemp("push")) as stage:
+        it = Push(stage)
+        yield it
+        it.server.close()
+
+
+def test_disco_tells_the_identity_and_the_providers_that_there_are(push):
+    info = "<query xmlns='http://jabber.org/protocol/disco#info'/>"
+    answer = push.link.ask(new_id(), "get", info)
+    elements = [(e.tag.split("}")[1], e.get("category"), e.get("type")) for e in answer[0]]
+    assert ("identity", "pubsub", "push") in elements
+    features = [e.get("var") for e in answer[0] if e.get("var")]
+    assert {"urn:xmpp:push:0", "http://jabber.org/protocol/commands", APNS, FCM} <= set(features)
+    assert BYTESTREAMS not in features
+    assert len(features) == len(set(features))
+
+
+def test_a_device_is_registered_in_one_step_as_siskin_does(push):
+    token = apns_token().upper()
+    answer = push.register(token, device_second_token=apns_token())
+    assert answer.find(f"{COMMANDS}command").get("status") == "completed"
+    fields = fields_of(answer)
+    assert fields["node"][0] == "text-single" and len(fields["node"][1][0]) == 32
+    assert fields["features"][0] == "text-multi"
+    assert "tigase:push:encrypt:0" in fields["features"][1]
+    assert fields["max-payload-size"] == ("text-single", ["3072"])
+    assert fields_of(push.register(token))["node"] == fields["node"], "again: the same node"
+
+
+def test_the_form_lists_the_providers(push):
+    answer = push.link.ask(
+        new_id(),
+        "set",
+        "<command xmlns='http://jabber.org/protocol/commands' node='register-device'/>",
+    )
+    assert answer.find(f"{COMMANDS}command").get("status") == "executing"
+    options = answer.findall(f"{COMMANDS}command/{DATA}x/{DATA}field/{DATA}option/{DATA}value")
+    assert {option.text for option in options} == {APNS, FCM}
+
+
+def test_wrong_registrations_are_refused_with_a_reason(push):
+    for answer in (push.register(apns_token(), "nobody"), push.register("not hex")):
+        kind, condition, text = error_of(answer)
+        assert (kind, condition) == ("modify", "bad-request")
+        assert text
+
+
+def test_a_device_is_unregistered_by_its_owner_alone(push):
+    token = apns_token()
+    push.node(token)
+    payload = command("unregister-device", provider=APNS, device_token=token)
+    answer = push.link.ask(new_id(), "set", payload, sender="eve@example.org/x")
+    assert error_of(answer) == (*GONE, "Device is not registered")
+    answer = push.link.ask(new_id(), "set", payload)
+    assert answer.find(f"{COMMANDS}command").get("status") == "completed"
+    assert error_of(push.link.ask(new_id(), "set", payload))[:2] == GONE
+
+
+def test_a_publish_becomes_a_push_and_is_answered_from_the_address_it_was_sent_to(push):
+    token = apns_token()
+    node = push.node(token)
+    stanza_id = "rr-1795340409852-ZS4v99mHp1+oKFc9BGE8OX9QSnI=-70306884"
+    answer = push.link.ask(stanza_id, "set", publish(node), sender=DOMAIN, to="PUSH.example.org")
+    assert answer.get("type") == "result" and len(answer) == 0
+    assert answer.get("from") == PUSH and answer.get("to") == DOMAIN
+    [record] = [r for r in push.fake.received() if r["path"].endswith(token)]
+    assert record["answered"] == 200
+
+
+def test_strangers_get_one_and_the_same_answer(push):
+    node = push.node(apns_token())
+    assert push.publish(node) is None
+    for sender in ("example.com", "alice@example.org", "alice@example.org/phone", "example.org/x"):
+        assert push.publish(node, sender=sender) == (*GONE, None)
+    assert push.publish("0" * 32) == (*GONE, None)
+    assert push.publish("n" * 500) == (*GONE, None)
+    assert push.publish(node, secret="s" * 500) == (*GONE, None)
+
+
+def test_a_dead_token_is_gone_and_trouble_with_the_provider_is_not(push):
+    token, other = apns_token(), fcm_token()
+    node, other_node = push.node(token), push.node(other, FCM)
+    dead = {"status": 410, "reason": "Unregistered", "timestamp": 4102444800000}
+    push.fake.script({"match": {"token": token}, "answer": dead})
+    push.fake.script({"match": {"token": other}, "answer": {"status": 503}})
+    assert push.publish(node)[:2] == GONE
+    assert push.publish(other_node)[:2] == TROUBLE
+    push.fake.reset()
+    assert push.publish(other_node) is None
+
+
+def test_many_publishes_in_one_turn_go_in_arrays_and_all_are_answered(push):
+    nodes = [push.node(apns_token()) for _ in range(5)]
+    before = calls_of(push)
+    wanted = {}
+    text = ""
+    for number in range(1000):
+        stanza_id = new_id()
+        known = number % 2 == 0
+        wanted[stanza_id] = "result" if known else "error"
+        node = nodes[number % 5] if known else "f" * 32
+        text += iq(stanza_id, "set", publish(node), DOMAIN, PUSH)
+    push.link.send(text)
+    for stanza_id, kind in wanted.items():
+        assert push.link.answer(stanza_id).get("type") == kind
+    assert push.link.stanzas == []
+    assert calls_of(push) - before < 200
+
+
+def calls_of(push):
+    _, text = push.gateway.call("GET", "/metrics")
+    [line] = [l for l in text.splitlines() if 'backend_calls_total{outcome="answered"}' in l]
+    return int(line.split()[-1])
+
+
+def test_publishes_wait_for_a_pushd_that_restarts_and_none_is_lost(push):
+    token = apns_token()
+    node = push.node(token)
+    push.pushd.stop()
+    wanted = [new_id() for _ in range(20)]
+    for stanza_id in wanted:
+        push.link.send(iq(stanza_id, "set", publish(node), DOMAIN, PUSH))
+    push.pushd.start()
+    for stanza_id in wanted:
+        assert push.link.answer(stanza_id).get("type") == "result"
+    assert len([r for r in push.fake.received() if r["path"].endswith(token)]) == 20
+
+
+def test_a_publish_without_any_pushd_is_answered_in_time(push):
+    node = push.node(apns_token())
+    push.pushd.kill()
+    began = time.monotonic()
+    assert push.publish(node)[:2] == TROUBLE
+    assert time.monotonic() - began < 25
+    push.pushd.start()
+    wait_until(lambda: push.publish(node) is None, 30, "pushd to be found again")
+
+
+def test_a_pushd_that_does_not_answer_costs_no_registration(push):
+    node = push.node(apns_token())
+    push.pushd.popen.send_signal(19)  # SIGSTOP
+    try:
+        began = time.monotonic()
+        assert push.publish(node)[:2] == TROUBLE
+        assert 20 < time.monotonic() - began < 26
+        assert push.link.ask(new_id(), "get", PING).get("type") == "result"
+    finally:
+        push.pushd.popen.send_signal(18)
+    wait_until(lambda: push.publish(node) is None, 30, "pushd to go on")
+
+
+def test_what_is_in_flight_is_answered_before_the_stream_is_closed(push):
+    token = apns_token()
+    node = push.node(token)
+    push.fake.script({"match": {"token": token}, "answer": {"status": 200, "delay_ms": 700}})
+    stanza_id = new_id()
+    push.link.send(iq(stanza_id, "set", publish(node), DOMAIN, PUSH))
+    wait_until(lambda: any(r["path"].endswith(token) for r in push.fake.received()))
+    push.gateway.popen.terminate()
+    assert push.link.answer(stanza_id).get("type") == "result"
+    push.link.wait_closed()
+    push.link.close()
+    assert push.gateway.wait_exit() == 0
+    push.fake.reset()
+    push.gateway.start()
+    push.link = push.server.accept().log_in("stream-3")
+    wait_until(push.finds_pushd)
+
+
+def test_no_secret_token_or_body_is_in_the_log(push):
+    text = push.gateway.log_text(all_starts=True)
+    assert "the-secret" not in text and push.stage.token not in text and "Hello" not in text
