@@ -74,7 +74,10 @@ static void del_read(void *data)
 	want(redis, redis->io.events & ~(uint32_t)EPOLLIN);
 }
 
-/* Asked for with each command: those of one turn are written together, without asking the kernel first. */
+/*
+ * Asked for with each command: those of one turn are written together, without asking the kernel
+ * first.
+ */
 static void add_write(void *data)
 {
 	struct redis *redis = data;
@@ -96,7 +99,10 @@ static void del_write(void *data)
 	want(redis, redis->io.events & ~(uint32_t)EPOLLOUT);
 }
 
-/* hiredis may end the connection, and a callback REDIS itself: the call into it is always the last thing. */
+/*
+ * hiredis may end the connection, and a callback REDIS itself: the call into it is always the last
+ * thing.
+ */
 static void on_ready(struct io *io, uint32_t events)
 {
 	struct redis *redis = container_of(io, struct redis, io);
@@ -185,7 +191,10 @@ static void ready(struct redis *redis)
 		redis->change(redis, true);
 }
 
-/* Answers to AUTH and SELECT (LAST is NULL) and to PING, with which the server shows that it serves. */
+/*
+ * Answers to AUTH and SELECT (LAST is NULL) and to PING, with which the server shows that it
+ * serves.
+ */
 static void on_login(redisAsyncContext *context, void *data, void *last)
 {
 	struct redis *redis = context->data;
@@ -348,22 +357,22 @@ void redis_command(struct redis *redis, struct redis_call *call, const char *for
 }
 
 void redis_eval(struct redis *redis, struct redis_call *call, struct redis_script *script,
-                size_t keys, size_t argc, const char *const *argv)
+                const struct redis_args *args)
 {
-	const char **all = mem_alloc(argc + 3, sizeof(*all));
-	char *command, count[24];
+	const char **argv = mem_alloc(args->argc + 3, sizeof(*argv));
+	char *command, keys[24];
 	long long len;
 
 	if (script->sha1[0] == '\0')
 		sha1_text(script->text, strlen(script->text), script->sha1);
-	snprintf(count, sizeof(count), "%zu", keys);
-	all[0] = "EVALSHA";
-	all[1] = script->sha1;
-	all[2] = count;
-	for (size_t i = 0; i < argc; i++)
-		all[3 + i] = argv[i];
-	len = redisFormatCommandArgv(&command, (int)argc + 3, all, NULL);
-	free(all);
+	snprintf(keys, sizeof(keys), "%zu", args->keys);
+	argv[0] = "EVALSHA";
+	argv[1] = script->sha1;
+	argv[2] = keys;
+	for (size_t i = 0; i < args->argc; i++)
+		argv[3 + i] = args->argv[i];
+	len = redisFormatCommandArgv(&command, (int)args->argc + 3, argv, NULL);
+	free(argv);
 	enqueue(redis, call, command, len, script);
 }
 

@@ -1,11 +1,11 @@
 /*
- * One asynchronous connection to Redis (hiredis) that mends itself: it connects in the background with
- * backoff, logs in, selects the database, and gives each command a deadline. A command that is given
- * while there is no connection waits for one until that deadline. A call's callback runs exactly once,
- * in a later turn, unless redis_cancel() came first.
+ * One asynchronous connection to Redis (hiredis) that mends itself: it connects in the background
+ * with backoff, logs in, selects the database, and gives each command a deadline. A command that is
+ * given while there is no connection waits for one until that deadline. A call's callback runs
+ * exactly once, in a later turn, unless redis_cancel() came first.
  *
- * A NULL reply means that Redis did not answer (away, too late, or lost in the middle: the command may
- * or may not have run). An error reply of Redis is given as it is: see redis_reply_error().
+ * A NULL reply means that Redis did not answer (away, too late, or lost in the middle: the command
+ * may or may not have run). An error reply of Redis is given as it is: see redis_reply_error().
  */
 #ifndef OG_COMMON_REDIS_H
 #define OG_COMMON_REDIS_H
@@ -18,8 +18,7 @@ struct redis;
 struct redisReply; /* hiredis's; read it with the functions below */
 
 struct redis_options {
-	const char *
-	        url; /* redis://[user:pass@]host[:port][/db] or unix:///path[?db=n]; borrowed for redis_new() */
+	const char *url;    /* in the form that redis_url.h tells; borrowed for redis_new() */
 	const char *prefix; /* of every key, "og:" by default; borrowed for the connection's life */
 	uint32_t timeout_ms; /* of a command, and of connecting */
 };
@@ -33,6 +32,13 @@ struct redis_call {
 struct redis_script {
 	const char *text;
 	char sha1[41];
+};
+
+/* What a script is given; borrowed for the call that takes it. */
+struct redis_args {
+	size_t keys; /* the first so many of ARGV are keys */
+	size_t argc;
+	const char *const *argv;
 };
 
 /* Reads the URL and starts connecting. NULL with *WHY (static text) when the URL isn't one. */
@@ -50,7 +56,9 @@ void redis_on_change(struct redis *redis, void (*change)(struct redis *redis, bo
 /* The prefix of keys. */
 const char *redis_prefix(const struct redis *redis);
 
-/* Sends a command of ARGC byte strings. call->done must be set, and CALL idle. LENS NULL: strlen(). */
+/*
+ * Sends a command of ARGC byte strings. call->done must be set, and CALL idle. LENS NULL: strlen().
+ */
 void redis_send(struct redis *redis, struct redis_call *call, size_t argc, const char *const *argv,
                 const size_t *lens);
 
@@ -58,11 +66,12 @@ void redis_send(struct redis *redis, struct redis_call *call, size_t argc, const
 void redis_command(struct redis *redis, struct redis_call *call, const char *format, ...);
 
 /*
- * Runs SCRIPT by EVALSHA. Where the server doesn't know it (NOSCRIPT) it is loaded and run anew, after
- * calls that were sent meanwhile. The first KEYS of ARGV are keys. SCRIPT stays in place until done.
+ * Runs SCRIPT by EVALSHA. Where the server doesn't know it (NOSCRIPT) it is loaded and run anew,
+ * after calls that were sent meanwhile. SCRIPT stays in place
+ * until done.
  */
 void redis_eval(struct redis *redis, struct redis_call *call, struct redis_script *script,
-                size_t keys, size_t argc, const char *const *argv);
+                const struct redis_args *args);
 
 /* Forgets CALL: done won't run (the command may still be executed). Does nothing when idle. */
 void redis_cancel(struct redis_call *call);

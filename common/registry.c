@@ -8,8 +8,9 @@
 #include "common/mem.h"
 
 /*
- * KEYS[1] the index (id -> time of expiry), KEYS[2] the record; ARGV: id, record, TTL in ms. The index
- * serves to find records without SCAN; a record's own expiry is what counts, by Redis's clock.
+ * KEYS[1] the index (id -> time of expiry), KEYS[2] the record; ARGV: id, record, TTL in ms. The
+ * index serves to find records without SCAN; a record's own expiry is what counts, by Redis's
+ * clock.
  */
 static struct redis_script join_script = {
 	.text = "local t = redis.call('TIME')\n"
@@ -66,7 +67,8 @@ static void write_record(struct registry_entry *entry)
 
 	assert(text != NULL);
 	snprintf(ttl, sizeof(ttl), "%d", REGISTRY_TTL_MS);
-	redis_eval(entry->redis, &entry->call, &join_script, 2, ARRAY_LEN(argv), argv);
+	redis_eval(entry->redis, &entry->call, &join_script,
+	           &(struct redis_args){ 2, ARRAY_LEN(argv), argv });
 	free(text);
 	json_decref(record);
 	free(key);
@@ -159,7 +161,8 @@ static void read_all(struct registry_watch *watch)
 	char *index = index_key(watch->redis, watch->kind), *start = mem_printf("%s:", index);
 	const char *argv[] = { index, start };
 
-	redis_eval(watch->redis, &watch->call, &read_script, 1, ARRAY_LEN(argv), argv);
+	redis_eval(watch->redis, &watch->call, &read_script,
+	           &(struct redis_args){ 1, ARRAY_LEN(argv), argv });
 	free(start);
 	free(index);
 }

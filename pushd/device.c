@@ -137,7 +137,8 @@ static char *make_key(struct redis *redis, const char *what, const char *name)
 static void run(struct redis *redis, struct redis_call *call, struct redis_script *script,
                 size_t keys, struct arguments *arguments)
 {
-	redis_eval(redis, call, script, keys, arguments->count, arguments->values);
+	redis_eval(redis, call, script,
+	           &(struct redis_args){ keys, arguments->count, arguments->values });
 	for (size_t i = 0; i < arguments->owned_count; i++)
 		free(arguments->owned[i]);
 }

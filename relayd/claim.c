@@ -124,7 +124,8 @@ bool claim_take(struct stream *stream)
 	stream->claim->call.done = on_taken;
 	key = key_of(stream->hash);
 	argv[0] = key;
-	redis_eval(store_redis(), &stream->claim->call, &take_script, 1, ARRAY_LEN(argv), argv);
+	redis_eval(store_redis(), &stream->claim->call, &take_script,
+	           &(struct redis_args){ 1, ARRAY_LEN(argv), argv });
 	free(key);
 	return false;
 }
@@ -159,7 +160,8 @@ void claim_drop(struct stream *stream)
 	list_append(&claims.removals, &removal->link);
 	key = key_of(stream->hash);
 	argv[0] = key;
-	redis_eval(store_redis(), &removal->call, &remove_script, 1, ARRAY_LEN(argv), argv);
+	redis_eval(store_redis(), &removal->call, &remove_script,
+	           &(struct redis_args){ 1, ARRAY_LEN(argv), argv });
 	free(key);
 }
 
@@ -185,7 +187,8 @@ static void send_batch(void)
 		return;
 	argv[count] = store_owner();
 	argv[count + 1] = CLAIM_LIFE_MS;
-	redis_eval(store_redis(), &claims.call, &renew_script, count, count + 2, argv);
+	redis_eval(store_redis(), &claims.call, &renew_script,
+	           &(struct redis_args){ count, count + 2, argv });
 	while (count > 0)
 		free((char *)argv[--count]);
 }

@@ -224,7 +224,7 @@ static void add(struct asked *asked, const char *amount)
 	const char *argv[] = { "sum", amount };
 
 	asked->call.done = on_asked;
-	redis_eval(redis, &asked->call, &adder, 1, 2, argv);
+	redis_eval(redis, &asked->call, &adder, &(struct redis_args){ 1, 2, argv });
 }
 
 START_TEST(a_script_runs_although_the_server_has_never_seen_it_or_has_forgotten_it)
@@ -251,7 +251,7 @@ START_TEST(a_script_that_the_server_cannot_compile_ends_with_its_error)
 	struct asked asked = { .call.done = on_asked };
 
 	open_server();
-	redis_eval(redis, &asked.call, &broken, 0, 0, NULL);
+	redis_eval(redis, &asked.call, &broken, &(struct redis_args){ 0 });
 	WAIT_UNTIL(asked.answers > 0);
 	ck_assert_ptr_nonnull(strstr(asked.text, "NOSCRIPT"));
 }
