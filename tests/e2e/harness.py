@@ -376,6 +376,14 @@ class Pushd(Daemon):
         self.configure(sections)
 
 
+    def call_public(self, method, path, body=None):
+        """Calls the public listener, as apps do: (status, body)."""
+        status, answer = http(method, f"http://{self.address('public')}{path}", body)
+        if self.stage.record:
+            recorder.note(self.program, method, path, body, status, answer)
+        return status, answer
+
+
 class Xmppgw(Daemon):
     listener = "ops"
 

@@ -39,6 +39,13 @@ class Key:
     value: str = ""  # of registry records
 
 
+def note(daemon, method, path, request, status, answer):
+    """Keeps a call that a test made without a recorder between."""
+    call = Call(daemon, method, path, json.dumps(request).encode(), status)
+    call.answer, call.content_type = json.dumps(answer).encode(), "application/json"
+    CALLS.append(call)
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -191,8 +198,3 @@ class RedisWatch:
         self.events.close()
         self.thread.join(10)
         self.query.close()
-
-
-def body_of(data):
-    """DATA as JSON; ValueError if it is none."""
-    return json.loads(data.decode())

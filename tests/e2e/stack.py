@@ -38,6 +38,8 @@ class Stack:
             self.tell(f"{relay.name}    SOCKS5 on {relay.address('socks')}")
         self.push = stage.pushd("pushd", self.redis, self.fake)
         self.tell(f"pushd      {self.push.url()}")
+        if redis:
+            self.wait_registered()
         self.gateway = stage.xmppgw(self.redis, self.components())
         if redis:
             self.wait_linked()
@@ -54,6 +56,14 @@ class Stack:
             }
             for jid, role in ((self.relay_jid, "relay"), (self.push_jid, "push"))
         }
+
+    def wait_registered(self):
+        """Until the relays and pushd are in the registry, where the gateway looks for them."""
+        keys = [f"og:registry:relay:{relay.name}" for relay in self.relays]
+        keys.append(f"og:registry:push:{self.push.name}")
+        wait_until(
+            lambda: self.redis.command("EXISTS", *keys) == len(keys), what="all to register"
+        )
 
     def wait_linked(self, timeout=30):
         """Until the gateway says that it serves."""

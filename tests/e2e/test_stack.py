@@ -191,6 +191,15 @@ def test_registering_again_gives_the_same_node_and_unregistering_ends_it(stack, 
     answered(stack, run, stack.server.gone)
 
 
+def test_an_app_that_cannot_log_in_unregisters_over_http(stack, run):
+    token = apns_token()
+    run(register(stack, (APNS, token)))
+    body = {"account": f"{stack.user2}@{stack.domain}", "provider": APNS, "device-token": token}
+    for path in ("/rest/push/unregister-device/", "/unregister-device/"):
+        assert stack.push.call_public("POST", path + stack.push_jid, body) == (200, {"result": "success"})
+    answered(stack, run, stack.server.gone)
+
+
 def test_a_token_that_the_provider_calls_dead_is_gone(stack, run):
     token = apns_token()
     dead = {"status": 410, "reason": "Unregistered", "timestamp": 4102444800000}
@@ -271,14 +280,17 @@ def test_a_killed_relay_is_offered_no_more_and_serves_again_when_it_is_back(stac
 
 
 def offered(stack, run, times=6):
-    """The relays that TIMES address queries name."""
+    """The names of the relays that TIMES address queries are answered with."""
 
     async def ask():
         names = set()
         async with stack.client(stack.user1) as client:
             for _ in range(times):
                 query = '<query xmlns="http://jabber.org/protocol/bytestreams"/>'
-                answer = await client.query("get", stack.relay_jid, query)
+                try:
+                    answer = await client.query("get", stack.relay_jid, query)
+                except IqError:
+                    continue  # none is known just now
                 host = answer.xml[0][0]
                 address = f"{host.get('host')}:{host.get('port')}"
                 names |= {r.name for r in stack.relays if r.address("socks") == address}
@@ -321,6 +333,7 @@ def test_everything_starts_without_redis_and_serves_once_it_comes(tmp_path, run)
         stack.redis.start()
         stack.wait_linked()
         wait_until(lambda: registered(stack, run), what="pushd to register a device")
+        wait_until(lambda: offered(stack, run), what="a relay to be offered")
         assert run(send_file(stack, stack.user1, stack.user2, 64 * 1024))
 
 
