@@ -136,3 +136,14 @@ dist:
 .PHONY: clean
 clean:
 	$(Q)rm -rf build
+
+#: make bench    what the daemons cost, beside what they are to be compared with
+BENCH := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
+$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(COMMON)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(HARDEN) $(LINK) -o $@ $^ $(ALL_LIBS)
+
+.PHONY: bench
+bench: $(BUILD)/relayd $(BENCH)
+	$(Q)OG_BUILD=$(BUILD) $(PYTHON) -u tests/bench/relay.py

@@ -121,8 +121,8 @@ static json_t *describe_half(const struct half *half, const struct half *other)
 	char address[NET_TEXT_MAX];
 
 	return json_pack("{s:s, s:I, s:I}", "address", half_address(half, address), "received",
-	                 (json_int_t)half->flow.received, "sent",
-	                 (json_int_t)(other == NULL ? 0 : other->flow.delivered));
+	                 (json_int_t)half_received(half), "sent",
+	                 (json_int_t)(other == NULL ? 0 : half_delivered(other)));
 }
 
 static json_t *describe_stream(const struct stream *stream)

@@ -268,7 +268,9 @@ void half_grant(struct half *half)
 
 void half_activate(struct half *half, void (*ready)(struct io *io, uint32_t events))
 {
+	assert(half->state == HALF_WAITING);
 	deadline_stop(&half->deadline);
+	half->flow = (struct flow){ 0 };
 	half->io.ready = ready;
 	enter(half, HALF_ACTIVE);
 }
@@ -319,16 +321,29 @@ void half_close(struct half *half, bool reset)
 	const struct linger now = { .l_onoff = 1, .l_linger = 0 };
 
 	io_stop(&half->io);
-	deadline_stop(&half->deadline);
-	pump_abandon(&half->flow);
+	if (half->state == HALF_ACTIVE) {
+		pump_abandon(&half->flow);
+	} else {
+		deadline_stop(&half->deadline);
+		free(half->handshake);
+	}
 	if (reset)
 		(void)setsockopt(half->io.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 	close(half->io.fd);
 	metric_add(&halves_metric, half->state, -1);
 	connections--;
-	free(half->handshake);
 	free(half);
 	listener_resume();
+}
+
+uint64_t half_received(const struct half *half)
+{
+	return half->state == HALF_ACTIVE ? half->flow.received : 0;
+}
+
+uint64_t half_delivered(const struct half *half)
+{
+	return half->state == HALF_ACTIVE ? half->flow.delivered : 0;
 }
 
 size_t half_count(void)

@@ -40,17 +40,21 @@ enum half_state { HALF_STATES(HALF_STATE_ENUM) HALF_STATE_COUNT };
 
 /*
  * Thousands of these sit idle, so it is kept small: what only the handshake needs is allocated for
- * its time.
+ * its time, and what only an active half needs takes the place of what it doesn't need any more.
  */
 struct half {
 	struct io io;
-	struct stream *stream;       /* NULL before it has a seat */
-	struct handshake *handshake; /* owned; NULL once the client has its grant */
-	struct deadline deadline;    /* of the state; idle once active */
-	struct flow flow;            /* from this half to the other one */
-	struct in6_addr address;     /* the client's; IPv4 is mapped */
-	in_port_t port;              /* network order */
-	uint8_t state;               /* enum half_state */
+	struct stream *stream; /* NULL before it has a seat */
+	union {
+		struct flow flow; /* once active: from this half to the other one */
+		struct {
+			struct handshake *handshake; /* owned; NULL once the grant is sent */
+			struct deadline deadline;    /* of the state */
+		};
+	};
+	struct in6_addr address; /* the client's; IPv4 is mapped */
+	in_port_t port;          /* network order */
+	uint8_t state;           /* enum half_state */
 };
 
 /* Module: deadlines from the configuration; stopping closes every connection that has no seat. */
@@ -74,6 +78,10 @@ void half_activate(struct half *half, void (*ready)(struct io *io, uint32_t even
 
 /* Closes and frees, with a FIN or, if RESET, with an RST. */
 void half_close(struct half *half, bool reset);
+
+/* Bytes read from HALF, and bytes of it that the other half took; 0 before activation. */
+uint64_t half_received(const struct half *half);
+uint64_t half_delivered(const struct half *half);
 
 /* How many connections there are, in whatever state. */
 size_t half_count(void);

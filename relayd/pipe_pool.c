@@ -26,7 +26,7 @@ static const uint32_t tier_bytes[PIPE_TIERS] = { PIPE_LARGE_BYTES, PIPE_SMALL_BY
 static const char *const tier_names[PIPE_TIERS] = { "256k", "64k", "memory" };
 
 static struct {
-	struct pipe *idle[PIPE_TIERS]; /* of the kernel's pipes only; the last one given first */
+	struct pipe *idle[PIPE_TIERS]; /* the last one given first */
 	unsigned idle_count[PIPE_TIERS];
 	unsigned descriptors, descriptors_max;
 	unsigned pages, pages_max;
@@ -157,6 +157,8 @@ struct pipe *pipe_take(void)
 	if (pipe == NULL)
 		pipe = new_pipe();
 	if (pipe == NULL)
+		pipe = idle_pipe(PIPE_MEMORY);
+	if (pipe == NULL)
 		pipe = memory_pipe();
 	metric_add(&lent_metric, pipe->tier, 1);
 	return pipe;
@@ -167,8 +169,7 @@ void pipe_give(struct pipe *pipe)
 	if (pipe == NULL)
 		return;
 	metric_add(&lent_metric, pipe->tier, -1);
-	if (pipe->held > 0 || pipe->tier == PIPE_MEMORY ||
-	    pool.idle_count[pipe->tier] == IDLE_MAX) {
+	if (pipe->held > 0 || pool.idle_count[pipe->tier] == IDLE_MAX) {
 		close_pipe(pipe);
 		return;
 	}
@@ -259,7 +260,7 @@ int pipe_pool_start(void *config)
 
 void pipe_pool_stop(void)
 {
-	for (int tier = 0; tier < PIPE_MEMORY; tier++) {
+	for (int tier = 0; tier < PIPE_TIERS; tier++) {
 		struct pipe *pipe;
 
 		while ((pipe = idle_pipe(tier)) != NULL)

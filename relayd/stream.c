@@ -231,7 +231,7 @@ enum stream_activate stream_activate(struct stream *stream, char *about)
 
 static uint64_t sent_by(const struct half *half)
 {
-	return half == NULL ? 0 : half->flow.delivered;
+	return half == NULL ? 0 : half_delivered(half);
 }
 
 static void log_end(const struct stream *stream, enum stream_reason reason)

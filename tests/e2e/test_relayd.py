@@ -345,6 +345,16 @@ def test_an_idle_stream_ends_but_a_one_way_transfer_does_not(stage):
     assert bs.exactly(sink, 40) == b"tick" * 10
 
 
+def test_a_direction_that_is_quiet_after_the_other_ended_is_closed_cleanly(stage):
+    relay = stage.relayd(redis=None, idle_timeout="1s")
+    first, second, name = bs.pair(relay)
+    first.sendall(b"all of it")
+    first.shutdown(socket.SHUT_WR)
+    assert bs.to_end(second) == (b"all of it", "end")
+    assert bs.to_end(first) == (b"", "end")
+    assert reason(relay, name) == "lingered"
+
+
 # The control API
 
 
