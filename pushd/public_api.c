@@ -86,8 +86,11 @@ static void fail_body(struct http_request *request, const char *complaint)
 
 static bool allowed(struct http_request *request)
 {
-	union net_address address = *http_client_address(request);
+	const union net_address *peer = http_client_address(request);
+	union net_address address = { 0 };
 
+	/* Behind the pointer there is no more than its family needs. */
+	memcpy(&address, peer, net_length(peer));
 	forwarded_resolve(&address, http_header(request, "X-Forwarded-For"), &self.trusted);
 	return rate_allow(&self.rate, &address, loop_now_ms());
 }

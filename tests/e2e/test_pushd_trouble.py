@@ -1,0 +1,443 @@
+"""pushd in trouble: storage, providers, credentials, bad requests, the end, configuration."""
+
+import json
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+from harness import HOST, TOKEN, free_port, http as call_http, wait_until
+from notify import (APNS, COMPONENT, FCM, apns_token, claim, got, item, known, metric, outcome,
+                    publish, register, script)
+
+
+@pytest.fixture(scope="module")
+def redis(module_stage):
+    return module_stage.redis()
+
+
+@pytest.fixture(scope="module")
+def fake(module_stage):
+    return module_stage.providers()
+
+
+@pytest.fixture(scope="module")
+def push(module_stage, redis, fake):
+    """One pushd that the tests share which don't need their own."""
+    return module_stage.pushd("push-shared", redis, fake)
+
+
+def timed(work):
+    """What WORK returns, and how many seconds it took."""
+    begin = time.monotonic()
+    return work(), time.monotonic() - begin
+
+
+def only(fake, provider=APNS, **changes):
+    """The section of one provider, changed."""
+    return {provider: {**fake.provider_sections()[provider], **changes}}
+
+
+# Storage
+
+
+def test_without_redis_it_starts_and_says_unavailable_until_redis_comes(stage, fake):
+    redis = stage.redis(start=False)
+    push = stage.pushd("push-early", redis, fake)
+    assert push.call("GET", "/readyz")[0] == 503 and push.call("GET", "/healthz")[0] == 200
+    status, answer = push.call("POST", "/v1/devices", claim())
+    assert (status, answer["error"]) == (503, "unavailable")
+    nobody = {"node": "0" * 32}
+    assert publish(push, item(nobody)) == [{"outcome": "unavailable", "reason": "storage"}]
+    redis.start()
+    wait_until(lambda: push.call("GET", "/readyz")[0] == 200)
+    assert outcome(push, register(push)) == "sent"
+    assert outcome(push, nobody) == "gone"
+
+
+def test_redis_lost_and_back_forgets_no_device(stage, fake):
+    redis = stage.redis()
+    push = stage.pushd("push-lost", redis, fake)
+    device = register(push)
+    redis.kill()
+    assert outcome(push, device) == "unavailable"
+    assert outcome(push, {"node": "0" * 32}) == "unavailable"
+    at = f"/v1/devices/{device['node']}"
+    body = {"owner": device["owner"], "token": device["token"]}
+    assert push.call("GET", at)[0] == push.call("DELETE", at)[0] == 503
+    assert push.call("GET", f"/v1/devices?owner={device['owner']}")[0] == 503
+    assert push.call("POST", "/v1/devices/unregister", body)[0] == 503
+    public = f"http://{push.address('public')}/unregister-device/{COMPONENT}"
+    body = {"account": device["owner"], "provider": APNS, "device-token": device["token"]}
+    status, answer = call_http("POST", public, body)
+    assert status == 503 and "result" not in answer
+    redis.start()
+    wait_until(lambda: push.call("GET", "/readyz")[0] == 200)
+    assert outcome(push, device) == "sent"
+
+
+def test_a_dead_token_is_not_called_gone_while_redis_is_away(stage, fake):
+    redis = stage.redis()
+    push = stage.pushd("push-half", redis, fake)
+    device = register(push)
+    script(fake, device["token"], 410, "Unregistered", delay_ms=700)
+    answers = []
+    thread = threading.Thread(target=lambda: answers.extend(publish(push, item(device))))
+    thread.start()
+    wait_until(lambda: metric(push, "outrigger_pushd_requests_in_flight"))
+    redis.kill()
+    thread.join()
+    assert answers == [{"outcome": "unavailable", "reason": "storage"}]
+    redis.start()
+    wait_until(lambda: push.call("GET", "/readyz")[0] == 200)
+    assert known(push, device)
+
+
+# Providers
+
+
+def test_a_provider_that_refuses_connections_is_unavailable_quickly(stage, redis, fake):
+    port = free_port()
+    sections = only(fake, endpoint=f"https://{HOST}:{port}")
+    push = stage.pushd("push-refused", redis, providers=sections)
+    device = register(push)
+    outcomes, seconds = timed(lambda: publish(push, *[item(device)] * 50, deadline_ms=20000))
+    assert {(one["outcome"], one["reason"]) for one in outcomes} <= {
+        ("unavailable", "unreachable"), ("unavailable", "provider-open")}
+    assert seconds < 5
+    assert push.call("GET", "/v1/providers")[1]["providers"][0]["state"] == "open"
+    assert known(push, device)
+    _, seconds = timed(lambda: outcome(push, device))
+    assert seconds < 2
+    with socket.create_server((HOST, port)) as listener:
+        relay_to(listener, fake)
+        wait_until(lambda: outcome(push, device) == "sent", 20)
+    assert push.wait_log(r"provider-ready provider=apns-binary-api")
+
+
+def relay_to(listener, fake):
+    """Passes the bytes of each connection that LISTENER gets on to the fake."""
+
+    def pass_on(source, target):
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def serve():
+        try:
+            while True:
+                near, _ = listener.accept()
+                far = socket.create_connection(fake.url.removeprefix("https://").split(":"))
+                for pair in ((near, far), (far, near)):
+                    threading.Thread(target=pass_on, args=pair, daemon=True).start()
+        except OSError:
+            pass
+
+    threading.Thread(target=serve, daemon=True).start()
+
+
+def test_a_provider_without_h2_gets_nothing(stage, redis, fake):
+    plain = stage.providers("plain", args=["--no-alpn"])
+    sections = only(fake, endpoint=plain.url, ca_file=plain.ca)
+    push = stage.pushd("push-noh2", redis, providers=sections)
+    device = register(push)
+    outcomes, seconds = timed(lambda: publish(push, *[item(device)] * 20))
+    assert {one["outcome"] for one in outcomes} == {"unavailable"}
+    assert seconds < 3
+    assert "not-h2" in {one["reason"] for one in outcomes}
+    assert push.wait_log(r"provider-open provider=apns-binary-api reason=not-h2")
+
+
+def test_a_provider_with_another_certificate_gets_nothing(stage, redis, fake):
+    other = stage.providers("other")
+    push = stage.pushd("push-untrusted", redis, providers=only(fake, ca_file=other.ca))
+    device = register(push)
+    assert publish(push, item(device)) == [{"outcome": "unavailable", "reason": "untrusted"}]
+    assert not got(fake, device["token"])
+
+
+def test_a_silent_provider_costs_the_deadline_and_no_more(push, fake):
+    silent, alive = register(push), register(push, FCM)
+    script(fake, silent["token"], silent=True)
+    items = item(silent), item(alive), item(silent)
+    outcomes, seconds = timed(lambda: publish(push, *items, deadline_ms=1200))
+    assert [one["outcome"] for one in outcomes] == ["unavailable", "sent", "unavailable"]
+    assert outcomes[0]["reason"] == "deadline"
+    assert 1.0 < seconds < 2.5
+    assert known(push, silent)
+
+
+def test_a_verdict_after_the_deadline_is_still_heeded(stage, redis, fake):
+    push = stage.pushd("push-late", redis, fake)
+    device = register(push)
+    script(fake, device["token"], 410, "Unregistered", delay_ms=1500)
+    assert outcome(push, device, deadline_ms=300) == "unavailable"
+    wait_until(lambda: not known(push, device))
+
+
+def test_a_connection_cut_in_mid_request_is_not_taken_for_a_verdict(push, fake):
+    device = register(push)
+    script(fake, device["token"], times=1, close=True)
+    assert outcome(push, device) in ("unavailable", "sent")
+    assert known(push, device)
+    assert outcome(push, device) == "sent"
+
+
+def test_a_call_overtakes_what_waits(stage, redis, fake):
+    push = stage.pushd("push-order", redis, fake)
+    first, low, call = register(push), register(push), register(push, second_token=apns_token())
+    script(fake, first["token"], delay_ms=500)
+    voip = {"encrypted": {"iv": "aXY=", "payload": "Y2FsbA==", "voip": True}}
+    waiting = [item(low, priority="low")] * 3 + [item(call, priority="high", **voip)]
+    outcomes = publish(push, item(first), *waiting)
+    assert [one["outcome"] for one in outcomes] == ["sent"] * 5
+    order = [request["path"] for request in fake.received()]
+    call_path, low_path = (f"/3/device/{token}" for token in (call["second_token"], low["token"]))
+    assert order.index(call_path) < order.index(low_path)
+
+
+# Credentials
+
+
+@pytest.mark.parametrize("reason", ["InvalidProviderToken", "ExpiredProviderToken", "Forbidden"])
+def test_a_credential_fault_opens_the_provider_and_removes_nothing(stage, redis, fake, reason):
+    push = stage.pushd("push-credential", redis, fake)
+    device, android = register(push), register(push, FCM)
+    times = 2 if reason == "ExpiredProviderToken" else 1
+    script(fake, device["token"], 403, reason, times=times)
+    outcomes = publish(push, item(device), item(android), deadline_ms=5000)
+    assert [one["outcome"] for one in outcomes] == ["unavailable", "sent"]
+    assert outcomes[0]["reason"] == reason
+    assert len(got(fake, device["token"])) == times
+    states = {one["id"]: one["state"] for one in push.call("GET", "/v1/providers")[1]["providers"]}
+    assert states == {APNS: "open", FCM: "ready"}
+    assert known(push, device)
+    wait_until(lambda: outcome(push, device) == "sent")
+
+
+def test_a_service_account_that_google_refuses_is_unavailable_until_it_is_taken(stage, redis, fake):
+    fake.script({"match": {"provider": "oauth", "times": 2},
+                 "answer": {"status": 400, "reason": "invalid_grant"}})
+    push = stage.pushd("push-oauth", redis, fake)
+    device = register(push, FCM)
+    push.wait_log(r"oauth-failed .*status=400 error=invalid_grant")
+    settled, seconds = timed(lambda: publish(push, item(device))[0])
+    if settled["outcome"] != "sent":
+        assert settled["outcome"] == "unavailable" and seconds < 4
+    wait_until(lambda: outcome(push, device) == "sent", 20)
+
+
+def test_a_wrong_project_removes_nothing(stage, redis, fake):
+    push = stage.pushd("push-project", redis, providers=only(fake, FCM, project_id="another"))
+    device = register(push, FCM)
+    assert outcome(push, device) == "unavailable"
+    assert known(push, device)
+
+
+# The API
+
+
+def raw(push, what, head, body=b""):
+    """The status and the JSON that answer bytes no HTTP client would send."""
+    host, port = push.address(what).rsplit(":", 1)
+    with socket.create_connection((host, port), timeout=10) as client:
+        client.sendall(head.replace("\n", "\r\n").encode() + b"\r\n\r\n" + body)
+        client.shutdown(socket.SHUT_WR)
+        text = b"".join(iter(lambda: client.recv(65536), b""))
+    status, rest = text.split(b"\r\n", 1)
+    return int(status.split()[1]), json.loads(rest.split(b"\r\n\r\n", 1)[1])
+
+
+def test_requests_that_are_not_right_get_json_errors(push):
+    head = "POST /v1/notifications HTTP/1.1\nHost: x\nConnection: close\n"
+    head += f"Authorization: Bearer {TOKEN}\n"
+    cases = [
+        (head + "Content-Length: 9", b'{"oops": ', 400, "bad_request"),
+        (head + "Content-Length: 2", b"[]", 400, "bad_request"),
+        (head + "Transfer-Encoding: chunked", b"2\r\n{}\r\n0\r\n\r\n", 411, "length_required"),
+        (head + "Content-Length: 1048577", b"", 413, "too_large"),
+        (head.replace(TOKEN, "wrong") + "Content-Length: 2", b"{}", 401, "unauthorized"),
+        (head.replace("POST", "PUT") + "Content-Length: 2", b"{}", 405, "method_not_allowed"),
+    ]
+    for text, body, status, code in cases:
+        got_status, answer = raw(push, "api", text, body)
+        assert (got_status, answer["error"]) == (status, code), (text, answer)
+        assert answer["message"]
+    assert push.call("GET", "/v1/nothing")[0] == 404
+
+
+@pytest.mark.parametrize("change, complaint", [
+    ({"deadline_ms": None}, "deadline_ms: is missing"),
+    ({"deadline_ms": 0}, "deadline_ms"),
+    ({"notifications": "x"}, "notifications"),
+    ({"notifications": [{}] * 257}, "notifications"),
+    ({"more": 1}, "more"),
+])
+def test_a_batch_that_is_not_right_is_refused_whole(push, change, complaint):
+    body = {"deadline_ms": 1000, "notifications": [], **change}
+    status, answer = push.call("POST", "/v1/notifications", body)
+    assert (status, answer["error"]) == (400, "bad_request")
+    assert complaint in answer["message"]
+
+
+def test_one_wrong_item_names_its_place_and_nothing_is_sent(push, fake):
+    device = register(push)
+    items = [item(device), item(device, priority="urgent")]
+    body = {"deadline_ms": 1000, "notifications": items}
+    status, answer = push.call("POST", "/v1/notifications", body)
+    assert (status, answer["message"]) == (400, "notifications[1].priority: must be high or low")
+    assert not got(fake, device["token"])
+
+
+def test_an_empty_batch_has_no_outcomes(push):
+    assert publish(push) == []
+
+
+def test_too_many_in_flight_are_unavailable(stage, redis, fake):
+    push = stage.pushd("push-small", redis, fake, in_flight_max=5)
+    device = register(push)
+    script(fake, device["token"], delay_ms=300)
+    outcomes = publish(push, *[item(device)] * 20)
+    words = [one["outcome"] for one in outcomes]
+    assert words.count("unavailable") >= 15 and words.count("sent") >= 1
+    assert {one["reason"] for one in outcomes if one["outcome"] == "unavailable"} == {"full"}
+    assert outcome(push, device) == "sent"
+
+
+# The REST call of apps
+
+
+@pytest.mark.parametrize("path", ["/unregister-device/", "/rest/push/unregister-device/"])
+def test_an_app_unregisters_by_rest_whatever_provider_it_names(push, path):
+    device = register(push)
+    url = f"http://{push.address('public')}{path}{COMPONENT}"
+    body = {"account": device["owner"].upper(), "provider": "snikket:apns:1"}
+    body["device-token"] = device["token"].upper()
+    for other in ({"account": "x@example.org"}, {"device-token": apns_token()}):
+        assert call_http("POST", url, {**body, **other}) == (200, {"result": "success"})
+    elsewhere = url.replace(COMPONENT, "other.example")
+    assert call_http("POST", elsewhere, body) == (200, {"result": "success"})
+    assert known(push, device)
+    for _ in range(2):
+        assert call_http("POST", url, body) == (200, {"result": "success"})
+        assert not known(push, device)
+
+
+def test_a_rest_call_that_is_not_right_gets_no_result(push):
+    url = f"http://{push.address('public')}/unregister-device/{COMPONENT}"
+    full = {"account": "a@b/c", "provider": "p", "device-token": "x"}
+    for body in ([], {}, {"account": "a@b", "provider": "p"}, full):
+        status, answer = call_http("POST", url, body)
+        assert (status, answer["error"]) == (404, "not_found")
+    assert call_http("GET", url)[0] == 405
+    head = "POST /unregister-device/x HTTP/1.1\nHost: x\nConnection: close\n"
+    assert raw(push, "public", head + "Content-Length: 9", b"malformed")[0] == 404
+    assert raw(push, "public", head + "Content-Length: 8193")[0] == 413
+    assert call_http("GET", f"http://{push.address('public')}/metrics")[0] == 404
+
+
+def test_one_address_is_limited_and_others_are_not(stage, redis, fake):
+    push = stage.pushd("push-rest", redis, fake, trusted_proxies="127.0.0.0/8")
+    body = b'{"account":"a@b","provider":"p","device-token":"t"}'
+    head = "POST /unregister-device/x HTTP/1.1\nHost: x\nConnection: close\n"
+    head += f"Content-Length: {len(body)}\nX-Forwarded-For: "
+
+    def ask(forwarded):
+        return raw(push, "public", head + forwarded, body)[0]
+
+    statuses = [ask("192.0.2.1, 198.51.100.7") for _ in range(25)]
+    assert statuses[:20] == [200] * 20 and 429 in statuses[20:]
+    assert ask("198.51.100.8") == 200
+
+
+def test_the_public_listener_does_tls(stage, redis, fake):
+    files = {"cert_file": fake.set / "server.pem", "key_file": fake.set / "server.key"}
+    push = stage.pushd("push-tls", redis, fake, **files)
+    device = register(push)
+    body = {"account": device["owner"], "provider": APNS, "device-token": device["token"]}
+    url = f"https://{push.address('public')}/unregister-device/{COMPONENT}"
+    curl = ["curl", "-sS", "--cacert", fake.ca, "-d", json.dumps(body), url]
+    done = subprocess.run(curl, capture_output=True, text=True)
+    assert json.loads(done.stdout) == {"result": "success"}, done.stderr
+    assert not known(push, device)
+
+
+# The process
+
+
+def test_sigterm_finishes_what_is_under_way(stage, redis, fake):
+    push = stage.pushd("push-drain", redis, fake, drain_timeout="10s")
+    device = register(push)
+    script(fake, device["token"], delay_ms=1000)
+    answers = []
+    thread = threading.Thread(target=lambda: answers.extend(publish(push, item(device))))
+    thread.start()
+    wait_until(lambda: metric(push, "outrigger_pushd_requests_in_flight") == 1)
+    assert push.stop() == 0
+    thread.join()
+    assert [one["outcome"] for one in answers] == ["sent"]
+    assert redis.command("GET", "og:registry:push:push-drain") is None
+
+
+def check(stage, *args, **keys):
+    """Status and complaints of -n on the configuration of a pushd that isn't started."""
+    push = stage.pushd("push-check", *args, start=False, **keys)
+    push.log.touch()
+    command = [stage.binary("pushd"), "-n", "-c", push.config]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return done.returncode, done.stderr
+
+
+@pytest.fixture(scope="module")
+def other_key(module_stage):
+    """A private key on another curve."""
+    path = module_stage.folder / "other.key"
+    curve = ["-pkeyopt", "ec_paramgen_curve:P-384"]
+    make = ["openssl", "genpkey", "-algorithm", "EC", *curve, "-out", path]
+    subprocess.run(make, check=True, capture_output=True)
+    return path
+
+
+@pytest.mark.parametrize("provider, change, complaint", [
+    (APNS, {"key_file": "/nowhere.p8"}, "key-file /nowhere.p8: No such file"),
+    (APNS, {"key_file": "OTHER"}, "is no key on the curve P-256"),
+    (APNS, {"key_file": "CA"}, "is no private key"),
+    (APNS, {"key_id": None}, "key-file, key-id and team-id are needed"),
+    (APNS, {"topic": None}, "topic is needed"),
+    (APNS, {"topic": "a b"}, "topic and project-id are made of"),
+    (APNS, {"endpoint": "http://127.0.0.1"}, "endpoint must be https"),
+    (APNS, {"ca_file": "/nowhere.pem"}, "ca-file /nowhere.pem: No such file"),
+    (FCM, {"service_account_file": "CA"}, "is no JSON object"),
+    (FCM, {"service_account_file": None}, "service-account-file is needed"),
+    (FCM, {"server_key": "AAAA"}, "use service-account-file"),
+    (FCM, {"sender_id": "1"}, "use service-account-file and project-id"),
+    (FCM, {"pool_size": "0"}, "pool-size"),
+])
+def test_the_check_tries_credentials(stage, redis, fake, other_key, provider, change, complaint):
+    files = {"OTHER": other_key, "CA": fake.ca}
+    change = {key: files.get(value, value) for key, value in change.items()}
+    status, text = check(stage, redis, providers=only(fake, provider, **change))
+    assert status == 1 and complaint in text
+    assert "[provider" in text or "pushd.conf:" in text
+
+
+def test_a_right_configuration_passes_the_check(stage, redis, fake):
+    assert check(stage, redis, fake) == (0, "")
+
+
+@pytest.mark.parametrize("keys, complaint", [
+    ({"public_listen": "0.0.0.0:0"}, "behind-proxy"),
+    ({"public_listen": "0.0.0.0:0", "behind_proxy": "yes"}, None),
+    ({"cert_file": "/nowhere"}, "belong together"),
+    ({"trusted_proxies": "10.0.0.0/8, 10.0.0.0/33"}, "trusted-proxies: 10.0.0.0/33"),
+    ({"id": "a b"}, "id: at most"),
+    ({"api_listen": "localhost:7660"}, "api-listen: localhost:7660"),
+])
+def test_the_check_looks_at_the_listeners_too(stage, redis, fake, keys, complaint):
+    status, text = check(stage, redis, fake, **keys)
+    assert (status, text) == (0, "") if complaint is None else status == 1 and complaint in text
