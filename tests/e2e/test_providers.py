@@ -1,0 +1,384 @@
+"""The pretend providers on the wire: HTTP/2 limits and faults, sign-in, and the controls."""
+
+import base64
+import http.client
+import json
+import os
+import socket
+import ssl
+import subprocess
+import time
+import urllib.parse
+
+import pytest
+
+import http2
+from harness import HOST, free_port, http as call_http
+
+DEVICE = "00fc13adff785122b4ad28809a3420982341241421348097878e577c991de8f0"
+ALERT = b'{"aps":{"alert":"x"}}'
+ENHANCE_YOUR_CALM = 11
+SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
+
+
+@pytest.fixture(scope="module")
+def shared(module_stage):
+    return module_stage.providers()
+
+
+@pytest.fixture
+def fake(shared):
+    """The module's providers, with nothing scripted, recorded or counted."""
+    shared.reset()
+    return shared
+
+
+def base64url(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def raw_signature(der):
+    """R and S, 32 bytes each, out of an ECDSA signature in DER."""
+    first = der[4 : 4 + der[3]]
+    second = der[6 + der[3] :]
+    return b"".join(number.lstrip(b"\0").rjust(32, b"\0") for number in (first, second))
+
+
+def sign(key, header, claims):
+    """A JWT signed with the private key in the file KEY."""
+    text = ".".join(base64url(json.dumps(part).encode()) for part in (header, claims))
+    command = ["openssl", "dgst", "-sha256", "-sign", key]
+    signature = subprocess.run(command, input=text.encode(), capture_output=True, check=True).stdout
+    if header["alg"] == "ES256":
+        signature = raw_signature(signature)
+    return f"{text}.{base64url(signature)}"
+
+
+def provider_token(fake, issued=None):
+    issued = issued or int(time.time())
+    header = {"alg": "ES256", "kid": "FAKEKEY001"}
+    return sign(fake.set / "apns.p8", header, {"iss": "FAKETEAM01", "iat": issued})
+
+
+@pytest.fixture(scope="module")
+def headers(shared):
+    """Those of a good push."""
+    return [
+        ("authorization", f"bearer {provider_token(shared)}"),
+        ("apns-topic", shared.topic),
+        ("apns-push-type", "alert"),
+    ]
+
+
+@pytest.fixture
+def client(fake):
+    with http2.Client(fake.address("fake"), fake.ca) as it:
+        it.begin()
+        yield it
+
+
+def push(client, headers, token=DEVICE, body=ALERT):
+    return client.request(f"/3/device/{token}", headers, body)
+
+
+def reason(body):
+    return json.loads(body)["reason"] if body else None
+
+
+# Sessions
+
+
+def test_the_stream_limit_grows_after_a_good_push_and_falls_after_a_rejection(client, headers):
+    assert client.limit == 1
+    assert client.answer(push(client, headers)) == ""
+    client.wait_limit(1000)
+    assert reason(client.answer(push(client, headers, token="zz"))) == "BadDeviceToken"
+    client.wait_limit(1)
+
+
+def test_a_stream_over_the_limit_ends_the_connection_as_apple_does(fake, client, headers):
+    fake.script({"match": {"token": DEVICE}, "answer": {"silent": True}})
+    client.send(http2.frame(http2.PING, 0, 0, bytes(8)))
+    client.wait(http2.PING)  # the acknowledgement of its settings has arrived
+    push(client, headers)
+    push(client, headers)
+    last, code, debug = client.goaway()
+    assert (last, code) == (1, ENHANCE_YOUR_CALM)
+    assert debug == "Maximum active streams violated for this endpoint."
+    assert client.read() is None
+
+
+def test_a_thousand_streams_at_once_are_answered(fake, client, headers):
+    client.answer(push(client, headers))
+    client.wait_limit(1000)
+    fake.script({"match": {"token": DEVICE}, "answer": {"delay_ms": 300}})
+    streams = [push(client, headers, body=b"") for _ in range(1000)]
+    bodies = {stream: b"" for stream in streams}
+    while any(not reason(body) for body in bodies.values()):
+        kind, _, stream, payload = client.read()
+        if kind == http2.DATA:
+            bodies[stream] += payload
+    assert set(map(reason, bodies.values())) == {"PayloadEmpty"}
+    assert fake.stats()["streams"]["most_per_connection"] == 1000
+    assert fake.stats()["providers"]["apns"]["statuses"] == {"200": 1, "400": 1000}
+
+
+def test_google_allows_a_hundred_streams_and_no_pings(client):
+    client.answer(client.request("/token"))
+    client.wait_limit(100)
+    for _ in range(3):
+        client.ping()
+    assert client.goaway()[1:] == (ENHANCE_YOUR_CALM, "too_many_pings")
+    assert client.read() is None
+
+
+def test_resetting_every_stream_is_no_offence(fake, client, headers):
+    """libcurl 7.88 does that; nghttp2 alone would end the connection after a thousand."""
+    for _ in range(3000):
+        stream = push(client, headers)
+        assert client.answer(stream) == ""
+        client.reset(stream, 5)
+    assert fake.stats()["connections"]["accepted"] == 1
+
+
+def test_bytes_one_by_one_make_the_same_requests(fake, headers):
+    with http2.Client(fake.address("fake"), fake.ca, chunk=1) as client:
+        client.begin()
+        assert client.answer(push(client, headers)) == ""
+    [entry] = fake.received()
+    assert (entry["answered"], entry["body"]) == (200, {"aps": {"alert": "x"}})
+
+
+def test_what_is_no_http2_ends_the_connection_and_nothing_else(fake, headers):
+    for garbage in (b"GET / HTTP/1.1\r\n\r\n", os.urandom(5000), bytes(5000)):
+        with http2.Client(fake.address("fake"), fake.ca) as client:
+            client.send(garbage)
+            while client.read():
+                pass
+            assert client.closed
+    with http2.Client(fake.address("fake"), fake.ca) as client:
+        client.begin()
+        assert client.answer(push(client, headers)) == ""
+
+
+def test_headers_and_bodies_have_caps(client, headers):
+    many = [(f"x-{number}", "v" * 400) for number in range(30)]
+    assert client.answer(push(client, headers + many)) == "reset"
+    body = json.dumps({"aps": {"alert": "x" * 60000}}).encode()
+    assert reason(client.answer(push(client, headers, body=body))) == "PayloadTooLarge"
+
+
+# TLS
+
+
+def test_a_client_without_h2_is_refused_in_the_handshake(fake):
+    with pytest.raises(ssl.SSLError, match="no application protocol"):
+        http2.Client(fake.address("fake"), fake.ca, alpn=("http/1.1",))
+    assert fake.stats()["connections"]["failed"] == 1
+
+
+def test_a_server_without_alpn_tells_whether_anything_was_sent(stage):
+    fake = stage.providers(args=("--no-alpn",))
+    with http2.Client(fake.address("fake"), fake.ca) as client:
+        assert client.socket.selected_alpn_protocol() is None
+        assert fake.stats()["connections"]["bytes_without_h2"] == 0
+        client.send(http2.PREFACE)
+        assert client.read() is None
+    assert fake.stats()["connections"]["bytes_without_h2"] == len(http2.PREFACE)
+
+
+def test_a_client_that_only_connects_is_left_alone_and_forgotten(fake, headers):
+    with socket.create_connection(fake.address("fake").rsplit(":", 1)):
+        with http2.Client(fake.address("fake"), fake.ca) as client:
+            client.begin()
+            assert client.answer(push(client, headers)) == ""
+        assert fake.stats()["connections"]["most"] == 2
+
+
+# Faults by script
+
+
+def test_a_scripted_goaway_names_its_last_stream_and_answers_up_to_it(fake, client, headers):
+    fake.script(
+        {"match": {"token": "aa"}, "answer": {"delay_ms": 200}},
+        {"match": {"token": "bb"}, "answer": {"goaway": {"debug": {"reason": "Shutdown"}}}},
+    )
+    client.answer(push(client, headers))
+    client.wait_limit(1000)
+    waiting, refused = push(client, headers, "aa"), push(client, headers, "bb")
+    assert client.goaway() == (waiting, 0, '{"reason":"Shutdown"}')
+    assert client.answer(waiting) == ""
+    assert refused == waiting + 2
+    assert [entry["answered"] for entry in fake.received()] == [200, 200, "goaway"]
+
+
+def test_a_scripted_goaway_may_answer_its_own_stream(fake, client, headers):
+    goaway = {"last": 1, "debug": "bye", "code": "INTERNAL_ERROR"}
+    fake.script({"answer": {"status": 503, "reason": "Shutdown", "goaway": goaway}})
+    stream = push(client, headers)
+    assert client.goaway() == (1, 2, "bye")
+    assert reason(client.answer(stream)) == "Shutdown"
+
+
+def test_streams_are_reset_cut_or_left_without_an_answer(fake, client, headers):
+    fake.script(
+        {"match": {"token": "aa"}, "answer": {"rst": "REFUSED_STREAM"}},
+        {"match": {"token": "bb"}, "answer": {"silent": True}},
+        {"match": {"token": "cc"}, "answer": {"close": True}},
+    )
+    client.answer(push(client, headers))
+    client.wait_limit(1000)
+    refused = push(client, headers, "aa")
+    assert client.wait(http2.RST_STREAM, refused) == bytes([0, 0, 0, 7])
+    push(client, headers, "bb")
+    assert client.answer(push(client, headers)) == ""
+    assert client.answer(push(client, headers, "cc")) == "closed"
+    assert not any(kind == http2.GOAWAY for kind, *_ in client.seen)
+    answered = [entry["answered"] for entry in fake.received()]
+    assert answered == [200, "rst", "silent", 200, "close"]
+
+
+def test_an_answer_can_be_late_and_a_connection_can_end_before_it(fake, client, headers):
+    fake.script({"match": {"nth": 1}, "answer": {"delay_ms": 300}})
+    began = time.monotonic()
+    assert client.answer(push(client, headers)) == ""
+    assert time.monotonic() - began >= 0.3
+    fake.script({"match": {"nth": 1}, "answer": {"delay_ms": 100}})
+    push(client, headers)
+    client.socket.close()
+    assert call_http("GET", f"{fake.control_url}/stats")[0] == 200
+
+
+def test_a_scripted_status_has_its_reason_its_headers_and_its_body(fake, client, headers):
+    fake.script(
+        {"match": {"token": "aa"}, "answer": {"status": 410, "timestamp": 7}},
+        {"match": {"token": "bb"}, "answer": {"reason": "TooManyRequests"}},
+        {"match": {"token": "cc"}, "answer": {"status": 500, "body": "<html>"}},
+    )
+    aa, bb, cc = [client.answer(push(client, headers, token)) for token in ("aa", "bb", "cc")]
+    assert json.loads(aa) == {"reason": "Unregistered", "timestamp": 7}
+    assert json.loads(bb) == {"reason": "TooManyRequests"}
+    assert cc == "<html>"
+    assert [entry["answered"] for entry in fake.received()] == [410, 429, 500]
+
+
+# Signing in
+
+
+def test_a_provider_token_may_not_change_at_will_and_must_be_young(fake, client, headers):
+    client.answer(push(client, headers))
+    for issued, wanted in (
+        (time.time() - 60, "TooManyProviderTokenUpdates"),
+        (time.time() - 3700, "ExpiredProviderToken"),
+        (time.time() + 3700, "InvalidProviderToken"),
+    ):
+        other = [("authorization", f"bearer {provider_token(fake, int(issued))}"), *headers[1:]]
+        assert reason(client.answer(push(client, other))) == wanted
+    assert reason(client.answer(push(client, headers[1:]))) == "MissingProviderToken"
+    assert client.answer(push(client, headers)) == ""
+
+
+def grant(fake, account, **changes):
+    now = int(time.time())
+    claims = {"iss": account["client_email"], "aud": account["token_uri"], "scope": SCOPE}
+    claims.update({"iat": now, "exp": now + 3600}, **changes)
+    key = fake.folder / "account.key"
+    key.write_text(account["private_key"])
+    assertion = sign(key, {"alg": "RS256", "typ": "JWT"}, claims)
+    kind = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+    return urllib.parse.urlencode({"grant_type": kind, "assertion": assertion}).encode()
+
+
+FORM = [("content-type", "application/x-www-form-urlencoded")]
+
+
+def test_a_grant_gives_a_token_that_sends_messages(fake, client):
+    account = json.loads((fake.set / "service-account.json").read_text())
+    got = json.loads(client.answer(client.request("/token", FORM, grant(fake, account))))
+    assert (got["token_type"], got["expires_in"]) == ("Bearer", 3599)
+    path = f"/v1/projects/{account['project_id']}/messages:send"
+    message = json.dumps({"message": {"token": "t1", "data": {"a": "b"}}}).encode()
+    bearer = [("authorization", f"Bearer {got['access_token']}")]
+    sent = json.loads(client.answer(client.request(path, bearer, message)))
+    assert sent["name"].startswith(f"projects/{account['project_id']}/messages/")
+    for wrong in ([], [("authorization", "Bearer ya29.x")]):
+        refused = json.loads(client.answer(client.request(path, wrong, message)))["error"]
+        assert (refused["code"], refused["status"]) == (401, "UNAUTHENTICATED")
+    assert [entry["provider"] for entry in fake.received()] == ["oauth", "fcm", "fcm", "fcm"]
+
+
+def test_a_grant_that_is_not_right_is_invalid(fake, client):
+    account = json.loads((fake.set / "service-account.json").read_text())
+    for change in ({"iss": "x"}, {"aud": "https://x/token"}, {"exp": int(time.time()) - 1}):
+        got = client.answer(client.request("/token", FORM, grant(fake, account, **change)))
+        assert json.loads(got)["error"] == "invalid_grant"
+    got = client.answer(client.request("/token", FORM, grant(fake, account, scope="email")))
+    assert json.loads(got)["error"] == "invalid_scope"
+
+
+# Controls
+
+
+def test_the_record_is_read_page_by_page_and_forgotten_at_a_reset(fake, client, headers):
+    for _ in range(5):
+        client.answer(push(client, headers))
+    page = call_http("GET", f"{fake.control_url}/received?from=2&limit=3")[1]
+    assert [entry["n"] for entry in page] == [2, 3, 4]
+    assert page[0]["path"] == f"/3/device/{DEVICE}"
+    assert page[0]["headers"]["apns-topic"] == fake.topic
+    assert len({entry["connection"] for entry in page}) == 1
+    fake.reset()
+    assert fake.received() == []
+    assert fake.stats()["providers"]["apns"]["requests"] == 0
+
+
+@pytest.mark.parametrize(
+    "method, path, body, status, says",
+    [
+        ("POST", "/script", b"[", 400, "JSON"),
+        ("POST", "/script", b"{}", 400, "array"),
+        ("POST", "/script", b'[{"answer":{"rst":"X"}}]', 400, "rules[0].answer.rst"),
+        ("GET", "/received?from=-1", None, 400, "from"),
+        ("GET", "/received?from=99999999999999999999", None, 400, "from"),
+        ("GET", "/script", None, 405, ""),
+        ("GET", "/nothing", None, 404, ""),
+    ],
+)
+def test_a_wrong_control_is_refused_with_a_reason(fake, method, path, body, status, says):
+    connection = http.client.HTTPConnection(*fake.address("control").rsplit(":", 1))
+    connection.request(method, path, body)
+    answer = connection.getresponse()
+    text = json.loads(answer.read())
+    assert answer.status == status
+    assert says in text["message"]
+    connection.close()
+
+
+def run_providers(stage, *args):
+    argv = [stage.binary("providers"), *map(str, args)]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=30)
+
+
+def test_a_start_that_cannot_work_says_why(stage, fake, tmp_path):
+    wrong = {
+        ("--set", tmp_path / "none"): "No such file",
+        ("--set", fake.set, "--listen", fake.address("fake")): "Address already in use",
+        ("--set", fake.set, "--listen", f"localhost:{free_port()}"): "numeric",
+        ("--set", fake.set, "--control", "0.0.0.0:0"): "loopback",
+        ("--set", fake.set, "--cert", fake.set / "apns.p8"): "apns.p8",
+        ("--set", fake.set, "--apns-key", fake.set / "oauth.pub.pem"): "EC P-256",
+        ("--generate", fake.set, "--token-uri", f"https://{HOST}/token"): "File exists",
+        ("--generate", tmp_path / "new"): "--token-uri",
+        (): "--set",
+    }
+    for args, says in wrong.items():
+        done = run_providers(stage, *args)
+        assert done.returncode == 1, args
+        assert says in done.stderr, (args, done.stderr)
+
+
+def test_help_names_every_option(stage):
+    done = run_providers(stage, "--help")
+    assert done.returncode == 0
+    for option in ("--generate", "--set", "--apns-topic", "--no-alpn", "POST /script"):
+        assert option in done.stdout
