@@ -1,6 +1,6 @@
 /*
- * A bearer token (RFC 6750) that requests must show. Only its hash is kept, and hashes are compared in
- * constant time, so that the time of an answer tells neither length nor prefix.
+ * A bearer token (RFC 6750) that requests must show. Only its hash is kept, and hashes are compared
+ * in constant time, so that the time of an answer tells neither length nor prefix.
  */
 #ifndef OG_COMMON_BEARER_H
 #define OG_COMMON_BEARER_H

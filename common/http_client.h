@@ -1,6 +1,6 @@
 /*
- * HTTP requests on the loop (libcurl, multi_socket). A pool is a set of kept connections with the same
- * settings; requests given to it share them. HTTP/1.1 keep-alive or HTTP/2 multiplexed.
+ * HTTP requests on the loop (libcurl, multi_socket). A pool is a set of kept connections with the
+ * same settings; requests given to it share them. HTTP/1.1 keep-alive or HTTP/2 multiplexed.
  */
 #ifndef OG_COMMON_HTTP_CLIENT_H
 #define OG_COMMON_HTTP_CLIENT_H
@@ -14,7 +14,7 @@
 struct http_pool;
 
 struct http_pool_options {
-	bool http2; /* TLS with ALPN h2 only: refused before a byte is sent if the server lacks it */
+	bool http2; /* TLS with h2 only: a server that lacks it is sent nothing */
 	unsigned connections; /* most connections to one host; 0: 16 */
 	unsigned streams;     /* HTTP/2: most requests on one connection at once; 0: 1000 */
 	const char *ca_file;  /* PEM to trust instead of the system's; NULL: the system's; copied */

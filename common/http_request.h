@@ -1,6 +1,6 @@
 /*
- * A request inside the server: what http_server.c, which knows the library, and http_request.c, which reads and
- * answers for handlers, have in common. Nobody else includes this.
+ * A request inside the server: what http_server.c, which knows the library, and http_request.c,
+ * which reads and answers for handlers, have in common. Nobody else includes this.
  */
 #ifndef OG_COMMON_HTTP_REQUEST_H
 #define OG_COMMON_HTTP_REQUEST_H

@@ -1,6 +1,6 @@
 /*
- * The table that says which handler serves which request, and the search in it. Pure: text in, a row of
- * the table out.
+ * The table that says which handler serves which request, and the search in it. Pure: text in, a
+ * row of the table out.
  */
 #ifndef OG_COMMON_HTTP_ROUTE_H
 #define OG_COMMON_HTTP_ROUTE_H

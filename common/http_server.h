@@ -1,7 +1,7 @@
 /*
- * A small HTTP/1.1 server (libmicrohttpd on the loop): routes in a table, bearer token, capped bodies, JSON in
- * and out. A handler answers now or later: until it has answered, the connection is suspended. Every
- * failure is a JSON object {"error": code, "message": text}.
+ * A small HTTP/1.1 server (libmicrohttpd on the loop): routes in a table, bearer token, capped
+ * bodies, JSON in and out. A handler answers now or later: until it has answered, the connection is
+ * suspended. Every failure is a JSON object {"error": code, "message": text}.
  */
 #ifndef OG_COMMON_HTTP_SERVER_H
 #define OG_COMMON_HTTP_SERVER_H
@@ -23,9 +23,8 @@ struct http_server_options {
 	size_t body_max;         /* bytes */
 	unsigned connection_max; /* 0: 1000 */
 	unsigned idle_s; /* keep-alive connections that are silent this long are closed; 0: 60 */
-	const char *
-	        certificate; /* PEM of the chain and of the key for TLS, or NULL; borrowed for the call */
-	const char *key;
+	const char *certificate; /* for TLS: PEM of the chain; borrowed for the call; NULL: plain */
+	const char *key;         /* PEM, likewise */
 	void *context; /* the owner, for handlers: http_context() */
 };
 
@@ -62,8 +61,8 @@ const char *http_body(const struct http_request *request, size_t *len);
 const json_t *http_body_json(struct http_request *request);
 
 /*
- * Where a handler that answers later keeps its state; RELEASE (may be NULL) runs once when the request
- * ends, answered or not (the server was freed): after it REQUEST must not be touched.
+ * Where a handler that answers later keeps its state; RELEASE (may be NULL) runs once when the
+ * request ends, answered or not (the server was freed): after it REQUEST must not be touched.
  */
 void http_attach(struct http_request *request, void *state, void (*release)(void *state));
 

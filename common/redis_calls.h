@@ -1,7 +1,7 @@
 /*
  * The calls of one Redis connection that have no answer yet. All have the same timeout, so they
- * stand in the order of their deadlines and one timer, for the oldest, serves them all. Their number and
- * bytes are bounded: what is too much ends with no reply, in a later turn.
+ * stand in the order of their deadlines and one timer, for the oldest, serves them all. Their
+ * number and bytes are bounded: what is too much ends with no reply, in a later turn.
  */
 #ifndef OG_COMMON_REDIS_CALLS_H
 #define OG_COMMON_REDIS_CALLS_H

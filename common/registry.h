@@ -1,6 +1,6 @@
 /*
- * Who is there: each relayd and pushd writes a record of itself to Redis every few seconds, and gateways
- * read all records of one kind. A record that isn't renewed is gone after REGISTRY_TTL_MS.
+ * Who is there: each relayd and pushd writes a record of itself to Redis every few seconds, and
+ * gateways read all records of one kind. A record that isn't renewed is gone after REGISTRY_TTL_MS.
  */
 #ifndef OG_COMMON_REGISTRY_H
 #define OG_COMMON_REGISTRY_H
@@ -36,7 +36,10 @@ void registry_leave(struct registry_entry *entry);
 
 /* A reader of all records of one kind. */
 struct registry_watch {
-	/* Called after each reading with an object id -> record (borrowed). Not called while Redis is away. */
+	/*
+	 * Called after each reading with an object id -> record (borrowed). Not called while Redis
+	 * is away.
+	 */
 	void (*changed)(struct registry_watch *watch, const json_t *records);
 	const char *kind;
 	struct redis *redis;

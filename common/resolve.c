@@ -12,10 +12,14 @@
 /* The library's timeout grows with each try: 2 s, then 4 s, on each server. */
 #define TRY_MS 2000
 #define TRIES 2
-/* The library reads resolv.conf when a channel is opened: an idle one that is older is opened anew. */
+/*
+ * The library reads resolv.conf when a channel is opened: an idle one that is older is opened anew.
+ */
 #define CHANNEL_MS 60000
 
-/* One look-up. The library calls on_answer() for it once, even if nobody wants the answer any more. */
+/*
+ * One look-up. The library calls on_answer() for it once, even if nobody wants the answer any more.
+ */
 struct resolve_query {
 	struct resolve *resolve; /* NULL: stopped */
 	bool answered;

@@ -1,6 +1,7 @@
 /*
- * Names to addresses without blocking (c-ares): hosts file and DNS, A and AAAA. A numeric host is answered
- * too, so that callers need not tell the two apart; the answer always comes in a later turn of the loop.
+ * Names to addresses without blocking (c-ares): hosts file and DNS, A and AAAA. A numeric host is
+ * answered too, so that callers need not tell the two apart; the answer always comes in a later
+ * turn of the loop.
  */
 #ifndef OG_COMMON_RESOLVE_H
 #define OG_COMMON_RESOLVE_H
@@ -14,13 +15,18 @@
 #define RESOLVE_MAX 16 /* most addresses that are kept of an answer */
 
 struct resolve {
-	/* Called once; COUNT 0 means failure, WHY then says what (else NULL). ADDRESSES carry the port. */
+	/*
+	 * Called once; COUNT 0 means failure, WHY then says what (else NULL). ADDRESSES carry the
+	 * port.
+	 */
 	void (*done)(struct resolve *resolve, const union net_address *addresses, size_t count,
 	             const char *why);
 	struct resolve_query *query; /* NULL: idle */
 };
 
-/* Looks HOST up; resolve->done must be set. Calling it while one is under way stops that one first. */
+/*
+ * Looks HOST up; resolve->done must be set. Calling it while one is under way stops that one first.
+ */
 void resolve_start(struct resolve *resolve, const char *host, uint16_t port);
 
 /* Forgets the look-up: done will not be called. Does nothing when idle. */

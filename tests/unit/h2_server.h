@@ -1,6 +1,6 @@
 /*
- * A TLS server in a child process that speaks just enough HTTP/2 (RFC 9113) to answer every request the
- * same way. The body of an answer is the number of its connection, counted from 1.
+ * A TLS server in a child process that speaks just enough HTTP/2 (RFC 9113) to answer every request
+ * the same way. The body of an answer is the number of its connection, counted from 1.
  */
 #ifndef OG_TESTS_UNIT_H2_SERVER_H
 #define OG_TESTS_UNIT_H2_SERVER_H
@@ -118,6 +118,16 @@ static inline void h2_converse(SSL *ssl, enum h2_manner manner, int connection)
 	}
 }
 
+/* Without a reset, which what the client still sends would otherwise be answered with. */
+static inline void h2_close(int fd)
+{
+	char rest[256];
+
+	shutdown(fd, SHUT_WR);
+	while (read(fd, rest, sizeof(rest)) > 0)
+		;
+}
+
 static inline void h2_serve(int listener, SSL_CTX *context, enum h2_manner manner)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -131,6 +141,7 @@ static inline void h2_serve(int listener, SSL_CTX *context, enum h2_manner manne
 			SSL_set_fd(ssl, fd);
 			h2_converse(ssl, manner, connection);
 			SSL_shutdown(ssl);
+			h2_close(fd);
 			_exit(0);
 		}
 		SSL_free(ssl);

@@ -1,6 +1,6 @@
 /*
- * A real redis-server in a temporary directory, on a unix socket, for tests that run one. It dies with the
- * process that started it.
+ * A real redis-server in a temporary directory, on a unix socket, for tests that run one. It dies
+ * with the process that started it.
  */
 #ifndef OG_TESTS_UNIT_REDIS_SERVER_H
 #define OG_TESTS_UNIT_REDIS_SERVER_H
@@ -61,8 +61,6 @@ static inline void redis_server_start_with(struct redis_server *server, int port
 	server->pid = fork();
 	ck_assert_int_ge(server->pid, 0);
 	if (server->pid == 0) {
-		setpgid(0,
-		        0); /* the process group of a test is killed as one: not before our own end */
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		dup2(null, 0);
 		dup2(null, 1);

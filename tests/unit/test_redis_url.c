@@ -49,67 +49,67 @@ START_TEST(every_form_of_the_contract_is_read)
 }
 END_TEST
 
+#define WRONG_SCHEME "(it must begin with redis:// or unix://)"
+#define WRONG_HOST "(the host is neither a name nor an address)"
+#define WRONG_PORT "(the port must be a number from 1 to 65535)"
+#define WRONG_DB "(after the / there must be the number of a database)"
+#define WRONG_LOGIN "(before the @ there must be user:password or :password)"
+#define WRONG_ESCAPE "(the user or password has a malformed %-escape)"
+#define WRONG_UNIX_DB "(after the ? there must be db= and the number of a database)"
+#define WRONG_PATH "(after unix:// there must be an absolute path)"
+
+static const struct {
+	const char *text, *why;
+} cases[] = {
+	{ "", WRONG_SCHEME },
+	{ "localhost:6379", WRONG_SCHEME },
+	{ "rediss://localhost", WRONG_SCHEME },
+	{ "REDIS://localhost", WRONG_SCHEME },
+	{ "redis:/localhost", WRONG_SCHEME },
+	{ "redis://", WRONG_HOST },
+	{ "redis:///1", WRONG_HOST },
+	{ "redis://:6379", WRONG_HOST },
+	{ "redis://a b", WRONG_HOST },
+	{ "redis://host?db=1", WRONG_HOST },
+	{ "redis://host#x", WRONG_HOST },
+	{ "redis://one,two", WRONG_HOST },
+	{ "redis://one:1,two:2", WRONG_PORT },
+	{ "redis://host:", WRONG_PORT },
+	{ "redis://host:0", WRONG_PORT },
+	{ "redis://host:65536", WRONG_PORT },
+	{ "redis://host:-1", WRONG_PORT },
+	{ "redis://host:1x", WRONG_PORT },
+	{ "redis://host:+1", WRONG_PORT },
+	{ "redis://host: 1", WRONG_PORT },
+	{ "redis://host:000006379", WRONG_PORT },
+	{ "redis://::1", WRONG_PORT },
+	{ "redis://[::1", "(a [ has no ])" },
+	{ "redis://[::1]x", WRONG_PORT },
+	{ "redis://[]", WRONG_HOST },
+	{ "redis://[1.2.3.4]", "(between [ and ] there must be an IPv6 address)" },
+	{ "redis://[::g]", "(between [ and ] there must be an IPv6 address)" },
+	{ "redis://host/x", WRONG_DB },
+	{ "redis://host/-1", WRONG_DB },
+	{ "redis://host/1/", WRONG_DB },
+	{ "redis://host/10000", WRONG_DB },
+	{ "redis://password@host", WRONG_LOGIN },
+	{ "redis://user:@host", WRONG_LOGIN },
+	{ "redis://@host", WRONG_LOGIN },
+	{ "redis://:p%4@host", WRONG_ESCAPE },
+	{ "redis://:p%zz@host", WRONG_ESCAPE },
+	{ "redis://:p%00@host", WRONG_ESCAPE },
+	{ "redis://u%:p@host", WRONG_ESCAPE },
+	{ "unix://", WRONG_PATH },
+	{ "unix://relative", WRONG_PATH },
+	{ "unix:///", WRONG_PATH },
+	{ "unix:///s?", WRONG_UNIX_DB },
+	{ "unix:///s?db=", WRONG_UNIX_DB },
+	{ "unix:///s?db=x", WRONG_UNIX_DB },
+	{ "unix:///s?database=1", WRONG_UNIX_DB },
+};
+
 START_TEST(everything_else_is_refused_with_a_reason)
 {
-	static const char scheme[] = "(it must begin with redis:// or unix://)";
-	static const char host[] = "(the host is neither a name nor an address)";
-	static const char port[] = "(the port must be a number from 1 to 65535)";
-	static const char db[] = "(after the / there must be the number of a database)";
-	static const char login[] = "(before the @ there must be user:password or :password)";
-	static const char escape[] = "(the user or password has a malformed %-escape)";
-	static const char unix_db[] =
-	        "(after the ? there must be db= and the number of a database)";
-	static const char path[] = "(after unix:// there must be an absolute path)";
-	static const struct {
-		const char *text, *why;
-	} cases[] = {
-		{ "", scheme },
-		{ "localhost:6379", scheme },
-		{ "rediss://localhost", scheme },
-		{ "REDIS://localhost", scheme },
-		{ "redis:/localhost", scheme },
-		{ "redis://", host },
-		{ "redis:///1", host },
-		{ "redis://:6379", host },
-		{ "redis://a b", host },
-		{ "redis://host?db=1", host },
-		{ "redis://host#x", host },
-		{ "redis://one,two", host },
-		{ "redis://one:1,two:2", port },
-		{ "redis://host:", port },
-		{ "redis://host:0", port },
-		{ "redis://host:65536", port },
-		{ "redis://host:-1", port },
-		{ "redis://host:1x", port },
-		{ "redis://host:+1", port },
-		{ "redis://host: 1", port },
-		{ "redis://host:000006379", port },
-		{ "redis://::1", port },
-		{ "redis://[::1", "(a [ has no ])" },
-		{ "redis://[::1]x", port },
-		{ "redis://[]", host },
-		{ "redis://[1.2.3.4]", "(between [ and ] there must be an IPv6 address)" },
-		{ "redis://[::g]", "(between [ and ] there must be an IPv6 address)" },
-		{ "redis://host/x", db },
-		{ "redis://host/-1", db },
-		{ "redis://host/1/", db },
-		{ "redis://host/10000", db },
-		{ "redis://password@host", login },
-		{ "redis://user:@host", login },
-		{ "redis://@host", login },
-		{ "redis://:p%4@host", escape },
-		{ "redis://:p%zz@host", escape },
-		{ "redis://:p%00@host", escape },
-		{ "redis://u%:p@host", escape },
-		{ "unix://", path },
-		{ "unix://relative", path },
-		{ "unix:///", path },
-		{ "unix:///s?", unix_db },
-		{ "unix:///s?db=", unix_db },
-		{ "unix:///s?db=x", unix_db },
-		{ "unix:///s?database=1", unix_db },
-	};
-
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
 		expect(cases[i].text, cases[i].why);
 }
