@@ -16,9 +16,7 @@
 #define STREAMS 1000
 /* Idle transfers that a pool keeps: each has an easy handle of some 6 KB. */
 #define IDLE_MAX 256
-/*
- * Kept HTTP/1.1 connections are let go before a server with http_server's default would end them.
- */
+/* Kept connections: HTTP/1.1 ones are let go before http_server, by its default, ends them. */
 #define HTTP1_AGE_S 50L
 #define HTTP2_AGE_S 86400L
 
@@ -72,10 +70,7 @@ static bool speaks_h2(CURL *easy)
 	return len == 2 && memcmp(protocol, "h2", 2) == 0;
 }
 
-/*
- * A connection is there and the request goes out next: the last moment to keep it from a wrong
- * server.
- */
+/* The request goes out next: the last moment to keep it from a wrong server. */
 static int before_request(void *data, char *peer, char *local, int peer_port, int local_port)
 {
 	struct http_transfer *transfer = data;
@@ -104,10 +99,7 @@ static enum http_failure judge(const struct http_transfer *transfer, CURLcode co
 {
 	if (transfer->failure != HTTP_OK)
 		return transfer->failure;
-	/*
-	 * An answer whose end was cut off has come all the same; libcurl 7.88 says so even of whole
-	 * ones.
-	 */
+	/* An answer cut short has come all the same; libcurl 7.88 says "cut" even of whole ones. */
 	if (code == CURLE_OK || (transfer->sent && status >= 200))
 		return HTTP_OK;
 	if (transfer->sent)

@@ -14,7 +14,7 @@
 struct http_pool;
 
 struct http_pool_options {
-	bool http2; /* TLS with h2 only: a server that lacks it is sent nothing */
+	bool http2;           /* TLS with h2 only: a server that lacks it is sent nothing */
 	unsigned connections; /* most connections to one host; 0: 16 */
 	unsigned streams;     /* HTTP/2: most requests on one connection at once; 0: 1000 */
 	const char *ca_file;  /* PEM to trust instead of the system's; NULL: the system's; copied */

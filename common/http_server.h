@@ -25,7 +25,7 @@ struct http_server_options {
 	unsigned idle_s; /* keep-alive connections that are silent this long are closed; 0: 60 */
 	const char *certificate; /* for TLS: PEM of the chain; borrowed for the call; NULL: plain */
 	const char *key;         /* PEM, likewise */
-	void *context; /* the owner, for handlers: http_context() */
+	void *context;           /* the owner, for handlers: http_context() */
 };
 
 /* Starts to listen. NULL with *WHY (heap, the caller frees it) on failure. */

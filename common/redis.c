@@ -74,10 +74,7 @@ static void del_read(void *data)
 	want(redis, redis->io.events & ~(uint32_t)EPOLLIN);
 }
 
-/*
- * Asked for with each command: those of one turn are written together, without asking the kernel
- * first.
- */
+/* Asked for with each command: those of one turn are written together, at its end. */
 static void add_write(void *data)
 {
 	struct redis *redis = data;
@@ -99,10 +96,7 @@ static void del_write(void *data)
 	want(redis, redis->io.events & ~(uint32_t)EPOLLOUT);
 }
 
-/*
- * hiredis may end the connection, and a callback REDIS itself: the call into it is always the last
- * thing.
- */
+/* hiredis may end the connection, and a callback REDIS itself: nothing follows the call into it. */
 static void on_ready(struct io *io, uint32_t events)
 {
 	struct redis *redis = container_of(io, struct redis, io);
@@ -191,10 +185,7 @@ static void ready(struct redis *redis)
 		redis->change(redis, true);
 }
 
-/*
- * Answers to AUTH and SELECT (LAST is NULL) and to PING, with which the server shows that it
- * serves.
- */
+/* Answers to AUTH and SELECT, and to PING (LAST), with which the server shows that it serves. */
 static void on_login(redisAsyncContext *context, void *data, void *last)
 {
 	struct redis *redis = context->data;

@@ -1,4 +1,4 @@
-/* A connection to a real server, calls that remember what came of them, for the tests of redis.c. */
+/* A connection to a real server and calls that remember their answer, for the tests of redis.c. */
 #ifndef OG_TESTS_UNIT_REDIS_FIXTURE_H
 #define OG_TESTS_UNIT_REDIS_FIXTURE_H
 
