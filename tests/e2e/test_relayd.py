@@ -90,15 +90,17 @@ def test_what_is_sent_before_activation_arrives_after_it(relay):
     assert bs.exactly(second, 5) == b"early"
 
 
-def test_a_sender_that_leaves_before_activation_still_delivers(relay):
+@pytest.mark.parametrize("size", [5, 100000])  # the longer one doesn't fit into the window
+def test_a_sender_that_leaves_before_activation_still_delivers(relay, size):
     name = bs.new_hash()
     first = bs.half(relay, name)
-    first.sendall(b"x" * 100000)
+    first.sendall(b"x" * size)
     first.close()
+    time.sleep(0.1)  # for its FIN to be seen, if it came that far
     second = bs.half(relay, name)
     assert state(relay, name)["state"] == "paired"
     bs.activate(relay, name)
-    assert bs.to_end(second) == (b"x" * 100000, "end")
+    assert bs.to_end(second) == (b"x" * size, "end")
 
 
 def test_a_half_that_leaves_before_activation_without_a_byte_frees_its_seat(relay):
@@ -276,6 +278,19 @@ def test_a_greeting_is_refused_with_no_acceptable_method(relay, greeting):
     assert bs.to_end(sock) == (b"\x05\xff", "end")
 
 
+def test_a_refused_client_cannot_keep_its_connection(relay):
+    stays, talks = bs.connect(relay), bs.connect(relay)
+    stays.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    assert bs.to_end(stays) == (b"\x05\xff", "end")
+    wait_until(lambda: metric(relay, 'halves{state="refused"}') == 0, timeout=4)
+    talks.sendall(bs.GREETING + bs.request(HASH, command=2))
+    bs.to_end(talks)
+    with pytest.raises(OSError):
+        for _ in range(1000):
+            talks.sendall(b"z" * 1000)
+            time.sleep(0.001)
+
+
 @pytest.mark.parametrize("active", [False, True])
 def test_a_third_half_is_refused_and_harms_nothing(relay, active):
     name = bs.new_hash()
@@ -343,6 +358,20 @@ def test_an_idle_stream_ends_but_a_one_way_transfer_does_not(stage):
     assert bs.to_end(idle)[1] == bs.to_end(partner)[1] == "reset"
     assert state(relay, name)["state"] == "active"
     assert bs.exactly(sink, 40) == b"tick" * 10
+
+
+def test_a_reader_that_still_empties_the_kernels_buffers_is_not_idle(stage):
+    relay = stage.relayd(redis=None, idle_timeout="1s")
+    first, second, name = bs.pair(relay, receive_buffer=65536)
+    data = os.urandom(2 * MIB)
+    first.sendall(data)
+    wait_until(lambda: state(relay, name)["halves"][1]["sent"] == len(data))
+    got = b""
+    while len(got) < len(data):
+        got += bs.exactly(second, min(40000, len(data) - len(got)))
+        time.sleep(0.07)
+    assert got == data
+    assert reason(relay, name) == "idle"
 
 
 def test_a_direction_that_is_quiet_after_the_other_ended_is_closed_cleanly(stage):
@@ -486,6 +515,7 @@ def test_draining_serves_what_is_here_and_then_exits(stage):
     assert relay.call("POST", "/v1/drain", {}) == (202, {"draining": True, "streams": 2})
     assert relay.call("GET", "/readyz", token=None)[0] == 503
     assert bs.ask(relay, bs.new_hash())[1][:2] == b"\x05\x01"
+    time.sleep(0.5)  # it must not have ended by now
     fourth = bs.half(relay, waiting)
     assert bs.activate(relay, waiting)[0] == 200
     third.sendall(b"late but served")
