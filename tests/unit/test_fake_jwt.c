@@ -65,13 +65,13 @@ END_TEST
 START_TEST(what_is_no_token_is_malformed)
 {
 	static const char *const texts[] = { "", ".", "..", "a.b.c", "e30.e30", "e30.e30.*" };
-	char *huge = mem_alloc(JWT_MAX + 10, 1);
+	char *huge = mem_alloc(2 * JWT_MAX, 1);
 	struct jwt jwt;
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		ck_assert_int_ne(jwt_read(&jwt, texts[i], ec), JWT_GOOD);
-	memset(huge, 'a', JWT_MAX + 9);
-	huge[10] = huge[20] = '.';
+	memset(huge, 'a', 2 * JWT_MAX - 1);
+	huge[2 * JWT_MAX - 6] = huge[2 * JWT_MAX - 4] = '.';
 	ck_assert_int_eq(jwt_read(&jwt, huge, ec), JWT_MALFORMED);
 	free(huge);
 }
