@@ -196,7 +196,8 @@ def test_an_app_that_cannot_log_in_unregisters_over_http(stack, run):
     run(register(stack, (APNS, token)))
     body = {"account": f"{stack.user2}@{stack.domain}", "provider": APNS, "device-token": token}
     for path in ("/rest/push/unregister-device/", "/unregister-device/"):
-        assert stack.push.call_public("POST", path + stack.push_jid, body) == (200, {"result": "success"})
+        answer = stack.push.call_public("POST", path + stack.push_jid, body)
+        assert answer == (200, {"result": "success"})
     answered(stack, run, stack.server.gone)
 
 
