@@ -148,7 +148,7 @@ static void collect(struct http_pool *pool)
 	int left;
 
 	pool->collecting = true;
-	while (!pool->doomed && (message = curl_multi_info_read(pool->multi, &left)) != NULL) {
+	while ((message = curl_multi_info_read(pool->multi, &left)) != NULL) {
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);

@@ -1,5 +1,7 @@
 #include "common/bearer.c"
 
+#include <stdio.h>
+
 #include "common/mem.h"
 #include "tests/unit/unit.h"
 
@@ -17,8 +19,13 @@ START_TEST(only_the_token_itself_matches)
 		                              "Bearer  secret",
 		                              "Bearer secret " };
 	struct bearer bearer;
+	char other[32];
 
 	bearer_init(&bearer, "secret");
+	for (int i = 0; i < 5000; i++) {
+		snprintf(other, sizeof(other), "Bearer %d", i);
+		ck_assert_msg(!bearer_matches(&bearer, other), "%s", other);
+	}
 	ck_assert(bearer_matches(&bearer, "Bearer secret"));
 	ck_assert(bearer_matches(&bearer, "bearer secret"));
 	ck_assert(!bearer_matches(&bearer, NULL));

@@ -112,6 +112,11 @@ START_TEST(login_and_database_come_from_the_url)
 	expect_command("GET where", "here");
 	expect_command("SELECT 0", "OK");
 	expect_command("EXISTS where", "");
+	expect_command("ACL SETUSER alice on >secret ~* +@all", "OK");
+	redis_free(redis);
+	snprintf(url, sizeof(url), "redis://alice:secret@127.0.0.1:%d", port);
+	redis = open_url(url);
+	expect_command("ACL WHOAMI", "alice");
 }
 END_TEST
 
