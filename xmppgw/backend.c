@@ -195,6 +195,11 @@ static int64_t load(const struct backend *relay)
 	return json_integer_value(json_object_get(relay->record, "streams")) + relay->pending;
 }
 
+static bool has_address(const struct backend *relay)
+{
+	return json_array_size(json_object_get(relay->record, "advertise")) > 0;
+}
+
 struct backend *backend_recommend(void)
 {
 	struct backend *candidates[CHOICE_MAX], *one, *other;
@@ -203,7 +208,7 @@ struct backend *backend_recommend(void)
 	list_for_each (link, &kinds[BACKEND_RELAY].all) {
 		struct backend *relay = container_of(link, struct backend, link);
 
-		if (backend_available(relay) && count < CHOICE_MAX)
+		if (backend_available(relay) && has_address(relay) && count < CHOICE_MAX)
 			candidates[count++] = relay;
 	}
 	if (count == 0)

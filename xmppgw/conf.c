@@ -143,7 +143,11 @@ int conf_check(const void *config, struct buf *complaints)
 {
 	const struct conf *conf = config;
 	size_t before = buf_len(complaints);
+	union net_address ops;
 
+	if (net_parse(conf->daemon.ops_listen, &ops) != 0)
+		buf_printf(complaints, "ops-listen must be a numeric address and a port, not %s\n",
+		           conf->daemon.ops_listen);
 	if (conf->components.count == 0)
 		buf_text(complaints, "there must be a section [component DOMAIN]\n");
 	if (conf->relays.count > 0 && conf_with_redis(conf))

@@ -1,6 +1,6 @@
 /*
- * A link: the TCP stream of one component to its XMPP server (XEP-0114, jabber:component:accept). It
- * mends itself: it connects, logs in, reconnects with backoff, and hands each stanza to the route
+ * A link: the TCP stream of one component to its XMPP server (XEP-0114, jabber:component:accept).
+ * It mends itself: it connects, logs in, reconnects with backoff, and hands each stanza to the route
  * table.
  *
  *   waiting -> resolving -> connecting -> opening -> authenticating -> up -> closing -> off

@@ -21,11 +21,8 @@ int ops_start(void *config)
 	char text[NET_TEXT_MAX];
 	char *why;
 
-	if (net_parse(conf->daemon.ops_listen, &options.listen) != 0) {
-		log_error("listen-failed what=ops address=%s reason=\"must be a numeric address\"",
-		          conf->daemon.ops_listen);
-		return -1;
-	}
+	if (net_parse(conf->daemon.ops_listen, &options.listen) != 0)
+		abort(); /* it has been checked */
 	server = http_server_new(&options, &why);
 	if (server == NULL) {
 		log_error("listen-failed what=ops address=%s reason=\"%s\"",

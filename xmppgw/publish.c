@@ -258,7 +258,7 @@ static void on_called(struct call *call, unsigned status, const json_t *answer)
 		place_all(batch);
 	else if (status == 200 && json_array_size(outcomes) == batch->count)
 		settle_all(batch, outcomes);
-	else if (status != CALL_UNANSWERED)
+	else if (status != CALL_UNANSWERED && status != 401 && status < 500) /* told already */
 		log_error("publish-refused backend=%s status=%u reason=\"%s\"", batch->push->id,
 		          status, call_message(answer, "malformed answer"));
 	free_batch(batch);

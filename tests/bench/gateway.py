@@ -133,10 +133,6 @@ def measure(name, stanza):
                     f"gateway {name}: {count / cpu:.0f} publishes per CPU second "
                     f"({len(texts[0])} bytes each, {count / wall:.0f} per second of wall time)"
                 )
-            if os.environ.get("PERF"):
-                os.system(f"perf record -q -g -F 999 -p {gateway.pid} -o {os.environ['PERF']} & ")
-                load(link, texts)
-                os.system("kill -INT $(pgrep -n -x perf)")
             link.close()
     pushes.terminate()
 
