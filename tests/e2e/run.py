@@ -16,6 +16,7 @@ import time
 import traceback
 
 import demo
+from chat import IqError, IqTimeout
 from harness import ROOT, Daemon, Stage, Trouble
 from stack import SERVERS, Stack
 
@@ -54,6 +55,17 @@ def clear():
         sys.exit(f"{FOLDER} can't be removed, was it another user's run? {error}")
 
 
+def reason(error):
+    """What went wrong in words, or the whole trace where nobody foresaw it."""
+    if isinstance(error, IqError):
+        return f"{error.iq['from']} answered {error.condition} ({error.text})"
+    if isinstance(error, IqTimeout):
+        return f"{error.iq['to']} didn't answer"
+    if isinstance(error, (Trouble, asyncio.TimeoutError)):
+        return str(error) or "it took too long"
+    return "".join(traceback.format_exception(error))
+
+
 def step(title, work, logs):
     """One part of the demonstration: true if it worked; else says why and shows the LOGS' ends."""
     tell(f"\n{title}")
@@ -61,9 +73,7 @@ def step(title, work, logs):
     try:
         asyncio.run(asyncio.wait_for(work, 120))
     except Exception as error:
-        if not isinstance(error, Trouble):
-            traceback.print_exc()
-        tell(f"   FAILED: {error or type(error).__name__}")
+        tell(f"   FAILED: {reason(error)}")
         for process in logs:
             tell(f"\n--- the end of {process.log}:\n{process.tail(15)}")
         return False
