@@ -55,7 +55,7 @@ static int read_network(struct network *network, const char *text)
 	return 0;
 }
 
-const char *networks_read(struct networks *networks, char *const *texts)
+const char *networks_read(struct networks *networks, const char *const *texts)
 {
 	for (; texts != NULL && *texts != NULL; texts++) {
 		networks->items =

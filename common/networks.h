@@ -25,7 +25,7 @@ struct networks {
  * Fills an empty list from TEXTS (ended by NULL; NULL: none). Returns NULL, or the first text that
  * is neither an address nor a network; the list must be released in either case.
  */
-const char *networks_read(struct networks *networks, char *const *texts);
+const char *networks_read(struct networks *networks, const char *const *texts);
 
 bool networks_contain(const struct networks *networks, const union net_address *address);
 

@@ -190,7 +190,7 @@ static int check_addresses(const struct conf_daemon *daemon, struct buf *complai
 		           daemon->api_listen);
 		return -1;
 	}
-	bad = networks_read(&trusted, daemon->trusted_proxies);
+	bad = networks_read(&trusted, (const char *const *)daemon->trusted_proxies);
 	networks_release(&trusted);
 	if (bad == NULL)
 		return 0;

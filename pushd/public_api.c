@@ -203,7 +203,7 @@ int public_api_start(void *config)
 	if (daemon->public_listen == NULL)
 		return 0;
 	metrics_add(&results_metric);
-	networks_read(&self.trusted, daemon->trusted_proxies);
+	networks_read(&self.trusted, (const char *const *)daemon->trusted_proxies);
 	self.rate.burst = RATE_BURST;
 	self.rate.interval_ms = RATE_INTERVAL_MS;
 	self.rate.addresses_max = RATE_ADDRESSES;
