@@ -265,7 +265,11 @@ static void begin_up(struct link *link)
 	         net_format(&link->addresses[link->address_next - 1], text));
 }
 
-/* XEP-0114 has no acknowledgements: only bytes on the wire let TCP notice a peer that died. */
+/*
+ * XEP-0114 has no acknowledgements: only bytes on the wire let TCP notice a peer that died. A ping to
+ * ourselves would also tell of a server that hangs, but where several gateways share a name the
+ * server gives the pong to any of them, and a new connection to a hung server is no better.
+ */
 static void keep_alive(struct link *link)
 {
 	uint64_t silent_ms = loop_now_ms() - link->written_ms;

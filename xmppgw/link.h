@@ -1,7 +1,7 @@
 /*
  * A link: the TCP stream of one component to its XMPP server (XEP-0114, jabber:component:accept).
- * It mends itself: it connects, logs in, reconnects with backoff, and hands each stanza to the route
- * table.
+ * It mends itself: it connects, logs in, reconnects with backoff, and hands each stanza to the
+ * route table.
  *
  *   waiting -> resolving -> connecting -> opening -> authenticating -> up -> closing -> off
  *      ^__________|____________|__________|____________|__________|

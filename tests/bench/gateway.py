@@ -1,9 +1,9 @@
-"""What xmppgw costs: publish stanzas that are read, passed on in arrays and answered, per CPU second of
-the gateway. Prints one line per run.
+"""What xmppgw costs: publish stanzas that are read, passed on in arrays and answered, per CPU
+second of the gateway. Prints one line per run.
 
-The XMPP server and the push daemon are played here, by the least that does it, so that both cores have
-room: the server sends a recorded stanza of Prosody's or ejabberd's with a window of unanswered ones,
-the push daemon answers "sent" to everything. CPU time is read from /proc/PID/stat.
+The XMPP server and the push daemon are played here, by the least that does it, so that both cores
+have room: the server sends a recorded stanza of Prosody's or ejabberd's with a window of
+unanswered ones, the push daemon answers "sent" to everything. CPU time is that of /proc/PID/stat.
 """
 
 import asyncio
@@ -52,8 +52,8 @@ class PushDaemon(asyncio.Protocol):
         if count not in self.answers:
             outcome = {"outcome": "sent", "id": "00000000-0000-0000-0000-000000000000"}
             body = json.dumps({"outcomes": [outcome] * count}, separators=(",", ":")).encode()
-            head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-            self.answers[count] = head.encode() + b"\r\n\r\n" + body
+            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n"
+            self.answers[count] = head.encode() + body
         return self.answers[count]
 
 

@@ -166,7 +166,10 @@ START_TEST(what_xmpp_forbids_ends_the_stream)
 }
 END_TEST
 
-/* Feeds COUNT times TEXT in a few pieces; returns the last event, which is the only one but XML_MORE. */
+/*
+ * Feeds COUNT times TEXT in a few pieces; returns the last event, which is the only one but
+ * XML_MORE.
+ */
 static enum xml_event feed_many(const char *text, size_t count)
 {
 	size_t len = strlen(text), per_piece = 1 + 16384 / len;
