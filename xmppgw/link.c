@@ -266,8 +266,8 @@ static void begin_up(struct link *link)
 }
 
 /*
- * XEP-0114 has no acknowledgements: only bytes on the wire let TCP notice a peer that died. A ping to
- * ourselves would also tell of a server that hangs, but where several gateways share a name the
+ * XEP-0114 has no acknowledgements: only bytes on the wire let TCP notice a peer that died. A ping
+ * to ourselves would also tell of a server that hangs, but where several gateways share a name the
  * server gives the pong to any of them, and a new connection to a hung server is no better.
  */
 static void keep_alive(struct link *link)
