@@ -83,8 +83,15 @@ void listener_resume(void)
 	}
 }
 
+static void keep_reserve(void)
+{
+	if (listeners.reserve < 0)
+		listeners.reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 static void on_pause_over(struct timer *timer)
 {
+	keep_reserve();
 	listener_resume();
 }
 
@@ -96,10 +103,11 @@ static void turn_one_away(struct listener *listener)
 	if (listeners.reserve < 0)
 		return;
 	close(listeners.reserve);
+	listeners.reserve = -1;
 	fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
 	if (fd >= 0)
 		close(fd);
-	listeners.reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	keep_reserve();
 }
 
 /* True: there may be more. */
@@ -186,7 +194,7 @@ int listener_start(void *config)
 	listeners.items = mem_alloc(count, sizeof(struct listener));
 	listeners.connection_max = (size_t)conf->connection_max;
 	listeners.pause.expired = on_pause_over;
-	listeners.reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	keep_reserve();
 	for (; listeners.count < count; listeners.count++) {
 		struct listener *listener = &listeners.items[listeners.count];
 

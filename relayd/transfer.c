@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <linux/sockios.h>
+#include <netinet/tcp.h>
 #include <sys/ioctl.h>
 
 #include "common/log.h"
@@ -33,9 +34,9 @@ static bool is_over(const struct half *half)
 /* The connection of HALVES[side] has failed, as a source or as a sink. */
 static bool is_broken(const struct stream *stream, unsigned side)
 {
-	return stream->halves[side]->flow.state == FLOW_SOURCE_FAILED ||
-	       stream->halves[side]->flow.source_broken ||
-	       stream->halves[!side]->flow.state == FLOW_SINK_FAILED;
+	const struct flow *flow = &stream->halves[side]->flow;
+
+	return flow->source_broken || flow->state == FLOW_SOURCE_FAILED;
 }
 
 static enum stream_reason reason_of(const struct stream *stream)
@@ -49,12 +50,24 @@ static enum stream_reason reason_of(const struct stream *stream)
 	return STREAM_RESET;
 }
 
+/* A connection that is gone for good; the kernel still counts what it never got acknowledged. */
+static bool is_closed(const struct half *half)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	return getsockopt(half->io.fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+	       info.tcpi_state == TCP_CLOSE;
+}
+
 /* Bytes that went into the socket and that the client's kernel has not acknowledged yet. */
 static uint32_t unacknowledged(const struct half *half)
 {
 	int bytes = 0;
 
-	return ioctl(half->io.fd, SIOCOUTQ, &bytes) == 0 ? (uint32_t)bytes : 0;
+	if (is_closed(half) || ioctl(half->io.fd, SIOCOUTQ, &bytes) != 0)
+		return 0;
+	return (uint32_t)bytes;
 }
 
 /* The half has failed: its end is none, and what was meant for it is dropped. */
@@ -123,6 +136,9 @@ static void run(struct stream *stream)
 
 		more |= pump_run(&from->flow, from->io.fd, to->io.fd);
 		stream_count_bytes(side, from->flow.delivered - delivered);
+		/* The write took the socket's error with it: a read would see a proper end. */
+		if (from->flow.state == FLOW_SINK_FAILED)
+			to->flow.source_broken = true;
 	}
 	if (!judge(stream, moved(stream) != before) && more)
 		task_start(&stream->task);

@@ -195,6 +195,42 @@ def test_a_sender_learns_that_its_receiver_is_gone(relay):
     assert reason(relay, name) == "reset"
 
 
+@pytest.mark.parametrize("breaking", [0, 1])
+def test_a_reset_that_a_write_finds_first_is_no_proper_end(relay, breaking):
+    halves = bs.pair(relay)[:2]
+    gone, left = halves[breaking], halves[not breaking]
+    left.setblocking(False)
+    wait_until(lambda: is_full(left), what="a full pipe")
+    bs.reset(gone)
+    left.settimeout(10)
+    assert bs.to_end(left) == (b"", "reset")
+
+
+def test_halves_that_vanish_with_bytes_on_the_way_to_both_leave_nothing(relay):
+    name = bs.new_hash()
+    first, second = bs.half(relay, name), bs.half(relay, name, receive_buffer=8192)
+    bs.activate(relay, name)
+    first.sendall(bytes(100000))
+    wait_until(lambda: state(relay, name)["halves"][1]["sent"] == 100000)
+    second.setblocking(False)
+    wait_until(lambda: is_full(second), what="a full pipe")
+    bs.reset(second)
+    time.sleep(0.2)  # for the reset to be overlooked, as long as nothing can be read
+    bs.reset(first)
+    assert reason(relay, name) == "reset"
+
+
+def is_full(sock):
+    """Sends what can be sent; whether that was nothing for a while."""
+    for _ in range(20):
+        try:
+            sock.send(bytes(MIB))
+            return False
+        except BlockingIOError:
+            time.sleep(0.01)
+    return True
+
+
 def test_without_a_pipe_to_be_had_bytes_go_through_memory(stage):
     relay = stage.relayd(redis=None, start=False, connection_max=10000)
     relay.argv = ["prlimit", "--nofile=200:200", "--", *relay.argv]
