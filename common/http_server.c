@@ -31,7 +31,7 @@ struct http_server {
 	union net_address address;
 	struct io io;         /* the library's own epoll descriptor */
 	struct timer timeout; /* when the library wants to run next */
-	struct task resume;   /* hands ANSWERED to the library */
+	struct task resume;   /* hands ANSWERED to the library and lets it run */
 	struct list waiting;  /* suspended requests whose handler has not answered */
 	struct list answered; /* suspended requests whose answer is ready */
 	struct lingers lingers;
@@ -109,6 +109,7 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **c
 			lingers_add(&server->lingers, client->fd);
 		timer_stop(&client->deadline);
 		free(client);
+		task_start(&server->resume); /* at its limit it only accepts again once it runs */
 		return;
 	}
 	client = mem_alloc(1, sizeof(*client));
@@ -409,8 +410,8 @@ void http_server_free(struct http_server *server)
 	resume_answered(server);
 	io_stop(&server->io);
 	timer_stop(&server->timeout);
-	task_stop(&server->resume);
 	MHD_stop_daemon(server->daemon);
+	task_stop(&server->resume); /* started by the end of each connection */
 	lingers_release(&server->lingers);
 	free(server);
 }
