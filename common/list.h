@@ -40,6 +40,14 @@ static inline void list_append(struct list *list, struct list_link *link)
 	list->head.prev = link;
 }
 
+static inline void list_prepend(struct list *list, struct list_link *link)
+{
+	link->prev = &list->head;
+	link->next = list->head.next;
+	list->head.next->prev = link;
+	list->head.next = link;
+}
+
 /* Takes LINK out of whatever list it is in; does nothing when it is in none. */
 static inline void list_remove(struct list_link *link)
 {

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/buf.h"
+#include "common/log.h"
 #include "common/mem.h"
 #include "common/sha1.h"
 #include "pushd/device_lua.h"
@@ -35,6 +36,8 @@ static const char *const field_names[FIELD_COUNT] = {
 	"node",         "secret",    "component", "owner",   "provider",   "token",
 	"second_token", "device_id", "dialect",   "account", "registered",
 };
+
+static bool complained; /* Redis's last error was logged */
 
 bool device_has_secret(const struct device *device)
 {
@@ -143,6 +146,17 @@ static void run(struct redis *redis, struct redis_call *call, struct redis_scrip
 		free(arguments->owned[i]);
 }
 
+/* Says once what Redis has against us, until it serves again. */
+static enum stored away(const struct redisReply *reply)
+{
+	const char *error = redis_reply_error(reply);
+
+	if (error != NULL && !complained)
+		log_error("storage-refused error=\"%s\"", error);
+	complained = complained || error != NULL;
+	return STORED_AWAY;
+}
+
 /* ---- registering ---- */
 
 static void on_registered(struct redis_call *call, const struct redisReply *reply)
@@ -154,7 +168,7 @@ static void on_registered(struct redis_call *call, const struct redisReply *repl
 
 	if (node == NULL || secret == NULL || strlen(node) >= DEVICE_HEX ||
 	    strlen(secret) >= DEVICE_HEX) {
-		registration->done(registration, STORED_AWAY);
+		registration->done(registration, away(reply));
 		return;
 	}
 	memcpy(registration->node, node, strlen(node) + 1);
@@ -244,12 +258,14 @@ static void on_found(struct redis_call *call, const struct redisReply *reply)
 	struct device_query *query = container_of(call, struct device_query, call);
 	struct device device;
 
-	if (read_device(&device, reply))
+	if (read_device(&device, reply)) {
+		complained = false;
 		query->done(query, STORED_DONE, &device, 1);
-	else if (redis_reply_count(reply) == FIELD_COUNT)
+	} else if (redis_reply_count(reply) == FIELD_COUNT) {
 		query->done(query, STORED_ABSENT, NULL, 0);
-	else
-		query->done(query, STORED_AWAY, NULL, 0);
+	} else {
+		query->done(query, away(reply), NULL, 0);
+	}
 }
 
 void device_find(struct device_query *query, struct redis *redis, const char *node)
@@ -271,7 +287,7 @@ static void on_listed(struct redis_call *call, const struct redisReply *reply)
 	struct device *devices;
 
 	if (redis_reply_nil(reply) || redis_reply_error(reply) != NULL) {
-		query->done(query, STORED_AWAY, NULL, 0);
+		query->done(query, away(reply), NULL, 0);
 		return;
 	}
 	devices = mem_alloc(replies + 1, sizeof(*devices));
@@ -303,7 +319,7 @@ static void on_removed(struct redis_call *call, const struct redisReply *reply)
 
 	removal->count = 0;
 	if (redis_reply_nil(reply) || redis_reply_error(reply) != NULL) {
-		removal->done(removal, STORED_AWAY);
+		removal->done(removal, away(reply));
 		return;
 	}
 	count = redis_reply_integer(reply, 0);

@@ -54,6 +54,7 @@ static const struct daemon_spec spec = {
 	.modules = modules,
 	.check = conf_check,
 	.drain = drain,
+	.dump = senders_dump,
 	.health_url = health_url,
 	.serving = serving,
 	.versions = versions,

@@ -29,6 +29,13 @@ void queue_add(struct queue *queue, struct list_link *link, enum priority priori
 	metric_add(&length_metric, 0, 1);
 }
 
+void queue_return(struct queue *queue, struct list_link *link, enum priority priority)
+{
+	list_prepend(&queue->lists[priority], link);
+	queue->count++;
+	metric_add(&length_metric, 0, 1);
+}
+
 void queue_remove(struct queue *queue, struct list_link *link)
 {
 	if (!list_linked(link))

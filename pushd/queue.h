@@ -18,6 +18,9 @@ void queue_init(struct queue *queue);
 
 void queue_add(struct queue *queue, struct list_link *link, enum priority priority);
 
+/* Puts back what was taken out, before all others of its priority. */
+void queue_return(struct queue *queue, struct list_link *link, enum priority priority);
+
 /* Does nothing when LINK isn't in the queue. */
 void queue_remove(struct queue *queue, struct list_link *link);
 

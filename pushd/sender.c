@@ -23,8 +23,6 @@
  */
 #define REQUEST_TIMEOUT_MS 10000
 #define ATTEMPTS_MAX 4
-#define RETRY_LEAST_MS 500
-#define RETRY_MOST_MS 8000
 
 struct sender {
 	const struct conf_provider *provider;
@@ -37,6 +35,7 @@ struct sender {
 	struct connection **connections; /* provider->pool_size of them */
 	struct list retired;             /* those that only finish what is on them */
 	struct breaker breaker;
+	uint64_t warned_ms; /* when a failure was last logged */
 	struct task pump;
 };
 
@@ -80,8 +79,7 @@ static void finish(struct job *job)
 
 static void fail(struct job *job, enum verdict verdict, const char *reason)
 {
-	job->judgement = (struct judgement){ .verdict = verdict };
-	provider_copy_text(job->judgement.reason, sizeof(job->judgement.reason), reason);
+	job_judge(job, verdict, reason);
 	finish(job);
 }
 
@@ -122,7 +120,10 @@ static void on_again(struct timer *timer)
 	enqueue(container_of(timer, struct job, again));
 }
 
-/* Sends JOB again after DELAY_MS, or fails it when that would be too late or too often. */
+/*
+ * Sends JOB again after DELAY_MS (0: as the next one, so that it shows whether that helps before
+ * others meet the same), or gives up when that would be too late or too often.
+ */
 static void retry(struct job *job, uint64_t delay_ms)
 {
 	uint64_t now_ms = loop_now_ms();
@@ -132,22 +133,12 @@ static void retry(struct job *job, uint64_t delay_ms)
 		finish(job);
 		return;
 	}
-	if (delay_ms == 0)
-		enqueue(job);
-	else
+	if (delay_ms > 0) {
 		timer_start(&job->again, delay_ms);
-}
-
-static uint64_t retry_delay_ms(const struct job *job)
-{
-	struct backoff backoff = { .least_ms = RETRY_LEAST_MS, .most_ms = RETRY_MOST_MS };
-	uint64_t delay_ms = 0;
-
-	for (unsigned i = 0; i < job->attempts; i++)
-		delay_ms = backoff_next(&backoff);
-	if (delay_ms < (uint64_t)job->judgement.retry_after_ms)
-		delay_ms = (uint64_t)job->judgement.retry_after_ms;
-	return delay_ms;
+		return;
+	}
+	queue_return(&job->sender->queue, &job->link, job->priority);
+	task_start(&job->sender->pump);
 }
 
 /* Takes CONNECTION out of use and puts a new one in its place. */
@@ -201,7 +192,7 @@ static void react(struct job *job)
 		send_less(job);
 		return;
 	case VERDICT_TRANSIENT:
-		retry(job, retry_delay_ms(job));
+		retry(job, job_retry_delay_ms(job));
 		return;
 	case VERDICT_UNREACHABLE:
 		if (sender->breaker.open)
@@ -238,8 +229,25 @@ static void take_answer(struct job *job, struct connection *connection)
 		connection_widen(connection);
 	else if (job->judgement.narrow)
 		connection_narrow(connection);
-	if (job->judgement.reconnect)
-		replace_connection(sender, connection);
+	if (!job->judgement.reconnect)
+		return;
+	replace_connection(sender, connection);
+	/* Or each of them would cost a new connection. */
+	if (job->judgement.verdict == VERDICT_TRANSIENT && breaker_strike(&sender->breaker))
+		open_breaker(sender, job->judgement.reason);
+}
+
+/* Once a second is enough, since all that is on a connection fails with it. */
+static void warn_failure(const struct job *job, const char *reason)
+{
+	struct sender *sender = job->sender;
+	uint64_t now_ms = loop_now_ms();
+
+	if (now_ms - sender->warned_ms < 1000)
+		return;
+	sender->warned_ms = now_ms;
+	log_warn("provider-failed provider=%s id=%s reason=%s error=\"%s\"", sender->provider->id,
+	         job->id, reason, job->call.error);
 }
 
 /* No answer came. Only where nothing was sent it is certain that nothing was processed. */
@@ -248,10 +256,8 @@ static void take_failure(struct job *job, struct connection *connection)
 	struct sender *sender = job->sender;
 	const char *reason = http_failure_name(job->call.failure);
 
-	job->judgement = (struct judgement){ .verdict = VERDICT_UNKNOWN };
-	provider_copy_text(job->judgement.reason, sizeof(job->judgement.reason), reason);
-	log_warn("provider-failed provider=%s id=%s reason=%s error=\"%s\"", sender->provider->id,
-	         job->id, reason, job->call.error);
+	job_judge(job, VERDICT_UNKNOWN, reason);
+	warn_failure(job, reason);
 	connection_narrow(connection);
 	switch (job->call.failure) {
 	case HTTP_UNREACHABLE:
@@ -292,36 +298,6 @@ static void on_done(struct http_call *call)
 
 /* ---- sending ---- */
 
-/*
- * A call that can't go as one (no room for it in the payload) goes as an alert to the first token.
- */
-static int build(struct job *job, const char *bearer)
-{
-	struct sender *sender = job->sender;
-	struct provider_message message = {
-		.settings = &sender->settings,
-		.notification = job->notification,
-		.priority = job->priority,
-		.account = job->device->account,
-		.token = job->priority == PRIORITY_VOIP ? job->device->second_token
-		                                        : job->device->token,
-		.bearer = bearer,
-		.id = job->id,
-		.now_s = loop_wall_ms() / 1000,
-		.cut = job->cut,
-		.arena = &job->arena,
-	};
-
-	arena_reset(&job->arena);
-	if (sender->kind->build(&message, &job->request) == 0)
-		return 0;
-	if (job->priority != PRIORITY_VOIP)
-		return -1;
-	message.priority = job->priority = PRIORITY_HIGH;
-	message.token = job->device->token;
-	return sender->kind->build(&message, &job->request);
-}
-
 /* The connection with the fewest requests that has room; while probing only the first one. */
 static struct connection *choose_connection(const struct sender *sender)
 {
@@ -340,7 +316,9 @@ static struct connection *choose_connection(const struct sender *sender)
 
 static void transmit(struct job *job, struct connection *connection, const char *bearer)
 {
-	if (build(job, bearer) != 0) {
+	struct sender *sender = job->sender;
+
+	if (job_build(job, sender->kind, &sender->settings, bearer) != 0) {
 		fail(job, VERDICT_REJECTED, "payload-too-large");
 		return;
 	}
@@ -492,4 +470,9 @@ const struct conf_provider *sender_provider(const struct sender *sender)
 const char *sender_state(const struct sender *sender)
 {
 	return sender->breaker.open ? "open" : "ready";
+}
+
+size_t sender_queued(const struct sender *sender)
+{
+	return sender->queue.count;
 }

@@ -26,6 +26,14 @@ struct sender *senders_find(const char *id)
 	return map_get(&by_id, id, strlen(id));
 }
 
+void senders_dump(void)
+{
+	for (size_t i = 0; i < count; i++)
+		log_info("provider-state provider=%s state=%s queued=%zu",
+		         sender_provider(senders[i])->id, sender_state(senders[i]),
+		         sender_queued(senders[i]));
+}
+
 static int add_sender(const struct conf_provider *provider, size_t queue_max)
 {
 	char *why;

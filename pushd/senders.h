@@ -10,6 +10,9 @@
 int senders_start(void *config);
 void senders_stop(void);
 
+/* Logs how each is: for the daemon's dump of its state. */
+void senders_dump(void);
+
 /* The sender of the provider ID, or NULL when none is configured. */
 struct sender *senders_find(const char *id);
 

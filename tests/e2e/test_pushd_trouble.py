@@ -201,6 +201,30 @@ def test_a_call_overtakes_what_waits(stage, redis, fake):
     assert order.index(call_path) < order.index(low_path)
 
 
+def test_a_provider_that_wants_new_connections_is_not_stormed_with_them(stage, redis):
+    fake = stage.providers("busy")
+    push = stage.pushd("push-busy", redis, fake)
+    devices = [register(push) for _ in range(60)]
+    fake.script({"match": {"provider": "apns"}, "answer": {"status": 503, "reason": "Shutdown"}})
+    outcomes = publish(push, *map(item, devices), deadline_ms=3000)
+    assert {one["outcome"] for one in outcomes} == {"unavailable"}
+    requests = [request for request in fake.received() if request["provider"] == "apns"]
+    assert 3 <= len(requests) < 12
+    assert all(known(push, device) for device in devices[:3])
+
+
+def test_an_expired_jwt_costs_two_attempts_and_not_two_for_each(stage, redis):
+    fake = stage.providers("expired")
+    push = stage.pushd("push-expired", redis, fake)
+    devices = [register(push) for _ in range(40)]
+    fake.script({"match": {"provider": "apns"},
+                 "answer": {"status": 403, "reason": "ExpiredProviderToken"}})
+    outcomes, seconds = timed(lambda: publish(push, *map(item, devices), deadline_ms=5000))
+    assert {one["outcome"] for one in outcomes} == {"unavailable"}
+    assert seconds < 2
+    assert len([one for one in fake.received() if one["provider"] == "apns"]) == 2
+
+
 # Credentials
 
 

@@ -36,6 +36,21 @@ START_TEST(calls_go_before_high_before_low_and_equals_in_their_order)
 }
 END_TEST
 
+START_TEST(what_is_put_back_goes_first_among_its_equals)
+{
+	queue_add(&queue, &links[0], PRIORITY_HIGH);
+	queue_add(&queue, &links[1], PRIORITY_HIGH);
+	expect_next(0);
+	queue_add(&queue, &links[2], PRIORITY_VOIP);
+	queue_return(&queue, &links[0], PRIORITY_HIGH);
+	ck_assert_uint_eq(queue.count, 3);
+	expect_next(2);
+	expect_next(0);
+	expect_next(1);
+	ck_assert_int_eq(length, 0);
+}
+END_TEST
+
 START_TEST(it_counts_what_is_in_it_once)
 {
 	queue_add(&queue, &links[0], PRIORITY_LOW);
@@ -53,6 +68,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		calls_go_before_high_before_low_and_equals_in_their_order,
+		what_is_put_back_goes_first_among_its_equals,
 		it_counts_what_is_in_it_once,
 	};
 

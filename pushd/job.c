@@ -1,0 +1,51 @@
+#include "pushd/job.h"
+
+#include "common/backoff.h"
+
+#define RETRY_LEAST_MS 500
+#define RETRY_MOST_MS 8000
+
+int job_build(struct job *job, const struct provider_kind *kind,
+              const struct provider_settings *settings, const char *bearer)
+{
+	bool call = job->priority == PRIORITY_VOIP;
+	struct provider_message message = {
+		.settings = settings,
+		.notification = job->notification,
+		.priority = job->priority,
+		.account = job->device->account,
+		.token = call ? job->device->second_token : job->device->token,
+		.bearer = bearer,
+		.id = job->id,
+		.now_s = loop_wall_ms() / 1000,
+		.cut = job->cut,
+		.arena = &job->arena,
+	};
+
+	arena_reset(&job->arena);
+	if (kind->build(&message, &job->request) == 0)
+		return 0;
+	if (!call)
+		return -1;
+	message.priority = job->priority = PRIORITY_HIGH;
+	message.token = job->device->token;
+	return kind->build(&message, &job->request);
+}
+
+void job_judge(struct job *job, enum verdict verdict, const char *reason)
+{
+	job->judgement = (struct judgement){ .verdict = verdict };
+	provider_copy_text(job->judgement.reason, sizeof(job->judgement.reason), reason);
+}
+
+uint64_t job_retry_delay_ms(const struct job *job)
+{
+	struct backoff backoff = { .least_ms = RETRY_LEAST_MS, .most_ms = RETRY_MOST_MS };
+	uint64_t delay_ms = 0;
+
+	for (unsigned i = 0; i < job->attempts; i++)
+		delay_ms = backoff_next(&backoff);
+	if (delay_ms < (uint64_t)job->judgement.retry_after_ms)
+		delay_ms = (uint64_t)job->judgement.retry_after_ms;
+	return delay_ms;
+}
