@@ -309,15 +309,19 @@ def test_the_gateway_links_again_when_the_server_has_been_away(stack, run):
 
 
 def test_all_heal_by_themselves_when_redis_has_been_away(stack, run):
+    connected = "redis-connected"
+    daemons = [*stack.relays, stack.push, stack.gateway]
+    before = {daemon: daemon.log_text().count(connected) for daemon in daemons}
     token = apns_token()
     run(register(stack, (APNS, token)))
     stack.redis.kill()
     answered(stack, run, stack.server.later)
     stack.redis.start()
+    for daemon in daemons:
+        daemon.wait_log(connected, timeout=30, count=before[daemon] + 1)
+    stack.wait_registered()
     wait_until(lambda: sent(stack, run, token), 30, "a push to the device that was registered")
-    wait_until(lambda: run(send_file(stack, stack.user1, stack.user2, 64 * 1024)), 30)
-    for process in (*stack.relays, stack.push, stack.gateway):
-        assert process.alive
+    assert run(send_file(stack, stack.user1, stack.user2, 64 * 1024))
 
 
 def test_everything_starts_without_redis_and_serves_once_it_comes(tmp_path, run):
