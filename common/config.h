@@ -14,6 +14,9 @@
 
 #include "common/buf.h"
 
+/* The largest limit: what a double, as JSON and Lua have it, still counts to the byte. */
+#define CONFIG_LIMIT_MOST ((INT64_C(1) << 53) - 1)
+
 /* Kinds and the C type at the key's offset. */
 enum config_kind {
 	CONFIG_STRING,   /* char * */
@@ -21,6 +24,7 @@ enum config_kind {
 	CONFIG_LIST,     /* char **, comma-separated, ended by NULL */
 	CONFIG_INTEGER,  /* int64_t, checked against least and most */
 	CONFIG_SIZE,     /* int64_t bytes: suffixes k, M, G, T (powers of 1024) */
+	CONFIG_LIMIT,    /* int64_t bytes: also suffix B, bare: MB; 0 means none, -1 forbidden */
 	CONFIG_DURATION, /* int64_t milliseconds: suffixes ms, s, m, h, d; bare: seconds */
 	CONFIG_BOOLEAN,  /* bool: yes or no */
 	CONFIG_CHOICE,   /* int: place in choices */

@@ -24,13 +24,27 @@ static const struct unit durations[] = {
 	{ "d", 86400000 }, { "h", 3600000 }, { "m", 60000 },
 	{ "s", 1000 },     { "ms", 1 },      { NULL, 0 },
 };
+static const struct unit limits[] = {
+	{ "T", INT64_C(1) << 40 }, { "G", 1 << 30 }, { "M", 1 << 20 },
+	{ "k", 1 << 10 },          { "B", 1 },       { NULL, 0 },
+};
 static const struct unit bare_seconds = { "", 1000 };
+static const struct unit bare_megabytes = { "", 1 << 20 };
 static const struct unit bare = { "", 1 };
+
+static const struct unit *units_of(const struct config_key *key)
+{
+	if (key->kind == CONFIG_LIMIT)
+		return limits;
+	return key->kind == CONFIG_SIZE ? sizes : durations;
+}
 
 static const struct unit *find_unit(const struct config_key *key, const char *suffix)
 {
-	const struct unit *unit = key->kind == CONFIG_SIZE ? sizes : durations;
+	const struct unit *unit = units_of(key);
 
+	if (*suffix == '\0' && key->kind == CONFIG_LIMIT)
+		return &bare_megabytes;
 	if (*suffix == '\0')
 		return key->kind == CONFIG_DURATION ? &bare_seconds : &bare;
 	if (key->kind == CONFIG_INTEGER)
@@ -42,9 +56,9 @@ static const struct unit *find_unit(const struct config_key *key, const char *su
 
 static void print_number(const struct config_key *key, int64_t value, struct buf *out)
 {
-	const struct unit *unit = key->kind == CONFIG_SIZE ? sizes : durations;
+	const struct unit *unit = units_of(key);
 
-	if (key->kind == CONFIG_INTEGER || value == 0) {
+	if (key->kind == CONFIG_INTEGER || value == 0 || (key->kind == CONFIG_LIMIT && value < 0)) {
 		buf_printf(out, "%lld", (long long)value);
 		return;
 	}
@@ -67,7 +81,9 @@ static char *complain_range(const struct config_key *key)
 static char *complain_number(const struct config_key *key, const char *text)
 {
 	const char *form =
-	        key->kind == CONFIG_SIZE       ? "a size (a number of bytes, or with k, M, G or T)"
+	        key->kind == CONFIG_SIZE    ? "a size (a number of bytes, or with k, M, G or T)"
+	        : key->kind == CONFIG_LIMIT ? "a limit (a number of MB, or with B, k, M, G or T; "
+	                                      "0: none, -1: forbidden)"
 	        : key->kind == CONFIG_DURATION ? "a duration (a number with ms, s, m, h or d)"
 	                                       : "a whole number";
 
@@ -95,6 +111,20 @@ static char *parse_number(const struct config_key *key, void *member, const char
 		return complain_number(key, text);
 	*(int64_t *)member = value;
 	return NULL;
+}
+
+static char *parse_limit(const struct config_key *key, void *member, const char *text)
+{
+	char *complaint = NULL;
+	int64_t value = -1;
+
+	if (strcmp(text, "-1") != 0)
+		complaint = parse_number(key, &value, text);
+	if (complaint == NULL && value > CONFIG_LIMIT_MOST)
+		complaint = complain_number(key, text);
+	if (complaint == NULL)
+		*(int64_t *)member = value;
+	return complaint;
 }
 
 static char *parse_text(const struct config_key *key, void *member, const char *text)
@@ -269,6 +299,7 @@ static const struct kind {
 	[CONFIG_LIST]     = { sizeof(char **), parse_list, print_list, same_lists, free_list },
 	[CONFIG_INTEGER]  = { sizeof(int64_t), parse_number, print_int64, NULL, NULL },
 	[CONFIG_SIZE]     = { sizeof(int64_t), parse_number, print_int64, NULL, NULL },
+	[CONFIG_LIMIT]    = { sizeof(int64_t), parse_limit, print_int64, NULL, NULL },
 	[CONFIG_DURATION] = { sizeof(int64_t), parse_number, print_int64, NULL, NULL },
 	[CONFIG_BOOLEAN]  = { sizeof(bool), parse_boolean, print_boolean, NULL, NULL },
 	[CONFIG_CHOICE]   = { sizeof(int), parse_choice, print_choice, NULL, NULL },

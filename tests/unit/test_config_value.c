@@ -22,6 +22,7 @@ static const struct config_key address = { "address", CONFIG_ADDRESS, offsetof(s
 static const struct config_key list = { "list", CONFIG_LIST, offsetof(struct values, list) };
 static const struct config_key integer = { "integer", CONFIG_INTEGER, offsetof(struct values, number) };
 static const struct config_key size = { "size", CONFIG_SIZE, offsetof(struct values, number) };
+static const struct config_key limit = { "limit", CONFIG_LIMIT, offsetof(struct values, number) };
 static const struct config_key duration = { "duration", CONFIG_DURATION, offsetof(struct values, number) };
 static const struct config_key yes_or_no = { "yes", CONFIG_BOOLEAN, offsetof(struct values, yes) };
 static const struct config_key colour = { "colour", CONFIG_CHOICE, offsetof(struct values, choice), .choices = colours };
@@ -113,6 +114,34 @@ START_TEST(integers_are_whole_and_fit)
 	refuse(&integer, "0x10", "\"0x10\" is not a whole number");
 	refuse(&integer, "1k", "\"1k\" is not a whole number");
 	refuse(&integer, "-", "\"-\" is not a whole number");
+}
+END_TEST
+
+START_TEST(limits_are_megabytes_or_say_their_unit_and_may_forbid)
+{
+	const char *const wrong[] = { "-2", "-1M", "1.5", "M", "", "1MB", "1b", "8T1", "8192T" };
+
+	ck_assert_ptr_null(config_value_parse(&limit, &values, "3000"));
+	ck_assert_int_eq(values.number, INT64_C(3000) * 1048576);
+	take(&limit, "3000", "3000M");
+	take(&limit, "3000B", "3000B");
+	take(&limit, "1536B", "1536B");
+	take(&limit, "2048B", "2k");
+	take(&limit, "10M", "10M");
+	take(&limit, "3G", "3G");
+	take(&limit, "2T", "2T");
+	take(&limit, "0", "0");
+	take(&limit, "-1", "-1");
+	take(&limit, "9007199254740991B", "9007199254740991B");
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		char complaint[200];
+
+		snprintf(complaint, sizeof(complaint),
+		         "\"%s\" is not a limit (a number of MB, or with B, k, M, G or T; "
+		         "0: none, -1: forbidden)",
+		         wrong[i]);
+		refuse(&limit, wrong[i], complaint);
+	}
 }
 END_TEST
 
@@ -223,6 +252,7 @@ int main(void)
 		addresses_need_a_host_and_a_port,
 		lists_are_split_at_commas_and_trimmed,
 		integers_are_whole_and_fit,
+		limits_are_megabytes_or_say_their_unit_and_may_forbid,
 		sizes_have_binary_units_and_no_sign,
 		durations_are_seconds_unless_they_say_otherwise,
 		ranges_are_told_in_the_unit_of_the_key,
