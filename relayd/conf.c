@@ -10,7 +10,20 @@
 #define ID_MAX 64
 #define DAY_MS 86400000
 
+#define TERABYTE (INT64_C(1) << 40)
+
 #define AT(member) offsetof(struct relay_conf, member)
+#define LIMIT(name, member, help)                                                                  \
+	{                                                                                          \
+		name, CONFIG_LIMIT, AT(member), "0",
+help " A bare number is MB; 0: none; -1: forbidden.", .live = true
+}
+#define RETIRED(name, text)                                                                        \
+	{                                                                                          \
+		name, CONFIG_STRING, AT(retired), .retired = text                                  \
+	}
+
+static const char *const verifiers[] = { "open", "limits", NULL };
 
 /* clang-format off */
 static const struct config_key daemon_keys[] = {
@@ -31,6 +44,28 @@ static const struct config_key daemon_keys[] = {
 	  "URL under which gateways reach the control API. Its own address if not given." },
 	{ "api-token", CONFIG_SECRET, AT(api_token), NULL,
 	  "Bearer token that the control API asks for.", .needed = true },
+	{ "verifier", CONFIG_CHOICE, AT(verifier), "open",
+	  "'open': anybody may transfer any amount; 'limits': as the limits say.",
+	  .choices = verifiers },
+	LIMIT("global-limit", global_limit, "Bytes a month that the whole fleet relays."),
+	LIMIT("instance-limit", instance_limit, "Bytes a month that this relay relays."),
+	LIMIT("default-domain-limit", default_domain_limit,
+	  "Bytes a month of a domain's users together, where no row says another limit."),
+	LIMIT("default-user-limit", default_user_limit,
+	  "Bytes a month of a user, where no row says another limit."),
+	LIMIT("default-file-limit", default_file_limit,
+	  "Bytes of one transfer, where no row says another limit."),
+	{ "transfer-update-quantization", CONFIG_SIZE, AT(quantum_bytes), "1M",
+	  "Bytes by which a transfer takes from the limits: 1 to 16 times this at once.", 1,
+	  TERABYTE },
+	{ "transfers-max", CONFIG_INTEGER, AT(transfers_max), "100000",
+	  "About how many records of transfers Redis keeps.", 1, 1000000000 },
+	RETIRED("verifier-class", "verifier = open or limits says it"),
+	RETIRED("remote-addresses", "advertise says it, with ports"),
+	RETIRED("connections/ports", "listen says it, with addresses"),
+	RETIRED("net-buffer", "buffers need no size any more"),
+	RETIRED("repository/default/cls", "redis says where limits and usage are kept"),
+	RETIRED("repository/default/dataSourceName", "redis says where limits and usage are kept"),
 	{ "handshake-timeout", CONFIG_DURATION, AT(handshake_timeout_ms), "10s",
 	  "Time for a client to make its SOCKS5 request.", 100, 600000 },
 	{ "pending-timeout", CONFIG_DURATION, AT(pending_timeout_ms), "15m",
@@ -110,6 +145,10 @@ int conf_check(void *config)
 	const struct relay_conf *conf = config;
 	union net_address address;
 
+	if (conf->verifier == VERIFIER_LIMITS && !conf_has_redis(conf)) {
+		log_error("config-bad key=verifier value=limits why=\"limits need Redis\"");
+		return -1;
+	}
 	if (!id_is_plain(conf_id(conf))) {
 		log_error("config-bad key=id value=%s why=\"1 to %d letters, digits, . - _\"",
 		          conf_id(conf), ID_MAX);

@@ -11,6 +11,9 @@
 
 #include "common/daemon.h"
 
+/* Who may transfer how much: anything goes, or as the limits say. */
+enum relay_verifier { VERIFIER_OPEN, VERIFIER_LIMITS };
+
 struct relay_conf {
 	struct daemon_common common;
 	char *id;
@@ -21,6 +24,12 @@ struct relay_conf {
 	char *control_listen;
 	char *control_url;
 	char *api_token;
+	int verifier; /* enum relay_verifier */
+	int64_t global_limit, instance_limit;
+	int64_t default_domain_limit, default_user_limit, default_file_limit;
+	int64_t quantum_bytes;
+	int64_t transfers_max;
+	char *retired; /* never set: where keys that are no more would go */
 	int64_t handshake_timeout_ms;
 	int64_t pending_timeout_ms;
 	int64_t idle_timeout_ms;
