@@ -15,9 +15,9 @@
 #define AT(member) offsetof(struct relay_conf, member)
 #define LIMIT(name, member, help)                                                                  \
 	{                                                                                          \
-		name, CONFIG_LIMIT, AT(member), "0",
-help " A bare number is MB; 0: none; -1: forbidden.", .live = true
-}
+		name, CONFIG_LIMIT, AT(member), "0",                                               \
+		        help " A bare number is MB; 0: none; -1: forbidden.", .live = true         \
+	}
 #define RETIRED(name, text)                                                                        \
 	{                                                                                          \
 		name, CONFIG_STRING, AT(retired), .retired = text                                  \
