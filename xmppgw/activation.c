@@ -48,8 +48,9 @@ static void free_activation(struct activation *activation)
 	free(activation);
 }
 
-/* Ends ACTIVATION. */
-static void settle(struct activation *activation, bool active, enum answer_error error)
+/* Ends ACTIVATION, if it isn't active with ERROR and TEXT (may be NULL). */
+static void settle(struct activation *activation, bool active, enum answer_error error,
+                   const char *text)
 {
 	struct answer *answer = activation->answer;
 
@@ -58,19 +59,23 @@ static void settle(struct activation *activation, bool active, enum answer_error
 	if (answer != NULL && active)
 		answer_result(answer);
 	else if (answer != NULL)
-		answer_error(answer, error, NULL);
+		answer_error(answer, error, text);
 	free_activation(activation);
 }
 
 /*
- * XEP-0065 6.3.5 has these conditions; what is none of the requester's making is worth another
- * try.
+ * XEP-0065 6.3.5 has these conditions, and a quota is a "not allowed" that says why; what is none
+ * of the requester's making is worth another try.
  */
-static enum answer_error error_of(unsigned status)
+static enum answer_error error_of(unsigned status, const json_t *body)
 {
+	const char *code;
+
 	switch (status) {
 	case 403:
-		return ANSWER_FORBIDDEN;
+		code = json_string_value(json_object_get(body, "error"));
+		return code != NULL && strcmp(code, "over_limit") == 0 ? ANSWER_NOT_ALLOWED
+		                                                       : ANSWER_FORBIDDEN;
 	case 404:
 		return ANSWER_ITEM_NOT_FOUND;
 	case 409:
@@ -93,16 +98,17 @@ static struct backend *next_to_ask(const struct activation *activation)
 static void on_called(struct call *call, unsigned status, const json_t *body)
 {
 	struct activation *activation = container_of(call, struct activation, call);
-	enum answer_error error = error_of(status);
-	struct backend *next;
+	enum answer_error error = error_of(status, body);
+	bool settled = status == 200 || status == 403 || activation->answer == NULL;
+	struct backend *next = settled ? NULL : next_to_ask(activation);
 
 	if (error != ANSWER_ITEM_NOT_FOUND)
 		activation->error = error;
-	next = status == 200 || activation->answer == NULL ? NULL : next_to_ask(activation);
 	if (next != NULL)
 		ask(activation, next);
 	else
-		settle(activation, status == 200, activation->error);
+		settle(activation, status == 200, activation->error,
+		       status == 403 ? call_message(body, NULL) : NULL);
 }
 
 static void ask(struct activation *activation, struct backend *relay)
@@ -132,12 +138,12 @@ static void on_looked_up(struct redis_call *look_up, const struct redisReply *re
 	struct backend *relay = claim == NULL ? NULL : find_owner(claim);
 
 	if (activation->answer == NULL || reply == NULL || redis_reply_error(reply) != NULL)
-		settle(activation, false, ANSWER_TROUBLE);
+		settle(activation, false, ANSWER_TROUBLE, NULL);
 	else if (relay != NULL)
 		ask(activation, relay);
 	else
 		settle(activation, false,
-		       backend_known(BACKEND_RELAY) ? ANSWER_ITEM_NOT_FOUND : ANSWER_TROUBLE);
+		       backend_known(BACKEND_RELAY) ? ANSWER_ITEM_NOT_FOUND : ANSWER_TROUBLE, NULL);
 }
 
 static json_t *party(const struct jid *jid)
@@ -179,7 +185,7 @@ void activation_start(struct answer *answer, const struct bytestream *bytestream
 		activation->ask_all = true;
 		ask(activation, first);
 	} else {
-		settle(activation, false, ANSWER_TROUBLE);
+		settle(activation, false, ANSWER_TROUBLE, NULL);
 	}
 }
 

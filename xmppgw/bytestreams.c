@@ -6,11 +6,14 @@
 
 #include "common/buf.h"
 #include "common/net.h"
+#include "xmppgw/access.h"
 #include "xmppgw/activation.h"
 #include "xmppgw/backend.h"
 #include "xmppgw/markup.h"
 
 #define SID_MAX 128 /* bytes, as ejabberd has it; every client's is far shorter */
+
+#define NOT_SERVED "This proxy is for other domains."
 
 /* ---- where the proxy is ---- */
 
@@ -25,16 +28,32 @@ static void add_streamhost(struct buf *out, const char *domain, const char *addr
 }
 
 /*
+ * Only the requester is known yet: one who is not served isn't offered the proxy, though activation
+ * would do for the sake of a target that is.
+ */
+static bool serves_requester(const struct answer *answer)
+{
+	struct jid jid;
+
+	return jid_parse(answer->to, &jid) == 0 && access_serves(jid.domain);
+}
+
+/*
  * All addresses of one relay: both parties must come to the same one, and many clients read only
  * the first.
  */
 void bytestreams_address(struct answer *answer, const struct xml *query)
 {
-	struct backend *relay = backend_recommend();
+	struct backend *relay;
 	struct buf *out;
 	size_t i;
 	json_t *address;
 
+	if (!serves_requester(answer)) { /* 6.3.3 too */
+		answer_error(answer, ANSWER_FORBIDDEN, NOT_SERVED);
+		return;
+	}
+	relay = backend_recommend();
 	if (relay == NULL) { /* XEP-0065 6.3.3: it can't act as a streamhost */
 		answer_error(answer, ANSWER_NOT_ALLOWED, "No relay can be reached.");
 		return;
@@ -48,23 +67,6 @@ void bytestreams_address(struct answer *answer, const struct xml *query)
 }
 
 /* ---- activation ---- */
-
-/* TEXT without white space around it; some clients indent. */
-static int parse_trimmed(const char *text, struct jid *jid)
-{
-	char trimmed[JID_TEXT_MAX];
-	size_t len;
-
-	text += strspn(text, " \t\r\n");
-	len = strlen(text);
-	while (len > 0 && strchr(" \t\r\n", text[len - 1]) != NULL)
-		len--;
-	if (len >= sizeof trimmed)
-		return -1;
-	memcpy(trimmed, text, len);
-	trimmed[len] = '\0';
-	return jid_parse(trimmed, jid);
-}
 
 /* XEP-0065 5.3.2: SHA-1 of SID, requester's JID and target's JID. */
 static void hash_stream(const char *sid, struct bytestream *bytestream)
@@ -92,7 +94,7 @@ int bytestreams_read(const struct xml *query, const char *from, struct bytestrea
 		return -1;
 	*error = ANSWER_JID_MALFORMED;
 	if (jid_parse(from, &bytestream->requester) != 0 ||
-	    parse_trimmed(activate->text, &bytestream->target) != 0)
+	    jid_parse_trimmed(activate->text, &bytestream->target) != 0)
 		return -1;
 	hash_stream(sid, bytestream);
 	return 0;
@@ -105,6 +107,9 @@ void bytestreams_activate(struct answer *answer, const struct xml *query)
 
 	if (bytestreams_read(query, answer->to, &bytestream, &error) != 0)
 		answer_error(answer, error, NULL);
+	else if (!access_serves(bytestream.requester.domain) &&
+	         !access_serves(bytestream.target.domain))
+		answer_error(answer, ANSWER_FORBIDDEN, NOT_SERVED);
 	else
 		activation_start(answer, &bytestream);
 }

@@ -2,6 +2,7 @@
 
 #include <jansson.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/mem.h"
 #include "common/net.h"
@@ -11,9 +12,14 @@
 #define COMPONENT(name, kind, member) name, kind, offsetof(struct conf_component, member)
 #define RELAY(name, kind, member) name, kind, offsetof(struct conf_relay, member)
 
+#define ID_MAX 64
+#define ID_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_"
+
 /* clang-format off */
 static const struct config_key daemon_keys[] = {
 	DAEMON_KEYS,
+	{ DAEMON("id", CONFIG_STRING, id), NULL,
+	  "Name among the gateways: letters, digits, '.', '-', '_'. The host's name if not given." },
 	{ DAEMON("redis", CONFIG_STRING, redis), "redis://127.0.0.1:6379/0",
 	  "Where relays and push daemons are found; \"none\": one relay, named in [relay ID]." },
 	{ DAEMON("redis-prefix", CONFIG_STRING, redis_prefix), "og:",
@@ -22,6 +28,10 @@ static const struct config_key daemon_keys[] = {
 	  "Where /metrics, /healthz and /readyz are; an internal address." },
 	{ DAEMON("api-token", CONFIG_SECRET, api_token), NULL,
 	  "Bearer token that relayd and pushd know.", .needed = true },
+	{ DAEMON("served-domains", CONFIG_LIST, served_domains), NULL,
+	  "Domains of which one party of a transfer must be; none: everybody is served." },
+	{ DAEMON("admins", CONFIG_LIST, admins), NULL,
+	  "JIDs (user@domain) that may run the commands for operators." },
 	{ NULL },
 };
 
@@ -77,6 +87,17 @@ bool conf_with_redis(const struct conf *conf)
 	return strcmp(conf->daemon.redis, "none") != 0;
 }
 
+const char *conf_id(const struct conf *conf)
+{
+	static char host[ID_MAX + 1];
+
+	if (conf->daemon.id != NULL)
+		return conf->daemon.id;
+	if (gethostname(host, sizeof host - 1) != 0)
+		host[0] = '\0';
+	return host;
+}
+
 static unsigned role_by_name(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_LEN(roles); i++)
@@ -106,6 +127,29 @@ static bool is_utf8(const char *text)
 
 	json_decref(string);
 	return valid;
+}
+
+/* The id is a consumer's name in Redis and stands in log lines. */
+static void check_id(const struct conf *conf, struct buf *complaints)
+{
+	const char *id = conf_id(conf);
+	size_t len = strlen(id);
+
+	if (len < 1 || len > ID_MAX || strspn(id, ID_CHARACTERS) != len)
+		buf_printf(complaints, "id must be 1 to %d letters, digits, '.', '-' or '_'\n",
+		           ID_MAX);
+}
+
+static void check_people(const struct conf_daemon *daemon, struct buf *complaints)
+{
+	char text[JID_TEXT_MAX];
+
+	for (char **domain = daemon->served_domains; domain != NULL && *domain != NULL; domain++)
+		if (jid_domain(*domain, text) != 0)
+			buf_printf(complaints, "served-domains: %s is no domain\n", *domain);
+	for (char **admin = daemon->admins; admin != NULL && *admin != NULL; admin++)
+		if (jid_parse_bare(*admin, text) != 0 || strchr(text, '@') == NULL)
+			buf_printf(complaints, "admins: %s is no user@domain\n", *admin);
 }
 
 static void check_component(const struct conf *conf, const struct conf_component *component,
@@ -148,6 +192,8 @@ int conf_check(const void *config, struct buf *complaints)
 	if (net_parse(conf->daemon.ops_listen, &ops) != 0)
 		buf_printf(complaints, "ops-listen must be a numeric address and a port, not %s\n",
 		           conf->daemon.ops_listen);
+	check_id(conf, complaints);
+	check_people(&conf->daemon, complaints);
 	if (conf->components.count == 0)
 		buf_text(complaints, "there must be a section [component DOMAIN]\n");
 	if (conf->relays.count > 0 && conf_with_redis(conf))

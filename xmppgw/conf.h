@@ -12,10 +12,13 @@ enum role { ROLE_RELAY = 1, ROLE_PUSH = 2, ROLE_ANY = ROLE_RELAY | ROLE_PUSH };
 
 struct conf_daemon {
 	struct daemon_common common;
+	char *id;    /* NULL: the host's name; see conf_id() */
 	char *redis; /* URL, or "none" */
 	char *redis_prefix;
 	char *ops_listen;
 	char *api_token;
+	char **served_domains;
+	char **admins;
 };
 
 struct conf_component {
@@ -49,6 +52,9 @@ const struct conf_relay *conf_relay(const struct conf *conf, size_t index);
 
 /* The bits of COMPONENT's roles; 0 if one of them is unknown. */
 unsigned conf_roles(const struct conf_component *component);
+
+/* The gateway's name among its like, ID_MAX bytes at most. */
+const char *conf_id(const struct conf *conf);
 
 /* True unless redis = none. */
 bool conf_with_redis(const struct conf *conf);

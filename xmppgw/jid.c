@@ -9,6 +9,8 @@
 #define NOT_IN_DOMAIN " !\"#$%&'()*+,/;<=>?@\\^`{|}~"
 #define NOT_IN_RESOURCE ""
 
+#define BLANKS " \t\r\n"
+
 /* How a part is prepared. */
 struct preparation {
 	const Stringprep_profile *profile;
@@ -88,6 +90,32 @@ int jid_parse(const char *text, struct jid *jid)
 	    take_part(&resource_part, slash + 1, strlen(slash + 1), jid->resource) != 0)
 		return -1;
 	return take_domain(domain, bare_len - (size_t)(domain - text), jid->domain);
+}
+
+int jid_parse_trimmed(const char *text, struct jid *jid)
+{
+	char trimmed[JID_TEXT_MAX];
+	size_t len;
+
+	text += strspn(text, BLANKS);
+	len = strlen(text);
+	while (len > 0 && strchr(BLANKS, text[len - 1]) != NULL)
+		len--;
+	if (len >= sizeof trimmed)
+		return -1;
+	memcpy(trimmed, text, len);
+	trimmed[len] = '\0';
+	return jid_parse(trimmed, jid);
+}
+
+int jid_parse_bare(const char *text, char *bare)
+{
+	struct jid jid;
+
+	if (jid_parse_trimmed(text, &jid) != 0 || jid.resource[0] != '\0')
+		return -1;
+	jid_bare(&jid, bare);
+	return 0;
 }
 
 const char *jid_bare(const struct jid *jid, char *text)

@@ -19,8 +19,17 @@ struct jid {
 /* Splits and prepares TEXT (UTF-8). 0, or -1 when it is no JID. */
 int jid_parse(const char *text, struct jid *jid);
 
+/* The same, but blanks and line ends around TEXT don't count: people and some clients leave them. */
+int jid_parse_trimmed(const char *text, struct jid *jid);
+
 /* Prepares a domain into DOMAIN (JID_PART_MAX + 1 bytes). 0, or -1 when TEXT is none. */
 int jid_domain(const char *text, char *domain);
+
+/*
+ * Prepares TEXT, trimmed, into BARE (JID_TEXT_MAX bytes): user@domain or a domain. 0, or -1 when it
+ * is neither.
+ */
+int jid_parse_bare(const char *text, char *bare);
 
 /* local@domain, or the domain alone; TEXT has JID_TEXT_MAX bytes and is returned. */
 const char *jid_bare(const struct jid *jid, char *text);

@@ -6,7 +6,6 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "xmppgw/answer.h"
-#include "xmppgw/link.h"
 #include "xmppgw/route.h"
 
 static struct link *links;
@@ -50,6 +49,16 @@ int links_start(void *config)
 	for (size_t i = 0; i < count; i++)
 		link_start(&links[i]);
 	return 0;
+}
+
+size_t links_count(void)
+{
+	return count;
+}
+
+struct link *links_at(size_t index)
+{
+	return &links[index];
 }
 
 void links_drain(void)

@@ -5,10 +5,17 @@
 #define OG_XMPPGW_LINKS_H
 
 #include <stdbool.h>
+#include <stddef.h>
+
+#include "xmppgw/link.h"
 
 /* Module. */
 int links_start(void *config);
 void links_stop(void);
+
+/* The links, in the order of the configuration; they live from start to stop. */
+size_t links_count(void);
+struct link *links_at(size_t index);
 
 /* Ends in order: what has been read is answered, the streams are closed, then the process exits. */
 void links_drain(void);

@@ -9,10 +9,12 @@
 #include "common/mem.h"
 #include "common/redis.h"
 #include "common/resolve.h"
+#include "xmppgw/access.h"
 #include "xmppgw/activation.h"
 #include "xmppgw/backend.h"
 #include "xmppgw/call.h"
 #include "xmppgw/conf.h"
+#include "xmppgw/events.h"
 #include "xmppgw/jid.h"
 #include "xmppgw/links.h"
 #include "xmppgw/ops.h"
@@ -27,12 +29,14 @@ static int no_start(void *config)
 
 static const struct daemon_module modules[] = {
 	{ "resolve", no_start, resolve_release },
+	{ "access", access_start, access_stop },
 	{ "backends", backend_start, backend_stop },
 	{ "calls", call_start, call_stop },
 	{ "publish", publish_start, publish_stop },
 	{ "registration", registration_start, registration_stop },
 	{ "activation", activation_begin, activation_end },
 	{ "links", links_start, links_stop },
+	{ "events", events_start, events_stop },
 	{ "ops", ops_start, ops_stop },
 	{ NULL },
 };

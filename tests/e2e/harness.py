@@ -392,6 +392,7 @@ class Xmppgw(Daemon):
         super().__init__(stage, "xmppgw", name, {})
         self.record("ops")
         daemon = {
+            "id": name,
             "redis": redis.url if redis else "none",
             "ops_listen": f"{HOST}:0",
             "api_token": stage.token,

@@ -131,6 +131,31 @@ START_TEST(a_domain_alone_is_prepared_alike)
 }
 END_TEST
 
+START_TEST(blanks_around_a_jid_are_dropped_on_demand_only)
+{
+	ck_assert_int_eq(jid_parse_trimmed(" \r\n\ta@b/c d \n", &jid), 0);
+	ck_assert_str_eq(jid.resource, "c d");
+	ck_assert_int_eq(jid_parse_trimmed("", &jid), -1);
+	ck_assert_int_eq(jid_parse_trimmed(" \n", &jid), -1);
+	ck_assert_int_ne(jid_parse(" a@b", &jid), 0);
+}
+END_TEST
+
+START_TEST(a_bare_jid_or_a_domain_is_one_without_a_resource)
+{
+	char bare[JID_TEXT_MAX];
+
+	ck_assert_int_eq(jid_parse_bare(" User@Example.ORG.\n", bare), 0);
+	ck_assert_str_eq(bare, "user@example.org");
+	ck_assert_int_eq(jid_parse_bare("Example.org", bare), 0);
+	ck_assert_str_eq(bare, "example.org");
+	ck_assert_int_eq(jid_parse_bare("a@b/c", bare), -1);
+	ck_assert_int_eq(jid_parse_bare("a@b/", bare), -1);
+	ck_assert_int_eq(jid_parse_bare("a b", bare), -1);
+	ck_assert_int_eq(jid_parse_bare("", bare), -1);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -144,6 +169,8 @@ int main(void)
 		bytes_that_are_no_utf8_are_refused,
 		parts_have_at_most_1023_bytes,
 		a_domain_alone_is_prepared_alike,
+		blanks_around_a_jid_are_dropped_on_demand_only,
+		a_bare_jid_or_a_domain_is_one_without_a_resource,
 	};
 
 	return unit_run("jid", tests, ARRAY_LEN(tests), NULL, NULL);

@@ -1,0 +1,222 @@
+"""Events of relays on their way to users: og:events in a real Redis, a server that plays along."""
+
+import contextlib
+import json
+
+import pytest
+
+from component import ACCEPT, STANZAS, ComponentServer
+from harness import Trouble, wait_until
+
+RELAY = "proxy.example.org"
+STREAM = "og:events"
+ALICE, BOB = "alice@example.org/phone", "bob@example.net/desk"
+REASON = "The transfer has reached the limit of 5 MB for bob@example.net."
+
+
+@pytest.fixture
+def server():
+    with contextlib.closing(ComponentServer(RELAY)) as it:
+        yield it
+
+
+@pytest.fixture
+def redis(stage):
+    return stage.redis()
+
+
+def start(stage, redis, server, **keys):
+    return stage.xmppgw(redis, {RELAY: {**server.section, "role": "relay"}}, **keys)
+
+
+def event(**changes):
+    members = {"type": "over-limit", "component": RELAY, "requester": ALICE, "target": BOB}
+    members.update(reason=REASON, hash="0" * 40, at_ms=1700000000000)
+    return json.dumps({**members, **changes})
+
+
+def add(redis, text):
+    """Leaves an event as a relay does; its id."""
+    return redis.command("XADD", STREAM, "*", "event", text)
+
+
+def pending(redis):
+    """How many entries were given to a gateway and not acknowledged."""
+    return redis.command("XPENDING", STREAM, RELAY)[0]
+
+
+def has_group(redis):
+    return redis.command("EXISTS", STREAM) and redis.command("XINFO", "GROUPS", STREAM)
+
+
+def untold(redis):
+    """How many entries no gateway has taken yet."""
+    group = redis.command("XINFO", "GROUPS", STREAM)[0]
+    return dict(zip(group[::2], group[1::2]))["lag"]
+
+
+def settled(redis):
+    return untold(redis) == 0 and pending(redis) == 0
+
+
+def messages(link, event_id, timeout=15):
+    """The two messages of an event: {to: (type, from, error's type, condition, text)}."""
+    found = {}
+    for _ in range(2):
+        message = link.answer(event_id, timeout)
+        assert message.tag == ACCEPT + "message"
+        (error,) = message
+        condition, text = error
+        assert text.tag == STANZAS + "text"
+        found[message.get("to")] = (
+            message.get("type"),
+            message.get("from"),
+            error.get("type"),
+            condition.tag.removeprefix(STANZAS),
+            text.text,
+        )
+    return found
+
+
+TOLD = ("error", RELAY, "cancel", "not-allowed", REASON)
+
+
+def test_both_parties_are_told_and_the_entry_is_acknowledged(stage, redis, server):
+    start(stage, redis, server)
+    link = server.accept().log_in()
+    event_id = add(redis, event())
+    assert messages(link, event_id) == {ALICE: TOLD, BOB: TOLD}
+    wait_until(lambda: settled(redis), what="the entry to be acknowledged")
+
+
+def test_what_is_hostile_is_escaped_or_skipped_and_never_ends_the_stream(stage, redis, server):
+    gateway = start(stage, redis, server)
+    link = server.accept().log_in()
+    for text in (
+        "",
+        "{",
+        "[]",
+        "\x00\x01",
+        event(requester="not a jid@"),
+        event(target=None),
+        event(reason=17),
+        event(reason="x" * 2000),
+        event(component=["a"]),
+        event(component="other.example.org"),
+        event(type="credential"),
+    ):
+        add(redis, text)
+    redis.command("XADD", STREAM, "*", "something", "else")
+    reason, resource = "<presence/>]]>&'\" \x01 \U0001f4a5", "it's <a/> & \"b\""
+    event_id = add(redis, event(reason=reason, requester=f"Alice@Example.ORG/{resource}"))
+    found = messages(link, event_id)
+    assert set(found) == {f"alice@example.org/{resource}", BOB}
+    assert found[BOB][4] == reason.replace("\x01", "\ufffd")
+    wait_until(lambda: settled(redis), what="all entries to be acknowledged")
+    assert not link.stanzas
+    gateway.wait_log("event-malformed", count=10)
+
+
+def test_an_event_waits_while_the_link_is_down(stage, redis, server):
+    gateway = start(stage, redis, server)
+    link = server.accept().log_in()
+    wait_until(lambda: has_group(redis), what="the group")
+    server.close()
+    link.close()
+    gateway.wait_log("link-ended")
+    event_id = add(redis, event())
+    gateway.wait_log("link-ended .*reason=not-connected")
+    assert untold(redis) == 1
+    server.listen(server.port)
+    link = server.accept().log_in("stream-2")
+    assert messages(link, event_id) == {ALICE: TOLD, BOB: TOLD}
+
+
+def test_an_event_waits_for_a_gateway_that_is_restarted(stage, redis, server):
+    gateway = start(stage, redis, server)
+    link = server.accept().log_in()
+    wait_until(lambda: has_group(redis), what="the group")
+    assert not link.stanzas and gateway.stop() == 0
+    event_id = add(redis, event())
+    gateway.start()
+    link = server.accept().log_in("stream-2")
+    assert messages(link, event_id) == {ALICE: TOLD, BOB: TOLD}
+    wait_until(lambda: settled(redis), what="the entry to be acknowledged")
+
+
+def test_what_a_gateway_was_given_before_it_died_it_tells_when_it_is_back(stage, redis, server):
+    gateway = start(stage, redis, server, start=False)
+    event_id = add(redis, event())
+    redis.command("XGROUP", "CREATE", STREAM, RELAY, "0")
+    redis.command("XREADGROUP", "GROUP", RELAY, gateway.name, "STREAMS", STREAM, ">")
+    assert pending(redis) == 1
+    gateway.start()
+    link = server.accept().log_in()
+    assert messages(link, event_id) == {ALICE: TOLD, BOB: TOLD}
+    wait_until(lambda: settled(redis), what="the entry to be acknowledged")
+
+
+def test_what_a_dead_gateway_was_given_another_one_takes_over(stage, redis, server):
+    event_ids = [add(redis, event()) for _ in range(40)]
+    redis.command("XGROUP", "CREATE", STREAM, RELAY, "0")
+    redis.command("XREADGROUP", "GROUP", RELAY, "dead", "STREAMS", STREAM, ">")
+    redis.command("XCLAIM", STREAM, RELAY, "dead", 0, *event_ids, "IDLE", 31000)
+    start(stage, redis, server)
+    link = server.accept().log_in()
+    for event_id in event_ids:
+        assert messages(link, event_id) == {ALICE: TOLD, BOB: TOLD}
+    wait_until(lambda: settled(redis), what="the entries to be acknowledged")
+
+
+def test_what_a_living_gateway_was_just_given_stays_its_own(stage, redis, server):
+    add(redis, event())
+    redis.command("XGROUP", "CREATE", STREAM, RELAY, "0")
+    redis.command("XREADGROUP", "GROUP", RELAY, "other", "STREAMS", STREAM, ">")
+    start(stage, redis, server)
+    link = server.accept().log_in()
+    event_id = add(redis, event())
+    assert messages(link, event_id) == {ALICE: TOLD, BOB: TOLD}
+    wait_until(lambda: pending(redis) == 1, what="the entry to be acknowledged")
+    assert not link.stanzas
+
+
+def test_of_two_gateways_each_event_is_told_by_one(stage, redis, server):
+    with contextlib.closing(ComponentServer(RELAY)) as other:
+        start(stage, redis, server, name="gateway-1")
+        start(stage, redis, other, name="gateway-2")
+        links = [server.accept().log_in(), other.accept().log_in()]
+        event_ids = [add(redis, event()) for _ in range(60)]
+        wait_until(lambda: has_group(redis) and settled(redis), what="all to be acknowledged")
+        for link in links:
+            while link.read(0.2):
+                pass
+        told = [stanza.get("id") for link in links for stanza in link.stanzas]
+        assert sorted(told) == sorted(event_ids * 2)
+
+
+def test_a_component_that_is_only_for_pushes_takes_no_events(stage, redis, server):
+    with contextlib.closing(ComponentServer("push.example.org")) as push:
+        components = {
+            RELAY: {**server.section, "role": "relay"},
+            push.domain: {**push.section, "role": "push"},
+        }
+        stage.xmppgw(redis, components)
+        link, push_link = server.accept().log_in(), push.accept().log_in()
+        assert messages(link, add(redis, event()))
+        assert not push_link.read(0.1) and not push_link.stanzas
+        assert len(redis.command("XINFO", "GROUPS", STREAM)) == 1
+
+
+def test_events_are_read_again_when_redis_was_emptied_or_away(stage, redis, server):
+    gateway = start(stage, redis, server)
+    link = server.accept().log_in()
+    assert messages(link, add(redis, event()))
+    redis.command("FLUSHALL")
+    gateway.wait_log("events-failed .*NOGROUP")
+    assert messages(link, add(redis, event()))
+    redis.kill()
+    gateway.wait_log("redis-away")
+    redis.start()
+    assert messages(link, add(redis, event()), timeout=30)
+    with pytest.raises(Trouble):
+        link.wait(lambda: link.stanzas or None, timeout=1)

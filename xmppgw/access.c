@@ -1,0 +1,71 @@
+#include "xmppgw/access.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/map.h"
+#include "common/mem.h"
+#include "xmppgw/conf.h"
+#include "xmppgw/jid.h"
+
+/* Prepared texts, each its own key. */
+static struct map served, admins;
+
+static void add(struct map *set, char *text)
+{
+	free(map_put(set, text, strlen(text), text));
+}
+
+static bool has(const struct map *set, const char *text)
+{
+	return map_get(set, text, strlen(text)) != NULL;
+}
+
+/* TEXTS (NULL: none) are domains or bare JIDs, which has been checked. */
+static void fill(struct map *set, char *const *texts)
+{
+	char bare[JID_TEXT_MAX];
+
+	for (; texts != NULL && *texts != NULL; texts++)
+		if (jid_parse_bare(*texts, bare) == 0)
+			add(set, mem_dup(bare));
+}
+
+static void clear(struct map *set)
+{
+	size_t cursor = 0;
+	char *text;
+
+	while ((text = map_next(set, &cursor)) != NULL)
+		free(text);
+	map_release(set);
+}
+
+bool access_serves(const char *domain)
+{
+	return served.count == 0 || has(&served, domain);
+}
+
+bool access_is_admin(const char *jid)
+{
+	struct jid parsed;
+	char bare[JID_TEXT_MAX];
+
+	return admins.count > 0 && jid_parse(jid, &parsed) == 0 &&
+	       has(&admins, jid_bare(&parsed, bare));
+}
+
+int access_start(void *config)
+{
+	const struct conf *conf = config;
+
+	fill(&served, conf->daemon.served_domains);
+	fill(&admins, conf->daemon.admins);
+	return 0;
+}
+
+void access_stop(void)
+{
+	clear(&served);
+	clear(&admins);
+}

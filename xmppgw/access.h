@@ -1,0 +1,20 @@
+/*
+ * Who may what: the domains that are served and the administrators, as the configuration names
+ * them, in prepared form.
+ */
+#ifndef OG_XMPPGW_ACCESS_H
+#define OG_XMPPGW_ACCESS_H
+
+#include <stdbool.h>
+
+/* Module. */
+int access_start(void *config);
+void access_stop(void);
+
+/* True if DOMAIN (prepared) is served, as all are unless some are configured. */
+bool access_serves(const char *domain);
+
+/* True if JID, as it stands in a stanza's from, is one of an administrator's resources. */
+bool access_is_admin(const char *jid);
+
+#endif
