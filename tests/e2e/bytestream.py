@@ -16,7 +16,8 @@ def new_hash():
 
 def request(name, port=0, command=1):
     name = name.encode() if isinstance(name, str) else name
-    return b"\x05" + bytes([command]) + b"\x00\x03" + bytes([len(name)]) + name + struct.pack(">H", port)
+    head = b"\x05" + bytes([command]) + b"\x00\x03" + bytes([len(name)])
+    return head + name + struct.pack(">H", port)
 
 
 def connect(relay, receive_buffer=None, timeout=20):

@@ -304,10 +304,14 @@ def test_a_request_is_refused_by_its_code(relay, what):
     bytes_sent, code = REFUSALS[what]
     sock = bs.connect(relay)
     sock.sendall(bs.GREETING + bytes_sent)
-    assert bs.to_end(sock) == (b"\x05\x00" + b"\x05" + bytes([code]) + b"\x00\x01" + bytes(6), "end")
+    refusal = b"\x05" + bytes([code]) + b"\x00\x01" + bytes(6)
+    assert bs.to_end(sock) == (b"\x05\x00" + refusal, "end")
 
 
-@pytest.mark.parametrize("greeting", [b"\x05\x01\x02", b"\x05\x00", b"\x04\x01\x00\x50", b"GET / HTTP/1.1\r\n\r\n"])
+@pytest.mark.parametrize(
+    "greeting",
+    [b"\x05\x01\x02", b"\x05\x00", b"\x04\x01\x00\x50", b"GET / HTTP/1.1\r\n\r\n"],
+)
 def test_a_greeting_is_refused_with_no_acceptable_method(relay, greeting):
     sock = bs.connect(relay)
     sock.sendall(greeting)
@@ -746,7 +750,8 @@ def test_a_relay_is_in_the_registry_while_it_serves(stage):
     first = bs.half(relay, bs.new_hash())
     wait_until(lambda: '"halves":1' in (redis.command("GET", "og:registry:relay:relay-1") or ""))
     relay.call("POST", "/v1/drain")
-    wait_until(lambda: '"draining":true' in (redis.command("GET", "og:registry:relay:relay-1") or ""))
+    record = "og:registry:relay:relay-1"
+    wait_until(lambda: '"draining":true' in (redis.command("GET", record) or ""))
     first.close()
     assert relay.wait_exit() == 0
     wait_until(lambda: redis.command("GET", "og:registry:relay:relay-1") is None)

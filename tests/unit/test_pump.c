@@ -11,7 +11,10 @@
 
 #define PLENTY 100000
 
-/* The sender writes to source[0]; the flow goes from source[1] to sink[0]; the receiver reads sink[1]. */
+/*
+ * The sender writes to source[0]; the flow goes from source[1] to sink[0]; the receiver reads
+ * sink[1].
+ */
 static int source[2], sink[2];
 static struct flow flow;
 
@@ -45,7 +48,7 @@ static void teardown(void)
 	loop_release();
 }
 
-/* As the events of a loop would: everything may have changed. Runs until nothing is left to do now. */
+/* As a loop's events would: all may have changed. Runs until nothing is left to do now. */
 static void pump(void)
 {
 	flow.readable = flow.writable = true;

@@ -8,8 +8,8 @@
 typedef struct socks5_answer reader(const uint8_t *bytes, size_t len);
 
 /*
- * Feeds BYTES one at a time as a caller does that reads no more than is asked for: the answer at the first byte
- * that settles the matter, with the number of bytes that it took in *USED.
+ * Feeds BYTES one at a time as a caller does that reads no more than is asked for: the answer at
+ * the first byte that settles the matter, with the number of bytes that it took in *USED.
  */
 static struct socks5_answer feed(reader *read, const void *bytes, size_t len, size_t *used)
 {
