@@ -250,11 +250,11 @@ static inline const char *hear(int fd, const char *until)
 	return heard;
 }
 
-/* True once the server has closed FD. */
+/* True once the server has closed FD; throws away what it said. */
 static inline bool closed(int fd)
 {
-	char byte;
-	ssize_t n = recv(fd, &byte, 1, MSG_DONTWAIT);
+	char rest[1024];
+	ssize_t n = recv(fd, rest, sizeof(rest), MSG_DONTWAIT);
 
 	return n == 0 || (n < 0 && errno != EAGAIN);
 }
