@@ -1,5 +1,6 @@
 #include "relayd/claim.h"
 
+#include <jansson.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 
 #define CLAIM_LIFE_MS "60000"
 #define RENEW_EVERY_MS 20000
+#define NOT_RENEWED_MS "30000" /* less than is left of a claim just before its renewal */
 #define RENEW_BATCH 128
 #define KEY_NAME "claim:"
 
@@ -28,12 +30,28 @@ struct removal {
 	struct list_link link;
 };
 
-/* An own claim is found when Redis had carried out a SET whose answer got lost. */
+/*
+ * KEYS[1] the claim; ARGV: this relay's claim, life, what a relay's record key begins with, the
+ * life that a claim has left if it wasn't renewed. Answers {claim}, or {claim, record} of the relay
+ * that owns it.
+ *
+ * A claim is dead, and is taken over, if the relay has started anew since; also if the relay has no
+ * record and has missed a renewal, for then it has crashed: one that only lost Redis for a moment
+ * keeps what it has. An own claim is found when Redis had carried out a SET whose answer got lost.
+ */
 static struct redis_script take_script = {
-	"if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return ARGV[1] end\n"
 	"local owner = redis.call('GET', KEYS[1])\n"
-	"if owner == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end\n"
-	"return owner\n",
+	"local id, epoch = string.match(owner or '', '^(%S+) (%d+)$')\n"
+	"if id and id ~= string.match(ARGV[1], '^%S+') then\n"
+	"	local record = redis.call('GET', ARGV[3] .. id)\n"
+	"	if record and string.match(record, '\"epoch\":(%d+)') == epoch then\n"
+	"		return {owner, record}\n"
+	"	end\n"
+	"	local left = redis.call('PTTL', KEYS[1])\n"
+	"	if not record and left > tonumber(ARGV[4]) then return {owner} end\n"
+	"end\n"
+	"redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])\n"
+	"return {ARGV[1]}\n",
 	"",
 };
 /*
@@ -94,28 +112,43 @@ void claim_rest(struct stream *stream)
 	claims.waiting_count--;
 }
 
+/* OWNER is "ID EPOCH", RECORD that relay's record, or NULL without one. */
+static void taken_by_other(struct stream *stream, const char *owner, const char *record)
+{
+	json_t *fields = record == NULL ? NULL : json_loads(record, 0, NULL);
+	char *id = mem_dup_bytes(owner, strcspn(owner, " "));
+	const struct stream_owner other = {
+		.id = id,
+		.peer = json_string_value(json_object_get(fields, "peer")),
+	};
+
+	stream_claimed(stream, STREAM_CLAIM_ELSEWHERE, &other);
+	free(id);
+	json_decref(fields);
+}
+
 static void on_taken(struct redis_call *call, const struct redisReply *reply)
 {
 	struct claim *claim = container_of(call, struct claim, call);
 	struct stream *stream = claim->stream;
-	const char *owner = redis_reply_error(reply) ? NULL : redis_reply_string(reply, NULL);
+	const char *owner = redis_reply_string(redis_reply_at(reply, 0), NULL);
 
 	stream->claim = NULL;
 	free(claim);
 	if (owner == NULL) {
-		stream_claimed(stream, STREAM_CLAIM_UNKNOWN);
+		stream_claimed(stream, STREAM_CLAIM_UNKNOWN, NULL);
 	} else if (strcmp(owner, store_owner()) != 0) {
-		stream_claimed(stream, STREAM_CLAIM_ELSEWHERE);
+		taken_by_other(stream, owner, redis_reply_string(redis_reply_at(reply, 1), NULL));
 	} else {
 		start_renewing(stream);
-		stream_claimed(stream, STREAM_CLAIM_OURS);
+		stream_claimed(stream, STREAM_CLAIM_OURS, NULL);
 	}
 }
 
 bool claim_take(struct stream *stream)
 {
-	const char *argv[] = { NULL, store_owner(), CLAIM_LIFE_MS };
-	char *key;
+	const char *argv[] = { NULL, store_owner(), CLAIM_LIFE_MS, NULL, NOT_RENEWED_MS };
+	char *key, *records;
 
 	if (store_redis() == NULL)
 		return true;
@@ -123,9 +156,12 @@ bool claim_take(struct stream *stream)
 	stream->claim->stream = stream;
 	stream->claim->call.done = on_taken;
 	key = key_of(stream->hash);
+	records = mem_printf("%sregistry:relay:", redis_prefix(store_redis()));
 	argv[0] = key;
+	argv[3] = records;
 	redis_eval(store_redis(), &stream->claim->call, &take_script,
 	           &(struct redis_args){ 1, ARRAY_LEN(argv), argv });
+	free(records);
 	free(key);
 	return false;
 }

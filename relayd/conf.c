@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/net.h"
+#include "common/networks.h"
 
 #define ID_MAX 64
 #define DAY_MS 86400000
@@ -73,7 +74,22 @@ static const struct config_key daemon_keys[] = {
 	{ "idle-timeout", CONFIG_DURATION, AT(idle_timeout_ms), "10m",
 	  "An active stream without a byte in either direction ends after this.", 100, DAY_MS },
 	{ "connection-max", CONFIG_INTEGER, AT(connection_max), "10000",
-	  "Most client connections at once.", 2, 10000000 },
+	  "Most connections at once, of clients and of other relays.", 2, 10000000 },
+	{ "pending-max", CONFIG_INTEGER, AT(pending_max), "4096",
+	  "Most connections that aren't active yet; keep it well below connection-max.",
+	  1, 10000000 },
+	{ "pending-per-address-max", CONFIG_INTEGER, AT(pending_per_address_max), "32",
+	  "Most of those from one address (IPv6: one /64).", 1, 100000 },
+	{ "trusted-proxies", CONFIG_LIST, AT(trusted_proxies), NULL,
+	  "Addresses or networks of balancers; each of their connections has to begin with a "
+	  "PROXY header of version 2." },
+	{ "peer-listen", CONFIG_ADDRESS, AT(peer_listen), NULL,
+	  "Numeric address for the other relays of the fleet; keep it internal. Without it a "
+	  "client whose other half is at another relay is refused." },
+	{ "peer-address", CONFIG_ADDRESS, AT(peer_address), NULL,
+	  "host:port under which other relays reach peer-listen. Its own address if not given." },
+	{ "peer-secret", CONFIG_SECRET, AT(peer_secret), NULL,
+	  "What all relays of the fleet know, to tell each other from strangers." },
 	{ 0 },
 };
 
@@ -99,6 +115,11 @@ const char *conf_id(const struct relay_conf *conf)
 	if (gethostname(host, sizeof(host) - 1) != 0)
 		host[0] = '\0';
 	return host;
+}
+
+bool conf_has_peers(const struct relay_conf *conf)
+{
+	return conf->peer_listen != NULL && conf->peer_listen[0] != '\0';
 }
 
 /* The id is part of keys and of claims ("ID EPOCH"), so it holds no space and nothing to escape. */
@@ -140,6 +161,41 @@ static bool advertised_are_hosts(char **list)
 	return true;
 }
 
+static int complain(const char *key, const char *value, const char *why)
+{
+	log_error("config-bad key=%s value=%s why=\"%s\"", key, value, why);
+	return -1;
+}
+
+static int check_peers(const struct relay_conf *conf)
+{
+	union net_address address;
+	char host[NET_HOST_MAX + 1];
+	uint16_t port;
+
+	if (!conf_has_peers(conf))
+		return 0;
+	if (net_parse(conf->peer_listen, &address) != 0)
+		return complain("peer-listen", conf->peer_listen, "not a numeric address");
+	if (conf->peer_address != NULL &&
+	    (net_split(conf->peer_address, host, &port) != 0 || host[0] == '\0' || port == 0))
+		return complain("peer-address", conf->peer_address, "not HOST:PORT");
+	if (conf->peer_secret == NULL || conf->peer_secret[0] == '\0')
+		return complain("peer-secret", "", "needed with peer-listen");
+	if (!conf_has_redis(conf))
+		return complain("peer-listen", conf->peer_listen, "needs redis");
+	return 0;
+}
+
+static int check_proxies(const struct relay_conf *conf)
+{
+	struct networks trusted = { 0 };
+	const char *bad = networks_read(&trusted, (const char *const *)conf->trusted_proxies);
+
+	networks_release(&trusted);
+	return bad == NULL ? 0 : complain("trusted-proxies", bad, "not an address or network");
+}
+
 int conf_check(void *config)
 {
 	const struct relay_conf *conf = config;
@@ -161,7 +217,7 @@ int conf_check(void *config)
 	}
 	if (!addresses_are_numeric(conf->listen) || !advertised_are_hosts(conf->advertise))
 		return -1;
-	return 0;
+	return check_peers(conf) != 0 ? -1 : check_proxies(conf);
 }
 
 char *conf_health_url(const void *config)

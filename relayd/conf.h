@@ -34,6 +34,12 @@ struct relay_conf {
 	int64_t pending_timeout_ms;
 	int64_t idle_timeout_ms;
 	int64_t connection_max;
+	int64_t pending_max;
+	int64_t pending_per_address_max;
+	char **trusted_proxies;
+	char *peer_listen;
+	char *peer_address;
+	char *peer_secret;
 };
 
 extern const struct config relay_config;
@@ -43,6 +49,9 @@ extern const struct config relay_config;
  * registry.
  */
 bool conf_has_redis(const struct relay_conf *conf);
+
+/* True if this relay bridges, and lets others bridge to it. */
+bool conf_has_peers(const struct relay_conf *conf);
 
 /* The relay's id: as configured, else the host's name. Valid for the process's life. */
 const char *conf_id(const struct relay_conf *conf);

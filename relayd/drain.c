@@ -2,6 +2,7 @@
 
 #include "common/daemon.h"
 #include "common/loop.h"
+#include "relayd/bridge.h"
 #include "relayd/presence.h"
 #include "relayd/stream.h"
 
@@ -23,7 +24,9 @@ void drain_begin(void)
 
 void drain_check(void)
 {
-	if (daemon_draining() && stream_count() == 0 && !timer_active(&exit_timer))
+	bool empty = stream_count() == 0 && bridge_count() == 0;
+
+	if (daemon_draining() && empty && !timer_active(&exit_timer))
 		timer_start(&exit_timer, EXIT_AFTER_MS);
 }
 

@@ -5,13 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "common/networks.h"
 #include "relayd/conf.h"
+#include "relayd/handshake.h"
 #include "relayd/listener.h"
+#include "relayd/socket.h"
 #include "relayd/stream.h"
 
 /*
@@ -20,12 +22,7 @@
  */
 #define REFUSED_LINGER_MS 2000
 #define REFUSED_DROP_MAX (64 * 1024)
-
-struct handshake {
-	size_t len;     /* of the message that is being read */
-	size_t dropped; /* bytes read and dropped after a refusal */
-	uint8_t bytes[SOCKS5_GREETING_MAX];
-};
+#define LOG_EVERY_MS 10000 /* connections that are turned away can come in thousands */
 
 static struct deadline_queue handshake_queue; /* accept to whole request */
 static struct deadline_queue refused_queue;
@@ -53,9 +50,16 @@ static struct metric refusals_metric = {
 	.series = SOCKS5_REFUSAL_COUNT,
 	.numbers = refusals,
 };
+static int64_t evicted[1];
+static struct metric evicted_metric = {
+	.name = "outrigger_relayd_halves_evicted_total",
+	.help = "Connections closed before activation to make room for others.",
+	.kind = METRIC_COUNTER,
+	.numbers = evicted,
+};
 static size_t connections;
+static struct networks trusted; /* balancers that send a PROXY header */
 
-static void on_handshake(struct io *io, uint32_t events);
 static void on_parked(struct io *io, uint32_t events);
 static void on_refused(struct io *io, uint32_t events);
 
@@ -68,12 +72,14 @@ static const struct step {
 	void (*ready)(struct io *io, uint32_t events);
 	uint32_t events;
 } steps[HALF_STATE_COUNT] = {
-	[HALF_GREETING] = { on_handshake, EPOLLIN | EPOLLRDHUP },
-	[HALF_REQUEST]  = { on_handshake, EPOLLIN | EPOLLRDHUP },
+	[HALF_PROXIED]  = { handshake_ready, EPOLLIN | EPOLLRDHUP },
+	[HALF_GREETING] = { handshake_ready, EPOLLIN | EPOLLRDHUP },
+	[HALF_REQUEST]  = { handshake_ready, EPOLLIN | EPOLLRDHUP },
 	[HALF_CLAIMING] = { on_parked, EPOLLRDHUP | EPOLLET },
 	[HALF_WAITING]  = { on_parked, EPOLLRDHUP | EPOLLET },
 	[HALF_ACTIVE]   = { NULL, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET },
 	[HALF_REFUSED]  = { on_refused, EPOLLIN },
+	[HALF_DIALLED]  = { NULL, EPOLLIN | EPOLLRDHUP },
 };
 /* clang-format on */
 
@@ -82,7 +88,7 @@ static struct half *half_of(struct io *io)
 	return container_of(io, struct half, io);
 }
 
-static void enter(struct half *half, enum half_state state)
+void half_enter(struct half *half, enum half_state state)
 {
 	const struct step *step = &steps[state];
 
@@ -99,9 +105,15 @@ static void enter(struct half *half, enum half_state state)
 }
 
 /* Sends a reply as one segment; a socket that has sent next to nothing has room for it. */
-static bool reply(struct half *half, const uint8_t *bytes, size_t len)
+bool half_reply(struct half *half, const uint8_t *bytes, size_t len)
 {
 	return send(half->io.fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)len;
+}
+
+/* A client that says nothing at all may be a balancer's health check, one every second. */
+static bool is_silent(const struct half *half)
+{
+	return half->state <= HALF_GREETING && half->handshake->len == 0;
 }
 
 static void count_refusal(const struct half *half, enum socks5_refusal refusal)
@@ -109,30 +121,53 @@ static void count_refusal(const struct half *half, enum socks5_refusal refusal)
 	char text[NET_TEXT_MAX];
 
 	metric_add(&refusals_metric, refusal, 1);
-	log_info("handshake-refused address=%s state=%s reason=%s", half_address(half, text),
-	         state_names[half->state], socks5_refusal_names[refusal]);
+	if (refusal == SOCKS5_CLIENT_LEFT && is_silent(half))
+		return;
+	log_info("handshake-refused address=%s%s state=%s reason=%s", half_address(half, text),
+	         half->peer ? " peer=yes" : "", state_names[half->state],
+	         socks5_refusal_names[refusal]);
 }
 
-void half_refuse(struct half *half, enum socks5_refusal refusal)
+/* What the protocol has to say at this point; false if that is nothing, or couldn't be said. */
+static bool reply_refusal(struct half *half, enum socks5_refusal refusal)
 {
 	uint8_t bytes[SOCKS5_REFUSAL_LEN];
 	size_t len = sizeof(bytes);
 
-	assert(half->stream == NULL);
-	count_refusal(half, refusal);
 	if (half->state == HALF_GREETING) {
 		len = SOCKS5_METHOD_REPLY_LEN;
 		socks5_method_reply(bytes, false);
 	} else {
 		socks5_refusal_reply(bytes, refusal);
 	}
-	if (socks5_refusal_codes[refusal] == 0 || !reply(half, bytes, len) ||
-	    shutdown(half->io.fd, SHUT_WR) != 0) {
+	return socks5_refusal_codes[refusal] != 0 && half_reply(half, bytes, len);
+}
+
+void half_refuse(struct half *half, enum socks5_refusal refusal)
+{
+	assert(half->stream == NULL);
+	count_refusal(half, refusal);
+	if (!reply_refusal(half, refusal) || shutdown(half->io.fd, SHUT_WR) != 0) {
 		half_close(half, false);
 		return;
 	}
-	enter(half, HALF_REFUSED);
+	half_enter(half, HALF_REFUSED);
 	deadline_start(&refused_queue, &half->deadline);
+}
+
+/* It makes room at once, so nothing waits for its client to take note. */
+void half_evict(struct half *half)
+{
+	char text[NET_TEXT_MAX];
+
+	metric_add(&evicted_metric, 0, 1);
+	log_info("half-evicted address=%s state=%s pending=%zu", half_address(half, text),
+	         state_names[half->state], pending_count());
+	if (half->state < HALF_WAITING)
+		(void)reply_refusal(half, SOCKS5_EVICTED);
+	if (half->stream != NULL)
+		stream_leave(half, STREAM_EVICTED);
+	half_close(half, false);
 }
 
 static void on_refused(struct io *io, uint32_t events)
@@ -146,89 +181,6 @@ static void on_refused(struct io *io, uint32_t events)
 		half->handshake->dropped += (size_t)n;
 	if (n <= 0 || half->handshake->dropped >= REFUSED_DROP_MAX)
 		half_close(half, false);
-}
-
-static void take_seat(struct half *half)
-{
-	uint8_t hash[SOCKS5_HASH_LEN];
-
-	socks5_request_hash(half->handshake->bytes, hash);
-	enter(half, HALF_CLAIMING);
-	deadline_stop(&half->deadline);
-	switch (stream_join(half, hash)) {
-	case STREAM_JOIN_SETTLED:
-		half_grant(half);
-		break;
-	case STREAM_JOIN_CLAIMING:
-		break; /* the stream grants or refuses when it knows */
-	case STREAM_JOIN_FULL:
-		half_refuse(half, SOCKS5_THIRD_HALF);
-		break;
-	case STREAM_JOIN_DRAINING:
-		half_refuse(half, SOCKS5_RELAY_DRAINS);
-		break;
-	}
-}
-
-/* A whole message is there. True: go on with the next one. */
-static bool finish_message(struct half *half)
-{
-	uint8_t method[SOCKS5_METHOD_REPLY_LEN];
-
-	if (half->state == HALF_REQUEST) {
-		take_seat(half);
-		return false;
-	}
-	socks5_method_reply(method, true);
-	if (!reply(half, method, sizeof(method))) {
-		half_refuse(half, SOCKS5_CLIENT_LEFT);
-		return false;
-	}
-	half->handshake->len = 0;
-	enter(half, HALF_REQUEST);
-	return true;
-}
-
-/* Reads the bytes that the message still lacks, and not one more. True: some came. */
-static bool read_message(struct half *half, size_t need)
-{
-	struct handshake *shake = half->handshake;
-	ssize_t n = recv(half->io.fd, shake->bytes + shake->len, need - shake->len, MSG_DONTWAIT);
-
-	assert(need <= sizeof(shake->bytes));
-	if (n > 0) {
-		shake->len += (size_t)n;
-		return true;
-	}
-	if (n == 0 || (errno != EAGAIN && errno != EINTR))
-		half_refuse(half, SOCKS5_CLIENT_LEFT);
-	return false;
-}
-
-static void on_handshake(struct io *io, uint32_t events)
-{
-	struct half *half = half_of(io);
-	bool going = true;
-
-	while (going) {
-		const struct handshake *shake = half->handshake;
-		struct socks5_answer answer =
-		        half->state == HALF_GREETING
-		                ? socks5_read_greeting(shake->bytes, shake->len)
-		                : socks5_read_request(shake->bytes, shake->len);
-
-		switch (answer.status) {
-		case SOCKS5_MORE:
-			going = read_message(half, answer.need);
-			break;
-		case SOCKS5_DONE:
-			going = finish_message(half);
-			break;
-		case SOCKS5_REFUSED:
-			half_refuse(half, answer.refusal);
-			return;
-		}
-	}
 }
 
 /*
@@ -254,7 +206,7 @@ void half_grant(struct half *half)
 	uint8_t bytes[SOCKS5_GRANT_LEN];
 
 	socks5_grant_reply(bytes, half->handshake->bytes);
-	if (!reply(half, bytes, sizeof(bytes))) {
+	if (!half_reply(half, bytes, sizeof(bytes))) {
 		count_refusal(half, SOCKS5_CLIENT_LEFT);
 		stream_leave(half, STREAM_HALVES_LEFT);
 		half_close(half, false);
@@ -262,17 +214,24 @@ void half_grant(struct half *half)
 	}
 	free(half->handshake);
 	half->handshake = NULL;
-	enter(half, HALF_WAITING);
-	deadline_start(&pending_queue, &half->deadline);
+	half_enter(half, HALF_WAITING);
+	if (!half->stream->bridged) /* else the owner decides how long it waits */
+		deadline_start(&pending_queue, &half->deadline);
 }
 
 void half_activate(struct half *half, void (*ready)(struct io *io, uint32_t events))
 {
-	assert(half->state == HALF_WAITING);
+	const uint8_t go = PEER_GO;
+
+	assert(half->state == HALF_WAITING || half->state == HALF_DIALLED);
 	deadline_stop(&half->deadline);
+	pending_remove(half->pending);
+	/* A socket that doesn't take it has failed, which the first event will tell. */
+	if (half->peer)
+		(void)half_reply(half, &go, sizeof(go));
 	half->flow = (struct flow){ 0 };
 	half->io.ready = ready;
-	enter(half, HALF_ACTIVE);
+	half_enter(half, HALF_ACTIVE);
 }
 
 static void keep_address(struct half *half, const union net_address *client)
@@ -297,39 +256,76 @@ const char *half_address(const struct half *half, char *text)
 	return net_format(&client, text);
 }
 
-void half_open(int fd, const union net_address *client)
+bool half_admit(struct half *half)
+{
+	static uint64_t logged_ms;
+	char text[NET_TEXT_MAX];
+
+	half->pending = pending_add(half, &half->address);
+	if (half->pending != NULL)
+		return true;
+	metric_add(&refusals_metric, SOCKS5_ADDRESS_FULL, 1);
+	if (logged_ms == 0 || loop_now_ms() - logged_ms >= LOG_EVERY_MS) {
+		log_warn("connections-turned-away address=%s reason=%s", half_address(half, text),
+		         socks5_refusal_names[SOCKS5_ADDRESS_FULL]);
+		logged_ms = loop_now_ms();
+	}
+	half_close(half, true);
+	return false;
+}
+
+static struct half *half_new(int fd, const union net_address *address, enum half_state state)
 {
 	struct half *half = mem_alloc(1, sizeof(*half));
 
-	half->handshake = mem_alloc(1, sizeof(*half->handshake));
 	half->io.fd = fd;
-	half->io.ready = on_handshake;
-	half->state = HALF_GREETING;
-	keep_address(half, client);
+	half->state = (uint8_t)state;
+	keep_address(half, address);
 	connections++;
-	metric_add(&halves_metric, HALF_GREETING, 1);
-	if (io_start(&half->io, fd, steps[HALF_GREETING].events) != 0) {
+	metric_add(&halves_metric, state, 1);
+	return half;
+}
+
+void half_open(int fd, const union net_address *client, enum half_origin origin)
+{
+	bool proxied = origin == HALF_OF_CLIENT && networks_contain(&trusted, client);
+	struct half *half = half_new(fd, client, proxied ? HALF_PROXIED : HALF_GREETING);
+
+	half->handshake = mem_alloc(1, sizeof(*half->handshake));
+	half->io.ready = handshake_ready;
+	half->peer = origin == HALF_OF_PEER;
+	if (io_start(&half->io, fd, steps[half->state].events) != 0) {
 		log_error("half-refused why=\"%s\"", strerror(errno));
 		half_close(half, false);
 		return;
 	}
+	if (origin == HALF_OF_CLIENT && !proxied && !half_admit(half))
+		return;
 	deadline_start(&handshake_queue, &half->deadline);
+}
+
+struct half *half_dialled(int fd, const union net_address *owner,
+                          void (*ready)(struct io *io, uint32_t events))
+{
+	struct half *half = half_new(fd, owner, HALF_DIALLED);
+
+	half->io.ready = ready;
+	if (io_start(&half->io, fd, steps[HALF_DIALLED].events) != 0)
+		abort();
+	return half;
 }
 
 void half_close(struct half *half, bool reset)
 {
-	const struct linger now = { .l_onoff = 1, .l_linger = 0 };
-
 	io_stop(&half->io);
 	if (half->state == HALF_ACTIVE) {
 		pump_abandon(&half->flow);
 	} else {
 		deadline_stop(&half->deadline);
+		pending_remove(half->pending);
 		free(half->handshake);
 	}
-	if (reset)
-		(void)setsockopt(half->io.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-	close(half->io.fd);
+	socket_close(half->io.fd, reset);
 	metric_add(&halves_metric, half->state, -1);
 	connections--;
 	free(half);
@@ -384,8 +380,12 @@ int half_start(void *config)
 	                    handshake_expired);
 	deadline_queue_init(&refused_queue, REFUSED_LINGER_MS, refused_expired);
 	deadline_queue_init(&pending_queue, (uint64_t)conf->pending_timeout_ms, pending_expired);
+	(void)networks_read(
+	        &trusted,
+	        (const char *const *)conf->trusted_proxies); /* checked with the configuration */
 	metrics_add(&halves_metric);
 	metrics_add(&refusals_metric);
+	metrics_add(&evicted_metric);
 	return 0;
 }
 
@@ -403,4 +403,5 @@ void half_stop(void)
 	close_waiting(&handshake_queue);
 	close_waiting(&refused_queue);
 	deadline_queue_release(&pending_queue);
+	networks_release(&trusted);
 }

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,17 +13,17 @@
 #include "common/metrics.h"
 #include "relayd/conf.h"
 #include "relayd/half.h"
+#include "relayd/socket.h"
 
 #define BACKLOG 4096
 #define ACCEPTS_PER_EVENT 64
 #define PAUSE_MS 200       /* when descriptors have run out */
 #define LOG_EVERY_MS 10000 /* pauses can follow each other closely */
-#define KEEPALIVE_IDLE_S 60
-#define KEEPALIVE_INTERVAL_S 20
 
 struct listener {
 	struct io io;
 	int fd;
+	enum half_origin origin;
 	union net_address address;
 };
 
@@ -123,7 +122,7 @@ static bool accept_one(struct listener *listener)
 	}
 	fd = accept4(listener->fd, &client.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0) {
-		half_open(fd, &client);
+		half_open(fd, &client, listener->origin);
 		return true;
 	}
 	switch (errno) {
@@ -149,19 +148,6 @@ static void on_readable(struct io *io, uint32_t events)
 		;
 }
 
-/*
- * Accepted sockets inherit these. The user timeout is the idle timeout: a shorter one would also
- * end streams whose reader only pauses, since the kernel applies it to a closed window too.
- */
-static void tune(int fd, const struct relay_conf *conf)
-{
-	const int on = 1;
-
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	net_keepalive(fd, KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S);
-	net_user_timeout(fd, (unsigned)conf->idle_timeout_ms);
-}
-
 static int open_listener(struct listener *listener, const char *text, const struct relay_conf *conf)
 {
 	char where[NET_TEXT_MAX];
@@ -172,33 +158,40 @@ static int open_listener(struct listener *listener, const char *text, const stru
 		log_error("listen-failed address=%s why=\"%s\"", text, strerror(errno));
 		return -1;
 	}
-	tune(listener->fd, conf);
+	socket_tune(listener->fd, listener->origin == HALF_OF_PEER, conf);
 	listener->io.ready = on_readable;
 	if (net_local(listener->fd, &listener->address) != 0 ||
 	    io_start(&listener->io, listener->fd, EPOLLIN) != 0) {
 		log_error("listen-failed address=%s why=\"%s\"", text, strerror(errno));
 		return -1;
 	}
-	log_info("listening what=socks address=%s", net_format(&listener->address, where));
+	log_info("listening what=%s address=%s",
+	         listener->origin == HALF_OF_PEER ? "peer" : "socks",
+	         net_format(&listener->address, where));
 	return 0;
 }
 
 int listener_start(void *config)
 {
 	const struct relay_conf *conf = config;
-	size_t count = 0;
+	size_t clients = 0, count;
 
 	metrics_add(&pauses_metric);
-	while (conf->listen[count] != NULL)
-		count++;
+	while (conf->listen[clients] != NULL)
+		clients++;
+	count = clients + conf_has_peers(conf);
 	listeners.items = mem_alloc(count, sizeof(struct listener));
 	listeners.connection_max = (size_t)conf->connection_max;
 	listeners.pause.expired = on_pause_over;
-	keep_reserve();
+	listeners.reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	for (; listeners.count < count; listeners.count++) {
 		struct listener *listener = &listeners.items[listeners.count];
+		bool last = listeners.count == clients;
 
-		if (open_listener(listener, conf->listen[listeners.count], conf) != 0) {
+		listener->origin = last ? HALF_OF_PEER : HALF_OF_CLIENT;
+		if (open_listener(listener,
+		                  last ? conf->peer_listen : conf->listen[listeners.count],
+		                  conf) != 0) {
 			listener_stop();
 			return -1;
 		}
@@ -222,7 +215,19 @@ void listener_stop(void)
 	listeners.reserve = -1;
 }
 
+static const union net_address *address_of(size_t index, enum half_origin origin)
+{
+	const struct listener *listener = &listeners.items[index];
+
+	return index < listeners.count && listener->origin == origin ? &listener->address : NULL;
+}
+
 const union net_address *listener_address(size_t index)
 {
-	return index < listeners.count ? &listeners.items[index].address : NULL;
+	return address_of(index, HALF_OF_CLIENT);
+}
+
+const union net_address *listener_peer_address(void)
+{
+	return listeners.count == 0 ? NULL : address_of(listeners.count - 1, HALF_OF_PEER);
 }

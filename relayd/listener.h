@@ -1,5 +1,5 @@
 /*
- * The sockets that take SOCKS5 connections, and the pause in taking them when there are too many or
+ * The sockets that take SOCKS5 connections, of clients and of other relays, and the pause in taking them when there are too many or
  * no descriptor is left: clients then wait in the kernel's queue.
  */
 #ifndef OG_RELAYD_LISTENER_H
@@ -9,14 +9,17 @@
 
 #include "common/net.h"
 
-/* Module: listens on every address of `listen`; -1 after logging which can't be had. */
+/* Module: listens on every address of `listen` and on `peer-listen`; -1 after logging which can't be had. */
 int listener_start(void *config);
 void listener_stop(void);
 
 /* A connection was closed: accepts again if only their number was the reason for a pause. */
 void listener_resume(void);
 
-/* The address of listener INDEX as it is bound, or NULL past the last. */
+/* The address of the clients' listener INDEX as it is bound, or NULL past the last. */
 const union net_address *listener_address(size_t index);
+
+/* Where other relays are listened for, or NULL. */
+const union net_address *listener_peer_address(void);
 
 #endif

@@ -2,12 +2,17 @@
 #include "common/log.h"
 #include "common/redis.h"
 #include "common/resolve.h"
+#include "relayd/advertised.h"
+#include "relayd/bridge.h"
 #include "relayd/claim.h"
 #include "relayd/conf.h"
 #include "relayd/control.h"
+#include "relayd/dial.h"
 #include "relayd/drain.h"
 #include "relayd/half.h"
+#include "relayd/handshake.h"
 #include "relayd/listener.h"
+#include "relayd/pending.h"
 #include "relayd/pipe_pool.h"
 #include "relayd/presence.h"
 #include "relayd/store.h"
@@ -22,16 +27,22 @@ static int start_nothing(void *config)
 /* clang-format off */
 static const struct daemon_module modules[] = {
 	{ "configuration", conf_check,            NULL },
+	{ "names",         start_nothing,         resolve_release },
 	{ "pipes",         pipe_pool_start,       pipe_pool_stop },
 	{ "store",         store_start,           store_stop },
 	{ "claims",        claim_start,           claim_stop },
 	{ "drain",         start_nothing,         drain_stop },
 	{ "transfers",     transfer_start_queues, transfer_stop_queues },
+	{ "pending",       pending_start,         pending_close },
 	{ "streams",       stream_start,          stream_stop },
+	{ "dialling",      dial_start,            dial_stop },
+	{ "bridges",       bridge_start,          bridge_stop },
+	{ "handshakes",    handshake_start,       NULL },
 	{ "halves",        half_start,            half_stop },
 	{ "listener",      listener_start,        listener_stop },
 	{ "control",       control_start,         control_stop },
 	{ "presence",      presence_start,        presence_stop },
+	{ "advertised",    advertised_start,      advertised_stop },
 	{ 0 },
 };
 /* clang-format on */
@@ -43,9 +54,11 @@ static bool serving(void)
 
 static void dump(void)
 {
-	log_info("state streams=%zu connections=%zu bytes=%llu redis=%s draining=%s",
-	         stream_count(), half_count(), (unsigned long long)stream_bytes(),
-	         store_ready() ? "ready" : "away", daemon_draining() ? "yes" : "no");
+	log_info("state streams=%zu bridges=%zu connections=%zu pending=%zu bytes=%llu redis=%s "
+	         "draining=%s",
+	         stream_count(), bridge_count(), half_count(), pending_count(),
+	         (unsigned long long)stream_bytes(), store_ready() ? "ready" : "away",
+	         daemon_draining() ? "yes" : "no");
 }
 
 static const char *(*const libraries[])(void) = { http_server_version, redis_version,

@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/registry.h"
+#include "relayd/bridge.h"
 #include "relayd/conf.h"
 #include "relayd/control.h"
 #include "relayd/half.h"
@@ -18,6 +19,7 @@ static struct {
 	struct registry_entry entry;
 	json_t *advertise; /* array of "host:port", owned */
 	char *control;     /* URL, owned */
+	char *peer;        /* "host:port", owned; NULL: not bridged to */
 	uint64_t bytes;    /* relayed until the last record */
 	uint64_t at_ms;    /* of the last record */
 } presence;
@@ -25,7 +27,7 @@ static struct {
 /* The rate since the record before. */
 static uint64_t bytes_per_second(void)
 {
-	uint64_t now_ms = loop_now_ms(), bytes = stream_bytes(), rate = 0;
+	uint64_t now_ms = loop_now_ms(), bytes = stream_bytes() + bridge_bytes(), rate = 0;
 
 	if (presence.at_ms != 0 && now_ms > presence.at_ms)
 		rate = (bytes - presence.bytes) * 1000 / (now_ms - presence.at_ms);
@@ -36,11 +38,12 @@ static uint64_t bytes_per_second(void)
 
 static json_t *describe(struct registry_entry *entry)
 {
-	return json_pack("{s:s, s:I, s:O, s:s, s:I, s:I, s:I, s:b}", "id", entry->id, "epoch",
+	return json_pack("{s:s, s:I, s:O, s:s, s:s?, s:I, s:I, s:I, s:b}", "id", entry->id, "epoch",
 	                 (json_int_t)store_epoch_ms(), "advertise", presence.advertise, "control",
-	                 presence.control, "streams", (json_int_t)stream_count(), "halves",
-	                 (json_int_t)half_count(), "bytes_per_second",
-	                 (json_int_t)bytes_per_second(), "draining", daemon_draining());
+	                 presence.control, "peer", presence.peer, "streams",
+	                 (json_int_t)stream_count(), "halves", (json_int_t)half_count(),
+	                 "bytes_per_second", (json_int_t)bytes_per_second(), "draining",
+	                 daemon_draining());
 }
 
 static bool is_wildcard(const union net_address *address)
@@ -81,6 +84,24 @@ static char *control_url(const struct relay_conf *conf)
 	return mem_printf("http://%s", net_format(control_address(), text));
 }
 
+/* Where other relays are told to connect to; -1 if that can't be told. */
+static int find_peer(const struct relay_conf *conf)
+{
+	const union net_address *address = listener_peer_address();
+	char text[NET_TEXT_MAX];
+
+	if (address == NULL)
+		return 0;
+	if (conf->peer_address == NULL && is_wildcard(address)) {
+		log_error("config-bad key=peer-address why=\"needed, since peer-listen is "
+		          "a wildcard\"");
+		return -1;
+	}
+	presence.peer = mem_dup(conf->peer_address != NULL ? conf->peer_address
+	                                                   : net_format(address, text));
+	return 0;
+}
+
 int presence_start(void *config)
 {
 	const struct relay_conf *conf = config;
@@ -91,6 +112,10 @@ int presence_start(void *config)
 	if (presence.advertise == NULL) {
 		log_error("config-bad key=advertise why=\"needed, since a listen address is "
 		          "a wildcard\"");
+		return -1;
+	}
+	if (find_peer(conf) != 0) {
+		json_decref(presence.advertise);
 		return -1;
 	}
 	presence.control = control_url(conf);
@@ -111,6 +136,7 @@ void presence_stop(void)
 	registry_leave(&presence.entry);
 	json_decref(presence.advertise);
 	free(presence.control);
+	free(presence.peer);
 }
 
 void presence_touch(void)

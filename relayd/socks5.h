@@ -35,6 +35,12 @@
 	X(SOCKS5_RELAY_DRAINS,     "relay-drains",     0x01)                                    \
 	X(SOCKS5_STORE_AWAY,       "store-away",       0x01)                                    \
 	X(SOCKS5_OWNED_ELSEWHERE,  "owned-elsewhere",  0x01)                                    \
+	X(SOCKS5_BRIDGE_FAILED,    "bridge-failed",    0x01)                                    \
+	X(SOCKS5_BAD_PROOF,        "bad-proof",        0x01)                                    \
+	X(SOCKS5_NOT_OWNED,        "not-owned",        0x01)                                    \
+	X(SOCKS5_ADDRESS_FULL,     "address-full",     0x02)                                    \
+	X(SOCKS5_EVICTED,          "evicted",          0x01)                                    \
+	X(SOCKS5_BAD_PROXY_HEADER, "bad-proxy-header", 0)                                       \
 	X(SOCKS5_TIMED_OUT,        "timed-out",        0)                                       \
 	X(SOCKS5_CLIENT_LEFT,      "client-left",      0)
 /* clang-format on */

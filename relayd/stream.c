@@ -8,6 +8,7 @@
 #include "common/map.h"
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "relayd/bridge.h"
 #include "relayd/claim.h"
 #include "relayd/drain.h"
 #include "relayd/half.h"
@@ -17,7 +18,7 @@
 const char *const stream_state_names[] = { STREAM_STATES(STATE_NAME) };
 
 #define REASON_NAME(constant, text, reset) [constant] = text,
-static const char *const reason_names[] = { STREAM_REASONS(REASON_NAME) };
+const char *const stream_reason_names[] = { STREAM_REASONS(REASON_NAME) };
 #define REASON_RESET(constant, text, reset) [constant] = reset,
 static const bool reason_resets[] = { STREAM_REASONS(REASON_RESET) };
 
@@ -39,7 +40,7 @@ static struct metric ended_metric = {
 	.help = "Streams that ended, by reason.",
 	.kind = METRIC_COUNTER,
 	.label = "reason",
-	.values = reason_names,
+	.values = stream_reason_names,
 	.series = STREAM_REASON_COUNT,
 	.numbers = by_reason,
 };
@@ -70,9 +71,12 @@ uint64_t stream_bytes(void)
 	return (uint64_t)(bytes[0] + bytes[1]);
 }
 
-void stream_count_bytes(unsigned side, uint64_t amount)
+void stream_count_bytes(const struct stream *stream, unsigned side, uint64_t amount)
 {
-	metric_add(&bytes_metric, side, (int64_t)amount);
+	if (stream->bridged)
+		bridge_count_bytes(side, amount);
+	else
+		metric_add(&bytes_metric, side, (int64_t)amount);
 }
 
 static const char *hash_text(const struct stream *stream)
@@ -89,8 +93,10 @@ void stream_enter(struct stream *stream, enum stream_state state)
 		return;
 	log_debug("stream id=%s from=%s to=%s", hash_text(stream),
 	          stream_state_names[stream->state], stream_state_names[state]);
-	metric_add(&streams_metric, stream->state, -1);
-	metric_add(&streams_metric, state, 1);
+	if (!stream->bridged) { /* else its owner counts it */
+		metric_add(&streams_metric, stream->state, -1);
+		metric_add(&streams_metric, state, 1);
+	}
 	stream->state = (uint8_t)state;
 }
 
@@ -154,6 +160,8 @@ enum stream_join stream_join(struct half *half, const uint8_t hash[SOCKS5_HASH_L
 	struct stream *stream = stream_find(hash);
 	bool fresh = stream == NULL;
 
+	if (fresh && half->peer)
+		return STREAM_JOIN_NOT_OWNED;
 	if (fresh && daemon_draining())
 		return STREAM_JOIN_DRAINING;
 	if (fresh)
@@ -170,7 +178,18 @@ enum stream_join stream_join(struct half *half, const uint8_t hash[SOCKS5_HASH_L
 	return STREAM_JOIN_SETTLED;
 }
 
-static void refuse_halves(struct stream *stream, enum socks5_refusal refusal)
+/* A peer's half isn't bridged again: the relay that sent it is mistaken about the owner. */
+static void bridge_or_refuse(struct half *half, const uint8_t hash[SOCKS5_HASH_LEN],
+                             const struct stream_owner *owner)
+{
+	if (half->peer || owner->peer == NULL || !bridge_possible())
+		half_refuse(half, SOCKS5_OWNED_ELSEWHERE);
+	else
+		bridge_open(half, hash, owner);
+}
+
+/* The hash isn't ours: what has come for it goes elsewhere. */
+static void disown(struct stream *stream, const struct stream_owner *owner)
 {
 	for (int side = 0; side < 2; side++) {
 		struct half *half = stream->halves[side];
@@ -178,18 +197,21 @@ static void refuse_halves(struct stream *stream, enum socks5_refusal refusal)
 		if (half == NULL)
 			continue;
 		take_seat(half);
-		half_refuse(half, refusal);
+		if (owner == NULL)
+			half_refuse(half, SOCKS5_STORE_AWAY);
+		else
+			bridge_or_refuse(half, stream->hash, owner);
 	}
 	stream_free(stream);
 }
 
-void stream_claimed(struct stream *stream, enum stream_claim claim)
+void stream_claimed(struct stream *stream, enum stream_claim claim,
+                    const struct stream_owner *owner)
 {
 	struct half *first = stream->halves[0], *second = stream->halves[1];
 
 	if (claim != STREAM_CLAIM_OURS) {
-		refuse_halves(stream, claim == STREAM_CLAIM_ELSEWHERE ? SOCKS5_OWNED_ELSEWHERE
-		                                                      : SOCKS5_STORE_AWAY);
+		disown(stream, owner);
 		return;
 	}
 	stream_enter(stream, is_full(stream) ? STREAM_PAIRED : STREAM_WAITING);
@@ -208,7 +230,7 @@ void stream_leave(struct half *half, enum stream_reason reason)
 	struct stream *stream = half->stream;
 
 	take_seat(half);
-	if (is_empty(stream))
+	if (is_empty(stream) || stream->bridged)
 		stream_end(stream, reason);
 	else if (!is_claiming(stream))
 		stream_enter(stream, STREAM_WAITING);
@@ -239,16 +261,14 @@ static void log_end(const struct stream *stream, enum stream_reason reason)
 	uint64_t took_ms = loop_now_ms() - stream->opened_ms;
 
 	log_info("stream-ended id=%s reason=%s state=%s seconds=%llu.%03llu first=%llu second=%llu",
-	         hash_text(stream), reason_names[reason], stream_state_names[stream->state],
+	         hash_text(stream), stream_reason_names[reason], stream_state_names[stream->state],
 	         (unsigned long long)(took_ms / 1000), (unsigned long long)(took_ms % 1000),
 	         (unsigned long long)sent_by(stream->halves[0]),
 	         (unsigned long long)sent_by(stream->halves[1]));
 }
 
-void stream_end(struct stream *stream, enum stream_reason reason)
+void stream_close_halves(struct stream *stream, enum stream_reason reason)
 {
-	log_end(stream, reason);
-	metric_add(&ended_metric, reason, 1);
 	for (int side = 0; side < 2; side++) {
 		struct half *half = stream->halves[side];
 
@@ -257,6 +277,17 @@ void stream_end(struct stream *stream, enum stream_reason reason)
 		take_seat(half);
 		half_close(half, reason_resets[reason]);
 	}
+}
+
+void stream_end(struct stream *stream, enum stream_reason reason)
+{
+	if (stream->bridged) {
+		bridge_end(stream, reason);
+		return;
+	}
+	log_end(stream, reason);
+	metric_add(&ended_metric, reason, 1);
+	stream_close_halves(stream, reason);
 	stream_free(stream);
 }
 

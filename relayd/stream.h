@@ -38,6 +38,8 @@ struct half;
 	X(STREAM_CUT,           "cut",           true)                                          \
 	X(STREAM_HALVES_LEFT,   "halves-left",   false)                                         \
 	X(STREAM_NOT_ACTIVATED, "not-activated", false)                                         \
+	X(STREAM_EVICTED,       "evicted",       false)                                         \
+	X(STREAM_OWNER_LEFT,    "owner-left",    false)                                         \
 	X(STREAM_CLAIM_LOST,    "claim-lost",    false)                                         \
 	X(STREAM_RELAY_STOPPED, "relay-stopped", true)
 /* clang-format on */
@@ -49,11 +51,13 @@ enum stream_state { STREAM_STATES(STREAM_STATE_ENUM) STREAM_STATE_COUNT };
 enum stream_reason { STREAM_REASONS(STREAM_REASON_ENUM) STREAM_REASON_COUNT };
 
 extern const char *const stream_state_names[];
+extern const char *const stream_reason_names[];
 
 struct stream {
 	uint8_t hash[SOCKS5_HASH_LEN]; /* its key in the table */
 	uint8_t state;                 /* enum stream_state */
 	uint8_t broken_by;             /* enum stream_reason, once a half has failed */
+	bool bridged;                  /* another relay's: the middle of a bridge, in no table */
 	uint32_t unacknowledged;       /* bytes in the sockets when it last seemed quiet */
 	struct half *halves[2];        /* first and second, owned; NULL: a free seat */
 	struct list_link renewed;      /* among those whose claim is renewed */
@@ -69,13 +73,20 @@ enum stream_join {
 	STREAM_JOIN_SETTLED,
 	STREAM_JOIN_CLAIMING,
 	STREAM_JOIN_FULL,
-	STREAM_JOIN_DRAINING
+	STREAM_JOIN_DRAINING,
+	STREAM_JOIN_NOT_OWNED, /* a peer's half, of a hash that isn't here */
 };
 
 enum stream_activate { STREAM_ACTIVATED, STREAM_INCOMPLETE };
 
 /* How the claim of a stream came out. */
 enum stream_claim { STREAM_CLAIM_OURS, STREAM_CLAIM_ELSEWHERE, STREAM_CLAIM_UNKNOWN };
+
+/* The relay that owns a hash, while that isn't this one; borrowed. */
+struct stream_owner {
+	const char *id;
+	const char *peer; /* "host:port"; NULL if it can't be bridged to */
+};
 
 /* Module; stopping ends every stream. */
 int stream_start(void *config);
@@ -88,10 +99,11 @@ void stream_stop(void);
 enum stream_join stream_join(struct half *half, const uint8_t hash[SOCKS5_HASH_LEN]);
 
 /*
- * The claim is settled: grants or refuses the halves that wait for it. The stream may be gone
- * after.
+ * The claim is settled: grants, bridges to OWNER (of STREAM_CLAIM_ELSEWHERE) or refuses the halves
+ * that wait for it. The stream may be gone after.
  */
-void stream_claimed(struct stream *stream, enum stream_claim claim);
+void stream_claimed(struct stream *stream, enum stream_claim claim,
+                    const struct stream_owner *owner);
 
 /*
  * HALF gives up its seat in a stream that isn't active; REASON is why the stream ends if it was the
@@ -109,7 +121,10 @@ void stream_end(struct stream *stream, enum stream_reason reason);
 
 /* For transfer.c: enters a state, and counts the bytes that HALVES[side] has sent. */
 void stream_enter(struct stream *stream, enum stream_state state);
-void stream_count_bytes(unsigned side, uint64_t bytes);
+void stream_count_bytes(const struct stream *stream, unsigned side, uint64_t bytes);
+
+/* For bridge.c: closes what is left of both halves, with an RST if that is REASON's way. */
+void stream_close_halves(struct stream *stream, enum stream_reason reason);
 
 /* The stream of HASH, or NULL. */
 struct stream *stream_find(const uint8_t hash[SOCKS5_HASH_LEN]);

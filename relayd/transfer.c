@@ -98,6 +98,13 @@ static void flush_half(struct stream *stream, unsigned side, bool progressed)
 	}
 }
 
+/* How long nothing may happen is for the owner to say, so a bridged stream has no such deadline. */
+static void expect_progress(struct deadline_queue *queue, struct stream *stream)
+{
+	if (!stream->bridged)
+		deadline_start(queue, &stream->deadline);
+}
+
 /* What the state of the flows means for the stream. True: the stream has ended. */
 static bool judge(struct stream *stream, bool progressed)
 {
@@ -118,9 +125,9 @@ static bool judge(struct stream *stream, bool progressed)
 	}
 	if ((over[0] || over[1]) && (progressed || stream->state == STREAM_ACTIVE)) {
 		stream_enter(stream, STREAM_DRAINING);
-		deadline_start(&linger_queue, &stream->deadline);
+		expect_progress(&linger_queue, stream);
 	} else if (progressed) {
-		deadline_start(&idle_queue, &stream->deadline);
+		expect_progress(&idle_queue, stream);
 	}
 	return false;
 }
@@ -135,7 +142,7 @@ static void run(struct stream *stream)
 		uint64_t delivered = from->flow.delivered;
 
 		more |= pump_run(&from->flow, from->io.fd, to->io.fd);
-		stream_count_bytes(side, from->flow.delivered - delivered);
+		stream_count_bytes(stream, side, from->flow.delivered - delivered);
 		/* The write took the socket's error with it: a read would see a proper end. */
 		if (from->flow.state == FLOW_SINK_FAILED)
 			to->flow.source_broken = true;
@@ -177,7 +184,7 @@ static void on_ready(struct io *io, uint32_t events)
 void transfer_start(struct stream *stream)
 {
 	stream->task.run = on_task;
-	deadline_start(&idle_queue, &stream->deadline);
+	expect_progress(&idle_queue, stream);
 	half_activate(stream->halves[0], on_ready);
 	half_activate(stream->halves[1], on_ready);
 }

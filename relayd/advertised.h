@@ -1,0 +1,13 @@
+/*
+ * The names that clients are told to connect to, looked up once at the start: a name without an
+ * address makes every transfer fail, and nothing here would notice. The log warns; nothing else
+ * happens, since clients may well see other names than this machine does.
+ */
+#ifndef OG_RELAYD_ADVERTISED_H
+#define OG_RELAYD_ADVERTISED_H
+
+/* Module: begins to look up what `advertise` lists. */
+int advertised_start(void *config);
+void advertised_stop(void);
+
+#endif
