@@ -1,5 +1,6 @@
 #include "pushd/content.h"
 
+#include <assert.h>
 #include <string.h>
 
 struct content {
@@ -7,16 +8,22 @@ struct content {
 	size_t count;
 };
 
+static void add(struct content *content, const struct content_item *item)
+{
+	assert(content->count < CONTENT_MAX);
+	content->items[content->count++] = *item;
+}
+
 static void add_text(struct content *content, const char *key, const char *text)
 {
 	if (text != NULL && *text != '\0')
-		content->items[content->count++] = (struct content_item){ key, text, 0 };
+		add(content, &(struct content_item){ key, text, 0 });
 }
 
 static void add_number(struct content *content, const char *key, int64_t number)
 {
 	if (number != NOTIFICATION_ABSENT)
-		content->items[content->count++] = (struct content_item){ key, NULL, number };
+		add(content, &(struct content_item){ key, NULL, number });
 }
 
 /* "audio,video"; NULL for none. */

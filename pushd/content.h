@@ -7,7 +7,7 @@
 
 #include "pushd/provider.h"
 
-#define CONTENT_MAX 12
+#define CONTENT_MAX 13 /* all that one notification can say */
 
 struct content_item {
 	const char *key;
