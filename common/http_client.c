@@ -27,7 +27,6 @@ struct http_pool {
 	struct list transfers; /* all that calls hold */
 	struct http_transfer *idle;
 	unsigned idle_count;
-	unsigned busy;
 	bool collecting; /* done callbacks may run */
 	bool doomed;     /* freed by one of them */
 };
@@ -128,7 +127,6 @@ static void complete(struct http_transfer *transfer, CURLcode code)
 		curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_multi_remove_handle(transfer->pool->multi, transfer->easy);
 	transfer->active = false;
-	transfer->pool->busy--;
 	call->failure = judge(transfer, code, status);
 	call->status = (unsigned)status;
 	call->response_len = buf_len(&transfer->response);
@@ -366,7 +364,6 @@ void http_send(struct http_pool *pool, struct http_call *call)
 	curl_easy_setopt(transfer->easy, CURLOPT_URL, call->url);
 	curl_easy_setopt(transfer->easy, CURLOPT_TIMEOUT_MS, (long)call->timeout_ms);
 	transfer->active = true;
-	pool->busy++;
 	if (curl_multi_add_handle(pool->multi, transfer->easy) != CURLM_OK)
 		abort();
 }
@@ -384,7 +381,6 @@ void http_release(struct http_call *call)
 	if (transfer->active) {
 		curl_multi_remove_handle(pool->multi, transfer->easy);
 		transfer->active = false;
-		pool->busy--;
 	}
 	if (pool == NULL || pool->doomed || pool->idle_count >= IDLE_MAX) {
 		free_transfer(transfer);
@@ -471,11 +467,6 @@ void http_pool_free(struct http_pool *pool)
 	}
 	if (!pool->collecting)
 		destroy_pool(pool);
-}
-
-unsigned http_pool_busy(const struct http_pool *pool)
-{
-	return pool->busy;
 }
 
 const char *http_failure_name(enum http_failure failure)

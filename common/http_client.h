@@ -66,9 +66,6 @@ const char *http_response_header(struct http_call *call, const char *name);
 /* Forgets a call that is under way and frees what it holds; fine when idle. Also after done. */
 void http_release(struct http_call *call);
 
-/* How many requests of POOL are under way. */
-unsigned http_pool_busy(const struct http_pool *pool);
-
 /* The text for a failure, for logs and metrics: "unreachable" … */
 const char *http_failure_name(enum http_failure failure);
 

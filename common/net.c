@@ -211,14 +211,6 @@ int net_local(int fd, union net_address *address)
 	return getsockname(fd, &address->sa, &len);
 }
 
-int net_peer(int fd, union net_address *address)
-{
-	socklen_t len = sizeof(*address);
-
-	memset(address, 0, sizeof(*address));
-	return getpeername(fd, &address->sa, &len);
-}
-
 void net_keepalive(int fd, int idle_s, int interval_s)
 {
 	set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, idle_s);

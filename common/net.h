@@ -60,9 +60,8 @@ int net_connect(const union net_address *address);
 /* The outcome of a connect: 0 or an errno. */
 int net_connect_error(int fd);
 
-/* The local or the remote address of FD; 0, or -1 with errno. */
+/* The local address of FD; 0, or -1 with errno. */
 int net_local(int fd, union net_address *address);
-int net_peer(int fd, union net_address *address);
 
 /* Keepalive probes after IDLE_S seconds of silence, then every INTERVAL_S; 3 unanswered end it. */
 void net_keepalive(int fd, int idle_s, int interval_s);
