@@ -20,11 +20,15 @@ def request(name, port=0, command=1):
     return head + name + struct.pack(">H", port)
 
 
-def connect(relay, receive_buffer=None, timeout=20):
-    host, port = relay.address("socks").rsplit(":", 1)
-    sock = socket.socket()
+def connect(relay, receive_buffer=None, timeout=20, source=None, address=None):
+    """A connection to RELAY (or to ADDRESS, "host:port"), from the address SOURCE if that is given."""
+    host, port = (address or relay.address("socks")).rsplit(":", 1)
+    host = host.strip("[]")
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     if receive_buffer:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    if source:
+        sock.bind((source, 0))
     sock.settimeout(timeout)
     sock.connect((host, int(port)))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -111,6 +115,11 @@ class Sender(threading.Thread):
             self.then(self.sock)
         except OSError as error:
             self.error = error
+
+    def result(self, timeout=60):
+        """What kept it from sending all, or None."""
+        self.join(timeout)
+        return self.error
 
 
 class Receiver(threading.Thread):
