@@ -1,6 +1,7 @@
 /*
  * The values of a configuration: what each kind of key looks like as text and in its struct. Used
- * by config.c alone; BASE is the struct that the key's offset counts from.
+ * by config.c, and where people write the like elsewhere; BASE is the struct that the key's offset
+ * counts from.
  */
 #ifndef OG_COMMON_CONFIG_VALUE_H
 #define OG_COMMON_CONFIG_VALUE_H

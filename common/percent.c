@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include "common/mem.h"
 
@@ -34,6 +35,25 @@ char *percent_decode(const char *text, size_t len)
 		}
 		out[used++] = (char)(high << 4 | low);
 		i += 2;
+	}
+	return out;
+}
+
+char *percent_encode(const char *text)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	char *out = mem_alloc(strlen(text) + 1, 3), *end = out;
+
+	for (; *text != '\0'; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if ((c < 0x80 && isalnum(c)) || strchr("-._~", c) != NULL) {
+			*end++ = *text;
+			continue;
+		}
+		*end++ = '%';
+		*end++ = digits[c >> 4];
+		*end++ = digits[c & 15];
 	}
 	return out;
 }

@@ -10,4 +10,10 @@
  */
 char *percent_decode(const char *text, size_t len);
 
+/*
+ * TEXT as one segment of a path or one value of a query: all but unreserved characters escaped.
+ * Heap, owned by the caller.
+ */
+char *percent_encode(const char *text);
+
 #endif

@@ -117,7 +117,8 @@ static void ask(struct activation *activation, struct backend *relay)
 	if (activation->relay != NULL)
 		backend_drop(activation->relay);
 	activation->relay = relay;
-	call_post_json(&activation->call, relay, activation->path, json_incref(activation->body));
+	call_json(&activation->call, relay, "POST", activation->path,
+	          json_incref(activation->body));
 }
 
 /* The claim's value is "ID EPOCH"; if that relay isn't there any more, neither is the stream. */

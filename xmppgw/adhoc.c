@@ -6,16 +6,35 @@
 
 #include "common/backoff.h"
 #include "common/mem.h"
+#include "xmppgw/access.h"
 #include "xmppgw/form.h"
+#include "xmppgw/limits.h"
 #include "xmppgw/markup.h"
 #include "xmppgw/registration.h"
+#include "xmppgw/relays.h"
+#include "xmppgw/streams.h"
+#include "xmppgw/transfers.h"
+#include "xmppgw/usage.h"
 
 /* clang-format off */
-const struct adhoc_command adhoc_commands[] = {
-	{ "register-device", "Register device", registration_form, registration_submit },
-	{ "unregister-device", "Unregister device", registration_removal_form,
-	  registration_removal_submit },
-	{ NULL },
+static const struct adhoc_command commands[] = {
+	{ "register-device", "Register device", ROLE_PUSH, ADHOC_ANYONE,
+	  registration_form, registration_submit },
+	{ "unregister-device", "Unregister device", ROLE_PUSH, ADHOC_ANYONE,
+	  registration_removal_form, registration_removal_submit },
+	{ "show-limits", "Show limits", ROLE_RELAY, ADHOC_ADMINS, limits_form, limits_submit },
+	{ "set-limits", "Set limits", ROLE_RELAY, ADHOC_ADMINS,
+	  limits_change_form, limits_change_submit },
+	{ "show-usage", "Show usage", ROLE_RELAY, ADHOC_ADMINS, usage_form, usage_submit },
+	{ "list-transfers", "List transfers", ROLE_RELAY, ADHOC_ADMINS,
+	  transfers_form, transfers_submit },
+	{ "list-streams", "List live streams", ROLE_RELAY, ADHOC_ADMINS,
+	  streams_form, streams_submit },
+	{ "cut-stream", "Cut a stream", ROLE_RELAY, ADHOC_ADMINS,
+	  streams_cut_form, streams_cut_submit },
+	{ "list-relays", "List relays", ROLE_RELAY, ADHOC_ADMINS, NULL, relays_submit },
+	{ "drain-relay", "Drain a relay", ROLE_RELAY, ADHOC_ADMINS,
+	  relays_drain_form, relays_drain_submit },
 };
 /* clang-format on */
 
@@ -24,9 +43,30 @@ static const char *const forward[] = { "", "execute", "complete", "next" };
 
 const struct adhoc_command *adhoc_find(const char *node)
 {
-	for (const struct adhoc_command *command = adhoc_commands; command->node != NULL; command++)
-		if (strcmp(command->node, node) == 0)
-			return command;
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if (strcmp(commands[i].node, node) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+enum adhoc_access adhoc_access(const struct adhoc_command *command, const struct link *link,
+                               const char *from)
+{
+	if (command == NULL || !(command->roles & link->roles))
+		return ADHOC_UNKNOWN;
+	if (command->right == ADHOC_ADMINS && !access_is_admin(from))
+		return ADHOC_FORBIDDEN;
+	return ADHOC_ALLOWED;
+}
+
+const struct adhoc_command *adhoc_next(const struct adhoc_command *previous,
+                                       const struct link *link, const char *from)
+{
+	size_t i = previous == NULL ? 0 : (size_t)(previous - commands) + 1;
+
+	for (; i < ARRAY_LEN(commands); i++)
+		if (adhoc_access(&commands[i], link, from) == ADHOC_ALLOWED)
+			return &commands[i];
 	return NULL;
 }
 
@@ -45,9 +85,43 @@ struct buf *adhoc_begin(struct answer *answer, const struct adhoc_session *sessi
 	return out;
 }
 
+void adhoc_end_warned(struct answer *answer, struct buf *out, const char *warning)
+{
+	buf_text(out, "</x>");
+	if (warning != NULL)
+		markup_add(out, "<note type='warn'>%s</note>", warning);
+	buf_text(out, "</command>");
+	answer_end(answer);
+}
+
 void adhoc_end(struct answer *answer, struct buf *out)
 {
-	buf_text(out, "</x></command>");
+	adhoc_end_warned(answer, out, NULL);
+}
+
+struct buf *adhoc_begin_table(struct answer *answer, const struct adhoc_session *session,
+                              const struct table *table, const char *next)
+{
+	struct buf *out = adhoc_begin(answer, session);
+
+	markup_add(out, "<title>%s</title>", session->command->name);
+	if (next != NULL)
+		markup_add(
+		        out,
+		        "<instructions>There is more: run this again with \"Continue after\" set "
+		        "to what Next says.</instructions><field var='next' type='text-single' "
+		        "label='Next'><value>%s</value></field>",
+		        next);
+	table_begin(table, out);
+	return out;
+}
+
+void adhoc_note(struct answer *answer, const struct adhoc_session *session, const char *text)
+{
+	struct buf *out = answer_begin(answer);
+
+	begin_command(out, session, "completed");
+	markup_add(out, "><note type='info'>%s</note></command>", text);
 	answer_end(answer);
 }
 
@@ -90,6 +164,22 @@ static void begin_session(struct adhoc_session *session, const struct adhoc_comm
 		         backoff_random(), backoff_random());
 }
 
+/* False after answering: no such command, or not for whom it was that asked. */
+static bool may_run(struct answer *answer, const struct adhoc_command *command)
+{
+	switch (adhoc_access(command, answer->owner, answer->to)) {
+	case ADHOC_ALLOWED:
+		return true;
+	case ADHOC_FORBIDDEN:
+		answer_error(answer, ANSWER_FORBIDDEN, "This command is for administrators.");
+		return false;
+	case ADHOC_UNKNOWN:
+		break;
+	}
+	answer_error(answer, ANSWER_ITEM_NOT_FOUND, "There is no such command.");
+	return false;
+}
+
 void adhoc_execute(struct answer *answer, const struct xml *payload)
 {
 	const char *node = xml_attribute(payload, "node");
@@ -100,10 +190,8 @@ void adhoc_execute(struct answer *answer, const struct xml *payload)
 	const char *type = xml_attribute(form, "type");
 	struct adhoc_session session;
 
-	if (command == NULL) {
-		answer_error(answer, ANSWER_ITEM_NOT_FOUND, "There is no such command.");
+	if (!may_run(answer, command))
 		return;
-	}
 	if (id != NULL && strlen(id) > ADHOC_SESSION_MAX) {
 		answer_error(answer, ANSWER_BAD_REQUEST, "The session id is too long.");
 		return;
@@ -115,7 +203,7 @@ void adhoc_execute(struct answer *answer, const struct xml *payload)
 		answer_canceled(answer, &session);
 	else if (!is_forward(action))
 		answer_error(answer, ANSWER_BAD_REQUEST, "There is no such action.");
-	else if (form == NULL)
+	else if (form == NULL && command->form != NULL)
 		answer_form(answer, &session);
 	else
 		command->submit(answer, &session, form);

@@ -190,6 +190,18 @@ struct backend *backend_find(enum backend_kind kind, const char *id)
 	return backend != NULL && backend->listed ? backend : NULL;
 }
 
+/* One in so many of those seen so far takes the place, so each is as likely as the others. */
+struct backend *backend_any(enum backend_kind kind)
+{
+	struct backend *chosen = backend_first(kind), *backend = chosen;
+	uint32_t seen = 0;
+
+	for (; backend != NULL; backend = backend_next(backend, kind))
+		if (backend_available(backend) && backoff_random() % ++seen == 0)
+			chosen = backend;
+	return chosen;
+}
+
 static int64_t load(const struct backend *relay)
 {
 	return json_integer_value(json_object_get(relay->record, "streams")) + relay->pending;

@@ -52,6 +52,12 @@ struct backend *backend_next(const struct backend *backend, enum backend_kind ki
 struct backend *backend_find(enum backend_kind kind, const char *id);
 
 /*
+ * Any of KIND for a call that each of them can serve: one to which work may go, else one that is
+ * draining or avoided; NULL when there is none.
+ */
+struct backend *backend_any(enum backend_kind kind);
+
+/*
  * The relay to recommend: the better of two random ones, by streams and by what we recommended
  * lately; or NULL.
  */

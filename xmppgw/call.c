@@ -105,26 +105,32 @@ static void on_done(struct http_call *http)
 	json_decref(answer);
 }
 
+/* Sends HTTP, of which method, body and timeout are set; the body is call->body. */
+static void begin(struct call *call, struct backend *backend, const char *path,
+                  struct http_call http)
+{
+	backend_use(backend);
+	call->backend = backend;
+	call->url = mem_printf("%s%s", backend->url, path);
+	call->http = http;
+	call->http.done = on_done;
+	call->http.url = call->url;
+	call->http.headers = headers;
+	call->http.response_max = RESPONSE_MAX;
+	http_send(pool, &call->http);
+}
+
 void call_post(struct call *call, struct backend *backend, const char *path, struct buf *body,
                uint32_t timeout_ms)
 {
 	size_t len = buf_len(body);
 
-	backend_use(backend);
-	call->backend = backend;
-	call->url = mem_printf("%s%s", backend->url, path);
 	call->body = buf_take(body);
-	call->http = (struct http_call){
-		.done = on_done,
-		.method = "POST",
-		.url = call->url,
-		.headers = headers,
-		.body = call->body,
-		.body_len = len,
-		.timeout_ms = timeout_ms,
-		.response_max = RESPONSE_MAX,
-	};
-	http_send(pool, &call->http);
+	begin(call, backend, path,
+	      (struct http_call){ .method = "POST",
+	                          .body = call->body,
+	                          .body_len = len,
+	                          .timeout_ms = timeout_ms });
 }
 
 static int append(const char *bytes, size_t len, void *buf)
@@ -132,13 +138,19 @@ static int append(const char *bytes, size_t len, void *buf)
 	return buf_append(buf, bytes, len);
 }
 
-void call_post_json(struct call *call, struct backend *backend, const char *path, json_t *body)
+void call_json(struct call *call, struct backend *backend, const char *method, const char *path,
+               json_t *body)
 {
+	struct http_call http = { .method = method, .timeout_ms = CALL_MS };
 	struct buf text = { 0 };
 
-	json_dump_callback(body, append, &text, JSON_COMPACT);
-	json_decref(body);
-	call_post(call, backend, path, &text, CALL_MS);
+	if (body != NULL) {
+		json_dump_callback(body, append, &text, JSON_COMPACT);
+		json_decref(body);
+		http.body_len = buf_len(&text);
+		http.body = call->body = buf_take(&text);
+	}
+	begin(call, backend, path, http);
 }
 
 void call_cancel(struct call *call)

@@ -1,5 +1,5 @@
 /*
- * A JSON call to a backend's API: POST with the bearer token, an answer in JSON, a deadline.
+ * A JSON call to a backend's API with the bearer token, an answer in JSON, a deadline.
  */
 #ifndef OG_XMPPGW_CALL_H
 #define OG_XMPPGW_CALL_H
@@ -43,8 +43,9 @@ void call_post(struct call *call, struct backend *backend, const char *path, str
 
 #define CALL_MS 3000
 
-/* The same with a JSON value, which is taken over, and CALL_MS. */
-void call_post_json(struct call *call, struct backend *backend, const char *path, json_t *body);
+/* The same with METHOD and a JSON value, which is taken over (NULL: no body), and CALL_MS. */
+void call_json(struct call *call, struct backend *backend, const char *method, const char *path,
+               json_t *body);
 
 /* Forgets a call that is under way; fine when idle. */
 void call_cancel(struct call *call);

@@ -19,7 +19,7 @@
 static const struct config_key daemon_keys[] = {
 	DAEMON_KEYS,
 	{ DAEMON("id", CONFIG_STRING, id), NULL,
-	  "Name among the gateways: letters, digits, '.', '-', '_'. The host's name if not given." },
+	  "Name among the gateways: letters, digits, '.', '-', '_'. The host's name if not set." },
 	{ DAEMON("redis", CONFIG_STRING, redis), "redis://127.0.0.1:6379/0",
 	  "Where relays and push daemons are found; \"none\": one relay, named in [relay ID]." },
 	{ DAEMON("redis-prefix", CONFIG_STRING, redis_prefix), "og:",

@@ -25,9 +25,8 @@ static const struct {
 	unsigned roles;
 	const char *var;
 } features[] = {
-	{ ROLE_ANY, DISCO_INFO_NS },    { ROLE_ANY, DISCO_ITEMS_NS }, { ROLE_ANY, PING_NS },
-	{ ROLE_ANY, VERSION_NS },       { ROLE_PUSH, ADHOC_NS },      { ROLE_PUSH, PUSH_NS },
-	{ ROLE_RELAY, BYTESTREAMS_NS },
+	{ ROLE_ANY, DISCO_INFO_NS }, { ROLE_ANY, DISCO_ITEMS_NS }, { ROLE_ANY, PING_NS },
+	{ ROLE_ANY, VERSION_NS },    { ROLE_PUSH, PUSH_NS },       { ROLE_RELAY, BYTESTREAMS_NS },
 };
 
 static void add_feature(struct buf *out, const char *var)
@@ -70,7 +69,7 @@ static void add_providers(struct buf *out)
 	}
 }
 
-static void add_component(struct buf *out, const struct link *link)
+static void add_component(struct buf *out, const struct link *link, const char *from)
 {
 	for (size_t i = 0; i < ARRAY_LEN(identities); i++)
 		if (identities[i].roles & link->roles)
@@ -79,6 +78,8 @@ static void add_component(struct buf *out, const struct link *link)
 	for (size_t i = 0; i < ARRAY_LEN(features); i++)
 		if (features[i].roles & link->roles)
 			add_feature(out, features[i].var);
+	if (adhoc_next(NULL, link, from) != NULL)
+		add_feature(out, ADHOC_NS);
 	if (link->roles & ROLE_PUSH)
 		add_providers(out);
 }
@@ -91,56 +92,74 @@ static void add_command_node(struct buf *out, const char *type, const char *name
 	add_feature(out, FORM_NS);
 }
 
+/*
+ * The command that NODE is, or NULL for the list of them; false after answering where the one who
+ * asks can have neither.
+ */
+static bool find_node(struct answer *answer, const char *node, const struct adhoc_command **command)
+{
+	enum adhoc_access access = ADHOC_UNKNOWN;
+
+	*command = NULL;
+	if (strcmp(node, ADHOC_NS) == 0) {
+		if (adhoc_next(NULL, answer->owner, answer->to) != NULL)
+			return true;
+	} else {
+		*command = adhoc_find(node);
+		access = adhoc_access(*command, answer->owner, answer->to);
+	}
+	if (access == ADHOC_ALLOWED)
+		return true;
+	answer_error(answer, access == ADHOC_FORBIDDEN ? ANSWER_FORBIDDEN : ANSWER_ITEM_NOT_FOUND,
+	             NULL);
+	return false;
+}
+
 void disco_info(struct answer *answer, const struct xml *query)
 {
 	const char *node = xml_attribute(query, "node");
-	bool commands = node != NULL && (answer->owner->roles & ROLE_PUSH);
-	const struct adhoc_command *command = commands ? adhoc_find(node) : NULL;
-	bool is_list = commands && strcmp(node, ADHOC_NS) == 0;
+	const struct adhoc_command *command;
 	struct buf *out;
 
-	if (node != NULL && command == NULL && !is_list) {
-		answer_error(answer, ANSWER_ITEM_NOT_FOUND, NULL);
+	if (node != NULL && !find_node(answer, node, &command))
 		return;
-	}
 	out = answer_begin(answer);
 	if (node == NULL) {
 		buf_text(out, "<query xmlns='" DISCO_INFO_NS "'>");
-		add_component(out, answer->owner);
+		add_component(out, answer->owner, answer->to);
 	} else {
 		markup_add(out, "<query xmlns='" DISCO_INFO_NS "' node='%s'>", node);
-		add_command_node(out, is_list ? "command-list" : "command-node",
-		                 is_list ? "Commands" : command->name);
+		add_command_node(out, command == NULL ? "command-list" : "command-node",
+		                 command == NULL ? "Commands" : command->name);
 	}
 	buf_text(out, "</query>");
 	answer_end(answer);
 }
 
-static void add_commands(struct buf *out, const char *domain)
+static void add_commands(struct buf *out, const struct answer *answer)
 {
-	for (const struct adhoc_command *command = adhoc_commands; command->node != NULL; command++)
-		markup_add(out, "<item jid='%s' node='%s' name='%s'/>", domain, command->node,
-		           command->name);
+	const struct adhoc_command *command = NULL;
+
+	while ((command = adhoc_next(command, answer->owner, answer->to)) != NULL)
+		markup_add(out, "<item jid='%s' node='%s' name='%s'/>", answer->owner->domain,
+		           command->node, command->name);
 }
 
 void disco_items(struct answer *answer, const struct xml *query)
 {
 	const char *node = xml_attribute(query, "node");
-	bool commands = answer->owner->roles & ROLE_PUSH;
-	bool is_list = node != NULL && commands && strcmp(node, ADHOC_NS) == 0;
+	const struct adhoc_command *command;
 	struct buf *out;
 
-	if (node != NULL && !is_list && !(commands && adhoc_find(node) != NULL)) {
-		answer_error(answer, ANSWER_ITEM_NOT_FOUND, NULL);
+	if (node != NULL && !find_node(answer, node, &command))
 		return;
-	}
 	out = answer_begin(answer);
 	buf_text(out, "<query xmlns='" DISCO_ITEMS_NS "'");
 	if (node != NULL)
 		markup_add(out, " node='%s'", node);
 	buf_text(out, ">");
-	if (is_list)
-		add_commands(out, answer->owner->domain);
+	if (node != NULL && command == NULL)
+		add_commands(out, answer);
 	buf_text(out, "</query>");
 	answer_end(answer);
 }

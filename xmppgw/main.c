@@ -11,6 +11,7 @@
 #include "common/resolve.h"
 #include "xmppgw/access.h"
 #include "xmppgw/activation.h"
+#include "xmppgw/adhoc_call.h"
 #include "xmppgw/backend.h"
 #include "xmppgw/call.h"
 #include "xmppgw/conf.h"
@@ -19,7 +20,7 @@
 #include "xmppgw/links.h"
 #include "xmppgw/ops.h"
 #include "xmppgw/publish.h"
-#include "xmppgw/registration.h"
+#include "xmppgw/survey.h"
 #include "xmppgw/xml.h"
 
 static int no_start(void *config)
@@ -33,7 +34,8 @@ static const struct daemon_module modules[] = {
 	{ "backends", backend_start, backend_stop },
 	{ "calls", call_start, call_stop },
 	{ "publish", publish_start, publish_stop },
-	{ "registration", registration_start, registration_stop },
+	{ "commands", adhoc_call_start, adhoc_call_stop },
+	{ "surveys", survey_start, survey_stop },
 	{ "activation", activation_begin, activation_end },
 	{ "links", links_start, links_stop },
 	{ "events", events_start, events_stop },

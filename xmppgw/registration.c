@@ -1,26 +1,13 @@
 #include "xmppgw/registration.h"
 
-#include <stdlib.h>
-
-#include "common/list.h"
 #include "common/mem.h"
-#include "xmppgw/call.h"
+#include "xmppgw/adhoc_call.h"
 #include "xmppgw/form.h"
 #include "xmppgw/jid.h"
 #include "xmppgw/markup.h"
 
 /* What a client's server may put into an encrypted payload: APNs and FCM take 4 KiB in all. */
 #define PAYLOAD_MAX "3072"
-
-/* A call to pushd that a command waits for. */
-struct registration {
-	struct call call;
-	struct list_link link;
-	struct answer *answer; /* NULL: it was too late */
-	struct adhoc_session session;
-};
-
-static struct list under_way;
 
 /* What is passed on to the app beyond the summary: clients look for the first of them. */
 static const char *const features[] = {
@@ -66,38 +53,6 @@ void registration_removal_form(struct buf *out)
 
 /* ---- calls ---- */
 
-static struct registration *new_registration(struct answer *answer,
-                                             const struct adhoc_session *session)
-{
-	struct registration *registration = mem_alloc(1, sizeof *registration);
-
-	list_append(&under_way, &registration->link);
-	registration->session = *session;
-	answer_hold(answer, &registration->answer);
-	return registration;
-}
-
-static void free_registration(struct registration *registration)
-{
-	call_cancel(&registration->call);
-	list_remove(&registration->link);
-	free(registration);
-}
-
-int registration_start(void *config)
-{
-	list_init(&under_way);
-	return 0;
-}
-
-void registration_stop(void)
-{
-	struct list_link *first;
-
-	while ((first = list_first(&under_way)) != NULL)
-		free_registration(container_of(first, struct registration, link));
-}
-
 /* The bare JID of who asked, which owns the device: a user's. False after answering. */
 static bool take_owner(struct answer *answer, char *owner)
 {
@@ -115,19 +70,19 @@ static bool take_owner(struct answer *answer, char *owner)
 /* Asks a push daemon; any of them will do, so it is the device's owner that decides. */
 static void ask(struct answer *answer, const struct adhoc_session *session, const char *path,
                 json_t *body,
-                void (*done)(struct call *call, unsigned status, const json_t *answer))
+                void (*done)(struct adhoc_call *call, unsigned status, const json_t *answer))
 {
 	struct backend *push = backend_for(json_string_value(json_object_get(body, "owner")));
-	struct registration *registration;
+	struct adhoc_call *call;
 
 	if (push == NULL) {
 		json_decref(body);
 		answer_error(answer, ANSWER_TROUBLE, "No push daemon can be reached.");
 		return;
 	}
-	registration = new_registration(answer, session);
-	registration->call.done = done;
-	call_post_json(&registration->call, push, path, body);
+	call = adhoc_call_new(sizeof *call, answer, session);
+	call->done = done;
+	adhoc_call_ask(call, push, "POST", path, body);
 }
 
 static void add_optional(json_t *body, const char *key, const char *value)
@@ -171,18 +126,15 @@ static void answer_registered(struct answer *answer, const struct adhoc_session 
 	adhoc_end(answer, out);
 }
 
-static void on_registered(struct call *call, unsigned status, const json_t *body)
+/* A client whose time was over registers again and gets the same node. */
+static void on_registered(struct adhoc_call *call, unsigned status, const json_t *body)
 {
-	struct registration *registration = container_of(call, struct registration, call);
 	const char *node = json_string_value(json_object_get(body, "node"));
 
-	if (registration->answer == NULL)
-		; /* the client has its error already; registering again gives it the same node */
-	else if (status == 200 && node != NULL)
-		answer_registered(registration->answer, &registration->session, node);
+	if (status == 200 && node != NULL)
+		answer_registered(call->answer, &call->session, node);
 	else
-		answer_failure(registration->answer, status == 200 ? 500 : status, body);
-	free_registration(registration);
+		answer_failure(call->answer, status == 200 ? 500 : status, body);
 }
 
 void registration_submit(struct answer *answer, const struct adhoc_session *session,
@@ -209,16 +161,12 @@ void registration_submit(struct answer *answer, const struct adhoc_session *sess
 
 /* ---- unregister-device ---- */
 
-static void on_unregistered(struct call *call, unsigned status, const json_t *body)
+static void on_unregistered(struct adhoc_call *call, unsigned status, const json_t *body)
 {
-	struct registration *registration = container_of(call, struct registration, call);
-	struct answer *answer = registration->answer;
-
-	if (answer != NULL && status == 200)
-		adhoc_end(answer, adhoc_begin(answer, &registration->session));
-	else if (answer != NULL)
-		answer_failure(answer, status, body);
-	free_registration(registration);
+	if (status == 200)
+		adhoc_end(call->answer, adhoc_begin(call->answer, &call->session));
+	else
+		answer_failure(call->answer, status, body);
 }
 
 void registration_removal_submit(struct answer *answer, const struct adhoc_session *session,

@@ -15,8 +15,4 @@ void registration_removal_form(struct buf *out);
 void registration_removal_submit(struct answer *answer, const struct adhoc_session *session,
                                  const struct xml *form);
 
-/* Module; stopping forgets what is under way. */
-int registration_start(void *config);
-void registration_stop(void);
-
 #endif

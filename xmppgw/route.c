@@ -35,7 +35,7 @@ static const struct route routes[] = {
 	{ "disco-items", "get", DISCO_ITEMS_NS, "query", ROLE_ANY, REPLY_MS, disco_items },
 	{ "address", "get", BYTESTREAMS_NS, "query", ROLE_RELAY, REPLY_MS, bytestreams_address },
 	{ "activate", "set", BYTESTREAMS_NS, "query", ROLE_RELAY, REPLY_MS, bytestreams_activate },
-	{ "command", "set", ADHOC_NS, "command", ROLE_PUSH, REPLY_MS, adhoc_execute },
+	{ "command", "set", ADHOC_NS, "command", ROLE_ANY, REPLY_MS, adhoc_execute },
 	{ "ping", "get", PING_NS, "ping", ROLE_ANY, REPLY_MS, ping_answer },
 	{ "version", "get", VERSION_NS, "query", ROLE_ANY, REPLY_MS, version_answer },
 };

@@ -2,6 +2,7 @@
 
 #include "tests/unit/stanza.h"
 #include "tests/unit/unit.h"
+#include "xmppgw/access.h"
 #include "xmppgw/activation.h"
 #include "xmppgw/backend.h"
 #include "xmppgw/publish.h"
@@ -38,6 +39,7 @@ static void setup(void)
 	link_init(link, &component, 0);
 	link->settled = on_settled;
 	link->state = LINK_UP;
+	ck_assert_int_eq(access_start(&conf), 0);
 	ck_assert_int_eq(backend_start(&conf), 0);
 	ck_assert_int_eq(activation_begin(&conf), 0);
 	ck_assert_int_eq(publish_start(&conf), 0);
@@ -49,6 +51,7 @@ static void teardown(void)
 	publish_stop();
 	activation_end();
 	backend_stop();
+	access_stop();
 	task_stop(&link->flush);
 	buf_release(&link->output);
 	free(link);
@@ -134,7 +137,8 @@ START_TEST(what_nobody_serves_is_service_unavailable)
 	is_answered(IQ("set", PING), expected);
 	link->roles = ROLE_RELAY;
 	is_answered(IQ("set", "<pubsub xmlns='" PUSH_PUBSUB_NS "'/>"), expected);
-	is_answered(IQ("set", "<command xmlns='" ADHOC_NS "' node='register-device'/>"), expected);
+	has(IQ("set", "<command xmlns='" ADHOC_NS "' node='register-device'/>"),
+	    ERROR("cancel", "item-not-found"));
 	link->roles = ROLE_PUSH;
 	is_answered(IQ("get", "<query xmlns='" BYTESTREAMS_NS "'/>"), expected);
 }
@@ -318,6 +322,40 @@ START_TEST(the_address_query_tells_all_of_a_relay_in_order)
 }
 END_TEST
 
+static char *served[] = { (char *)"served.example", NULL };
+
+START_TEST(only_served_domains_are_offered_the_proxy)
+{
+	const char *forbidden = "<iq type='error' " REPLY ERROR("auth", "forbidden");
+	const char *query = "<query xmlns='" BYTESTREAMS_NS "'/>";
+	char *stanza;
+
+	access_stop();
+	conf.daemon.served_domains = served;
+	ck_assert_int_eq(access_start(&conf), 0);
+	has(IQ("get", "<query xmlns='" BYTESTREAMS_NS "'/>"), forbidden);
+	stanza = mem_printf("<iq type='get' id='i1' from='a@SERVED.example/c' "
+	                    "to='both.example.org'>%s</iq>",
+	                    query);
+	has(stanza, "<streamhost ");
+	free(stanza);
+}
+END_TEST
+
+#define ACTIVATE(target)                                                                           \
+	"<query xmlns='" BYTESTREAMS_NS "' sid='1'><activate>" target "</activate></query>"
+
+START_TEST(one_party_of_a_served_domain_is_enough_to_activate)
+{
+	access_stop();
+	conf.daemon.served_domains = served;
+	ck_assert_int_eq(access_start(&conf), 0);
+	has(IQ("set", ACTIVATE("d@e/f")), ERROR("auth", "forbidden"));
+	has(IQ("set", ACTIVATE("d@sub.served.example/f")), ERROR("auth", "forbidden"));
+	ck_assert_uint_eq(link->answer_count, 0);
+}
+END_TEST
+
 #define COMMAND(attributes, payload)                                                               \
 	"<command xmlns='" ADHOC_NS "' node='register-device'" attributes ">" payload "</command>"
 
@@ -408,6 +446,8 @@ int main(void)
 		disco_tells_what_the_roles_are,
 		disco_knows_the_commands,
 		the_address_query_tells_all_of_a_relay_in_order,
+		only_served_domains_are_offered_the_proxy,
+		one_party_of_a_served_domain_is_enough_to_activate,
 		a_command_without_its_form_gives_the_form,
 		a_command_can_be_canceled,
 		wrong_commands_have_their_errors,
