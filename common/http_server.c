@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/bearer.h"
 #include "common/http_request.h"
@@ -138,6 +139,11 @@ static void *on_request_line(void *cls, const char *uri, struct MHD_Connection *
 	return request;
 }
 
+static const char *find_header(const struct http_request *request, const char *name)
+{
+	return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
 static void refuse_stopping(struct http_request *request)
 {
 	http_fail(request, 503, "unavailable", "this server is stopping");
@@ -163,7 +169,7 @@ static void find_route(struct http_request *request, const char *method)
 
 static void check_token(struct http_request *request)
 {
-	const char *shown = http_header(request, "Authorization");
+	const char *shown = find_header(request, "Authorization");
 
 	if (request->route->open || bearer_matches(&request->server->bearer, shown))
 		return;
@@ -174,9 +180,9 @@ static void check_token(struct http_request *request)
 /* Refused now, not in mid-body, where the library would drop the client without an answer. */
 static void check_body_size(struct http_request *request)
 {
-	const char *length = http_header(request, "Content-Length");
+	const char *length = find_header(request, "Content-Length");
 
-	if (http_header(request, "Transfer-Encoding") != NULL)
+	if (find_header(request, "Transfer-Encoding") != NULL)
 		http_fail(request, 411, "length_required", "a body must have a Content-Length");
 	else if (length != NULL && strtoull(length, NULL, 10) > request->server->body_max)
 		http_fail(request, 413, "too_large", "a body may have %zu bytes",
@@ -272,9 +278,27 @@ const char *http_query(const struct http_request *request, const char *name)
 	return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
 }
 
-const char *http_header(const struct http_request *request, const char *name)
+struct header_list {
+	const char *name;
+	struct buf values;
+};
+
+static enum MHD_Result add_value(void *cls, enum MHD_ValueKind kind, const char *name,
+                                 const char *value)
 {
-	return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+	struct header_list *list = cls;
+
+	if (strcasecmp(name, list->name) == 0 && value != NULL)
+		buf_printf(&list->values, "%s%s", buf_len(&list->values) > 0 ? ", " : "", value);
+	return MHD_YES;
+}
+
+char *http_header_list(const struct http_request *request, const char *name)
+{
+	struct header_list list = { .name = name };
+
+	MHD_get_connection_values(request->connection, MHD_HEADER_KIND, add_value, &list);
+	return buf_take(&list.values);
 }
 
 const union net_address *http_client_address(const struct http_request *request)

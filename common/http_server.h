@@ -45,8 +45,11 @@ const char *http_param(const struct http_request *request, unsigned n);
 /* A query parameter, percent-decoded, or NULL. */
 const char *http_query(const struct http_request *request, const char *name);
 
-/* A request header, or NULL. */
-const char *http_header(const struct http_request *request, const char *name);
+/*
+ * A request header that may come in several lines (RFC 9110, section 5.3): their values in order,
+ * with ", " between them; "" without one. Heap, the caller frees it.
+ */
+char *http_header_list(const struct http_request *request, const char *name);
 
 /* The client's address. */
 const union net_address *http_client_address(const struct http_request *request);

@@ -19,7 +19,7 @@ static int read_hop(union net_address *address, const char *text, size_t len)
 void forwarded_resolve(union net_address *address, const char *header,
                        const struct networks *trusted)
 {
-	size_t end = header != NULL ? strlen(header) : 0;
+	size_t end = strlen(header);
 
 	while (end > 0 && networks_contain(trusted, address)) {
 		union net_address hop;

@@ -6,7 +6,7 @@
 #include "common/networks.h"
 
 /*
- * Walks HEADER (NULL: none) from its end, where the proxy nearest to us wrote, as long as the hop
+ * Walks HEADER from its end, where the proxy nearest to us wrote, as long as the hop
  * that names the one before is in TRUSTED, and leaves in ADDRESS, which holds the peer's, the first
  * that isn't.
  */

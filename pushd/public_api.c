@@ -88,10 +88,12 @@ static bool allowed(struct http_request *request)
 {
 	const union net_address *peer = http_client_address(request);
 	union net_address address = { 0 };
+	char *forwarded = http_header_list(request, "X-Forwarded-For");
 
 	/* Behind the pointer there is no more than its family needs. */
 	memcpy(&address, peer, net_length(peer));
-	forwarded_resolve(&address, http_header(request, "X-Forwarded-For"), &self.trusted);
+	forwarded_resolve(&address, forwarded, &self.trusted);
+	free(forwarded);
 	return rate_allow(&self.rate, &address, loop_now_ms());
 }
 

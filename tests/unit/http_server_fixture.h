@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -50,14 +51,16 @@ static inline void serve_later(struct http_request *request)
 
 static inline void serve_echo(struct http_request *request)
 {
-	const char *query = http_query(request, "q"), *header = http_header(request, "x-header");
+	const char *query = http_query(request, "q");
+	char *header = http_header_list(request, "x-header");
 	size_t len;
 	const char *body = http_body(request, &len);
 
 	ck_assert_uint_eq(strlen(body), len);
 	http_reply(request, 200,
-	           json_pack("{s:s, s:s?, s:s?, s:s}", "param", http_param(request, 0), "query",
+	           json_pack("{s:s, s:s?, s:s, s:s}", "param", http_param(request, 0), "query",
 	                     query, "header", header, "body", body));
+	free(header);
 }
 
 static inline void serve_json(struct http_request *request)

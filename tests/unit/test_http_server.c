@@ -57,16 +57,18 @@ END_TEST
 
 START_TEST(what_was_asked_comes_decoded)
 {
-	static const char *const headers[] = { with_token[0], "X-Header: value", NULL };
+	static const char *const headers[] = { with_token[0], "X-Header: value", "X-Other: 1",
+		                               "x-header: more, values", NULL };
 	struct asked asked = { .call.headers = headers };
 
 	ask(&asked, "POST", "/echo/a%2Fb%40c?other=1&q=x%20y+z%26", "the body");
 	expect(&asked, 200,
-	       "{\"param\":\"a/b@c\",\"query\":\"x y z&\",\"header\":\"value\",\"body\":\"the "
+	       "{\"param\":\"a/b@c\",\"query\":\"x y z&\",\"header\":\"value, more, "
+	       "values\",\"body\":\"the "
 	       "body\"}");
 	http_release(&asked.call);
 	expect_answer("POST", "/echo/x", "", 200,
-	              "{\"param\":\"x\",\"query\":null,\"header\":null,\"body\":\"\"}");
+	              "{\"param\":\"x\",\"query\":null,\"header\":\"\",\"body\":\"\"}");
 }
 END_TEST
 
