@@ -385,20 +385,31 @@ static size_t take_keys(const struct config_section *section, void *base, void *
 	return differed;
 }
 
+/* The item of ROOT's section with the id that BASE, an item of another root's, has; or NULL. */
+static void *find_twin(const struct config_section *section, const void *root, const void *base)
+{
+	const struct config_items *items = items_of(section, root);
+
+	for (size_t i = 0; i < items->count; i++) {
+		void *twin = config_item(items, section->size, i);
+
+		if (strcmp(*(char *const *)base, *(char **)twin) == 0)
+			return twin;
+	}
+	return NULL;
+}
+
 static size_t take_items(const struct config_section *section, void *root, void *fresh)
 {
-	struct config_items *olds = items_of(section, root), *news = items_of(section, fresh);
+	struct config_items *items = items_of(section, root);
 	size_t differed = 0;
 
-	for (size_t i = 0; i < olds->count; i++) {
-		void *base = config_item(olds, section->size, i);
+	for (size_t i = 0; i < items->count; i++) {
+		void *base = config_item(items, section->size, i);
+		void *twin = find_twin(section, fresh, base);
 
-		for (size_t k = 0; k < news->count; k++) {
-			void *other = config_item(news, section->size, k);
-
-			if (strcmp(*(char **)base, *(char **)other) == 0)
-				differed += take_keys(section, base, other);
-		}
+		if (twin != NULL)
+			differed += take_keys(section, base, twin);
 	}
 	return differed;
 }
@@ -413,4 +424,39 @@ size_t config_take_live(const struct config *config, void *root, void *fresh)
 		                             : take_keys(section, (char *)root + section->offset,
 		                                         (char *)fresh + section->offset);
 	return differed;
+}
+
+static bool keys_differ(const struct config_section *section, const void *one, const void *other)
+{
+	for (const struct config_key *key = section->keys; key->name != NULL; key++)
+		if (!key->live && key->retired == NULL && !config_value_equal(key, one, other))
+			return true;
+	return false;
+}
+
+static bool items_differ(const struct config_section *section, const void *root, const void *other)
+{
+	const struct config_items *items = items_of(section, root);
+
+	if (items->count != items_of(section, other)->count)
+		return true;
+	for (size_t i = 0; i < items->count; i++) {
+		const void *base = config_item(items, section->size, i);
+		const void *twin = find_twin(section, other, base);
+
+		if (twin == NULL || keys_differ(section, base, twin))
+			return true;
+	}
+	return false;
+}
+
+bool config_differs(const struct config *config, const void *root, const void *other)
+{
+	for (const struct config_section *section = config->sections; section->name != NULL;
+	     section++)
+		if (section->with_id ? items_differ(section, root, other)
+		                     : keys_differ(section, (const char *)root + section->offset,
+		                                   (const char *)other + section->offset))
+			return true;
+	return false;
 }

@@ -83,6 +83,9 @@ void config_dump(const struct config *config, const void *root, struct buf *out)
  */
 size_t config_take_live(const struct config *config, void *root, void *fresh);
 
+/* True when ROOT and OTHER have other sections, or differ in a key that isn't live. */
+bool config_differs(const struct config *config, const void *root, const void *other);
+
 /* Item INDEX of ITEMS whose structs have SIZE bytes. */
 static inline void *config_item(const struct config_items *items, size_t size, size_t index)
 {

@@ -105,14 +105,6 @@ void daemon_exit(void)
 
 /* Reloading */
 
-static char *dump_text(const void *config)
-{
-	struct buf text = { 0 };
-
-	config_dump(self.spec->config, config, &text);
-	return buf_take(&text);
-}
-
 static void log_complaints(struct buf *complaints)
 {
 	char *text = buf_take(complaints);
@@ -132,16 +124,12 @@ static int check_config(const void *config, struct buf *complaints)
 /* Takes the live keys of FRESH over; warns when it says more than that. */
 static void take_fresh(void *fresh)
 {
-	char *wanted = dump_text(fresh), *got;
 	size_t changed = config_take_live(self.spec->config, self.config, fresh);
 
-	got = dump_text(self.config);
 	set_log_level();
 	log_info("config-reloaded changed=%zu", changed);
-	if (strcmp(wanted, got) != 0)
+	if (config_differs(self.spec->config, self.config, fresh))
 		log_warn("config-needs-restart reason=changed-keys-are-not-live");
-	free(wanted);
-	free(got);
 	if (self.spec->reloaded != NULL)
 		self.spec->reloaded(self.config);
 }
@@ -336,8 +324,11 @@ static int print_versions(void)
 
 static int print_config(void)
 {
-	char *text = dump_text(self.config);
+	struct buf dump = { 0 };
+	char *text;
 
+	config_dump(self.spec->config, self.config, &dump);
+	text = buf_take(&dump);
 	fputs(text, stdout);
 	free(text);
 	return 0;

@@ -381,6 +381,27 @@ START_TEST(live_keys_are_taken_over_and_the_others_stay)
 }
 END_TEST
 
+static bool differ(const char *one, const char *other)
+{
+	struct root *root = read_text(one), *fresh = read_text(other);
+	bool result = config_differs(&config, root, fresh);
+
+	config_free(&config, root);
+	config_free(&config, fresh);
+	return result;
+}
+
+START_TEST(sections_and_keys_that_are_not_live_make_a_difference)
+{
+	ck_assert(!differ(TOKEN "wait=1s\n[item a]\nsecret=x\n[item b]\nsecret=y\n",
+	                  TOKEN "wait=2s\n[item b]\nsecret=z\n[item a]\nsecret=x\n"));
+	ck_assert(differ(TOKEN "name=a\n", TOKEN "name=b\n"));
+	ck_assert(differ(TOKEN, "[daemon]\napi-token = another\n"));
+	ck_assert(differ(TOKEN "[item a]\nsecret=x\n", TOKEN));
+	ck_assert(differ(TOKEN "[item a]\nsecret=x\n", TOKEN "[item b]\nsecret=x\n"));
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -401,6 +422,7 @@ int main(void)
 		a_dump_hides_secrets_and_shows_the_form_of_absent_sections,
 		a_complaint_never_quotes_a_secret,
 		live_keys_are_taken_over_and_the_others_stay,
+		sections_and_keys_that_are_not_live_make_a_difference,
 	};
 
 	return unit_run("config", tests, ARRAY_LEN(tests), enter, leave);

@@ -111,19 +111,32 @@ START_TEST(a_hangup_takes_live_keys_and_the_log_level_is_one)
 }
 END_TEST
 
-START_TEST(keys_that_are_not_live_wait_for_a_restart)
+/* That a hangup, after the file has changed to this, says that a restart is needed. */
+static void check_restart(const char *token, const char *keys_and_values)
 {
 	struct run run;
 
 	write_config("");
 	start(&run, NULL);
 	wait_text(&run, "ready\n");
-	write_config("listen = 127.0.0.1:1\n");
+	write_secret(token, keys_and_values);
 	kill(run.pid, SIGHUP);
 	wait_text(&run, "config-reloaded changed=0\n");
-	wait_text(&run, "config-needs-restart");
+	wait_text(&run, "reloaded timeout=60000 token=opensesame");
 	kill(run.pid, SIGTERM);
 	ck_assert_int_eq(finish(&run), 0);
+	ck_assert_msg(has(&run, "config-needs-restart"), "%s", run.seen);
+}
+
+START_TEST(keys_that_are_not_live_wait_for_a_restart)
+{
+	check_restart("opensesame", "listen = 127.0.0.1:1\n");
+}
+END_TEST
+
+START_TEST(a_secret_that_is_not_live_waits_for_a_restart_too)
+{
+	check_restart("another", "");
 }
 END_TEST
 
@@ -205,6 +218,7 @@ int main(void)
 		a_second_signal_cuts_the_drain,
 		a_hangup_takes_live_keys_and_the_log_level_is_one,
 		keys_that_are_not_live_wait_for_a_restart,
+		a_secret_that_is_not_live_waits_for_a_restart_too,
 		a_bad_file_at_a_hangup_is_logged_and_changes_nothing,
 		usr1_logs_the_state,
 		the_service_manager_is_told_of_ready_reloading_and_stopping,

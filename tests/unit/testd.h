@@ -180,13 +180,18 @@ static void leave(void)
 	rmdir(folder);
 }
 
-static void write_config(const char *keys_and_values)
+static void write_secret(const char *token, const char *keys_and_values)
 {
 	FILE *out = fopen(file, "w");
 
 	ck_assert_ptr_nonnull(out);
-	fprintf(out, "[daemon]\napi-token = opensesame\n%s", keys_and_values);
+	fprintf(out, "[daemon]\napi-token = %s\n%s", token, keys_and_values);
 	fclose(out);
+}
+
+static void write_config(const char *keys_and_values)
+{
+	write_secret("opensesame", keys_and_values);
 }
 
 /* Runs "testd ARGUMENT -c FILE", or without ARGUMENT where that is NULL. */
