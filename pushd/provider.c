@@ -11,6 +11,7 @@
 
 #define BODY_LONG 512 /* characters; what Tigase's component did, and clients expect */
 #define BODY_KEPT 500
+#define DUMP_USUAL 1024 /* bytes that hold nearly every payload: it is dumped once then */
 
 #define KIND(kind) &kind##_kind,
 const struct provider_kind *const provider_kinds[] = { PROVIDER_KINDS(KIND) NULL };
@@ -108,12 +109,15 @@ char *provider_print(struct arena *arena, const char *format, ...)
 
 char *provider_dump(struct arena *arena, json_t *value, size_t *len)
 {
-	char *text;
+	char *text = arena_alloc(arena, DUMP_USUAL);
 
-	*len = json_dumpb(value, NULL, 0, JSON_COMPACT);
-	text = arena_alloc(arena, *len + 1);
 	assert(text != NULL);
-	json_dumpb(value, text, *len, JSON_COMPACT);
+	*len = json_dumpb(value, text, DUMP_USUAL, JSON_COMPACT);
+	if (*len > DUMP_USUAL) {
+		text = arena_alloc(arena, *len);
+		assert(text != NULL);
+		*len = json_dumpb(value, text, *len, JSON_COMPACT);
+	}
 	json_decref(value);
 	return text;
 }

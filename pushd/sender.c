@@ -278,9 +278,12 @@ static void take_failure(struct job *job, struct connection *connection)
 	}
 }
 
+static void send_queued(struct sender *sender);
+
 static void on_done(struct http_call *call)
 {
 	struct job *job = container_of(call, struct job, call);
+	struct sender *sender = job->sender;
 	struct connection *connection = job->connection;
 
 	job->connection = NULL;
@@ -292,8 +295,10 @@ static void on_done(struct http_call *call)
 		take_failure(job, connection);
 	metric_add(&requests_metric, job->judgement.verdict, 1);
 	http_release(call);
-	task_start(&job->sender->pump);
+	task_start(&sender->pump);
 	react(job);
+	/* Answers come in crowds: each makes room for one, which takes over what is at hand. */
+	send_queued(sender);
 }
 
 /* ---- sending ---- */
@@ -360,6 +365,12 @@ static bool send_next(struct sender *sender)
 	return true;
 }
 
+static void send_queued(struct sender *sender)
+{
+	while (!sender->breaker.open && send_next(sender))
+		;
+}
+
 static void on_pump(struct task *task)
 {
 	struct sender *sender = container_of(task, struct sender, pump);
@@ -371,8 +382,7 @@ static void on_pump(struct task *task)
 		if (connection->in_flight == 0)
 			connection_free(connection);
 	}
-	while (!sender->breaker.open && send_next(sender))
-		;
+	send_queued(sender);
 	while (sender->breaker.open && (job = first_job(sender)) != NULL)
 		fail(job, VERDICT_UNREACHABLE, "provider-open");
 }

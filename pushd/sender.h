@@ -21,7 +21,8 @@ struct sender *sender_new(const struct conf_provider *provider, size_t queue_max
 void sender_free(struct sender *sender);
 
 /*
- * Takes JOB (all zeros but what is In); done runs once, in a later turn. False: the queue is full.
+ * Takes JOB (all zeros but what is In); done runs once, after this has returned. False: the queue
+ * is full.
  */
 bool sender_submit(struct sender *sender, struct job *job);
 

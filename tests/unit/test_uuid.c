@@ -2,13 +2,14 @@
 
 #include <string.h>
 
+#include "common/mem.h"
 #include "tests/unit/unit.h"
 
 START_TEST(a_uuid_is_random_lower_case_and_says_version_4)
 {
-	char seen[64][UUID_TEXT];
+	static char seen[3 * STOCK][UUID_TEXT];
 
-	for (size_t i = 0; i < 64; i++) {
+	for (size_t i = 0; i < ARRAY_LEN(seen); i++) {
 		uuid_make(seen[i]);
 		ck_assert_uint_eq(strlen(seen[i]), 36);
 		ck_assert_uint_eq(strspn(seen[i], "0123456789abcdef-"), 36);
