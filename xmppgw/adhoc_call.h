@@ -38,8 +38,8 @@ void *adhoc_call_new(size_t size, struct answer *answer, const struct adhoc_sess
 
 /*
  * Asks BACKEND (NULL: there is none, which is as if it were unreachable), with BODY (taken over;
- * NULL: none). call->done runs once in a later turn, with a status as in call.h, unless the requester's
- * time is over: it consumes the answer or asks again.
+ * NULL: none). call->done runs once in a later turn, with a status as in call.h, unless the
+ * requester's time is over: it consumes the answer or asks again.
  */
 void adhoc_call_ask(struct adhoc_call *call, struct backend *backend, const char *method,
                     const char *path, json_t *body);

@@ -12,7 +12,10 @@
 /* Reads TEXT into *BYTES. NULL, or what is wrong with it (heap, the caller frees it). */
 char *amount_parse(const char *text, int64_t *bytes);
 
-/* What amount_parse() reads as exactly BYTES, into TEXT (AMOUNT_TEXT_MAX bytes), which is returned. */
+/*
+ * What amount_parse() reads as exactly BYTES, into TEXT (AMOUNT_TEXT_MAX bytes), which is
+ * returned.
+ */
 const char *amount_format(int64_t bytes, char *text);
 
 /* BYTES for people, rounded to a tenth: "1.4 GB" (powers of 1024); likewise into TEXT. */
