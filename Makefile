@@ -102,24 +102,36 @@ lint:
 	$(Q)tests/lint
 
 #: make man      checks the manual pages and renders them as text, in build/man
+# The pages of the configuration files are made from what the daemons say of them.
 MANUALS := $(wildcard *.[58] */*.[58])
+CONF_MANUALS := $(DAEMONS:%=$(BUILD)/man/%.conf.5)
 .PHONY: man
-man: $(MANUALS:%=$(BUILD)/man/%.txt)
-	$(Q)deploy/install-packages man
+man: $(MANUALS:%=$(BUILD)/man/%.txt) $(CONF_MANUALS:%=%.txt)
 
-$(BUILD)/man/%.txt: %
+$(BUILD)/man/%.conf.5: $(BUILD)/% $$*/$$*.8 deploy/conf-manual
+	@mkdir -p $(@D)
+	$(Q)deploy/conf-manual $< $*/$*.8 >$@ || { rm -f $@; exit 1; }
+
+define render
 	$(Q)deploy/install-packages man
 	@mkdir -p $(@D)
 	$(call say,MAN,$<)
 	$(Q)mandoc -Tlint -Wwarning $< && mandoc -Tutf8 $< >$@
+endef
+
+$(CONF_MANUALS:%=%.txt): %.txt: %
+	$(render)
+
+$(BUILD)/man/%.txt: %
+	$(render)
 
 #: make install  programs and manual pages under PREFIX (/usr/local), inside DESTDIR if that is set
 .PHONY: install
-install: all
+install: all $(CONF_MANUALS)
 	$(Q)install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin
 	$(Q)install -m 755 $(DAEMONS:%=$(BUILD)/%) $(DESTDIR)$(PREFIX)/sbin
 	$(Q)install -m 755 $(BUILD)/providers $(DESTDIR)$(PREFIX)/bin/outrigger-providers
-	$(Q)for page in $(MANUALS); do \
+	$(Q)for page in $(MANUALS) $(CONF_MANUALS); do \
 		install -D -m 644 $$page \
 		        $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$$(basename $$page) || exit 1; \
 	done

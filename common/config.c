@@ -312,6 +312,8 @@ static void dump_help(const struct config_key *key, struct buf *out)
 		buf_printf(out, "%s%s", i == 0 ? " One of: " : ", ", key->choices[i]);
 	if (key->choices != NULL)
 		buf_text(out, ".");
+	if (key->live)
+		buf_text(out, " SIGHUP changes it.");
 	if (key->needed)
 		buf_text(out, " Needed.");
 	else if (key->fallback != NULL)
