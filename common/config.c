@@ -79,6 +79,8 @@ static void begin_section(struct reading *reading, const char *line, size_t len)
 		complain_header(reading, "section header too long");
 	else if (id != NULL && strpbrk(id, " \t") != NULL)
 		complain_header(reading, "blank in the id of a section");
+	else if (id != NULL && !config_value_utf8(id))
+		complain_header(reading, "the id of a section is not UTF-8");
 	else
 		reading->part = config_draft_open(reading->draft, name, id, reading->line);
 	reading->skipping = reading->part == NULL;

@@ -21,6 +21,7 @@
 enum config_kind {
 	CONFIG_STRING,   /* char * */
 	CONFIG_SECRET,   /* char *, hidden in dumps, wiped when freed */
+	CONFIG_REDIS,    /* char *: "none" or a URL as redis_url.h tells, its password hidden */
 	CONFIG_LIST,     /* char **, comma-separated, ended by NULL */
 	CONFIG_INTEGER,  /* int64_t, checked against least and most */
 	CONFIG_SIZE,     /* int64_t bytes: suffixes k, M, G, T (powers of 1024) */

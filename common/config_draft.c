@@ -42,7 +42,7 @@ void config_draft_init(struct config_draft *draft, const struct config *config, 
 
 static void forget(const struct config_key *key, struct config_given *given)
 {
-	if (key->kind == CONFIG_SECRET)
+	if (key->kind == CONFIG_SECRET || key->kind == CONFIG_REDIS)
 		mem_free_secret(given->text);
 	else
 		free(given->text);

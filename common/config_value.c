@@ -2,11 +2,13 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/mem.h"
 #include "common/net.h"
+#include "common/redis_url.h"
 
 #define SHOWN_MAX 60 /* bytes of a wrong value that a complaint quotes */
 
@@ -129,6 +131,8 @@ static char *parse_limit(const struct config_key *key, void *member, const char 
 
 static char *parse_text(const struct config_key *key, void *member, const char *text)
 {
+	if (*text == '\0' && key->fallback != NULL)
+		return mem_dup("must not be empty");
 	*(char **)member = *text == '\0' ? NULL : mem_dup(text);
 	return NULL;
 }
@@ -142,6 +146,17 @@ static char *parse_address(const struct config_key *key, void *member, const cha
 		return mem_printf("\"%.*s\" is not an address (host:port or [IPv6]:port)",
 		                  SHOWN_MAX, text);
 	return parse_text(key, member, text);
+}
+
+static char *parse_redis(const struct config_key *key, void *member, const char *text)
+{
+	struct redis_url url = { 0 };
+	const char *why = NULL;
+
+	if (*text != '\0' && strcmp(text, "none") != 0)
+		why = redis_url_parse(&url, text);
+	redis_url_release(&url);
+	return why != NULL ? mem_dup(why) : parse_text(key, member, text);
 }
 
 static char *parse_boolean(const struct config_key *key, void *member, const char *text)
@@ -236,6 +251,21 @@ static void print_secret(const struct config_key *key, const void *member, struc
 		buf_text(out, "(hidden)");
 }
 
+/* A password stands between the first colon behind the scheme and the last @. */
+static void print_redis(const struct config_key *key, const void *member, struct buf *out)
+{
+	static const char scheme[] = "redis://";
+	const char *text = *(char *const *)member, *at = NULL;
+
+	if (text != NULL && strncmp(text, scheme, strlen(scheme)) == 0)
+		at = strrchr(text, '@');
+	if (at == NULL)
+		print_text(key, member, out);
+	else
+		buf_printf(out, "%.*s:(hidden)%s",
+		           (int)(strlen(scheme) + strcspn(text + strlen(scheme), ":")), text, at);
+}
+
 static void print_list(const struct config_key *key, const void *member, struct buf *out)
 {
 	char *const *items = *(char *const *const *)member;
@@ -296,6 +326,7 @@ static const struct kind {
 	/* clang-format off */
 	[CONFIG_STRING]   = { sizeof(char *), parse_text, print_text, same_texts, free_text },
 	[CONFIG_SECRET]   = { sizeof(char *), parse_text, print_secret, same_texts, free_secret },
+	[CONFIG_REDIS]    = { sizeof(char *), parse_redis, print_redis, same_texts, free_secret },
 	[CONFIG_LIST]     = { sizeof(char **), parse_list, print_list, same_lists, free_list },
 	[CONFIG_INTEGER]  = { sizeof(int64_t), parse_number, print_int64, NULL, NULL },
 	[CONFIG_SIZE]     = { sizeof(int64_t), parse_number, print_int64, NULL, NULL },
@@ -307,11 +338,22 @@ static const struct kind {
 	/* clang-format on */
 };
 
+bool config_value_utf8(const char *text)
+{
+	json_t *string = json_string(text);
+	bool valid = string != NULL;
+
+	json_decref(string);
+	return valid;
+}
+
 char *config_value_parse(const struct config_key *key, void *base, const char *text)
 {
 	for (const char *c = text; *c != '\0'; c++)
 		if (iscntrl((unsigned char)*c) && *c != '\t')
 			return mem_dup("has a control character");
+	if (key->kind != CONFIG_SECRET && !config_value_utf8(text))
+		return mem_dup("is not UTF-8");
 	return kinds[key->kind].parse(key, (char *)base + key->offset, text);
 }
 

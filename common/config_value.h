@@ -8,6 +8,9 @@
 
 #include "common/config.h"
 
+/* True for UTF-8, as everything that may come to stand in JSON must be. */
+bool config_value_utf8(const char *text);
+
 /*
  * Reads TEXT ("" is nothing: NULL, or a list without items) into the key's member, which must be
  * zero. NULL, or what is wrong with TEXT (heap, without the key's name; never quotes a secret).

@@ -29,7 +29,7 @@ static const struct config_key daemon_keys[] = {
 	DAEMON_KEYS,
 	{ KEY("id", CONFIG_STRING, id), NULL,
 	  "Name of this pushd in the registry; the host's name by default." },
-	{ KEY("redis", CONFIG_STRING, redis), "redis://127.0.0.1:6379/0",
+	{ KEY("redis", CONFIG_REDIS, redis), "redis://127.0.0.1:6379/0",
 	  "Where devices are kept." },
 	{ KEY("redis-prefix", CONFIG_STRING, redis_prefix), "og:", "What every key begins with." },
 	{ KEY("api-listen", CONFIG_ADDRESS, api_listen), "127.0.0.1:7660",
@@ -179,6 +179,14 @@ static int check_id(const char *id, struct buf *complaints)
 	return -1;
 }
 
+static int check_storage(const struct conf_daemon *daemon, struct buf *complaints)
+{
+	if (strcmp(daemon->redis, "none") != 0)
+		return 0;
+	buf_text(complaints, "redis: devices are kept there, so it can't be none\n");
+	return -1;
+}
+
 static int check_addresses(const struct conf_daemon *daemon, struct buf *complaints)
 {
 	union net_address address;
@@ -204,6 +212,8 @@ int conf_check(const void *config, struct buf *complaints)
 	int result = 0;
 
 	if (check_id(conf->daemon.id, complaints) != 0)
+		result = -1;
+	if (check_storage(&conf->daemon, complaints) != 0)
 		result = -1;
 	if (check_addresses(&conf->daemon, complaints) != 0)
 		result = -1;

@@ -31,7 +31,7 @@ static const struct config_key daemon_keys[] = {
 	DAEMON_KEYS,
 	{ "id", CONFIG_STRING, AT(id), NULL,
 	  "Name in the fleet: letters, digits, '.', '-', '_'. The host's name if not given." },
-	{ "redis", CONFIG_STRING, AT(redis), "redis://127.0.0.1:6379",
+	{ "redis", CONFIG_REDIS, AT(redis), "redis://127.0.0.1:6379",
 	  "Redis server that the fleet shares, or 'none' for one relay by itself." },
 	{ "redis-prefix", CONFIG_STRING, AT(redis_prefix), "og:",
 	  "What every key in Redis begins with." },

@@ -1,6 +1,5 @@
 #include "xmppgw/conf.h"
 
-#include <jansson.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,7 +19,7 @@ static const struct config_key daemon_keys[] = {
 	DAEMON_KEYS,
 	{ DAEMON("id", CONFIG_STRING, id), NULL,
 	  "Name among the gateways: letters, digits, '.', '-', '_'. The host's name if not set." },
-	{ DAEMON("redis", CONFIG_STRING, redis), "redis://127.0.0.1:6379/0",
+	{ DAEMON("redis", CONFIG_REDIS, redis), "redis://127.0.0.1:6379/0",
 	  "Where relays and push daemons are found; \"none\": one relay, named in [relay ID]." },
 	{ DAEMON("redis-prefix", CONFIG_STRING, redis_prefix), "og:",
 	  "What every key begins with." },
@@ -120,15 +119,6 @@ unsigned conf_roles(const struct conf_component *component)
 	return bits;
 }
 
-static bool is_utf8(const char *text)
-{
-	json_t *string = json_string(text);
-	bool valid = string != NULL;
-
-	json_decref(string);
-	return valid;
-}
-
 /* The id is a consumer's name in Redis and stands in log lines. */
 static void check_id(const struct conf *conf, struct buf *complaints)
 {
@@ -168,8 +158,6 @@ static void check_component(const struct conf *conf, const struct conf_component
 		        complaints,
 		        "component %s: the role push needs redis, where push daemons are found\n",
 		        component->domain);
-	if (!is_utf8(component->name))
-		buf_printf(complaints, "component %s: name must be UTF-8\n", component->domain);
 }
 
 static void check_relay(const struct conf_relay *relay, struct buf *complaints)
@@ -178,7 +166,7 @@ static void check_relay(const struct conf_relay *relay, struct buf *complaints)
 	uint16_t port;
 
 	for (char **text = relay->advertise; *text != NULL; text++)
-		if (net_split(*text, host, &port) != 0 || port == 0 || !is_utf8(*text))
+		if (net_split(*text, host, &port) != 0 || port == 0)
 			buf_printf(complaints, "relay %s: advertise must be host:port, not %s\n",
 			           relay->id, *text);
 }

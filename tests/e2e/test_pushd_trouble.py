@@ -1,6 +1,7 @@
 """pushd in trouble: storage, providers, credentials, bad requests, the end, configuration."""
 
 import json
+import os
 import socket
 import subprocess
 import threading
@@ -409,12 +410,13 @@ def test_sigterm_finishes_what_is_under_way(stage, redis, fake):
     assert redis.command("GET", "og:registry:push:push-drain") is None
 
 
-def check(stage, *args, **keys):
+def check(stage, *args, env=None, **keys):
     """Status and complaints of -n on the configuration of a pushd that isn't started."""
     push = stage.pushd("push-check", *args, start=False, **keys)
     push.log.touch()
     command = [stage.binary("pushd"), "-n", "-c", push.config]
-    done = subprocess.run(command, capture_output=True, text=True)
+    env = {**os.environ, **(env or {})}
+    done = subprocess.run(command, capture_output=True, text=True, env=env)
     return done.returncode, done.stderr
 
 
@@ -462,7 +464,19 @@ def test_a_right_configuration_passes_the_check(stage, redis, fake):
     ({"trusted_proxies": "10.0.0.0/8, 10.0.0.0/33"}, "trusted-proxies: 10.0.0.0/33"),
     ({"id": "a b"}, "id: at most"),
     ({"api_listen": "localhost:7660"}, "api-listen: localhost:7660"),
+    ({"api_listen": ""}, "api-listen: must not be empty"),
 ])
 def test_the_check_looks_at_the_listeners_too(stage, redis, fake, keys, complaint):
     status, text = check(stage, redis, fake, **keys)
     assert (status, text) == (0, "") if complaint is None else status == 1 and complaint in text
+
+
+@pytest.mark.parametrize("url, complaint", [
+    ("none", "redis: devices are kept there"),
+    ("localhost:6379", "OG_PUSHD_REDIS: redis: it must begin with redis://"),
+    ("redis://open-sesame@localhost", "redis: before the @ there must be user:password"),
+    ("", "OG_PUSHD_REDIS: redis: must not be empty"),
+])
+def test_the_check_wants_a_redis(stage, redis, fake, url, complaint):
+    status, text = check(stage, redis, fake, env={"OG_PUSHD_REDIS": url})
+    assert status == 1 and complaint in text and "sesame" not in text

@@ -221,10 +221,11 @@ END_TEST
 
 START_TEST(what_stands_behind_a_header_is_refused)
 {
-	refuse(TOKEN "[item a] # why\nsecret=x\n[item b\n[item c d]\n",
+	refuse(TOKEN "[item a] # why\nsecret=x\n[item b\n[item c d]\n[item \xff]\n",
 	       "testd.conf:3: stray text after ]\n"
 	       "testd.conf:5: section header without ]\n"
-	       "testd.conf:6: blank in the id of a section\n");
+	       "testd.conf:6: blank in the id of a section\n"
+	       "testd.conf:7: the id of a section is not UTF-8\n");
 }
 END_TEST
 

@@ -19,6 +19,7 @@ static struct values values;
 static const struct config_key text = { "text", CONFIG_STRING, offsetof(struct values, text) };
 static const struct config_key secret = { "secret", CONFIG_SECRET, offsetof(struct values, text) };
 static const struct config_key address = { "address", CONFIG_ADDRESS, offsetof(struct values, text) };
+static const struct config_key redis = { "redis", CONFIG_REDIS, offsetof(struct values, text), "none" };
 static const struct config_key list = { "list", CONFIG_LIST, offsetof(struct values, list) };
 static const struct config_key integer = { "integer", CONFIG_INTEGER, offsetof(struct values, number) };
 static const struct config_key size = { "size", CONFIG_SIZE, offsetof(struct values, number) };
@@ -54,6 +55,37 @@ static void refuse(const struct config_key *key, const char *input, const char *
 	free(wrong);
 	config_value_release(key, &values);
 }
+
+START_TEST(a_redis_is_none_or_a_url_that_is_shown_without_its_password)
+{
+	take(&redis, "none", "none");
+	take(&redis, "redis://host", "redis://host");
+	take(&redis, "unix:///run/a@b:c/redis.sock?db=1", "unix:///run/a@b:c/redis.sock?db=1");
+	take(&redis, "redis://:opensesame@host:1/2", "redis://:(hidden)@host:1/2");
+	take(&redis, "redis://user:open:se@same@[::1]:1", "redis://user:(hidden)@[::1]:1");
+	refuse(&redis, "", "must not be empty");
+	refuse(&redis, "host:6379", "it must begin with redis:// or unix://");
+	refuse(&redis, "redis://opensesame@host",
+	       "before the @ there must be user:password or :password");
+}
+END_TEST
+
+START_TEST(what_has_a_default_is_not_left_empty_by_mistake)
+{
+	struct config_key key = text;
+
+	key.fallback = "x";
+	refuse(&key, "", "must not be empty");
+}
+END_TEST
+
+START_TEST(what_is_no_utf_8_is_refused)
+{
+	take(&text, "\xc3\xa9", "\xc3\xa9");
+	refuse(&text, "\xff", "is not UTF-8");
+	refuse(&list, "a, \xc3", "is not UTF-8");
+}
+END_TEST
 
 START_TEST(strings_are_taken_as_they_are_and_nothing_is_null)
 {
@@ -247,6 +279,9 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
+		a_redis_is_none_or_a_url_that_is_shown_without_its_password,
+		what_has_a_default_is_not_left_empty_by_mistake,
+		what_is_no_utf_8_is_refused,
 		strings_are_taken_as_they_are_and_nothing_is_null,
 		secrets_are_read_but_not_shown,
 		addresses_need_a_host_and_a_port,
