@@ -313,10 +313,10 @@ START_TEST(a_dump_reads_back_as_the_same_configuration)
 	config_dump(&config, root, &first);
 	config_free(&config, root);
 	dump = buf_take(&first);
-	ck_assert_ptr_nonnull(strstr(dump, "# How long. SIGHUP changes it. Default: 10s\nwait = 90s\n"));
 	ck_assert_ptr_nonnull(
-	        strstr(dump, "\n# Which. One of: low, high. SIGHUP changes it. "
-		                       "Default: high\nlevel = high\n"));
+	        strstr(dump, "# How long. SIGHUP changes it. Default: 10s\nwait = 90s\n"));
+	ck_assert_ptr_nonnull(strstr(dump, "\n# Which. One of: low, high. SIGHUP changes it. "
+	                                   "Default: high\nlevel = high\n"));
 	ck_assert_ptr_nonnull(strstr(dump, "\n[item a]\n"));
 	ck_assert_ptr_null(strstr(dump, "gone"));
 	root = read_text(dump);
