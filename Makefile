@@ -149,13 +149,26 @@ dist:
 clean:
 	$(Q)rm -rf build
 
-#: make bench    what the daemons cost, beside what they are to be compared with
-BENCH := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
-$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(COMMON)
+#: make bench    what the daemons cost beside what they compare with, in build/bench (ROUNDS=5
+#:               SECONDS=2); make bench-relay, bench-gateway: one of them
+# A folder in tests/bench is a program.
+archive_of_push_sender := $(BUILD)/obj/pushd.a
+BENCH := $(patsubst tests/bench/%/main.c,$(BUILD)/bench/%,$(wildcard tests/bench/*/main.c))
+program = $(addprefix $(BUILD)/obj/,$(addsuffix .o,$(basename $(wildcard $(1)/*.c))))
+$(BENCH): $(BUILD)/bench/%: $$(call program,tests/bench/$$*) $$(archive_of_$$*) $(COMMON)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(HARDEN) $(LINK) -o $@ $^ $(ALL_LIBS)
 
-.PHONY: bench
-bench: $(BUILD)/relayd $(BENCH)
+.PHONY: bench bench-programs bench-relay bench-gateway
+bench: bench-relay bench-gateway
+
+bench-programs:
+	$(Q)deploy/install-packages build run-ejabberd run bench
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all $(BENCH)
+
+bench-relay: bench-programs
 	$(Q)OG_BUILD=$(BUILD) $(PYTHON) -u tests/bench/relay.py
+
+bench-gateway: bench-programs
+	$(Q)OG_BUILD=$(BUILD) $(PYTHON) -u tests/bench/gateway.py

@@ -1,109 +1,131 @@
-"""What relayd costs: CPU seconds per GiB at 1 and 100 streams beside direct TCP, memory and CPU of
-idle pairs, new streams per CPU second. Prints one line per run; `make bench` calls it.
+"""make bench-relay: relayd beside direct TCP and beside other people's relays, one after another in
+interleaved rounds, with what each costs. `make bench` calls it.
 
-Everything runs in a network namespace of its own with reno: the congestion control of the machine,
-bbr perhaps, would pace the loopback and distort every ratio.
+Environment: ROUNDS (5), SECONDS (2, of each transfer), Figures go to build/bench/relay.txt, relay.json and relay.svg.
 """
 
+import asyncio
 import os
 import pathlib
-import re
-import subprocess
+import resource
 import sys
 import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("OG_BUILD", ROOT / "build")).resolve()
-ROUNDS = int(os.environ.get("ROUNDS", "3"))
-GIB = 1 << 30
-TOKEN = "bench"
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+
+import load  # noqa: E402
+import namespace  # noqa: E402
+import relay_report  # noqa: E402
+import report  # noqa: E402
+from harness import Daemon, Stage, Trouble  # noqa: E402
+from peers import Field, Local, start_relay  # noqa: E402
+
+ROUNDS = int(os.environ.get("ROUNDS", "5"))
+SECONDS = float(os.environ.get("SECONDS", "2"))
+COUNTS = (1, 100)
+IDLE_PAIRS, STALLED_PAIRS, NEW_STREAMS = 9000, 100, 10000
 
 
-def enter_namespace():
-    """Runs this program again in a network namespace of its own."""
-    if os.environ.get("OG_BENCH_NAMESPACE"):
-        return
-    os.environ["OG_BENCH_NAMESPACE"] = "1"
-    user = [] if os.geteuid() == 0 else ["--map-root-user"]
-    os.execvp("unshare", ["unshare", "--net", *user, sys.executable, *sys.argv])
+def tell(text):
+    print(text, flush=True)
 
 
-class Relay:
-    def __init__(self, connections=10000):
-        self.connections = connections
+class Bench:
+    """All peers, and what was measured of each."""
 
-    def __enter__(self):
-        connections = self.connections
-        self.folder = tempfile.TemporaryDirectory()
-        conf = pathlib.Path(self.folder.name) / "relayd.conf"
-        conf.write_text(
-            f"[daemon]\nredis = none\nlisten = 127.0.0.1:0\ncontrol-listen = 127.0.0.1:0\n"
-            f"api-token = {TOKEN}\nconnection-max = {connections}\nlog-level = info\n"
-        )
-        self.process = subprocess.Popen(
-            [BUILD / "relayd", "-c", conf], stderr=subprocess.PIPE, text=True
-        )
-        self.log = open(pathlib.Path(self.folder.name) / "log", "w+")
-        addresses = {}
-        for line in self.process.stderr:
-            found = re.search(r"listening what=(\w+) address=(\S+)", line)
-            if found:
-                addresses[found.group(1)] = found.group(2)
-            if line.rstrip().endswith(" ready"):
-                break
-        # From here on nobody reads its log line by line: it must not fill the pipe.
-        self.drain = subprocess.Popen(["cat"], stdin=self.process.stderr, stdout=self.log)
-        self.options = ["--relay", addresses["socks"], "--control", addresses["control"]]
-        self.options += ["--token", TOKEN, "--pid", str(self.process.pid)]
-        return self
+    def __init__(self, field):
+        self.field = field
+        self.found = {peer.name: {"label": peer.label} for peer in field.peers}
 
-    def __exit__(self, *error):
-        self.process.terminate()
-        self.process.wait()
-        self.process.stderr.close()
-        self.drain.wait()
-        self.log.close()
-        self.folder.cleanup()
+    def attempt(self, peer, what, work):
+        """WORK's figures, noted under WHAT for PEER; a failure is noted and told of."""
+        notes = self.found[peer.name]
+        try:
+            figures = work()
+        except Trouble as trouble:
+            notes.setdefault("failures", []).append(f"{what}: {trouble}")
+            tell(f"  {peer.name}: {what} failed: {trouble}")
+            return
+        notes.setdefault(what, []).append(figures)
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+        tell(f"  {peer.name}: {what}: {shown}")
+
+    def at_rest(self):
+        for process in self.field.stage.processes:
+            if isinstance(process, Daemon):
+                memory = load.usage.private_bytes(process.pid)
+                self.found[f"{process.program} at rest"] = {"private_mib": memory / (1 << 20)}
+
+    def idle(self):
+        for peer in self.field.peers[1:]:
+            self.attempt(peer, "idle", lambda: load.idle(peer, peer.idle_pairs))
+
+    def check(self):
+        """Every byte of a short transfer compared; it warms everybody up, too."""
+        for peer in self.field.peers:
+            self.attempt(peer, "checked", lambda: load.transfer(peer, 100, 0.5, "--whole"))
+
+    def transfers(self):
+        for number in range(ROUNDS):
+            for count in COUNTS:
+                tell(f"round {number + 1} of {ROUNDS}, {count} at once")
+                for peer in self.field.peers:
+                    work = lambda: {"round": number, **load.transfer(peer, count, SECONDS)}
+                    self.attempt(peer, f"transfer {count}", work)
+
+    def stalls(self):
+        for peer in self.field.peers[1:]:
+            self.attempt(peer, "stalled", lambda: load.stall(peer, STALLED_PAIRS))
 
 
-def load(*options):
-    """One run of the load generator: its numbers by name."""
-    line = subprocess.run(
-        [BUILD / "bench/relay_load", *map(str, options)],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    return {name: float(value) for name, value in re.findall(r"(\w+)=([\d.]+)", line)}
+def crowd(bench, stage):
+    """Thousands of idle pairs, and new streams, on relays of their own."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    pairs = min(IDLE_PAIRS, (limit - 1000) // 2)
+    redis = bench.field.redis
+    for name, store in (("relayd-alone", None), ("relayd-claims", redis)):
+        keys = {"redis_prefix": "crowd:"} if store else {}
+        relay = start_relay(stage, name, store, connection_max=2 * pairs + 400, **keys)
+        peer = Local(name, relay)
+        bench.found[name] = {"label": name}
+        bench.attempt(peer, "idle", lambda: load.idle(peer, pairs))
+        for _ in range(ROUNDS):
+            bench.attempt(peer, "churn", lambda: load.churn(peer, NEW_STREAMS))
+        relay.stop()
 
 
-def transfers(relay, streams):
-    """Direct and relayed by turns, so that a disturbance meets both."""
-    bytes_each = 4 * GIB // streams
-    for number in range(1, ROUNDS + 1):
-        run = ("--streams", streams, "--bytes", bytes_each)
-        direct = load("--direct", *run)["gib_per_s"]
-        relayed = load(*relay.options, *run)
-        speed, cpu = relayed["gib_per_s"], relayed["relay_cpu_s_per_gib"]
-        print(
-            f"transfer streams={streams} round={number} direct={direct:.2f} GiB/s"
-            f" relayed={speed:.2f} GiB/s ratio={speed / direct:.2f}"
-            f" relay={cpu:.3f} CPU s/GiB"
-        )
+def measure(stage, loop):
+    tell("Starting everybody")
+    field = Field(stage, loop)
+    bench = Bench(field)
+    for label, reason in field.missing.items():
+        tell(f"  without {label}: {reason}")
+    bench.at_rest()
+    for title, work in (
+        ("Checking content", bench.check),
+        ("Transfers", bench.transfers),
+        (f"Stalled receivers, {STALLED_PAIRS} of each", bench.stalls),
+        ("Idle pairs", bench.idle),
+        ("Idle pairs up to the limit of descriptors, new streams", lambda: crowd(bench, stage)),
+    ):
+        tell(title)
+        work()
+    field.close()
+    return bench.found, field.missing
 
 
 def main():
-    enter_namespace()
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control").write_text("reno")
-    with Relay() as relay:
-        for streams in (1, 100):
-            transfers(relay, streams)
-        print("checked", load(*relay.options, "--whole", "--streams", 10, "--bytes", GIB // 8))
-    with Relay(18500) as relay:
-        print("idle", load(*relay.options, "--idle", "--streams", 9000))
-    with Relay() as relay:
-        print("churn", load(*relay.options, "--churn", "--streams", 5000))
+    namespace.enter()
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    with tempfile.TemporaryDirectory() as folder:
+        with Stage(folder, build=load.BUILD, record=False) as stage:
+            found, missing = measure(stage, loop)
+    settings = {"rounds": ROUNDS, "seconds": SECONDS, "network": namespace.describe()}
+    text, data = relay_report.compose(found, missing, settings)
+    tell("\n" + text)
+    report.write("relay", text, data)
+    relay_report.plot(data)
 
 
 if __name__ == "__main__":

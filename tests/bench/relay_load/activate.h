@@ -1,0 +1,12 @@
+/*
+ * Activation at relayd's control API, as a gateway would ask for it.
+ */
+#ifndef OG_BENCH_ACTIVATE_H
+#define OG_BENCH_ACTIVATE_H
+
+#include "tests/bench/relay_load/pair.h"
+
+/* Activates COUNT (at most PAIRS_AT_ONCE) streams at once; ends the program if one isn't. */
+void activate_streams(char (*hashes)[HASH_ROOM], unsigned count);
+
+#endif
