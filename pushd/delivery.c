@@ -81,6 +81,10 @@ static void on_second_buried(struct device_removal *removal, enum stored stored)
 		settle(delivery, OUTCOME_UNAVAILABLE, "second-token-gone");
 		return;
 	}
+	if (stored == STORED_ABSENT) {
+		settle(delivery, OUTCOME_GONE, NULL);
+		return;
+	}
 	delivery->device.second_token = NULL;
 	submit(delivery, sender);
 }
@@ -134,9 +138,13 @@ static void on_sent(struct delivery *delivery)
 		settle(delivery, OUTCOME_SENT, NULL);
 		return;
 	}
-	/* The account has gone from its server, so nothing will be published to this node again. */
+	/*
+	 * The account has gone from its server, so nothing will be published to this node again,
+	 * unless its device has come once more since.
+	 */
 	delivery->removal.done = on_account_gone;
-	device_remove(&delivery->removal, storage_redis(), delivery->device.node);
+	device_bury(&delivery->removal, storage_redis(), &delivery->device, false,
+	            delivery->device.registered_ms);
 }
 
 static void on_job_done(struct job *job)
