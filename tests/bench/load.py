@@ -9,7 +9,6 @@ import threading
 import time
 
 import namespace
-import usage
 from harness import ROOT, Trouble
 
 BUILD = pathlib.Path(os.environ.get("OG_BUILD", ROOT / "build")).resolve()

@@ -1,7 +1,8 @@
 """make bench-relay: relayd beside direct TCP and beside other people's relays, one after another in
 interleaved rounds, with what each costs. `make bench` calls it.
 
-Environment: ROUNDS (5), SECONDS (2, of each transfer), Figures go to build/bench/relay.txt, relay.json and relay.svg.
+Environment: ROUNDS (5), SECONDS (2, of each transfer). Figures go to
+build/bench/relay.txt, relay.json and relay.svg.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ import load  # noqa: E402
 import namespace  # noqa: E402
 import relay_report  # noqa: E402
 import report  # noqa: E402
+import usage  # noqa: E402
 from harness import Daemon, Stage, Trouble  # noqa: E402
 from peers import Field, Local, start_relay  # noqa: E402
 
@@ -53,7 +55,7 @@ class Bench:
     def at_rest(self):
         for process in self.field.stage.processes:
             if isinstance(process, Daemon):
-                memory = load.usage.private_bytes(process.pid)
+                memory = usage.private_bytes(process.pid)
                 self.found[f"{process.program} at rest"] = {"private_mib": memory / (1 << 20)}
 
     def idle(self):

@@ -1,8 +1,8 @@
 /*
  * Activation at relayd's control API, as a gateway would ask for it.
  */
-#ifndef OG_BENCH_ACTIVATE_H
-#define OG_BENCH_ACTIVATE_H
+#ifndef OG_TESTS_BENCH_RELAY_LOAD_ACTIVATE_H
+#define OG_TESTS_BENCH_RELAY_LOAD_ACTIVATE_H
 
 #include "tests/bench/relay_load/pair.h"
 

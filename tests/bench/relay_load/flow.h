@@ -2,8 +2,8 @@
  * Bytes on their way from the near ends to the far ends of pairs: a content that any portion can be
  * checked against, a sending loop and a receiving process.
  */
-#ifndef OG_BENCH_FLOW_H
-#define OG_BENCH_FLOW_H
+#ifndef OG_TESTS_BENCH_RELAY_LOAD_FLOW_H
+#define OG_TESTS_BENCH_RELAY_LOAD_FLOW_H
 
 #include <stdint.h>
 

@@ -1,8 +1,8 @@
 /*
  * What a run of relay_load is to do, from its command line.
  */
-#ifndef OG_BENCH_OPTIONS_H
-#define OG_BENCH_OPTIONS_H
+#ifndef OG_TESTS_BENCH_RELAY_LOAD_OPTIONS_H
+#define OG_TESTS_BENCH_RELAY_LOAD_OPTIONS_H
 
 #include <stdbool.h>
 

@@ -120,7 +120,7 @@ static void open_all_to_sink(struct pair *pairs, unsigned count)
 
 void pairs_open(struct pair *pairs, unsigned count)
 {
-	/* Others than relayd have short backlogs, and connections that overflow one take seconds. */
+	/* Others have short backlogs, and a connection that overflows one takes seconds. */
 	const unsigned at_once = options.control.sa.sa_family != 0 ? PAIRS_AT_ONCE : 1;
 
 	if (options.route != ROUTE_BYTESTREAM) {

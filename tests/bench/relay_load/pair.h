@@ -2,8 +2,8 @@
  * A pair of connections, between which the relay that is measured passes bytes: how it is opened
  * by each route.
  */
-#ifndef OG_BENCH_PAIR_H
-#define OG_BENCH_PAIR_H
+#ifndef OG_TESTS_BENCH_RELAY_LOAD_PAIR_H
+#define OG_TESTS_BENCH_RELAY_LOAD_PAIR_H
 
 #define HASH_LEN 40
 #define HASH_ROOM (HASH_LEN + 2) /* with a newline and a NUL */

@@ -1,8 +1,8 @@
 /*
  * How a run tells what it has reached: lines on stdout, by which the driver takes its readings.
  */
-#ifndef OG_BENCH_STEP_H
-#define OG_BENCH_STEP_H
+#ifndef OG_TESTS_BENCH_RELAY_LOAD_STEP_H
+#define OG_TESTS_BENCH_RELAY_LOAD_STEP_H
 
 /* Says a line and, with --steps, waits for one; the end of the input ends the program. */
 void step_reached(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -1,8 +1,8 @@
 /*
  * Blocking conversations on sockets, for the opening of pairs. What fails ends the program.
  */
-#ifndef OG_BENCH_WIRE_H
-#define OG_BENCH_WIRE_H
+#ifndef OG_TESTS_BENCH_RELAY_LOAD_WIRE_H
+#define OG_TESTS_BENCH_RELAY_LOAD_WIRE_H
 
 #include <stddef.h>
 
