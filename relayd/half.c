@@ -178,7 +178,7 @@ static void on_refused(struct io *io, uint32_t events)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR) && (events & EPOLLERR) == 0)
 		return;
 	if (n > 0)
-		half->handshake->dropped += (size_t)n;
+		half->handshake->dropped += (uint32_t)n;
 	if (n <= 0 || half->handshake->dropped >= REFUSED_DROP_MAX)
 		half_close(half, false);
 }

@@ -14,6 +14,12 @@
 
 static const char *peer_secret; /* borrowed from the configuration */
 
+static uint8_t *nonce_of(struct handshake *shake)
+{
+	_Static_assert(PEER_REQUEST_LEN + PEER_NONCE_LEN <= SOCKS5_GREETING_MAX, "room for both");
+	return shake->bytes + PEER_REQUEST_LEN;
+}
+
 /* PROXY header */
 
 static struct socks5_answer read_proxy_header(const uint8_t *bytes, size_t len)
@@ -43,7 +49,7 @@ static bool finish_proxy_header(struct half *half)
 	struct in6_addr address;
 	uint16_t port;
 
-	shake->skip = proxyv2_read(shake->bytes, shake->len).rest;
+	shake->skip = (uint32_t)proxyv2_read(shake->bytes, shake->len).rest;
 	if (proxyv2_source(shake->bytes, address.s6_addr, &port)) {
 		half->address = address;
 		half->port = htons(port);
@@ -63,9 +69,9 @@ static bool finish_greeting(struct half *half)
 	size_t len = SOCKS5_METHOD_REPLY_LEN;
 
 	if (half->peer) {
-		if (RAND_bytes(half->handshake->nonce, PEER_NONCE_LEN) != 1)
+		if (RAND_bytes(nonce_of(half->handshake), PEER_NONCE_LEN) != 1)
 			abort();
-		peer_challenge(bytes, half->handshake->nonce);
+		peer_challenge(bytes, nonce_of(half->handshake));
 		len = PEER_CHALLENGE_LEN;
 	} else {
 		socks5_method_reply(bytes, true);
@@ -120,7 +126,7 @@ static bool finish_peer_request(struct half *half)
 {
 	struct handshake *shake = half->handshake;
 
-	if (!peer_proof_is_right(shake->bytes, shake->nonce, peer_secret)) {
+	if (!peer_proof_is_right(shake->bytes, nonce_of(shake), peer_secret)) {
 		half_refuse(half, SOCKS5_BAD_PROOF);
 		return false;
 	}
@@ -165,7 +171,7 @@ static bool read_message(struct half *half, size_t need)
 	assert(need <= sizeof(shake->bytes));
 	n = recv(half->io.fd, shake->bytes + shake->len, need - shake->len, MSG_DONTWAIT);
 	if (n > 0)
-		shake->len += (size_t)n;
+		shake->len += (uint32_t)n;
 	return has_read(half, n);
 }
 
@@ -175,7 +181,7 @@ static bool skip_bytes(struct half *half)
 	ssize_t n = recv(half->io.fd, NULL, shake->skip, MSG_TRUNC | MSG_DONTWAIT);
 
 	if (n > 0)
-		shake->skip -= (size_t)n;
+		shake->skip -= (uint32_t)n;
 	return has_read(half, n);
 }
 

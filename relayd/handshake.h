@@ -12,13 +12,15 @@
 #include "relayd/half.h"
 #include "relayd/peer.h"
 
-/* Kept until the grant is sent, which echoes the request. */
+/*
+ * Kept until the grant is sent, which echoes the request. What a peer says is shorter than a
+ * client's greeting may be, so that its nonce has room behind it.
+ */
 struct handshake {
-	size_t len;     /* of the message that is being read */
-	size_t skip;    /* bytes of the PROXY header still to be dropped */
-	size_t dropped; /* bytes that came after a refusal */
+	uint32_t len;     /* of the message that is being read */
+	uint32_t skip;    /* bytes of the PROXY header still to be dropped */
+	uint32_t dropped; /* bytes that came after a refusal */
 	uint8_t bytes[SOCKS5_GREETING_MAX];
-	uint8_t nonce[PEER_NONCE_LEN]; /* of a peer */
 };
 
 /* Module: peers are asked for the secret of the configuration. */

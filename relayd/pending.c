@@ -10,8 +10,12 @@
 #include "relayd/conf.h"
 #include "relayd/half.h"
 
-/* Connections of an address over its cap that are answered; more are closed without a word. */
+/*
+ * Connections over their address's cap that are answered: of one address, and the places that there
+ * are for those of all. More are closed without a word.
+ */
 #define OVER_MAX 4
+#define OVER_PLACES 256
 
 struct source {
 	struct in6_addr key;
@@ -30,8 +34,31 @@ static struct {
 	struct list *fellows; /* places 0 to per_address_max */
 	size_t greediest;     /* the last place in use; 0: none */
 	size_t count, max, per_address_max;
+	/*
+	 * Allocated at once, since places come and go among halves that stay for hours: each would
+	 * leave a hole. Memory that was never used is none.
+	 */
+	struct pending *places, *free;
+	size_t used; /* places that were ever taken */
 	void (*evict)(struct half *half);
 } pendings;
+
+static struct pending *take_place(void)
+{
+	struct pending *place = pendings.free;
+
+	if (place != NULL)
+		pendings.free = place->next;
+	else if (pendings.used < pendings.max + OVER_PLACES)
+		place = &pendings.places[pendings.used++];
+	return place;
+}
+
+static void give_place(struct pending *place)
+{
+	place->next = pendings.free;
+	pendings.free = place;
+}
 
 static struct in6_addr key_of(const struct in6_addr *address)
 {
@@ -102,7 +129,9 @@ struct pending *pending_add(struct half *half, const struct in6_addr *address)
 		evict_one();
 		source = find_source(&key); /* it may have been the one */
 	}
-	pending = mem_alloc(1, sizeof(*pending));
+	pending = take_place();
+	if (pending == NULL)
+		return NULL;
 	pending->half = half;
 	pending->source = source != NULL ? source : make_source(&key);
 	if (over) {
@@ -132,7 +161,7 @@ void pending_remove(struct pending *pending)
 		pendings.count--;
 	}
 	drop_if_unused(pending->source);
-	free(pending);
+	give_place(pending);
 }
 
 size_t pending_count(void)
@@ -145,6 +174,7 @@ void pending_open(size_t max, size_t per_address_max, void (*evict)(struct half 
 	pendings.max = max;
 	pendings.per_address_max = per_address_max;
 	pendings.evict = evict;
+	pendings.places = mem_alloc(max + OVER_PLACES, sizeof(struct pending));
 	pendings.fellows = mem_alloc(per_address_max + 1, sizeof(struct list));
 	for (size_t place = 0; place <= per_address_max; place++)
 		list_init(&pendings.fellows[place]);
@@ -155,8 +185,10 @@ void pending_close(void)
 	assert(pendings.count == 0);
 	map_release(&pendings.sources);
 	free(pendings.fellows);
+	free(pendings.places);
 	pendings.fellows = NULL;
-	pendings.greediest = 0;
+	pendings.places = pendings.free = NULL;
+	pendings.used = pendings.greediest = 0;
 }
 
 int pending_start(void *config)

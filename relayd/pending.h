@@ -20,7 +20,10 @@ struct source;
 struct pending {
 	struct list_link link; /* among its source's, the oldest first; not linked: over the cap */
 	struct source *source; /* its address, shared */
-	struct half *half;     /* borrowed */
+	union {
+		struct half *half;    /* borrowed */
+		struct pending *next; /* while the place is free */
+	};
 };
 
 /*
@@ -37,7 +40,7 @@ int pending_start(void *config);
 
 /*
  * Counts HALF, which comes from ADDRESS (IPv4 mapped); may evict another one. NULL when its address
- * has so many already that the connection isn't worth an answer.
+ * has so many already that the connection isn't worth an answer. The place is this module's.
  */
 struct pending *pending_add(struct half *half, const struct in6_addr *address);
 

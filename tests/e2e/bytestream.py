@@ -21,7 +21,7 @@ def request(name, port=0, command=1):
 
 
 def connect(relay, receive_buffer=None, timeout=20, source=None, address=None):
-    """A connection to RELAY (or to ADDRESS, "host:port"), from the address SOURCE if that is given."""
+    """A connection to RELAY (or to ADDRESS, "host:port"), perhaps from the host SOURCE."""
     host, port = (address or relay.address("socks")).rsplit(":", 1)
     host = host.strip("[]")
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)

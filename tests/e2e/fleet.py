@@ -1,7 +1,7 @@
-"""Several relays that bridge to each other, a balancer before them, and the bytes that relays speak.
+"""Several relays that bridge to each other, a balancer before them, and what relays say.
 
-    fleet = Fleet(stage, count=3)           # relay-1 … relay-3 with one Redis and one secret
-    owner, other, name = fleet.apart()      # a new hash, and two relays that shall have its halves
+    owner, other = fleet = Fleet(stage, 2)      # relay-1, relay-2 with one Redis and one secret
+    here, there, name = bridged_pair(owner, other)
 """
 
 import hashlib
@@ -43,7 +43,7 @@ class Fleet:
     def epoch(self, relay):
         """When it started, from a claim that it makes."""
         name = bs.new_hash()
-        half = wait_until(lambda: granted(relay, name), what="a claim")
+        half = wait_until(lambda: granted(relay, name, source="127.9.9.9"), what="a claim")
         epoch = self.claim(name).split()[1]
         half.close()
         return epoch
@@ -55,9 +55,9 @@ class Fleet:
         return self.redis.command("GET", f"og:claim:{name}")
 
 
-def granted(relay, name):
+def granted(relay, name, **options):
     """A half, or None if it was refused."""
-    sock, reply = bs.ask(relay, name)
+    sock, reply = bs.ask(relay, name, **options)
     if reply[:2] == b"\x05\x00":
         return sock
     sock.close()
@@ -126,7 +126,7 @@ def proxy_header(source, command=1, family=0x11, rest=b""):
 class Balancer(Process):
     """HAProxy in TCP mode before RELAYS, with a PROXY header and at random."""
 
-    clean = (0, 143)  # 143: it ends by the signal that it was sent
+    clean = (0, -15)  # it ends by the signal that it was sent
 
     def __init__(self, stage, relays, name="haproxy"):
         super().__init__(stage, name, [])

@@ -182,8 +182,8 @@ def test_a_reset_passes_when_what_came_before_it_has_arrived(pair, at_owner):
 
 
 def test_a_slow_reader_behind_a_bridge_holds_the_sender_back_and_gets_all(pair):
-    here, there, name = bridged_pair(*pair)
-    data = os.urandom(24 * MIB)
+    here, there, name = bridged_pair(*pair, receive_buffer=65536)
+    data = os.urandom(48 * MIB)
     before = [memory(relay) for relay in pair]
     sender = bs.Sender(here, data, then=socket.socket.close)
     time.sleep(1)

@@ -117,6 +117,28 @@ START_TEST(a_flood_over_the_cap_is_not_even_answered)
 }
 END_TEST
 
+START_TEST(places_are_as_many_as_were_set_apart)
+{
+	size_t over = 0;
+
+	pending_open(300, 1, evict);
+	for (size_t i = 0; i < 300; i++)
+		add_apart(i);
+	for (size_t i = 0; i < 600; i++) {
+		struct in6_addr address = pendings.places[i % 300].source->key;
+
+		places[300 + i] = pending_add(half_number(300 + i), &address);
+		over += places[300 + i] != NULL;
+	}
+	ck_assert_uint_eq(over, OVER_PLACES);
+	ck_assert_uint_eq(pending_count(), 300);
+	ck_assert_int_eq(evictions, 0);
+	leave(7);
+	add_apart(7);
+	ck_assert(is_admitted(7));
+}
+END_TEST
+
 START_TEST(ipv6_counts_by_its_first_64_bits_and_ipv4_by_all_of_it)
 {
 	pending_open(100, 1, evict);
@@ -236,6 +258,7 @@ int main(void)
 		an_address_has_as_many_places_as_it_may_and_then_is_refused,
 		a_place_that_was_left_is_free_for_the_next,
 		a_flood_over_the_cap_is_not_even_answered,
+		places_are_as_many_as_were_set_apart,
 		ipv6_counts_by_its_first_64_bits_and_ipv4_by_all_of_it,
 		the_greediest_address_loses_its_oldest,
 		a_greedy_newcomer_pays_for_itself,
