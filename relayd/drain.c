@@ -3,6 +3,7 @@
 #include "common/daemon.h"
 #include "common/loop.h"
 #include "relayd/bridge.h"
+#include "relayd/outbox.h"
 #include "relayd/presence.h"
 #include "relayd/stream.h"
 
@@ -24,7 +25,7 @@ void drain_begin(void)
 
 void drain_check(void)
 {
-	bool empty = stream_count() == 0 && bridge_count() == 0;
+	bool empty = stream_count() == 0 && bridge_count() == 0 && outbox_empty();
 
 	if (daemon_draining() && empty && !timer_active(&exit_timer))
 		timer_start(&exit_timer, EXIT_AFTER_MS);

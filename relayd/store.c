@@ -9,6 +9,7 @@
 
 static struct {
 	struct redis *redis;
+	const char *id;
 	char *owner;
 	int64_t epoch_ms;
 } store;
@@ -20,7 +21,8 @@ int store_start(void *config)
 	const char *why;
 
 	store.epoch_ms = loop_wall_ms();
-	store.owner = mem_printf("%s %lld", conf_id(conf), (long long)store.epoch_ms);
+	store.id = conf_id(conf);
+	store.owner = mem_printf("%s %lld", store.id, (long long)store.epoch_ms);
 	if (!conf_has_redis(conf))
 		return 0;
 	store.redis = redis_new(&options, &why);
@@ -53,6 +55,11 @@ bool store_ready(void)
 const char *store_owner(void)
 {
 	return store.owner;
+}
+
+const char *store_id(void)
+{
+	return store.id;
 }
 
 int64_t store_epoch_ms(void)

@@ -25,6 +25,9 @@ bool store_ready(void);
 /* "ID EPOCH", the value of this relay's claims. */
 const char *store_owner(void);
 
+/* The relay's id. */
+const char *store_id(void);
+
 /* When this process started, in milliseconds since 1970: tells a relay from its predecessor. */
 int64_t store_epoch_ms(void);
 
