@@ -9,9 +9,13 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "relayd/admission.h"
 #include "relayd/conf.h"
 #include "relayd/half.h"
+#include "relayd/limits_api.h"
+#include "relayd/lookup.h"
 #include "relayd/stream.h"
+#include "relayd/usage_api.h"
 
 #define BODY_MAX (16 * 1024)
 #define TAG_MAX 4096  /* as compact JSON */
@@ -19,8 +23,6 @@
 #define DOMAIN_MAX 1023
 #define PARTIES 2
 #define DEADLINE_MAX_MS 60000
-#define PAGE_DEFAULT 100
-#define PAGE_MAX 1000
 
 static struct http_server *server;
 
@@ -40,7 +42,7 @@ static struct stream *named_stream(struct http_request *request)
 
 /* Activate */
 
-static void read_parties(struct json_object *top)
+static void read_parties(struct json_object *top, struct party parties[PARTIES])
 {
 	size_t count = json_array_count(top, "parties", PARTIES, true);
 
@@ -51,8 +53,8 @@ static void read_parties(struct json_object *top)
 	for (size_t i = 0; i < count; i++) {
 		struct json_object party = json_object_element(top, "parties", i);
 
-		(void)json_string_member(&party, "user", USER_MAX, true);
-		(void)json_string_member(&party, "domain", DOMAIN_MAX, true);
+		parties[i].user = json_string_member(&party, "user", USER_MAX, true);
+		parties[i].domain = json_string_member(&party, "domain", DOMAIN_MAX, true);
 		json_object_end(&party);
 	}
 }
@@ -77,41 +79,33 @@ static char *about_text(struct json_object *top)
 	return text;
 }
 
-static void answer_active(struct http_request *request, const struct stream *stream)
-{
-	char hash[SOCKS5_NAME_LEN + 1];
-
-	socks5_hash_format(stream->hash, hash);
-	http_reply(request, 200, json_pack("{s:s, s:s}", "hash", hash, "state", "active"));
-}
-
 static void activate(struct http_request *request)
 {
 	struct json_reader reader = { 0 };
 	const json_t *body = http_body_json(request);
+	struct party parties[PARTIES] = { 0 };
+	struct wish wish = { .parties = parties };
 	struct json_object top;
 	struct stream *stream;
-	char *about;
 
 	if (body == NULL)
 		return;
 	top = json_object_top(&reader, body);
-	read_parties(&top);
-	(void)json_integer_member(&top, "deadline_ms", 1, DEADLINE_MAX_MS, DEADLINE_MAX_MS);
-	about = about_text(&top);
+	read_parties(&top, parties);
+	wish.deadline_ms = (uint32_t)json_integer_member(&top, "deadline_ms", 1, DEADLINE_MAX_MS,
+	                                                 DEADLINE_MAX_MS);
+	wish.about = about_text(&top);
 	json_object_end(&top);
 	if (!json_reader_ok(&reader)) {
 		http_fail(request, 400, "bad_request", "%s", reader.complaint);
-		free(about);
+		free(wish.about);
 		return;
 	}
 	stream = named_stream(request);
 	if (stream == NULL)
-		free(about);
-	else if (stream_activate(stream, about) == STREAM_ACTIVATED)
-		answer_active(request, stream);
+		free(wish.about);
 	else
-		http_fail(request, 409, "conflict", "only one half of the stream is here");
+		admission_ask(request, stream, wish);
 }
 
 /* Look */
@@ -158,18 +152,10 @@ static void look(struct http_request *request)
 /* The page's size and the hash after which it starts; false after answering 400. */
 static bool read_page(struct http_request *request, size_t *limit, uint8_t after[SOCKS5_HASH_LEN])
 {
-	const char *text = http_query(request, "limit"), *hash = http_query(request, "after");
-	char *end = NULL;
+	const char *hash = http_query(request, "after");
 
-	*limit = PAGE_DEFAULT;
-	if (text != NULL) {
-		*limit = strtoul(text, &end, 10);
-		if (*text < '0' || *text > '9' || *end != '\0' || *limit < 1 || *limit > PAGE_MAX) {
-			http_fail(request, 400, "bad_request", "limit: must be from 1 to %d",
-			          PAGE_MAX);
-			return false;
-		}
-	}
+	if (!lookup_page(request, limit))
+		return false;
 	if (hash != NULL && socks5_hash_parse(hash, strlen(hash), after) != 0) {
 		http_fail(request, 400, "bad_request", "after: must be a hash of 40 hex digits");
 		return false;
@@ -245,6 +231,8 @@ static const struct http_route routes[] = {
 	{ "GET",    "/v1/streams/{hash}",          look },
 	{ "DELETE", "/v1/streams/{hash}",          cut },
 	{ "POST",   "/v1/drain",                   drain },
+	LIMITS_ROUTES,
+	USAGE_ROUTES,
 	DAEMON_ROUTES,
 	{ 0 },
 };

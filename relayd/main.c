@@ -2,8 +2,10 @@
 #include "common/log.h"
 #include "common/redis.h"
 #include "common/resolve.h"
+#include "relayd/admission.h"
 #include "relayd/advertised.h"
 #include "relayd/bridge.h"
+#include "relayd/calendar.h"
 #include "relayd/claim.h"
 #include "relayd/conf.h"
 #include "relayd/control.h"
@@ -11,10 +13,13 @@
 #include "relayd/drain.h"
 #include "relayd/half.h"
 #include "relayd/handshake.h"
+#include "relayd/ledger.h"
 #include "relayd/listener.h"
+#include "relayd/outbox.h"
 #include "relayd/pending.h"
 #include "relayd/pipe_pool.h"
 #include "relayd/presence.h"
+#include "relayd/quota.h"
 #include "relayd/store.h"
 #include "relayd/stream.h"
 #include "relayd/transfer.h"
@@ -30,6 +35,11 @@ static const struct daemon_module modules[] = {
 	{ "names",         start_nothing,         resolve_release },
 	{ "pipes",         pipe_pool_start,       pipe_pool_stop },
 	{ "store",         store_start,           store_stop },
+	{ "outbox",        outbox_start,          outbox_stop },
+	{ "calendar",      calendar_start,        calendar_stop },
+	{ "ledgers",       ledger_start,          NULL },
+	{ "quotas",        quota_start,           quota_stop },
+	{ "admission",     admission_start,       NULL },
 	{ "claims",        claim_start,           claim_stop },
 	{ "drain",         start_nothing,         drain_stop },
 	{ "transfers",     transfer_start_queues, transfer_stop_queues },

@@ -33,19 +33,40 @@ static enum step source_ended(struct flow *flow, int sink)
 	return end_flow(flow, FLOW_ENDED, 0);
 }
 
-static enum step fill(struct flow *flow, int source, int sink)
+/* As read(): but without budget the bytes stay where they are, and starving says so. */
+static ssize_t read_source(struct flow *flow, int source, uint64_t *budget)
+{
+	uint32_t most = flow->chunk;
+	ssize_t n;
+	char first;
+
+	if (budget != NULL && *budget == 0) {
+		n = recv(source, &first, sizeof(first), MSG_PEEK | MSG_DONTWAIT);
+		flow->starving = n > 0;
+		return n;
+	}
+	flow->starving = false;
+	if (flow->pipe == NULL)
+		flow->pipe = pipe_take();
+	if (budget != NULL && *budget < most)
+		most = (uint32_t)*budget;
+	n = pipe_fill(flow->pipe, source, most);
+	if (n > 0)
+		flow->received += (uint64_t)n;
+	if (n > 0 && budget != NULL)
+		*budget -= (uint64_t)n;
+	return n;
+}
+
+static enum step fill(struct flow *flow, int source, int sink, uint64_t *budget)
 {
 	ssize_t n;
 
-	if (flow->pipe == NULL)
-		flow->pipe = pipe_take();
 	if (flow->chunk == 0)
 		flow->chunk = CHUNK_LEAST;
-	n = pipe_fill(flow->pipe, source, flow->chunk);
-	if (n > 0) {
-		flow->received += (uint64_t)n;
-		return STEP_ON;
-	}
+	n = read_source(flow, source, budget);
+	if (n > 0)
+		return flow->starving ? STEP_WAITS : STEP_ON;
 	if (n == 0)
 		return source_ended(flow, sink);
 	if (errno == EINTR)
@@ -70,7 +91,7 @@ static void adapt_chunk(struct flow *flow, bool keeps_up)
 
 static enum step drain(struct flow *flow, int sink)
 {
-	while (flow->pipe->held > 0) {
+	while (flow->pipe != NULL && flow->pipe->held > 0) {
 		ssize_t n = pipe_drain(flow->pipe, sink);
 
 		if (n > 0) {
@@ -87,23 +108,26 @@ static enum step drain(struct flow *flow, int sink)
 	return STEP_ON;
 }
 
-static enum step round_trip(struct flow *flow, int source, int sink)
+static enum step round_trip(struct flow *flow, int source, int sink, uint64_t *budget)
 {
 	bool empty = flow->pipe == NULL || flow->pipe->held == 0;
 
+	if (empty && flow->stopped)
+		return source_ended(flow, sink);
 	if (!flow->writable || (empty && !flow->readable))
 		return STEP_WAITS;
-	if (empty && fill(flow, source, sink) == STEP_WAITS)
+	if (empty && fill(flow, source, sink, budget) == STEP_WAITS)
 		return STEP_WAITS;
 	return drain(flow, sink);
 }
 
-bool pump_run(struct flow *flow, int source, int sink)
+bool pump_run(struct flow *flow, int source, int sink, uint64_t *budget)
 {
 	enum step step = STEP_ON;
 
 	for (int round = 0; round < ROUNDS && step == STEP_ON; round++)
-		step = flow->state == FLOW_OPEN ? round_trip(flow, source, sink) : STEP_WAITS;
+		step = flow->state == FLOW_OPEN ? round_trip(flow, source, sink, budget)
+		                                : STEP_WAITS;
 	if (flow->pipe != NULL && flow->pipe->held == 0) {
 		pipe_give(flow->pipe);
 		flow->pipe = NULL;

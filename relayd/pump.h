@@ -34,13 +34,18 @@ struct flow {
 	bool readable;      /* the source may have bytes, an end or an error */
 	bool writable;      /* the sink may take bytes */
 	bool source_broken; /* the source failed as a sink: its end is no proper end */
+	bool starving;      /* bytes wait in the source, but there is no budget for them */
+	bool stopped;       /* nothing more is read: it ends when what was read is delivered */
 };
 
 /*
  * Moves bytes until a socket blocks, the flow is over, or a bounded amount of work is done. True:
  * it was the last, and the caller runs it again in a later turn.
+ *
+ * No more than *BUDGET bytes are read, and those are taken off it; NULL is any number. Without
+ * budget the source's end is seen, and whether bytes wait.
  */
-bool pump_run(struct flow *flow, int source, int sink);
+bool pump_run(struct flow *flow, int source, int sink, uint64_t *budget);
 
 /*
  * Gives the flow up: bytes in flight are dropped. Only for a sink that is gone or a stream that is

@@ -8,10 +8,13 @@
 #include "common/map.h"
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "relayd/admission.h"
 #include "relayd/bridge.h"
 #include "relayd/claim.h"
 #include "relayd/drain.h"
 #include "relayd/half.h"
+#include "relayd/quota.h"
+#include "relayd/record.h"
 #include "relayd/transfer.h"
 
 #define STATE_NAME(constant, text) [constant] = text,
@@ -119,6 +122,8 @@ static void stream_free(struct stream *stream)
 	task_stop(&stream->task);
 	deadline_stop(&stream->deadline);
 	claim_drop(stream);
+	admission_drop(stream);
+	quota_free(stream->quota);
 	free(stream->about);
 	free(stream);
 	drain_check();
@@ -240,6 +245,7 @@ enum stream_activate stream_activate(struct stream *stream, char *about)
 {
 	if (stream->state == STREAM_PAIRED) {
 		stream->about = about;
+		stream->started_ms = loop_wall_ms();
 		claim_rest(stream);
 		stream_enter(stream, STREAM_ACTIVE);
 		transfer_start(stream);
@@ -279,6 +285,15 @@ void stream_close_halves(struct stream *stream, enum stream_reason reason)
 	}
 }
 
+/* The transfer's record; and bytes that were read but not delivered aren't charged. */
+static void settle(struct stream *stream, enum stream_reason reason)
+{
+	record_transfer(stream, stream_reason_names[reason]);
+	for (int side = 0; stream->quota != NULL && side < 2; side++)
+		quota_refund(stream->quota, half_received(stream->halves[side]) -
+		                                    half_delivered(stream->halves[side]));
+}
+
 void stream_end(struct stream *stream, enum stream_reason reason)
 {
 	if (stream->bridged) {
@@ -287,6 +302,8 @@ void stream_end(struct stream *stream, enum stream_reason reason)
 	}
 	log_end(stream, reason);
 	metric_add(&ended_metric, reason, 1);
+	if (stream->about != NULL)
+		settle(stream, reason);
 	stream_close_halves(stream, reason);
 	stream_free(stream);
 }

@@ -35,6 +35,7 @@ struct half;
 	X(STREAM_RESET,         "reset",         true)                                          \
 	X(STREAM_PEER_LOST,     "peer-lost",     true)                                          \
 	X(STREAM_IDLE,          "idle",          true)                                          \
+	X(STREAM_OVER_LIMIT,    "over-limit",    false)                                         \
 	X(STREAM_CUT,           "cut",           true)                                          \
 	X(STREAM_HALVES_LEFT,   "halves-left",   false)                                         \
 	X(STREAM_NOT_ACTIVATED, "not-activated", false)                                         \
@@ -67,6 +68,9 @@ struct stream {
 	uint64_t opened_ms;
 	uint64_t progress_ms; /* while flushing: when bytes were last acknowledged */
 	char *about;          /* parties and tag as JSON text, owned; NULL before activation */
+	int64_t started_ms;   /* since 1970: when it was activated */
+	struct admission *admission; /* while its activation is being judged */
+	struct quota *quota;         /* once active: what it may relay, owned; NULL: anything */
 };
 
 enum stream_join {

@@ -9,6 +9,8 @@
 #include "common/mem.h"
 #include "relayd/conf.h"
 #include "relayd/half.h"
+#include "relayd/quota.h"
+#include "relayd/record.h"
 #include "relayd/stream.h"
 
 #define LINGER_MS 60000  /* without progress, after one direction has ended */
@@ -98,6 +100,31 @@ static void flush_half(struct stream *stream, unsigned side, bool progressed)
 	}
 }
 
+/*
+ * The limit is reached: nothing more is read, what was read is delivered and acknowledged, and then
+ * the stream ends. What is meant for a half that has failed meanwhile is dropped.
+ */
+static void finish_cut_off(struct stream *stream, bool progressed)
+{
+	bool open = false;
+
+	for (unsigned side = 0; side < 2; side++) {
+		struct flow *to_it = &stream->halves[!side]->flow;
+
+		if (is_broken(stream, side)) {
+			stream->halves[side]->flow.source_broken = true;
+			pump_abandon(to_it);
+		}
+		open |= to_it->state == FLOW_OPEN;
+	}
+	if (open && progressed) {
+		deadline_start(&linger_queue, &stream->deadline);
+	} else if (!open && stream->progress_ms == 0) {
+		stream->progress_ms = loop_now_ms();
+		deadline_start(&flush_queue, &stream->deadline);
+	}
+}
+
 /* How long nothing may happen is for the owner to say, so a bridged stream has no such deadline. */
 static void expect_progress(struct deadline_queue *queue, struct stream *stream)
 {
@@ -111,6 +138,10 @@ static bool judge(struct stream *stream, bool progressed)
 	bool broken[2] = { is_broken(stream, 0), is_broken(stream, 1) };
 	bool over[2] = { is_over(stream->halves[0]), is_over(stream->halves[1]) };
 
+	if (stream->broken_by == STREAM_OVER_LIMIT) {
+		finish_cut_off(stream, progressed);
+		return false;
+	}
 	if (broken[0] && broken[1]) {
 		stream_end(stream, reason_of(stream));
 		return true;
@@ -132,8 +163,15 @@ static bool judge(struct stream *stream, bool progressed)
 	return false;
 }
 
+static bool is_starving(const struct stream *stream)
+{
+	return stream->quota != NULL && stream->quota->budget == 0 &&
+	       (stream->halves[0]->flow.starving || stream->halves[1]->flow.starving);
+}
+
 static void run(struct stream *stream)
 {
+	uint64_t *budget = stream->quota == NULL ? NULL : &stream->quota->budget;
 	uint64_t before = moved(stream);
 	bool more = false;
 
@@ -141,14 +179,18 @@ static void run(struct stream *stream)
 		struct half *from = stream->halves[side], *to = stream->halves[!side];
 		uint64_t delivered = from->flow.delivered;
 
-		more |= pump_run(&from->flow, from->io.fd, to->io.fd);
+		more |= pump_run(&from->flow, from->io.fd, to->io.fd, budget);
 		stream_count_bytes(stream, side, from->flow.delivered - delivered);
 		/* The write took the socket's error with it: a read would see a proper end. */
 		if (from->flow.state == FLOW_SINK_FAILED)
 			to->flow.source_broken = true;
 	}
-	if (!judge(stream, moved(stream) != before) && more)
+	if (judge(stream, moved(stream) != before))
+		return;
+	if (more)
 		task_start(&stream->task);
+	if (stream->quota != NULL && stream->broken_by != STREAM_OVER_LIMIT)
+		quota_spent(stream->quota, is_starving(stream));
 }
 
 static void on_task(struct task *task)
@@ -181,9 +223,31 @@ static void on_ready(struct io *io, uint32_t events)
 	run(stream);
 }
 
+static void on_renewed(struct quota *quota)
+{
+	task_start(&quota->stream->task);
+}
+
+static void on_exhausted(struct quota *quota)
+{
+	struct stream *stream = quota->stream;
+
+	record_over_limit(stream, &quota->denial);
+	stream->broken_by = STREAM_OVER_LIMIT;
+	stream->progress_ms = 0;
+	stream_enter(stream, STREAM_DRAINING);
+	stream->halves[0]->flow.stopped = stream->halves[1]->flow.stopped = true;
+	deadline_start(&linger_queue, &stream->deadline);
+	task_start(&stream->task);
+}
+
 void transfer_start(struct stream *stream)
 {
 	stream->task.run = on_task;
+	if (stream->quota != NULL) {
+		stream->quota->renewed = on_renewed;
+		stream->quota->exhausted = on_exhausted;
+	}
 	expect_progress(&idle_queue, stream);
 	half_activate(stream->halves[0], on_ready);
 	half_activate(stream->halves[1], on_ready);
@@ -209,6 +273,16 @@ static bool is_acknowledging(struct stream *stream)
 	return stream->unacknowledged != 0 && stream->unacknowledged != before;
 }
 
+/*
+ * A stream that pauses for a lease isn't idle, and that Redis is away is not its clients' fault:
+ * unless both have gone, and nobody waits for the bytes any more.
+ */
+static bool is_paused(const struct stream *stream)
+{
+	return is_starving(stream) &&
+	       !(is_closed(stream->halves[0]) && is_closed(stream->halves[1]));
+}
+
 static bool holds_bytes(const struct stream *stream)
 {
 	return stream->halves[0]->flow.pipe != NULL || stream->halves[1]->flow.pipe != NULL;
@@ -218,7 +292,7 @@ static void idle_expired(struct deadline *deadline)
 {
 	struct stream *stream = stream_of(deadline);
 
-	if (is_acknowledging(stream))
+	if (is_acknowledging(stream) || is_paused(stream))
 		deadline_start(&idle_queue, deadline);
 	else
 		stream_end(stream, STREAM_IDLE);
@@ -228,7 +302,7 @@ static void linger_expired(struct deadline *deadline)
 {
 	struct stream *stream = stream_of(deadline);
 
-	if (is_acknowledging(stream))
+	if (is_acknowledging(stream) || is_paused(stream))
 		deadline_start(&linger_queue, deadline);
 	else if (stream->broken_by != 0)
 		stream_end(stream, stream->broken_by);
@@ -239,11 +313,13 @@ static void linger_expired(struct deadline *deadline)
 static void flush_expired(struct deadline *deadline)
 {
 	struct stream *stream = stream_of(deadline);
-	const struct half *alive = stream->halves[stream->halves[0]->flow.source_broken];
 	uint32_t before = stream->unacknowledged;
 	uint64_t now_ms = loop_now_ms();
 
-	stream->unacknowledged = unacknowledged(alive);
+	stream->unacknowledged = 0;
+	for (int side = 0; side < 2; side++)
+		if (!stream->halves[side]->flow.source_broken)
+			stream->unacknowledged += unacknowledged(stream->halves[side]);
 	if (stream->unacknowledged != before)
 		stream->progress_ms = now_ms;
 	if (stream->unacknowledged == 0 || now_ms - stream->progress_ms >= FLUSH_PATIENCE_MS)

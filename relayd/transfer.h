@@ -3,7 +3,8 @@
  *
  * Both directions ended: completed. One ended and nothing moves for a minute: lingered. A half
  * failed: what was read from it is delivered to the other one and acknowledged, then that one gets
- * an RST too.
+ * an RST too. A limit is reached: what was read is delivered and acknowledged, then both are
+ * closed.
  */
 #ifndef OG_RELAYD_TRANSFER_H
 #define OG_RELAYD_TRANSFER_H

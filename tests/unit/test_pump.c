@@ -52,7 +52,7 @@ static void teardown(void)
 static void pump(void)
 {
 	flow.readable = flow.writable = true;
-	while (pump_run(&flow, source[1], sink[0]))
+	while (pump_run(&flow, source[1], sink[0], NULL))
 		;
 }
 
@@ -213,7 +213,7 @@ START_TEST(work_is_bounded_and_the_rest_is_announced)
 		uint64_t before = flow.received;
 
 		flow.chunk = 1;
-		ck_assert(pump_run(&flow, source[1], sink[0]));
+		ck_assert(pump_run(&flow, source[1], sink[0], NULL));
 		ck_assert_uint_ge(flow.received - before, 1);
 		ck_assert_uint_lt(flow.received - before, 1 << ROUNDS);
 		rounds++;
@@ -277,7 +277,7 @@ START_TEST(a_flow_that_is_over_stays_as_it_is)
 {
 	shutdown(source[0], SHUT_WR);
 	WAIT_UNTIL((pump(), flow.state == FLOW_ENDED));
-	ck_assert(!pump_run(&flow, source[1], sink[0]));
+	ck_assert(!pump_run(&flow, source[1], sink[0], NULL));
 	pump_abandon(&flow);
 	ck_assert_int_eq(flow.state, FLOW_ENDED);
 }
