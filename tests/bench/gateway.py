@@ -19,15 +19,18 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 
+import namespace  # noqa: E402
+import report  # noqa: E402
+import usage  # noqa: E402
 from component import ComponentServer  # noqa: E402
 from harness import HOST, TOKEN, Stage, wait_until  # noqa: E402
+from report import Samples, Target  # noqa: E402
 
 BUILD = os.environ.get("OG_BUILD", ROOT / "build")
 COUNT = int(os.environ.get("COUNT", "400000"))
 WINDOW = int(os.environ.get("WINDOW", "4000"))
-ROUNDS = int(os.environ.get("ROUNDS", "3"))
-STANZAS = {"prosody": "prosody-body", "ejabberd": "ejabberd-message"}
-TICKS = os.sysconf("SC_CLK_TCK")
+ROUNDS = int(os.environ.get("ROUNDS", "5"))
+STANZAS = {"Prosody": "prosody-body", "ejabberd": "ejabberd-message"}
 
 
 class PushDaemon(asyncio.Protocol):
@@ -74,11 +77,6 @@ def keep_record(redis, port):
     redis.command("ZADD", "og:registry:push", "9e15", "bench")
 
 
-def cpu_seconds(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
 def stanzas(name, domain, count):
     """COUNT times the recorded publish, each with an id of its own and one of 1000 nodes."""
     text = (ROOT / "tests/data/publish" / f"{name}.xml").read_text().strip()
@@ -109,7 +107,18 @@ def load(link, texts):
     return answered
 
 
+def run(name, gateway, link, texts):
+    """One round: publishes per CPU second and per second."""
+    before, began = usage.cpu_seconds(gateway.pid), time.monotonic()
+    count = load(link, texts)
+    cpu, wall = usage.cpu_seconds(gateway.pid) - before, time.monotonic() - began
+    figures = {"per_cpu_second": count / cpu, "per_second": count / wall}
+    print(f"  {name}: {figures['per_cpu_second']:.0f} per CPU second")
+    return {**figures, "memory_mib": usage.private_bytes(gateway.pid) / (1 << 20)}
+
+
 def measure(name, stanza):
+    """All rounds with one server's stanza."""
     port = multiprocessing.Value("i", 0)
     pushes = multiprocessing.Process(target=serve_pushes, args=(port,), daemon=True)
     pushes.start()
@@ -125,18 +134,35 @@ def measure(name, stanza):
             link = server.accept().log_in()
             gateway.wait_log("backend-found")
             load(link, texts[: COUNT // 20])
-            for _ in range(ROUNDS):
-                before, began = cpu_seconds(gateway.pid), time.monotonic()
-                count = load(link, texts)
-                cpu, wall = cpu_seconds(gateway.pid) - before, time.monotonic() - began
-                print(
-                    f"gateway {name}: {count / cpu:.0f} publishes per CPU second "
-                    f"({len(texts[0])} bytes each, {count / wall:.0f} per second of wall time)"
-                )
+            runs = [run(name, gateway, link, texts) for _ in range(ROUNDS)]
             link.close()
     pushes.terminate()
+    return {"stanza_bytes": len(texts[0]), "runs": runs}
+
+
+def samples(found, server, figure):
+    return Samples(run[figure] for run in found[server]["runs"])
+
+
+def main():
+    namespace.enter()
+    found = {server: measure(server, stanza) for server, stanza in STANZAS.items()}
+    head = ["stanzas of", "bytes each", "per CPU second", "per second", "MiB"]
+    rows, targets = [], []
+    for server, figures in found.items():
+        speed = samples(found, server, "per_cpu_second")
+        cells = [speed.text(0), samples(found, server, "per_second").text(0)]
+        memory = samples(found, server, "memory_mib").text(1)
+        rows.append([server, figures["stanza_bytes"], *cells, memory])
+        what = f"xmppgw: publishes as {server} sends them, per CPU second"
+        targets.append(Target(what, speed.median, 40000, digits=0))
+    title = f"{report.machine()}\n{ROUNDS} rounds of {COUNT} publishes"
+    text = "\n\n".join([title, report.table(head, rows), report.targets_table(targets)])
+    data = {"machine": report.machine(), "rounds": ROUNDS, "count": COUNT, "found": found}
+    data.update(targets=[target.record() for target in targets])
+    print("\n" + text)
+    report.write("gateway", text, data)
 
 
 if __name__ == "__main__":
-    for server_name, case in STANZAS.items():
-        measure(server_name, case)
+    main()
