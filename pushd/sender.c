@@ -99,6 +99,13 @@ static void open_breaker(struct sender *sender, const char *reason)
 	task_start(&sender->pump);
 }
 
+/* A connection is of no more use: if that goes on, new ones wait. */
+static void strike(struct sender *sender, const char *reason)
+{
+	if (breaker_strike(&sender->breaker))
+		open_breaker(sender, reason);
+}
+
 static void on_passed(struct breaker *breaker)
 {
 	task_start(&container_of(breaker, struct sender, breaker)->pump);
@@ -233,8 +240,8 @@ static void take_answer(struct job *job, struct connection *connection)
 		return;
 	replace_connection(sender, connection);
 	/* Or each of them would cost a new connection. */
-	if (job->judgement.verdict == VERDICT_TRANSIENT && breaker_strike(&sender->breaker))
-		open_breaker(sender, job->judgement.reason);
+	if (job->judgement.verdict == VERDICT_TRANSIENT)
+		strike(sender, job->judgement.reason);
 }
 
 /* Once a second is enough, since all that is on a connection fails with it. */
@@ -262,8 +269,10 @@ static void take_failure(struct job *job, struct connection *connection)
 	switch (job->call.failure) {
 	case HTTP_UNREACHABLE:
 		job->judgement.verdict = VERDICT_UNREACHABLE;
-		if (breaker_strike(&sender->breaker))
-			open_breaker(sender, reason);
+		strike(sender, reason);
+		break;
+	case HTTP_BROKEN:
+		strike(sender, reason);
 		break;
 	case HTTP_NOT_H2:
 	case HTTP_UNTRUSTED:

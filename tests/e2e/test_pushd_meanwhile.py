@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from harness import TOKEN, wait_until
-from notify import APNS, apns_token, claim, got, item, known, metric, publish, register, script
+from notify import apns_token, claim, got, item, known, metric, publish, register, script
 
 IN_FLIGHT = "outrigger_pushd_requests_in_flight"
 CALL = {"priority": "high", "encrypted": {"iv": "aXY=", "payload": "Y2FsbA==", "voip": True}}

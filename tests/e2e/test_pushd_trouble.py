@@ -202,11 +202,12 @@ def test_a_call_overtakes_what_waits(stage, redis, fake):
     assert order.index(call_path) < order.index(low_path)
 
 
-def test_a_provider_that_wants_new_connections_is_not_stormed_with_them(stage, redis):
+@pytest.mark.parametrize("answer", [{"status": 503, "reason": "Shutdown"}, {"close": True}])
+def test_a_provider_that_wants_new_connections_is_not_stormed_with_them(stage, redis, answer):
     fake = stage.providers("busy")
     push = stage.pushd("push-busy", redis, fake)
     devices = [register(push) for _ in range(60)]
-    fake.script({"match": {"provider": "apns"}, "answer": {"status": 503, "reason": "Shutdown"}})
+    fake.script({"match": {"provider": "apns"}, "answer": answer})
     outcomes = publish(push, *map(item, devices), deadline_ms=3000)
     assert {one["outcome"] for one in outcomes} == {"unavailable"}
     requests = [request for request in fake.received() if request["provider"] == "apns"]
