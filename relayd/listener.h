@@ -1,6 +1,6 @@
 /*
- * The sockets that take SOCKS5 connections, of clients and of other relays, and the pause in taking them when there are too many or
- * no descriptor is left: clients then wait in the kernel's queue.
+ * The sockets that take SOCKS5 connections, of clients and of other relays, and the pause in taking
+ * them when there are too many or no descriptor is left: clients then wait in the kernel's queue.
  */
 #ifndef OG_RELAYD_LISTENER_H
 #define OG_RELAYD_LISTENER_H
@@ -9,7 +9,7 @@
 
 #include "common/net.h"
 
-/* Module: listens on every address of `listen` and on `peer-listen`; -1 after logging which can't be had. */
+/* Module: listens on `listen` and `peer-listen`; -1 after logging which can't be had. */
 int listener_start(void *config);
 void listener_stop(void);
 
