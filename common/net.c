@@ -136,6 +136,14 @@ bool net_is_loopback(const union net_address *address)
 	return address->sa.sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&address->in6.sin6_addr);
 }
 
+bool net_is_wildcard(const union net_address *address)
+{
+	if (address->sa.sa_family == AF_INET)
+		return address->in.sin_addr.s_addr == htonl(INADDR_ANY);
+	return address->sa.sa_family == AF_INET6 &&
+	       IN6_IS_ADDR_UNSPECIFIED(&address->in6.sin6_addr);
+}
+
 static void set_option(int fd, int level, int option, int value)
 {
 	setsockopt(fd, level, option, &value, sizeof(value));
@@ -158,8 +166,7 @@ static int give_up(int fd)
 
 static bool is_v6_wildcard(const union net_address *address)
 {
-	return address->sa.sa_family == AF_INET6 &&
-	       IN6_IS_ADDR_UNSPECIFIED(&address->in6.sin6_addr);
+	return address->sa.sa_family == AF_INET6 && net_is_wildcard(address);
 }
 
 int net_listen(const union net_address *address, int backlog)

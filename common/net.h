@@ -44,6 +44,9 @@ const char *net_format(const union net_address *address, char *text);
 /* True for 127.0.0.0/8, ::1 and v4-mapped loopback. */
 bool net_is_loopback(const union net_address *address);
 
+/* True for 0.0.0.0 and ::, which stand for all addresses of the machine. */
+bool net_is_wildcard(const union net_address *address);
+
 /*
  * A listening socket on a numeric ADDRESS (port 0: the kernel chooses); IPv6 wildcard addresses
  * also take IPv4, and take it alone on a machine without IPv6. Returns the descriptor, or -1 with

@@ -46,13 +46,6 @@ static json_t *describe(struct registry_entry *entry)
 	                 daemon_draining());
 }
 
-static bool is_wildcard(const union net_address *address)
-{
-	if (address->sa.sa_family == AF_INET)
-		return address->in.sin_addr.s_addr == htonl(INADDR_ANY);
-	return IN6_IS_ADDR_UNSPECIFIED(&address->in6.sin6_addr);
-}
-
 /* What clients are told: as configured, else where the relay listens. NULL if that says nothing. */
 static json_t *advertised(const struct relay_conf *conf)
 {
@@ -66,7 +59,7 @@ static json_t *advertised(const struct relay_conf *conf)
 		return list;
 	}
 	for (size_t i = 0; (address = listener_address(i)) != NULL; i++) {
-		if (is_wildcard(address)) {
+		if (net_is_wildcard(address)) {
 			json_decref(list);
 			return NULL;
 		}
@@ -92,7 +85,7 @@ static int find_peer(const struct relay_conf *conf)
 
 	if (address == NULL)
 		return 0;
-	if (conf->peer_address == NULL && is_wildcard(address)) {
+	if (conf->peer_address == NULL && net_is_wildcard(address)) {
 		log_error("config-bad key=peer-address why=\"needed, since peer-listen is "
 		          "a wildcard\"");
 		return -1;

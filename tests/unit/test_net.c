@@ -100,15 +100,17 @@ START_TEST(a_name_is_not_a_numeric_address)
 }
 END_TEST
 
-START_TEST(loopback_addresses_are_known)
+START_TEST(loopback_addresses_and_wildcards_are_known)
 {
 	static const struct {
 		const char *text;
-		bool loopback;
+		bool loopback, wildcard;
 	} cases[] = {
-		{ "127.0.0.1:1", true },          { "127.255.0.9:1", true }, { "[::1]:1", true },
-		{ "[::ffff:127.0.0.1]:1", true }, { "128.0.0.1:1", false },  { "0.0.0.0:1", false },
-		{ "[::ffff:10.0.0.1]:1", false }, { "[::2]:1", false },
+		{ "127.0.0.1:1", true, false },  { "127.255.0.9:1", true, false },
+		{ "[::1]:1", true, false },      { "[::ffff:127.0.0.1]:1", true, false },
+		{ "128.0.0.1:1", false, false }, { "[::ffff:10.0.0.1]:1", false, false },
+		{ "[::2]:1", false, false },     { "0.0.0.0:1", false, true },
+		{ "[::]:1", false, true },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -116,6 +118,7 @@ START_TEST(loopback_addresses_are_known)
 
 		ck_assert_int_eq(net_parse(cases[i].text, &address), 0);
 		ck_assert_int_eq(net_is_loopback(&address), cases[i].loopback);
+		ck_assert_int_eq(net_is_wildcard(&address), cases[i].wildcard);
 	}
 }
 END_TEST
@@ -252,7 +255,7 @@ int main(void)
 		a_host_of_253_bytes_fits_and_a_longer_one_is_refused,
 		addresses_are_written_as_they_are_read,
 		a_name_is_not_a_numeric_address,
-		loopback_addresses_are_known,
+		loopback_addresses_and_wildcards_are_known,
 		a_connection_reaches_its_listener,
 		the_ipv6_wildcard_takes_ipv4_too,
 		an_address_in_use_is_an_error_with_errno,
