@@ -466,7 +466,7 @@ def test_a_right_configuration_passes_the_check(stage, redis, fake):
     ({"id": "a b"}, "id: at most"),
     ({"api_listen": "localhost:7660"}, "api-listen: localhost:7660"),
     ({"api_listen": ""}, "api-listen: must not be empty"),
-    ({"api_listen": "[::]:7660"}, "api-url is needed"),
+    ({"api_listen": "[::]:7660", "api_url": ""}, "api-url is needed"),
     ({"api_listen": "[::]:7660", "api_url": "http://pushd:7660"}, None),
 ])
 def test_the_check_looks_at_the_listeners_too(stage, redis, fake, keys, complaint):
