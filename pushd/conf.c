@@ -147,6 +147,14 @@ static int check_provider(const struct conf_provider *provider, struct buf *comp
 	return -1;
 }
 
+static int check_readable(const char *key, const char *path, struct buf *complaints)
+{
+	if (path == NULL || access(path, R_OK) == 0)
+		return 0;
+	buf_printf(complaints, "%s %s: %s\n", key, path, strerror(errno));
+	return -1;
+}
+
 static int check_public(const struct conf_daemon *daemon, struct buf *complaints)
 {
 	union net_address address;
@@ -162,6 +170,9 @@ static int check_public(const struct conf_daemon *daemon, struct buf *complaints
 		buf_text(complaints, "cert-file and key-file belong together\n");
 		return -1;
 	}
+	if (check_readable("cert-file", daemon->cert_file, complaints) != 0 ||
+	    check_readable("key-file", daemon->key_file, complaints) != 0)
+		return -1;
 	if (daemon->cert_file == NULL && !daemon->behind_proxy && !net_is_loopback(&address)) {
 		buf_text(complaints, "public-listen: without cert-file it must be a loopback "
 		                     "address, or behind-proxy must be yes\n");

@@ -462,6 +462,7 @@ def test_a_right_configuration_passes_the_check(stage, redis, fake):
     ({"public_listen": "0.0.0.0:0"}, "behind-proxy"),
     ({"public_listen": "0.0.0.0:0", "behind_proxy": "yes"}, None),
     ({"cert_file": "/nowhere"}, "belong together"),
+    ({"cert_file": "/nowhere", "key_file": "/nowhere"}, "cert-file /nowhere: No such file"),
     ({"trusted_proxies": "10.0.0.0/8, 10.0.0.0/33"}, "trusted-proxies: 10.0.0.0/33"),
     ({"id": "a b"}, "id: at most"),
     ({"api_listen": "localhost:7660"}, "api-listen: localhost:7660"),
