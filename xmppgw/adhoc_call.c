@@ -22,8 +22,6 @@ static void free_call(struct adhoc_call *call)
 	task_stop(&call->unreachable);
 	release_request(call);
 	list_remove(&call->link);
-	if (call->release != NULL)
-		call->release(call);
 	free(call);
 }
 

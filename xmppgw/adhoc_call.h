@@ -13,8 +13,7 @@
 struct adhoc_call {
 	/* Set before each asking; see there. */
 	void (*done)(struct adhoc_call *call, unsigned status, const json_t *body);
-	void (*release)(struct adhoc_call *call); /* frees what the owner holds; NULL: nothing */
-	struct answer *answer;                    /* NULL: it was too late */
+	struct answer *answer; /* NULL: it was too late */
 	struct adhoc_session session;
 
 	/* The module's own. */

@@ -64,11 +64,21 @@ static int take_part(const struct preparation *how, const char *text, size_t len
 	return prepare(how, part);
 }
 
+/* False where a dot has nothing before or behind it, as in what is left of "a..". */
+static bool has_whole_labels(const char *domain)
+{
+	size_t len = strlen(domain);
+
+	return domain[0] != '.' && domain[len - 1] != '.' && strstr(domain, "..") == NULL;
+}
+
 static int take_domain(const char *text, size_t len, char *domain)
 {
 	if (len > 1 && text[len - 1] == '.') /* RFC 6122 2.2: a final dot is dropped */
 		len--;
-	return take_part(&domain_part, text, len, domain);
+	if (take_part(&domain_part, text, len, domain) != 0)
+		return -1;
+	return has_whole_labels(domain) ? 0 : -1;
 }
 
 int jid_domain(const char *text, char *domain)

@@ -71,23 +71,27 @@ static json_t **gather(const struct survey *survey, size_t *count, bool *more)
 	return streams;
 }
 
-/* What is to be said of a relay whose streams are missing, heap; NULL if there is none. */
-static char *find_warning(const struct survey *survey)
+/* The first relay that didn't tell its streams, or NULL; how many did goes to *TOLD. */
+static const struct survey_part *find_silent(const struct survey *survey, size_t *told)
 {
-	for (size_t i = 0; i < survey->count; i++)
-		if (survey->parts[i].status != 200)
-			return mem_printf("Relay %s didn't tell its streams.",
-			                  survey->parts[i].relay);
-	return NULL;
+	const struct survey_part *silent = NULL;
+
+	*told = 0;
+	for (size_t i = 0; i < survey->count; i++) {
+		if (survey->parts[i].status == 200)
+			(*told)++;
+		else if (silent == NULL)
+			silent = &survey->parts[i];
+	}
+	return silent;
 }
 
 /* Each relay has told its first PAGE_ROWS, so the first PAGE_ROWS of all are among them. */
-static void on_listed(struct survey *survey)
+static void show(struct survey *survey, const char *warning)
 {
 	bool more = false;
 	size_t count, shown;
 	json_t **streams = gather(survey, &count, &more);
-	char *warning = find_warning(survey);
 	const char *next = NULL;
 	struct buf *out;
 
@@ -99,6 +103,21 @@ static void on_listed(struct survey *survey)
 		table_add(&table, streams[i], out);
 	adhoc_end_warned(survey->answer, out, warning);
 	free(streams);
+}
+
+static void on_listed(struct survey *survey)
+{
+	size_t told;
+	const struct survey_part *silent = find_silent(survey, &told);
+	char *warning = NULL;
+
+	if (told == 0) {
+		adhoc_call_fail(survey->answer, silent->status, silent->body);
+		return;
+	}
+	if (silent != NULL)
+		warning = mem_printf("Relay %s didn't tell its streams.", silent->relay);
+	show(survey, warning);
 	free(warning);
 }
 

@@ -11,9 +11,9 @@
 #include "xmppgw/adhoc_call.h"
 #include "xmppgw/page.h"
 
-#define MONTH_LEN 6  /* YYYYMM */
-#define ALL "all"    /* of the kinds */
-#define PAGES_MAX 10 /* of the API's that are looked through for rows of one kind */
+#define MONTH_LEN 6 /* YYYYMM */
+#define ALL "all"   /* of the kinds */
+#define GLOBAL "global"
 
 /* clang-format off */
 static const struct table_column columns[] = {
@@ -25,15 +25,11 @@ static const struct table_column columns[] = {
 /* clang-format on */
 
 static const struct table table = { columns, ARRAY_LEN(columns) };
-static const char *const kinds[] = { ALL, "user", "domain", "instance", "global" };
+static const char *const kinds[] = { ALL, "user", "domain", "instance", GLOBAL };
 
 struct usage {
 	struct adhoc_call call;
-	char account[JID_TEXT_MAX];
-	char month[MONTH_LEN + 1];
-	const char *kind;
-	json_t *rows; /* that were found so far */
-	unsigned pages;
+	const char *kind; /* of KINDS */
 };
 
 static void this_month(char *text)
@@ -95,71 +91,69 @@ static const char *take_kind(struct answer *answer, const struct xml *form)
 	return NULL;
 }
 
-static void ask(struct usage *usage, const char *after)
+/*
+ * Appends the rows of the kind that is wanted; whether the last of them was among these: the API's
+ * pages are sorted by kind.
+ */
+static bool add_rows(const struct usage *usage, const json_t *rows, struct buf *out)
 {
-	struct buf page = { 0 };
-	char *path;
-
-	page_begin(&page, "/v1/usage", PAGE_ROWS, after);
-	page_add(&page, "month", usage->month);
-	page_add(&page, "account", usage->account);
-	path = buf_take(&page);
-	adhoc_call_ask_relay(&usage->call, "GET", path, NULL);
-	free(path);
-}
-
-static void keep_rows(struct usage *usage, const json_t *body)
-{
+	bool all = strcmp(usage->kind, ALL) == 0, ended = false;
 	size_t i;
 	json_t *row;
 
-	json_array_foreach (json_object_get(body, "usage"), i, row) {
+	json_array_foreach (rows, i, row) {
 		const char *kind = json_string_value(json_object_get(row, "kind"));
 
-		if (strcmp(usage->kind, ALL) == 0 ||
-		    (kind != NULL && strcmp(kind, usage->kind) == 0))
-			json_array_append(usage->rows, row);
+		if (all || (kind != NULL && strcmp(kind, usage->kind) == 0))
+			table_add(&table, row, out);
+		else
+			ended = true;
 	}
+	return ended;
 }
 
-static void show(struct usage *usage, const char *next)
-{
-	struct answer *answer = usage->call.answer;
-	struct buf *out = adhoc_begin_table(answer, &usage->call.session, &table, next);
-	size_t i;
-	json_t *row;
-
-	json_array_foreach (usage->rows, i, row)
-		table_add(&table, row, out);
-	adhoc_end(answer, out);
-}
-
-/* The API's pages are of all kinds: what has too few rows of the one that is wanted goes on. */
 static void on_page(struct adhoc_call *call, unsigned status, const json_t *body)
 {
-	struct usage *usage = container_of(call, struct usage, call);
+	const struct usage *usage = container_of(call, struct usage, call);
 	const char *next = json_string_value(json_object_get(body, "next"));
+	struct buf rows = { 0 }, *out;
 
 	if (status != 200) {
 		adhoc_call_fail(call->answer, status, body);
 		return;
 	}
-	keep_rows(usage, body);
-	if (next != NULL && json_array_size(usage->rows) == 0 && ++usage->pages < PAGES_MAX)
-		ask(usage, next);
-	else
-		show(usage, next);
+	if (add_rows(usage, json_object_get(body, "usage"), &rows))
+		next = NULL;
+	out = adhoc_begin_table(call->answer, &call->session, &table, next);
+	if (buf_len(&rows) > 0)
+		buf_append(out, buf_data(&rows), buf_len(&rows));
+	buf_release(&rows);
+	adhoc_end(call->answer, out);
 }
 
-static void release(struct adhoc_call *call)
+/* Ledgers are named KIND:ACCOUNT and listed in that order; there is one for all together. */
+static char *path_of(const struct xml *form, const char *month, const char *kind,
+                     const char *account)
 {
-	json_decref(container_of(call, struct usage, call)->rows);
+	const char *after = form_value(form, "after");
+	char *first = NULL;
+	struct buf path = { 0 };
+
+	if (strcmp(kind, GLOBAL) == 0)
+		account = GLOBAL;
+	else if (after == NULL && strcmp(kind, ALL) != 0)
+		after = first = mem_printf("%s:", kind);
+	page_begin(&path, "/v1/usage", PAGE_ROWS, after);
+	page_add(&path, "month", month);
+	page_add(&path, "account", account);
+	free(first);
+	return buf_take(&path);
 }
 
 void usage_submit(struct answer *answer, const struct adhoc_session *session,
                   const struct xml *form)
 {
-	char account[JID_TEXT_MAX], month[MONTH_LEN + 1];
+	char account[JID_TEXT_MAX], month[MONTH_LEN + 1], *path;
 	const char *kind = NULL;
 	struct usage *usage;
 
@@ -168,10 +162,8 @@ void usage_submit(struct answer *answer, const struct adhoc_session *session,
 		return;
 	usage = adhoc_call_new(sizeof *usage, answer, session);
 	usage->call.done = on_page;
-	usage->call.release = release;
-	usage->rows = json_array();
 	usage->kind = kind;
-	memcpy(usage->account, account, sizeof account);
-	memcpy(usage->month, month, sizeof month);
-	ask(usage, form_value(form, "after"));
+	path = path_of(form, month, kind, account);
+	adhoc_call_ask_relay(&usage->call, "GET", path, NULL);
+	free(path);
 }

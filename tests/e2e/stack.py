@@ -11,14 +11,28 @@ APNS, FCM = "apns-binary-api", "fcm-xmpp-api"
 
 
 class Stack:
-    """What `make run` and the tests of the whole start; TELL gets a line of text at each step."""
+    """
+    What `make run` and the tests of the whole start; TELL gets a line of text at each step.
+    USERS are there beside alice and bob; the last two are keys of [daemon] beyond the usual.
+    """
 
-    def __init__(self, stage, server="prosody", domain="example.org", tell=lambda text: None):
+    def __init__(
+        self,
+        stage,
+        server="prosody",
+        domain="example.org",
+        tell=lambda text: None,
+        users=(),
+        relay_keys=None,
+        gateway_keys=None,
+    ):
         self.stage, self.domain, self.tell = stage, domain, tell
         self.relay_jid, self.push_jid = f"proxy.{domain}", f"push.{domain}"
         self.user1, self.user2, self.password = "alice", "bob", secrets.token_hex(8)
         components = {self.relay_jid: secrets.token_hex(16), self.push_jid: secrets.token_hex(16)}
         self.server = SERVERS[server](stage, domain, components, name=server)
+        self.users = (self.user1, self.user2, *users)
+        self.relay_keys, self.gateway_keys = relay_keys or {}, gateway_keys or {}
         self.redis = self.fake = self.push = self.gateway = None
         self.relays = []
 
@@ -29,18 +43,20 @@ class Stack:
         self.tell(f"redis      {self.redis.url}")
         self.fake = stage.providers()
         self.tell(f"providers  {self.fake.url}  (they pretend to be APNs, FCM and Google's OAuth)")
-        for user in (self.user1, self.user2):
+        for user in self.users:
             self.server.add_user(user, self.password)
         stage.run(self.server)
         self.tell(f"{self.server.name:<10} {self.domain}, clients on port {self.server.c2s_port}")
-        self.relays = [stage.relayd(name, self.redis) for name in ("relay-1", "relay-2")]
+        self.relays = [
+            stage.relayd(name, self.redis, **self.relay_keys) for name in ("relay-1", "relay-2")
+        ]
         for relay in self.relays:
             self.tell(f"{relay.name}    SOCKS5 on {relay.address('socks')}")
         self.push = stage.pushd("pushd", self.redis, self.fake)
         self.tell(f"pushd      {self.push.url()}")
         if redis:
             self.wait_registered()
-        self.gateway = stage.xmppgw(self.redis, self.components())
+        self.gateway = stage.xmppgw(self.redis, self.components(), **self.gateway_keys)
         if redis:
             self.wait_linked()
         self.tell(f"xmppgw     linked as {self.relay_jid} and {self.push_jid}")

@@ -1,0 +1,373 @@
+"""The administrators' commands, by a client's own words, on real servers, relays and limits."""
+
+import asyncio
+import contextlib
+import time
+
+import pytest
+from slixmpp.exceptions import IqError
+
+import bytestream
+from chat import COMMANDS, DISCO, FORMS, open_bytestream, transfer
+from component import ComponentServer
+from component import error_of as error_in
+from harness import Stage, wait_until
+from stack import Stack
+
+MIB = 1024 * 1024
+KEYS = {"verifier": "limits", "pending_per_address_max": 500}
+ADMIN_COMMANDS = {
+    "show-limits",
+    "set-limits",
+    "show-usage",
+    "list-transfers",
+    "list-streams",
+    "cut-stream",
+    "list-relays",
+    "drain-relay",
+}
+FORBIDDEN = ("auth", "forbidden")
+
+
+@pytest.fixture(scope="module", params=["prosody", "ejabberd"])
+def stack(request, tmp_path_factory):
+    with Stage(tmp_path_factory.mktemp(request.param)) as stage:
+        gateway_keys = {"admins": "Root@example.org, other@example.net"}
+        stack = Stack(
+            stage, request.param, users=("root",), relay_keys=KEYS, gateway_keys=gateway_keys
+        )
+        yield stack.start()
+
+
+class Result:
+    """What a command was answered with: its fields, its table's rows and its notes."""
+
+    def __init__(self, command):
+        self.status = command.get("status")
+        self.notes = [note.text for note in command.iter(f"{{{COMMANDS}}}note")]
+        form = command.find(f"{{{FORMS}}}x")
+        self.type = None if form is None else form.get("type")
+        self.fields = {} if form is None else dict(map(value_of, form.findall(f"{{{FORMS}}}field")))
+        items = [] if form is None else form.findall(f"{{{FORMS}}}item")
+        self.rows = [dict(map(value_of, item)) for item in items]
+        head = None if form is None else form.find(f"{{{FORMS}}}reported")
+        self.columns = [] if head is None else [field.get("var") for field in head]
+        for row in self.rows:
+            assert list(row) == self.columns
+
+    def row(self, **wanted):
+        """The one row in which WANTED is."""
+        (found,) = [row for row in self.rows if wanted.items() <= row.items()]
+        return found
+
+
+def value_of(field):
+    return field.get("var"), field.findtext(f"{{{FORMS}}}value", "")
+
+
+async def command(client, to, node, fields=None, **attributes):
+    """Runs an ad-hoc command, with a form if FIELDS are given."""
+    payload = f'<command xmlns="{COMMANDS}" node="{node}"'
+    payload += "".join(f' {name}="{value}"' for name, value in attributes.items()) + ">"
+    if fields is not None:
+        payload += f'<x xmlns="{FORMS}" type="submit">'
+        for var, value in fields.items():
+            payload += f'<field var="{var}"><value>{value}</value></field>'
+        payload += "</x>"
+    return Result((await client.query("set", to, payload + "</command>")).xml[0])
+
+
+def ask(stack, run, node, fields=None, user="root", **attributes):
+    """USER runs a command of the relay component."""
+
+    async def work():
+        async with stack.client(user, "desk") as client:
+            return await command(client, stack.relay_jid, node, fields, **attributes)
+
+    return run(work())
+
+
+def error_of(stack, run, node, fields=None, user="root"):
+    """The error's (type, condition, text)."""
+    with pytest.raises(IqError) as error:
+        ask(stack, run, node, fields, user)
+    return error.value.etype, error.value.condition, error.value.text
+
+
+async def nodes_of(client, to):
+    query = f'<query xmlns="{DISCO}#items" node="{COMMANDS}"/>'
+    return {item.get("node") for item in (await client.query("get", to, query)).xml[0]}
+
+
+# Who may
+
+
+def test_commands_are_listed_only_to_administrators(stack, run):
+    async def work():
+        async with stack.client("root") as root, stack.client(stack.user1) as alice:
+            assert await nodes_of(root, stack.relay_jid) == ADMIN_COMMANDS
+            assert COMMANDS in (await root.info(stack.relay_jid))[1]
+            with pytest.raises(IqError) as error:
+                await nodes_of(alice, stack.relay_jid)
+            assert error.value.condition == "item-not-found"
+            assert COMMANDS not in (await alice.info(stack.relay_jid))[1]
+            for client in (root, alice):
+                found = await nodes_of(client, stack.push_jid)
+                assert found == {"register-device", "unregister-device"}
+
+    run(work())
+
+
+def test_nobody_else_may_run_them(stack, run):
+    for node in sorted(ADMIN_COMMANDS):
+        for fields in (None, {"account": "example.org", "file": "1", "relay": "relay-1"}):
+            assert error_of(stack, run, node, fields, stack.user1)[:2] == FORBIDDEN
+    assert stack.relays[0].call("GET", "/v1/limits/example.org")[0] == 404
+    assert stack.relays[0].alive
+
+
+def test_a_form_is_asked_for_shown_and_can_be_canceled(stack, run):
+    shown = ask(stack, run, "set-limits", sessionid="mine", action="execute")
+    assert (shown.status, shown.type) == ("executing", "form")
+    assert list(shown.fields) == ["account", "file", "user", "domain", "credit"]
+    canceled = ask(stack, run, "set-limits", sessionid="mine", action="cancel")
+    assert (canceled.status, canceled.type) == ("canceled", None)
+    usage = ask(stack, run, "show-usage")
+    assert usage.fields["month"] == time.strftime("%Y%m", time.gmtime())
+
+
+# Relays and streams
+
+
+def test_relays_are_listed(stack, run):
+    found = ask(stack, run, "list-relays")
+    assert (found.status, found.type) == ("completed", "result")
+    assert {row["id"] for row in found.rows} == {relay.name for relay in stack.relays}
+    for relay in stack.relays:
+        row = found.row(id=relay.name)
+        assert row["addresses"] == relay.address("socks")
+        assert row["draining"] == "no"
+
+
+def test_a_live_stream_is_listed_and_cut(stack, run):
+    async def work():
+        async with stack.client("root") as root:
+            async with stack.client(stack.user1) as one, stack.client(stack.user2) as two:
+                ours, theirs = await open_bytestream(one, two)
+                await ours.send(b"x" * 1000)
+                while theirs.received < 1000:
+                    await asyncio.sleep(0.01)
+                listed = await command(root, stack.relay_jid, "list-streams", {})
+                row = listed.row(requester=str(one.boundjid), target=str(two.boundjid))
+                assert row["state"] == "active"
+                assert {row["first"], row["second"]} == {"0", "1000"}
+                assert row["relay"] in {relay.name for relay in stack.relays}
+                cut = {"hash": row["hash"]}
+                done = await command(root, stack.relay_jid, "cut-stream", cut)
+                assert done.notes == ["The stream was cut."]
+                await asyncio.wait_for(asyncio.gather(ours.closed, theirs.closed), 10)
+                with pytest.raises(IqError) as error:
+                    await command(root, stack.relay_jid, "cut-stream", cut)
+                assert error.value.condition == "item-not-found"
+
+    run(work())
+    hashes = [row["hash"] for row in ask(stack, run, "list-streams", {}).rows]
+    assert hashes == []
+
+
+def test_streams_of_all_relays_are_listed_page_by_page(stack, run):
+    with contextlib.ExitStack() as halves:
+        names = sorted(bytestream.new_hash() for _ in range(130))
+        for i, name in enumerate(names):
+            halves.enter_context(bytestream.half(stack.relays[i % 2], name))
+        found, after = [], ""
+        for rows in (50, 50, 30):
+            page = ask(stack, run, "list-streams", {"after": after})
+            assert len(page.rows) == rows
+            found += page.rows
+            after = page.fields.get("next", "")
+        assert [row["hash"] for row in found] == names and not after
+        for i, row in enumerate(found):
+            assert row["relay"] == stack.relays[i % 2].name
+            assert row["state"] == "waiting"
+
+
+def test_wrong_fields_have_their_errors(stack, run):
+    for node, fields, condition in (
+        ("show-limits", {"account": "a b@example.org"}, "jid-malformed"),
+        ("set-limits", {"account": "bob@example.org/phone", "user": "1"}, "jid-malformed"),
+        ("set-limits", {"account": "bob@example.org", "user": "much"}, "bad-request"),
+        ("cut-stream", {"hash": "0" * 39}, "bad-request"),
+        ("cut-stream", {"hash": "0" * 40}, "item-not-found"),
+        ("drain-relay", {"relay": "relay-9"}, "item-not-found"),
+        ("list-streams", {"after": "nothing"}, "bad-request"),
+        ("show-usage", {"month": "202613"}, "bad-request"),
+    ):
+        assert error_of(stack, run, node, fields)[1] == condition, (node, fields)
+
+
+# Limits and usage
+
+
+@pytest.fixture
+def no_limits(stack):
+    """No account has limits, before and after."""
+
+    def clear():
+        for row in limits_of(stack):
+            assert stack.relays[0].call("DELETE", f"/v1/limits/{row['account']}")[0] == 204
+
+    clear()
+    yield
+    clear()
+
+
+def limits_of(stack):
+    return stack.relays[0].call("GET", "/v1/limits?limit=1000")[1]["limits"]
+
+
+def test_limits_are_set_shown_changed_and_cleared(stack, run, no_limits):
+    bob = f"bob@{stack.domain}"
+    asked = {"account": f" Bob@{stack.domain.upper()} ", "file": "10", "user": "1536k"}
+    assert ask(stack, run, "set-limits", asked).status == "completed"
+    shown = ask(stack, run, "show-limits", {"account": bob}).rows
+    assert shown == [{"account": bob, "file": "10M", "user": "1536k", "domain": "0"}]
+    ask(stack, run, "set-limits", {"account": bob, "domain": "-1", "file": "0"})
+    ask(stack, run, "set-limits", {"account": "example.net", "user": "3G"})
+    assert ask(stack, run, "show-limits", {}).rows == [
+        {"account": bob, "file": "0", "user": "1536k", "domain": "-1"},
+        {"account": "example.net", "file": "0", "user": "3G", "domain": "0"},
+    ]
+    assert {row["account"] for row in limits_of(stack)} == {bob, "example.net"}
+
+
+def test_limits_are_listed_page_by_page(stack, run, no_limits):
+    accounts = sorted(f"user{i:03}@example.org" for i in range(120))
+    for account in accounts:
+        assert stack.relays[0].call("PUT", f"/v1/limits/{account}", {"file": 5})[0] in (200, 204)
+    found, after = [], ""
+    for rows in (50, 50, 20):
+        page = ask(stack, run, "show-limits", {"after": after})
+        assert len(page.rows) == rows
+        found += [row["account"] for row in page.rows]
+        after = page.fields.get("next", "")
+    assert found == accounts and not after
+
+
+async def send(stack, size):
+    async with stack.client(stack.user1) as one, stack.client(stack.user2) as two:
+        theirs, _, _ = await transfer(one, two, b"x" * size)
+        assert theirs.received == size
+
+
+def usage(stack, run, **fields):
+    """{account: bytes} of what the command shows."""
+    rows = ask(stack, run, "show-usage", fields).rows
+    return {(row["kind"], row["account"]): int(row["bytes"]) for row in rows}
+
+
+def test_usage_is_shown_by_kind_and_account_and_credits_lower_it(stack, run, no_limits):
+    alice, bob = (("user", f"{user}@{stack.domain}") for user in (stack.user1, stack.user2))
+    before = usage(stack, run, kind="all")
+    run(send(stack, 3 * MIB))
+
+    def grown():
+        after = usage(stack, run, kind="all")
+        return after if after.get(alice, 0) - before.get(alice, 0) == 3 * MIB else None
+
+    after = wait_until(grown, what="the lease to come back")
+    for key in (bob, ("domain", stack.domain)):
+        assert after[key] - before.get(key, 0) == 3 * MIB
+    assert {kind for kind, _ in after} == {"user", "domain", "instance", "global"}
+    for kind in ("user", "domain", "instance", "global"):
+        shown = usage(stack, run, kind=kind)
+        assert shown == {key: value for key, value in after.items() if key[0] == kind}
+    assert usage(stack, run, account=alice[1]) == {alice: after[alice]}
+    ask(stack, run, "set-limits", {"account": alice[1], "credit": "1"})
+    assert usage(stack, run, account=alice[1]) == {alice: after[alice] - MIB}
+    ask(stack, run, "set-limits", {"account": alice[1], "credit": "1T"})
+    assert usage(stack, run, account=alice[1]).get(alice, 0) == 0
+    assert usage(stack, run, month="199901") == {}
+
+
+def test_usage_is_shown_page_by_page(stack, run):
+    month = "202001"
+    ledgers = {f"user:user{i:03}@example.org": i for i in range(110)}
+    keys = f"og:usage:{month}", f"og:ledgers:{month}"
+    names = [*ledgers, "global", "domain:example.org", "instance:relay-1"]
+    fill = "redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) redis.call('ZADD', KEYS[2], 0, ARGV[1])"
+    fill += " redis.call('EXPIRE', KEYS[1], 600) redis.call('EXPIRE', KEYS[2], 600)"
+    for name in names:
+        stack.redis.command("EVAL", fill, 2, *keys, name, ledgers.get(name, 7))
+    expectations = {"all": 113, "user": 110, "global": 1, "domain": 1, "instance": 1}
+    for kind, expected in expectations.items():
+        found, after = {}, ""
+        while True:
+            page = ask(stack, run, "show-usage", {"month": month, "kind": kind, "after": after})
+            found.update({row["account"]: int(row["bytes"]) for row in page.rows})
+            after = page.fields.get("next")
+            if not after:
+                break
+        assert len(found) == expected, kind
+
+
+def test_transfers_are_listed(stack, run):
+    run(send(stack, MIB))
+    jids = {f"{user}@{stack.domain}/e2e" for user in ("alice", "bob")}
+
+    def last():
+        rows, after = [], ""
+        while after is not None:
+            page = ask(stack, run, "list-transfers", {"after": after})
+            rows += page.rows
+            after = page.fields.get("next")
+        found = [row for row in rows if {row["first"], row["second"]} == {"0", str(MIB)}]
+        return found[-1] if found else None
+
+    row = wait_until(last, what="the transfer's record")
+    assert row["reason"] == "completed"
+    assert row["relay"] in {relay.name for relay in stack.relays}
+    assert {row["requester"].split("/")[0], row["target"].split("/")[0]} == {
+        jid.split("/")[0] for jid in jids
+    }
+    assert row["started"] <= row["ended"]
+
+
+# Trouble
+
+
+def test_another_relay_answers_when_one_is_gone(stage):
+    redis = stage.redis()
+    relays = [
+        stage.relayd(name, redis, control_url=None, **KEYS) for name in ("relay-1", "relay-2")
+    ]
+    keys = [f"og:registry:relay:{relay.name}" for relay in relays]
+    wait_until(lambda: redis.command("EXISTS", *keys) == 2, what="the relays to register")
+    with contextlib.closing(ComponentServer("proxy.example.org")) as server:
+        components = {server.domain: {**server.section, "role": "relay"}}
+        gateway = stage.xmppgw(redis, components, admins="root@example.org")
+        gateway.wait_log("backend-found .*", count=2)
+        link = server.accept().log_in()
+        relays[0].kill()
+        form = f"<x xmlns='{FORMS}' type='submit'/>"
+        payload = f"<command xmlns='{COMMANDS}' node='list-streams'>{form}</command>"
+        answer = link.ask("first", "set", payload, "root@example.org/desk")
+        (warning,) = answer.iter(f"{{{COMMANDS}}}note")
+        assert warning.get("type") == "warn" and "relay-1" in warning.text
+        for i in range(12):
+            payload = f"<command xmlns='{COMMANDS}' node='show-limits'>{form}</command>"
+            answer = link.ask(f"i{i}", "set", payload, "root@example.org/desk")
+            assert error_in(answer) is None
+
+
+def test_a_relay_is_drained(stack, run):
+    relay = stack.relays[1]
+    form = ask(stack, run, "drain-relay")
+    assert list(form.fields) == ["relay"]
+    done = ask(stack, run, "drain-relay", {"relay": relay.name})
+    assert done.notes == ["The relay drains; it has 0 streams."]
+    assert relay.wait_exit() == 0
+    wait_until(lambda: len(ask(stack, run, "list-relays").rows) == 1, what="one relay to be left")
+    assert error_of(stack, run, "drain-relay", {"relay": relay.name})[1] == "item-not-found"
+    relay.start()
+    stack.wait_registered()
