@@ -16,6 +16,7 @@
 /* Apple: no older than an hour, no younger than 20 minutes when it is replaced. */
 #define SIGNED_FOR_MS (50 * 60 * 1000)
 #define SIGNED_LEAST_MS (20 * 60 * 1000)
+#define CLOCK_SLACK_MS (60 * 1000)
 
 struct credential {
 	struct list_link link; /* in credentials */
@@ -25,7 +26,7 @@ struct credential {
 	struct list watches;
 	struct jwt_key *key; /* SCHEME_SIGNED */
 	char *token;
-	uint64_t signed_ms;
+	int64_t signed_ms; /* by the wall clock, as the token says it and the provider judges it */
 	unsigned generation;
 	struct service_account account; /* SCHEME_OAUTH */
 	struct oauth oauth;
@@ -202,19 +203,23 @@ void credential_close(struct credential *credential, struct credential_watch *wa
 
 static void sign(struct credential *credential)
 {
+	int64_t now_ms = loop_wall_ms();
 	json_t *claims = json_pack("{s:s, s:I}", "iss", credential->provider->team_id, "iat",
-	                           (json_int_t)(loop_wall_ms() / 1000));
+	                           (json_int_t)(now_ms / 1000));
 
 	mem_free_secret(credential->token);
 	credential->token = jwt_sign(credential->key, credential->provider->key_id, claims);
-	credential->signed_ms = loop_now_ms();
+	credential->signed_ms = now_ms;
 	credential->generation++;
 	json_decref(claims);
 }
 
-static bool older_than(const struct credential *credential, uint64_t age_ms)
+/* Also true of a token from the future: the clock was wrong when it was signed. */
+static bool older_than(const struct credential *credential, int64_t most_ms)
 {
-	return credential->token == NULL || loop_now_ms() - credential->signed_ms > age_ms;
+	int64_t age_ms = loop_wall_ms() - credential->signed_ms;
+
+	return credential->token == NULL || age_ms > most_ms || age_ms < -CLOCK_SLACK_MS;
 }
 
 enum credential_state credential_state(struct credential *credential)
