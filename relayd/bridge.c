@@ -15,8 +15,6 @@
 #include "relayd/half.h"
 #include "relayd/transfer.h"
 
-enum side { SIDE_CLIENT, SIDE_OWNER };
-
 struct bridge {
 	struct stream stream; /* its halves: the client's, and the one to the owner */
 	struct list_link link;
@@ -30,9 +28,11 @@ struct call {
 	struct bridge *bridge;
 };
 
-static struct list bridges;
-static size_t count;
-static bool possible;
+static struct {
+	struct list all;
+	size_t count;
+	bool possible;
+} bridges;
 
 static int64_t open_bridges[1];
 static struct metric open_metric = {
@@ -62,7 +62,7 @@ static struct metric ended_metric = {
 	.numbers = by_reason,
 };
 static const char *const directions[] = { "to_owner", "from_owner" };
-static int64_t bytes[2];
+static int64_t carried[2];
 static struct metric bytes_metric = {
 	.name = "outrigger_relayd_bridge_bytes_total",
 	.help = "Bytes carried over bridges, by direction.",
@@ -70,7 +70,7 @@ static struct metric bytes_metric = {
 	.label = "direction",
 	.values = directions,
 	.series = 2,
-	.numbers = bytes,
+	.numbers = carried,
 };
 
 static struct bridge *bridge_of(struct stream *stream)
@@ -86,7 +86,7 @@ static const char *hash_text(const struct bridge *bridge)
 	return text;
 }
 
-static void seat(struct bridge *bridge, enum side side, struct half *half)
+static void seat(struct bridge *bridge, enum bridge_side side, struct half *half)
 {
 	bridge->stream.halves[side] = half;
 	half->stream = &bridge->stream;
@@ -100,7 +100,7 @@ static void bridge_free(struct bridge *bridge)
 	task_stop(&bridge->stream.task);
 	deadline_stop(&bridge->stream.deadline);
 	list_remove(&bridge->link);
-	count--;
+	bridges.count--;
 	metric_add(&open_metric, 0, -1);
 	free(bridge->owner);
 	free(bridge);
@@ -111,8 +111,8 @@ static void bridge_free(struct bridge *bridge)
 
 static void log_end(const struct bridge *bridge, enum stream_reason reason)
 {
-	const struct half *client = bridge->stream.halves[SIDE_CLIENT];
-	const struct half *owner = bridge->stream.halves[SIDE_OWNER];
+	const struct half *client = bridge->stream.halves[BRIDGE_CLIENT];
+	const struct half *owner = bridge->stream.halves[BRIDGE_OWNER];
 	uint64_t took_ms = loop_now_ms() - bridge->stream.opened_ms;
 
 	log_info("bridge-ended id=%s owner=%s reason=%s state=%s seconds=%llu.%03llu sent=%llu "
@@ -137,11 +137,11 @@ void bridge_end(struct stream *stream, enum stream_reason reason)
 /* The client is refused, as far as it is still there. */
 static void fail(struct bridge *bridge, enum dial_outcome outcome)
 {
-	struct half *client = bridge->stream.halves[SIDE_CLIENT];
+	struct half *client = bridge->stream.halves[BRIDGE_CLIENT];
 
 	log_warn("bridge-failed id=%s owner=%s outcome=%s", hash_text(bridge), bridge->owner,
 	         dial_outcome_names[outcome]);
-	bridge->stream.halves[SIDE_CLIENT] = NULL;
+	bridge->stream.halves[BRIDGE_CLIENT] = NULL;
 	client->stream = NULL;
 	half_refuse(client, dial_outcome_refusals[outcome]);
 	bridge_free(bridge);
@@ -179,9 +179,9 @@ static void on_dialled(struct dial *dial, int fd, enum dial_outcome outcome)
 	if (fd < 0) {
 		fail(bridge, outcome);
 	} else {
-		seat(bridge, SIDE_OWNER, half_dialled(fd, dial_address(dial), on_owner));
+		seat(bridge, BRIDGE_OWNER, half_dialled(fd, dial_address(dial), on_owner));
 		/* The bridge may be gone after: the client, too, may have left. */
-		half_grant(bridge->stream.halves[SIDE_CLIENT]);
+		half_grant(bridge->stream.halves[BRIDGE_CLIENT]);
 	}
 	free(call);
 }
@@ -196,10 +196,10 @@ void bridge_open(struct half *half, const uint8_t hash[SOCKS5_HASH_LEN],
 	bridge->stream.state = STREAM_WAITING;
 	bridge->stream.opened_ms = loop_now_ms();
 	bridge->owner = mem_dup(owner->id);
-	list_append(&bridges, &bridge->link);
-	count++;
+	list_append(&bridges.all, &bridge->link);
+	bridges.count++;
 	metric_add(&open_metric, 0, 1);
-	seat(bridge, SIDE_CLIENT, half);
+	seat(bridge, BRIDGE_CLIENT, half);
 	bridge->call = mem_alloc(1, sizeof(*bridge->call));
 	bridge->call->bridge = bridge;
 	bridge->call->dial.done = on_dialled;
@@ -208,7 +208,7 @@ void bridge_open(struct half *half, const uint8_t hash[SOCKS5_HASH_LEN],
 
 bool bridge_possible(void)
 {
-	return possible;
+	return bridges.possible;
 }
 
 void bridge_count_bytes(unsigned side, uint64_t amount)
@@ -218,18 +218,18 @@ void bridge_count_bytes(unsigned side, uint64_t amount)
 
 size_t bridge_count(void)
 {
-	return count;
+	return bridges.count;
 }
 
 uint64_t bridge_bytes(void)
 {
-	return (uint64_t)(bytes[SIDE_CLIENT] + bytes[SIDE_OWNER]);
+	return (uint64_t)(carried[BRIDGE_CLIENT] + carried[BRIDGE_OWNER]);
 }
 
 int bridge_start(void *config)
 {
-	list_init(&bridges);
-	possible = conf_has_peers(config);
+	list_init(&bridges.all);
+	bridges.possible = conf_has_peers(config);
 	metrics_add(&open_metric);
 	metrics_add(&dials_metric);
 	metrics_add(&ended_metric);
@@ -241,6 +241,6 @@ void bridge_stop(void)
 {
 	struct list_link *link;
 
-	while ((link = list_first(&bridges)) != NULL)
+	while ((link = list_first(&bridges.all)) != NULL)
 		bridge_end(&container_of(link, struct bridge, link)->stream, STREAM_RELAY_STOPPED);
 }

@@ -17,6 +17,9 @@
 
 struct half;
 
+/* The halves of a bridged stream. */
+enum bridge_side { BRIDGE_CLIENT, BRIDGE_OWNER };
+
 /* Module; stopping ends every bridge. */
 int bridge_start(void *config);
 void bridge_stop(void);

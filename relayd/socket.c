@@ -34,9 +34,8 @@ void socket_tune(int fd, bool between_relays, const struct relay_conf *conf)
 
 void socket_close(int fd, bool reset)
 {
-	const struct linger off = { 0 };
+	const struct linger now = { .l_onoff = reset, .l_linger = 0 };
 
-	if (!reset)
-		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 	close(fd);
 }

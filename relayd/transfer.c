@@ -7,19 +7,22 @@
 
 #include "common/log.h"
 #include "common/mem.h"
+#include "relayd/bridge.h"
 #include "relayd/conf.h"
 #include "relayd/half.h"
 #include "relayd/quota.h"
 #include "relayd/record.h"
 #include "relayd/stream.h"
 
-#define LINGER_MS 60000  /* without progress, after one direction has ended */
-#define FLUSH_POLL_MS 20 /* the kernel doesn't tell when a socket's last byte was acknowledged */
+#define LINGER_MS 60000     /* without progress, after one direction has ended */
+#define OWNER_GONE_MS 75000 /* more than LINGER_MS, by which every relay keeps */
+#define FLUSH_POLL_MS 20    /* the kernel doesn't tell when a socket's last byte was acknowledged */
 #define FLUSH_PATIENCE_MS 60000 /* without any acknowledgement */
 
 static struct deadline_queue idle_queue;
 static struct deadline_queue linger_queue;
 static struct deadline_queue flush_queue;
+static struct deadline_queue bridge_queue;
 
 static uint64_t moved(const struct stream *stream)
 {
@@ -125,11 +128,16 @@ static void finish_cut_off(struct stream *stream, bool progressed)
 	}
 }
 
-/* How long nothing may happen is for the owner to say, so a bridged stream has no such deadline. */
+/*
+ * How long nothing may happen is for a bridged stream's owner to say. Only that the owner has ended
+ * its direction may also mean that it has closed the connection altogether.
+ */
 static void expect_progress(struct deadline_queue *queue, struct stream *stream)
 {
 	if (!stream->bridged)
 		deadline_start(queue, &stream->deadline);
+	else if (stream->halves[BRIDGE_OWNER]->flow.state == FLOW_ENDED)
+		deadline_start(&bridge_queue, &stream->deadline);
 }
 
 /* What the state of the flows means for the stream. True: the stream has ended. */
@@ -328,6 +336,17 @@ static void flush_expired(struct deadline *deadline)
 		deadline_start(&flush_queue, deadline);
 }
 
+/* What is on its way to the owner will be acknowledged, or tell by an RST that it is gone. */
+static void bridge_expired(struct deadline *deadline)
+{
+	struct stream *stream = stream_of(deadline);
+
+	if (holds_bytes(stream) || unacknowledged(stream->halves[BRIDGE_OWNER]) != 0)
+		deadline_start(&bridge_queue, deadline);
+	else
+		stream_end(stream, STREAM_LINGERED);
+}
+
 int transfer_start_queues(void *config)
 {
 	const struct relay_conf *conf = config;
@@ -338,6 +357,7 @@ int transfer_start_queues(void *config)
 	                                                      : LINGER_MS,
 	                    linger_expired);
 	deadline_queue_init(&flush_queue, FLUSH_POLL_MS, flush_expired);
+	deadline_queue_init(&bridge_queue, OWNER_GONE_MS, bridge_expired);
 	return 0;
 }
 
@@ -346,4 +366,5 @@ void transfer_stop_queues(void)
 	deadline_queue_release(&idle_queue);
 	deadline_queue_release(&linger_queue);
 	deadline_queue_release(&flush_queue);
+	deadline_queue_release(&bridge_queue);
 }

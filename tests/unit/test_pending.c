@@ -193,6 +193,16 @@ START_TEST(a_greedy_newcomer_pays_for_itself)
 }
 END_TEST
 
+START_TEST(an_address_may_have_to_give_its_only_one_for_the_next)
+{
+	pending_open(1, 5, evict);
+	for (size_t i = 0; i < 10; i++)
+		add(i, "::ffff:192.0.2.1");
+	ck_assert_int_eq(evictions, 9);
+	ck_assert(is_admitted(9));
+}
+END_TEST
+
 START_TEST(an_address_that_loses_its_only_one_may_come_again)
 {
 	pending_open(1, 1, evict);
@@ -262,6 +272,7 @@ int main(void)
 		ipv6_counts_by_its_first_64_bits_and_ipv4_by_all_of_it,
 		the_greediest_address_loses_its_oldest,
 		a_greedy_newcomer_pays_for_itself,
+		an_address_may_have_to_give_its_only_one_for_the_next,
 		an_address_that_loses_its_only_one_may_come_again,
 		the_greediest_is_known_through_any_coming_and_going,
 		where_each_address_has_one_the_oldest_of_all_goes,
