@@ -530,3 +530,63 @@ def test_a_balancer_does_not_hide_who_is_greedy(stage):
         assert source in sources(owner, name)
         first.sendall(b"unhindered")
         assert bs.exactly(second, 10) == b"unhindered"
+
+
+# Descriptors
+
+
+def short_of_descriptors(fleet, name, limit):
+    """A relay that may have no more than LIMIT, started anew."""
+    relay = fleet.add(name)
+    relay.stop()
+    relay.argv = ["prlimit", f"--nofile={limit}:{limit}", "--", *relay.argv]
+    relay.start()
+    fleet.wait_registered(relay)
+    return relay
+
+
+def descriptors(relay):
+    return len(os.listdir(f"/proc/{relay.pid}/fd"))
+
+
+def test_a_client_for_whom_no_descriptor_is_left_is_told_at_once(stage):
+    relay = stage.relayd(redis=None, start=False, pending_per_address_max=1000)
+    relay.argv = ["prlimit", "--nofile=60:60", "--", *relay.argv]
+    relay.start()
+    crowd = [bs.connect(relay) for _ in range(70)]
+    relay.wait_log("accept-paused reason=descriptors")
+    turned_away = wait_until(lambda: [sock for sock in crowd if is_closed(sock)])
+    assert len(turned_away) < 40  # the others have their connection
+    assert descriptors(relay) <= 60
+    for sock in crowd:
+        sock.close()
+    wait_until(lambda: granted(relay), what="a handshake that succeeds again")
+
+
+def is_closed(sock):
+    """The relay has closed it, in whatever way."""
+    sock.setblocking(False)
+    try:
+        return sock.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def test_without_a_descriptor_for_the_bridge_the_half_is_refused(stage):
+    fleet = Fleet(stage, 1, pending_per_address_max=1000)
+    owner, limit = fleet[0], 60
+    other = short_of_descriptors(fleet, "relay-2", limit)
+    name = bs.new_hash()
+    here = bs.half(owner, name)
+    waiting = bs.connect(other, source="127.0.0.2")  # has its descriptor, and will ask
+    others = [bs.connect(other, source=f"127.0.3.{i}") for i in range(limit - descriptors(other))]
+    wait_until(lambda: descriptors(other) == limit, what="the last descriptor to be taken")
+    waiting.sendall(bs.GREETING + bs.request(name))
+    assert bs.exactly(waiting, 12) == b"\x05\x00\x05\x01\x00\x01" + bytes(6)
+    other.wait_log(f"bridge-failed id={name} owner=relay-1 outcome=unreachable")
+    for sock in others:
+        sock.close()
+    there = wait_until(lambda: fl.granted(other, name), what="a descriptor")
+    assert here and there
