@@ -95,6 +95,17 @@ static const struct config_section sections[] = {
 
 const struct config conf_table = { "pushd", sections, sizeof(struct conf) };
 
+const char *conf_id(const struct conf *conf)
+{
+	static char host[ID_MAX + 1];
+
+	if (conf->daemon.id != NULL)
+		return conf->daemon.id;
+	if (gethostname(host, sizeof(host) - 1) != 0)
+		host[0] = '\0';
+	return host;
+}
+
 const struct conf_provider *conf_provider(const struct conf *conf, size_t index)
 {
 	return config_item(&conf->providers, sizeof(struct conf_provider), index);
@@ -184,9 +195,9 @@ static int check_public(const struct conf_daemon *daemon, struct buf *complaints
 /* It is part of a key and of log lines. */
 static int check_id(const char *id, struct buf *complaints)
 {
-	if (id == NULL || (strlen(id) <= ID_MAX && plain_name(id) && strchr(id, ':') == NULL))
+	if (strlen(id) <= ID_MAX && plain_name(id) && strchr(id, ':') == NULL)
 		return 0;
-	buf_printf(complaints, "id: at most %d letters, digits and -._\n", ID_MAX);
+	buf_printf(complaints, "id: 1 to %d letters, digits and -._\n", ID_MAX);
 	return -1;
 }
 
@@ -226,7 +237,7 @@ int conf_check(const void *config, struct buf *complaints)
 	const struct conf *conf = config;
 	int result = 0;
 
-	if (check_id(conf->daemon.id, complaints) != 0)
+	if (check_id(conf_id(conf), complaints) != 0)
 		result = -1;
 	if (check_storage(&conf->daemon, complaints) != 0)
 		result = -1;

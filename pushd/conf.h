@@ -60,6 +60,9 @@ struct conf {
 
 extern const struct config conf_table;
 
+/* This pushd's name in the registry: as configured, or the host's. */
+const char *conf_id(const struct conf *conf);
+
 /* Provider INDEX of CONF. */
 const struct conf_provider *conf_provider(const struct conf *conf, size_t index);
 

@@ -74,9 +74,14 @@ static void fail_storage(struct http_request *request)
 	http_fail(request, 503, "unavailable", "the storage can't be reached");
 }
 
-static void fail_absent(struct http_request *request)
+/* True when there is such a device; else REQUEST has been answered. */
+static bool found(struct http_request *request, enum stored stored)
 {
-	http_fail(request, 404, "not_found", "there is no such device");
+	if (stored == STORED_AWAY)
+		fail_storage(request);
+	else if (stored != STORED_DONE)
+		http_fail(request, 404, "not_found", "there is no such device");
+	return stored == STORED_DONE;
 }
 
 /* ---- registering ---- */
@@ -226,14 +231,10 @@ static void on_unregistered(struct device_removal *removal, enum stored stored)
 	struct visit *visit = container_of(removal, struct visit, removal);
 
 	metric_add(&unregistered_metric, 0, removal->count);
-	if (stored == STORED_AWAY) {
-		fail_storage(visit->request);
-	} else if (stored == STORED_DONE) {
-		log_info("device-unregistered count=%u", removal->count);
-		http_reply(visit->request, 200, json_pack("{s:i}", "removed", (int)removal->count));
-	} else {
-		fail_absent(visit->request);
-	}
+	if (!found(visit->request, stored))
+		return;
+	log_info("device-unregistered count=%u", removal->count);
+	http_reply(visit->request, 200, json_pack("{s:i}", "removed", (int)removal->count));
 }
 
 static void start_unregistration(struct http_request *request, const struct device *device)
@@ -272,14 +273,10 @@ static void on_removed(struct device_removal *removal, enum stored stored)
 	struct visit *visit = container_of(removal, struct visit, removal);
 
 	metric_add(&unregistered_metric, 0, removal->count);
-	if (stored == STORED_AWAY) {
-		fail_storage(visit->request);
-	} else if (stored == STORED_DONE) {
-		log_info("device-removed node=%.6s", http_param(visit->request, 0));
-		http_reply(visit->request, 204, NULL);
-	} else {
-		fail_absent(visit->request);
-	}
+	if (!found(visit->request, stored))
+		return;
+	log_info("device-removed node=%.6s", http_param(visit->request, 0));
+	http_reply(visit->request, 204, NULL);
 }
 
 void device_api_remove(struct http_request *request)
@@ -311,11 +308,7 @@ static void on_shown(struct device_query *query, enum stored stored, const struc
 {
 	struct visit *visit = container_of(query, struct visit, query);
 
-	if (stored == STORED_AWAY)
-		fail_storage(visit->request);
-	else if (stored != STORED_DONE)
-		fail_absent(visit->request);
-	else
+	if (found(visit->request, stored))
 		http_reply(visit->request, 200, describe(devices));
 }
 

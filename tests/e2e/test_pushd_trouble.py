@@ -464,7 +464,7 @@ def test_a_right_configuration_passes_the_check(stage, redis, fake):
     ({"cert_file": "/nowhere"}, "belong together"),
     ({"cert_file": "/nowhere", "key_file": "/nowhere"}, "cert-file /nowhere: No such file"),
     ({"trusted_proxies": "10.0.0.0/8, 10.0.0.0/33"}, "trusted-proxies: 10.0.0.0/33"),
-    ({"id": "a b"}, "id: at most"),
+    ({"id": "a b"}, "id: 1 to 64"),
     ({"api_listen": "localhost:7660"}, "api-listen: localhost:7660"),
     ({"api_listen": ""}, "api-listen: must not be empty"),
     ({"api_listen": "[::]:7660", "api_url": ""}, "api-url is needed"),
