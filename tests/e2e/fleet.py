@@ -128,9 +128,9 @@ class Balancer(Process):
 
     clean = (0, -15)  # it ends by the signal that it was sent
 
-    def __init__(self, stage, relays, name="haproxy"):
+    def __init__(self, stage, relays, name="haproxy", port=None):
         super().__init__(stage, name, [])
-        self.port = free_port()
+        self.port = port or free_port()
         servers = [
             f"    server {relay.name} {relay.address('socks')} send-proxy-v2" for relay in relays
         ]

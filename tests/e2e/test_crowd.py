@@ -14,8 +14,10 @@ import pytest
 
 import bytestream as bs
 import fleet as fl
+from chat import transfer
 from fleet import Balancer, Fleet, metric, proxy_header, sources, state
 from harness import HOST, wait_until
+from stack import Stack
 
 MIB = 1 << 20
 ADDRESS_FULL = b"\x05\x02\x00\x01" + bytes(6)
@@ -530,6 +532,32 @@ def test_a_balancer_does_not_hide_who_is_greedy(stage):
         assert source in sources(owner, name)
         first.sendall(b"unhindered")
         assert bs.exactly(second, 10) == b"unhindered"
+
+
+def test_xmpp_clients_transfer_through_relays_behind_a_balancer(stage, run):
+    port = fl.free_port()
+    keys = {"advertise": f"{HOST}:{port}", "trusted_proxies": HOST}
+    keys.update(peer_listen=f"{HOST}:0", peer_secret=fl.SECRET)
+    stack = Stack(stage, relay_keys=keys).start()
+    stage.run(Balancer(stage, stack.relays, port=port))
+    dials = 'bridge_dials_total{outcome="granted"}'
+    for number in range(20):
+        there, back = os.urandom(3 * MIB + number), os.urandom(2 * MIB)
+        theirs, ours = run(exchange(stack, there, back))
+        assert (theirs.received, theirs.sha.hexdigest()) == (len(there), sha(there))
+        assert (ours.received, ours.sha.hexdigest()) == (len(back), sha(back))
+        if number >= 3 and sum(metric(relay, dials) for relay in stack.relays) >= 2:
+            break
+    else:
+        pytest.fail("no transfer crossed two relays")
+    wait_until(lambda: all_quiet(stack.relays), what="nothing to be left")
+
+
+async def exchange(stack, there, back):
+    """A transfer both ways between users' new sessions: target's half and requester's."""
+    async with stack.client(stack.user1) as one, stack.client(stack.user2) as two:
+        theirs, ours, _ = await transfer(one, two, there, back)
+    return theirs, ours
 
 
 # Descriptors
