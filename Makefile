@@ -15,6 +15,9 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpo
             -Wno-missing-field-initializers
 HARDEN   := -fstack-protector-strong -fPIE
 LINK     := -pie -Wl,-z,relro,-z,now -Wl,--as-needed
+ifdef FUZZ
+HARDEN   += -fsanitize=fuzzer-no-link
+endif
 ifdef SANITIZE
 HARDEN   += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 else
@@ -60,8 +63,18 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(DAEMONS:%=$(BUILD)/obj/%.a) $(COM
 	$(call say,LD,$@)
 	$(Q)$(CC) $(HARDEN) $(LINK) -o $@ $^ $(ALL_LIBS) $(shell pkg-config --libs check)
 
-.PHONY: unit-programs
-unit-programs: $(UNIT)
+# A harness in tests/fuzz is a program that replays inputs; with FUZZ=1 (clang) it makes them up.
+FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+$(FUZZERS): $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o \
+            $(if $(FUZZ),,$(BUILD)/obj/tests/fuzz/replay.o) $(DAEMONS:%=$(BUILD)/obj/%.a) $(COMMON)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(HARDEN) $(if $(FUZZ),-fsanitize=fuzzer) $(LINK) -o $@ $^ $(ALL_LIBS) \
+	        $(if $(FUZZ),,$(shell pkg-config --libs check))
+
+.PHONY: unit-programs fuzz-programs
+unit-programs: $(UNIT) $(FUZZERS)
+fuzz-programs: $(FUZZERS)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
@@ -94,6 +107,15 @@ check:
 .PHONY: asan
 asan:
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/asan SANITIZE=1 all
+
+#: make fuzz     every parser of strangers' bytes under libFuzzer, FUZZ_SECONDS=20 for each; inputs
+#:               that break one stay in build/fuzz
+.PHONY: fuzz
+fuzz:
+	$(Q)deploy/install-packages build fuzz
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/fuzz SANITIZE=1 FUZZ=1 CC=clang \
+	        fuzz-programs
+	$(Q)tests/run-fuzz $(BUILD)/fuzz
 
 #: make lint     the house's rules: sizes, fences, banned calls, includes, format
 .PHONY: lint

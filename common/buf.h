@@ -19,7 +19,7 @@ struct buf {
 
 static inline const char *buf_data(const struct buf *buf)
 {
-	return buf->bytes + buf->start;
+	return buf->bytes != NULL ? buf->bytes + buf->start : NULL;
 }
 
 static inline size_t buf_len(const struct buf *buf)

@@ -49,7 +49,7 @@ static int prepare(const struct preparation *how, char *part)
 	if (stringprep(part, JID_PART_MAX + 1, 0, how->profile) != STRINGPREP_OK)
 		return -1;
 	for (const char *c = part; *c != '\0'; c++) /* what it mapped to may be forbidden ASCII */
-		if ((*c > 0 && *c < 0x20) || strchr(how->forbidden, *c) != NULL)
+		if ((*c > 0 && *c < 0x20) || *c == 0x7f || strchr(how->forbidden, *c) != NULL)
 			return -1;
 	return part[0] == '\0' ? -1 : 0;
 }

@@ -53,6 +53,16 @@ START_TEST(a_final_dot_of_the_domain_is_dropped)
 }
 END_TEST
 
+START_TEST(a_domain_with_an_empty_label_is_refused)
+{
+	is_refused("a@example.com..");
+	is_refused(".example.com");
+	is_refused("a@example..com/r");
+	is_refused(".");
+	is_refused("a@b\xe2\x80\xa6"); /* an ellipsis, which is mapped to three dots */
+}
+END_TEST
+
 START_TEST(addresses_are_domains_too)
 {
 	becomes("a@192.0.2.1/r", "a@192.0.2.1/r");
@@ -77,7 +87,8 @@ START_TEST(forbidden_characters_are_refused)
 		              "a'b@example.com",     "a:b@example.com",  "a<b@example.com",
 		              "a@b@example.com",     "exam ple.com",     "example.com\n",
 		              "a@exa<mple.com",      "a\tb@example.com", "example.com/a\nb",
-		              "\xe2\x80\x8e@\x01.x", "a\x7f@x",          "\xc2\xa0@example.com" };
+		              "\xe2\x80\x8e@\x01.x", "a\x7f@x",          "\xc2\xa0@example.com",
+		              "\xc2\xaa\x7f" };
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		is_refused(bad[i]);
@@ -162,6 +173,7 @@ int main(void)
 		the_parts_are_split_at_the_first_slash_and_the_at_before_it,
 		case_is_folded_but_in_the_resource,
 		a_final_dot_of_the_domain_is_dropped,
+		a_domain_with_an_empty_label_is_refused,
 		addresses_are_domains_too,
 		empty_parts_are_refused,
 		forbidden_characters_are_refused,

@@ -1,0 +1,19 @@
+#include "tests/fuzz/stream.h"
+#include "xmppgw/event.h"
+
+#define COMPONENT "relay.example.org"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct buf out = { 0 };
+	struct event event;
+	char complaint[200];
+
+	if (event_read((const char *)data, size, COMPONENT, &event, complaint) != EVENT_READ)
+		return 0;
+	assert(complaint[0] == '\0');
+	event_write(&event, COMPONENT, "1-0", &out);
+	assert(stream_count(buf_data(&out), buf_len(&out)) == 2);
+	buf_release(&out);
+	return 0;
+}
