@@ -52,10 +52,12 @@ static char *record_key(const struct registry_entry *entry)
 static void on_joined(struct redis_call *call, const struct redisReply *reply)
 {
 	struct registry_entry *entry = container_of(call, struct registry_entry, call);
+	const char *error = redis_reply_error(reply);
 
-	if (redis_reply_error(reply) != NULL)
+	if (error != NULL && !entry->refused)
 		log_warn("registry-write-failed kind=%s id=%s reason=\"%s\"", entry->kind,
-		         entry->id, redis_reply_error(reply));
+		         entry->id, error);
+	entry->refused = error != NULL;
 }
 
 static void write_record(struct registry_entry *entry)
@@ -143,13 +145,14 @@ static json_t *read_records(const struct registry_watch *watch, const struct red
 static void on_read(struct redis_call *call, const struct redisReply *reply)
 {
 	struct registry_watch *watch = container_of(call, struct registry_watch, call);
+	const char *error = redis_reply_error(reply);
 	json_t *records;
 
 	timer_start(&watch->again, REGISTRY_BEAT_MS);
-	if (redis_reply_error(reply) != NULL)
-		log_warn("registry-read-failed kind=%s reason=\"%s\"", watch->kind,
-		         redis_reply_error(reply));
-	if (reply == NULL || redis_reply_error(reply) != NULL)
+	if (error != NULL && !watch->refused)
+		log_warn("registry-read-failed kind=%s reason=\"%s\"", watch->kind, error);
+	watch->refused = error != NULL;
+	if (reply == NULL || error != NULL)
 		return;
 	records = read_records(watch, reply);
 	watch->changed(watch, records); /* may stop the watch */

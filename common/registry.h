@@ -6,6 +6,7 @@
 #define OG_COMMON_REGISTRY_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/loop.h"
@@ -23,9 +24,10 @@ struct registry_entry {
 	struct redis *redis;
 	struct redis_call call;
 	struct timer beat;
+	bool refused; /* by Redis, the last time: that was logged */
 };
 
-/* Writes the record now and every REGISTRY_BEAT_MS. All members but call and beat are set. */
+/* Writes the record now and every REGISTRY_BEAT_MS. The members down to redis are set. */
 void registry_join(struct registry_entry *entry);
 
 /* Writes the record again at once (something changed, such as draining). */
@@ -45,6 +47,7 @@ struct registry_watch {
 	struct redis *redis;
 	struct redis_call call;
 	struct timer again;
+	bool refused; /* as above */
 };
 
 /* Reads now and every REGISTRY_BEAT_MS. changed, kind and redis are set. */

@@ -228,6 +228,44 @@ static void stop_watch(struct registry_watch *watch, const json_t *records)
 	registry_watch_stop(watch);
 }
 
+/* Turns the loop for MS milliseconds; how often TEXT was logged meanwhile. */
+static int count_logged(const char *text, uint64_t ms)
+{
+	static char logged[65536];
+	FILE *file = tmpfile();
+	int saved = dup(STDERR_FILENO), count = 0;
+
+	dup2(fileno(file), STDERR_FILENO);
+	turn_for(ms);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	rewind(file);
+	logged[fread(logged, 1, sizeof(logged) - 1, file)] = '\0';
+	fclose(file);
+	for (const char *at = logged; (at = strstr(at, text)) != NULL; at++)
+		count++;
+	return count;
+}
+
+START_TEST(a_redis_that_refuses_is_logged_once_until_it_does_no_more)
+{
+	struct member relay = member("relay", "one");
+
+	registry_join(&relay.entry);
+	registry_watch_start(&reader.watch);
+	WAIT_UNTIL(reader.readings > 0);
+	ask("ACL SETUSER default -evalsha");
+	ck_assert_int_eq(count_logged("registry-write-failed", 2500), 1);
+	ck_assert_int_eq(count_logged("registry-", 1500), 0);
+	ask("ACL SETUSER default +evalsha");
+	ck_assert_int_eq(count_logged("registry-", 1500), 0);
+	ask("ACL SETUSER default -evalsha");
+	ck_assert_int_eq(count_logged("registry-read-failed", 1500), 1);
+	registry_watch_stop(&reader.watch);
+	registry_leave(&relay.entry);
+}
+END_TEST
+
 START_TEST(a_watch_may_be_stopped_in_its_callback)
 {
 	struct reader once = { .watch = { stop_watch, "relay", redis } };
@@ -251,6 +289,7 @@ int main(void)
 		a_member_that_died_is_not_read_and_its_place_in_the_index_goes,
 		a_record_that_is_no_json_object_is_left_out,
 		while_redis_is_away_nothing_is_read_and_after_it_all_goes_on,
+		a_redis_that_refuses_is_logged_once_until_it_does_no_more,
 		a_watch_may_be_stopped_in_its_callback,
 	};
 
