@@ -9,7 +9,7 @@
 #include "common/buf.h"
 #include "xmppgw/jid.h"
 
-#define EVENT_REASON_MAX 1024 /* bytes */
+#define EVENT_REASON_MAX 4096 /* bytes; a JID may be part of it */
 
 struct event {
 	struct jid requester, target;

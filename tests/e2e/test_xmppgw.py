@@ -372,6 +372,31 @@ def test_a_malformed_activation_has_the_conditions_of_the_xep(stage, server):
     assert time.monotonic() - began < 5
 
 
+def test_one_party_must_be_of_a_served_domain(stage, server):
+    relay = stage.relayd("relay-1", None)
+    relays = {"relay-1": {"control": relay.url(), "advertise": "192.0.2.1:1080"}}
+    components = {RELAY: {**server.section, "role": "relay"}}
+    stage.xmppgw(None, components, relays=relays, served_domains="Served.example, other.example")
+    link = server.accept().log_in()
+    forbidden = ("auth", "forbidden")
+    stranger, served = "alice@example.org/x", "alice@served.example/x"
+    query = f"<query xmlns='{BYTESTREAMS}'/>"
+    assert error_of(link.ask(new_id(), "get", query, stranger))[:2] == forbidden
+    assert error_of(link.ask(new_id(), "get", query, served)) is None
+
+    def outcome(requester, target):
+        """With both halves there: what the activation is answered."""
+        sid = new_id()
+        name = hashlib.sha1(f"{sid}{requester}{target}".encode()).hexdigest()
+        with connect(relay, name), connect(relay, name):
+            return error_of(link.ask(new_id(), "set", activate(sid, target), requester))
+
+    assert outcome(stranger, "bob@example.net/x")[:2] == forbidden
+    assert outcome(stranger, "bob@sub.served.example/x")[:2] == forbidden
+    assert outcome(stranger, "bob@served.example/x") is None
+    assert outcome(served, "bob@example.net/x") is None
+
+
 def test_with_redis_the_owner_of_the_hash_is_asked(stage, server):
     redis = stage.redis()
     relays = [stage.relayd(f"relay-{n}", redis) for n in (1, 2)]

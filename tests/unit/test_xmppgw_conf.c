@@ -1,0 +1,115 @@
+#include "xmppgw/conf.c"
+
+#include <stdlib.h>
+
+#include "tests/unit/unit.h"
+
+static char *relay_role[] = { (char *)"relay", NULL };
+static struct conf_component component;
+static struct conf conf;
+
+static void setup(void)
+{
+	component = (struct conf_component){
+		.domain = (char *)"proxy.example.org",
+		.server = (char *)"127.0.0.1:5347",
+		.secret = (char *)"s",
+		.roles = relay_role,
+		.name = (char *)"Proxy",
+	};
+	conf = (struct conf){
+		.daemon = { .redis = (char *)"redis://127.0.0.1",
+		            .ops_listen = (char *)"127.0.0.1:0",
+		            .api_token = (char *)"t" },
+		.components = { &component, 1 },
+	};
+}
+
+static void is_right(void)
+{
+	struct buf complaints = { 0 };
+	int result = conf_check(&conf, &complaints);
+
+	ck_assert_msg(result == 0, "%.*s", (int)buf_len(&complaints), buf_data(&complaints));
+	ck_assert_uint_eq(buf_len(&complaints), 0);
+}
+
+/* The one complaint is TEXT. */
+static void is_wrong(const char *text)
+{
+	struct buf complaints = { 0 };
+	char *got;
+
+	ck_assert_int_eq(conf_check(&conf, &complaints), -1);
+	got = buf_take(&complaints);
+	ck_assert_str_eq(got, text);
+	free(got);
+}
+
+START_TEST(the_id_is_the_hosts_name_unless_it_is_given)
+{
+	char host[300] = "";
+
+	ck_assert_int_eq(gethostname(host, sizeof host - 1), 0);
+	ck_assert_int_eq(strncmp(conf_id(&conf), host, ID_MAX), 0);
+	is_right();
+	conf.daemon.id = (char *)"gateway-1.example_";
+	ck_assert_str_eq(conf_id(&conf), "gateway-1.example_");
+	is_right();
+}
+END_TEST
+
+START_TEST(an_id_with_anything_else_is_refused)
+{
+	char longer[ID_MAX + 2] = "";
+	char *ids[] = { (char *)"a b", (char *)"a:b", (char *)"\xc3\xa4", (char *)"", longer };
+
+	memset(longer, 'a', ID_MAX + 1);
+	for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+		conf.daemon.id = ids[i];
+		is_wrong("id must be 1 to 64 letters, digits, '.', '-' or '_'\n");
+	}
+	longer[ID_MAX] = '\0';
+	is_right();
+}
+END_TEST
+
+START_TEST(served_domains_are_domains)
+{
+	char *good[] = { (char *)"Example.org", (char *)"m\xc3\xbcnchen.example", NULL };
+	char *bad[] = { (char *)"example.org", (char *)"a@example.org", NULL };
+
+	conf.daemon.served_domains = good;
+	is_right();
+	conf.daemon.served_domains = bad;
+	is_wrong("served-domains: a@example.org is no domain\n");
+	bad[1] = (char *)"*.example.org";
+	is_wrong("served-domains: *.example.org is no domain\n");
+}
+END_TEST
+
+START_TEST(admins_are_users)
+{
+	char *good[] = { (char *)"Root@example.org", NULL };
+	char *bad[] = { (char *)"root@example.org", (char *)"example.org", NULL };
+
+	conf.daemon.admins = good;
+	is_right();
+	conf.daemon.admins = bad;
+	is_wrong("admins: example.org is no user@domain\n");
+	bad[1] = (char *)"root@example.org/desk";
+	is_wrong("admins: root@example.org/desk is no user@domain\n");
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		the_id_is_the_hosts_name_unless_it_is_given,
+		an_id_with_anything_else_is_refused,
+		served_domains_are_domains,
+		admins_are_users,
+	};
+
+	return unit_run("xmppgw_conf", tests, ARRAY_LEN(tests), setup, NULL);
+}
