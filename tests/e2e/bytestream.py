@@ -35,6 +35,14 @@ def connect(relay, receive_buffer=None, timeout=20, source=None, address=None):
     return sock
 
 
+def knock(relay):
+    """A connection, or None if the relay has reset it by now."""
+    try:
+        return connect(relay)
+    except ConnectionResetError:
+        return None
+
+
 def exactly(sock, size):
     """SIZE bytes, or fewer if the stream ends before."""
     parts = []
