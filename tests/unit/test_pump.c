@@ -49,11 +49,16 @@ static void teardown(void)
 }
 
 /* As a loop's events would: all may have changed. Runs until nothing is left to do now. */
-static void pump(void)
+static void pump_with(uint64_t *budget)
 {
 	flow.readable = flow.writable = true;
-	while (pump_run(&flow, source[1], sink[0], NULL))
+	while (pump_run(&flow, source[1], sink[0], budget))
 		;
+}
+
+static void pump(void)
+{
+	pump_with(NULL);
 }
 
 /* Waits until the kernel has carried COUNT unread bytes to FD. */
@@ -283,9 +288,99 @@ START_TEST(a_flow_that_is_over_stays_as_it_is)
 }
 END_TEST
 
+START_TEST(no_byte_is_read_beyond_the_budget)
+{
+	uint64_t budget = 0, sent = 0, allowed = 0, got = 0;
+
+	for (uint64_t more = 1; allowed < 300000; more += allowed / 3) {
+		budget += more;
+		allowed += more;
+		while (got < allowed || !flow.starving) {
+			sent += offer(sent, allowed + 1 - sent);
+			pump_with(&budget);
+			ck_assert_uint_eq(flow.received + budget, allowed);
+			got += take(got, 100000);
+		}
+		ck_assert_uint_eq(budget, 0);
+		ck_assert_uint_eq(flow.delivered, allowed);
+	}
+}
+END_TEST
+
+START_TEST(without_budget_a_source_with_nothing_to_say_does_not_starve)
+{
+	uint64_t budget = 5;
+
+	ck_assert_uint_eq(offer(0, 5), 5);
+	wait_for_bytes(source[1], 5);
+	pump_with(&budget);
+	ck_assert_uint_eq(budget, 0);
+	ck_assert(!flow.starving);
+	ck_assert_int_eq(flow.state, FLOW_OPEN);
+	ck_assert_uint_eq(offer(5, 1), 1);
+	wait_for_bytes(source[1], 1);
+	pump_with(&budget);
+	ck_assert(flow.starving);
+	ck_assert_uint_eq(flow.received, 5);
+	budget = 100;
+	pump_with(&budget);
+	ck_assert(!flow.starving);
+	ck_assert_uint_eq(flow.received, 6);
+	ck_assert_uint_eq(budget, 99);
+}
+END_TEST
+
+START_TEST(without_budget_an_end_is_seen)
+{
+	uint64_t budget = 0;
+	char byte;
+
+	shutdown(source[0], SHUT_WR);
+	WAIT_UNTIL((pump_with(&budget), flow.state != FLOW_OPEN));
+	ck_assert_int_eq(flow.state, FLOW_ENDED);
+	WAIT_UNTIL(recv(sink[1], &byte, 1, 0) == 0);
+}
+END_TEST
+
+START_TEST(without_budget_a_reset_is_seen)
+{
+	uint64_t budget = 0;
+
+	tcp_reset(source[0]);
+	source[0] = -1;
+	WAIT_UNTIL((pump_with(&budget), flow.state != FLOW_OPEN));
+	ck_assert_int_eq(flow.state, FLOW_SOURCE_FAILED);
+}
+END_TEST
+
+START_TEST(a_stopped_flow_delivers_what_it_has_read_and_ends)
+{
+	uint64_t sent = stall(), got = 0, received = flow.received;
+	char byte;
+
+	ck_assert_uint_gt(sent, received);
+	flow.stopped = true;
+	while (flow.state == FLOW_OPEN) {
+		got += take(got, 100000);
+		pump();
+	}
+	ck_assert_int_eq(flow.state, FLOW_ENDED);
+	while (got < received)
+		got += take(got, 100000);
+	ck_assert_uint_eq(flow.received, received);
+	ck_assert_uint_eq(flow.delivered, received);
+	WAIT_UNTIL(recv(sink[1], &byte, 1, 0) == 0);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
+		no_byte_is_read_beyond_the_budget,
+		without_budget_a_source_with_nothing_to_say_does_not_starve,
+		without_budget_an_end_is_seen,
+		without_budget_a_reset_is_seen,
+		a_stopped_flow_delivers_what_it_has_read_and_ends,
 		megabytes_arrive_unchanged,
 		a_reader_slower_than_the_sender_gets_every_byte,
 		no_pipe_is_held_while_nothing_is_in_flight,
