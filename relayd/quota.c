@@ -11,6 +11,7 @@
 #define IDLE_MS 10000
 #define RETRY_MS 200 /* a call that isn't sent waits for Redis by itself */
 #define WISH_MS 500  /* a lease is to last this long */
+#define LEAD_MS 20   /* and the next one is to come so long before it is used up */
 #define QUANTA_MAX 16
 #define OPENINGS_MAX 3 /* each after the news that it is another month */
 #define TURNS_MAX 64   /* quotas that change months in one turn of the loop */
@@ -47,11 +48,20 @@ static uint64_t lesser(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+/* The budget at which the next lease is asked for: half of a lease, or more for a fast stream. */
+static uint64_t low_water(uint64_t wish, uint64_t spent, uint64_t elapsed_ms)
+{
+	uint64_t lead = spent * LEAD_MS / (elapsed_ms == 0 ? 1 : elapsed_ms);
+
+	return lead > wish / 2 ? lesser(lead, wish) : wish / 2;
+}
+
 static void ask(struct quota *quota)
 {
-	uint64_t now_ms = loop_now_ms();
-	uint64_t wish = quota_wish(quotas.quantum, quota->spent, now_ms - quota->asked_ms);
+	uint64_t now_ms = loop_now_ms(), elapsed_ms = now_ms - quota->asked_ms;
+	uint64_t wish = quota_wish(quotas.quantum, quota->spent, elapsed_ms);
 
+	quota->low = low_water(wish, quota->spent, elapsed_ms);
 	quota->spent = 0;
 	quota->asked_ms = now_ms;
 	quota->asked_starving = quota->starving;
@@ -74,7 +84,7 @@ static bool is_asking(const struct quota *quota)
 /* The lease runs low. A stream that was denied asks again only when it has nothing left. */
 static bool runs_low(const struct quota *quota)
 {
-	return quota->budget > 0 && quota->budget <= quota->granted / 2 && !quota->dry;
+	return quota->spent > 0 && quota->budget <= quota->low && !quota->dry;
 }
 
 /* Asks for a lease if one is needed. */
@@ -129,7 +139,7 @@ static void give_all_back(struct quota *quota)
 		return;
 	ledger_give_back(quota->ledgers, quota->month, quota->budget, false);
 	quota->file_left += quota->budget;
-	quota->budget = quota->seen = 0;
+	quota->budget = quota->seen = quota->spent = 0;
 }
 
 /*
@@ -159,8 +169,8 @@ static void on_granted(struct quota *quota, const struct ledger_answer *answer)
 	}
 	quota->dry = false;
 	quota->starving = false;
-	quota->granted = (uint64_t)answer->bytes;
-	put(quota, quota->granted);
+	quota->low = lesser(quota->low, (uint64_t)answer->bytes);
+	put(quota, (uint64_t)answer->bytes);
 	deadline_start(&quotas.idle, &quota->deadline);
 	if (starved)
 		quota->renewed(quota);
@@ -204,9 +214,9 @@ static void run(struct quota *quota, const struct ledger_answer *answer)
 	quota->running = true;
 	quota->call.done = on_answer;
 	quota->file_left = file_limit > 0 ? (uint64_t)file_limit : UINT64_MAX;
-	quota->granted = (uint64_t)answer->bytes;
+	quota->low = (uint64_t)answer->bytes / 2;
 	quota->month = answer->month;
-	put(quota, quota->granted);
+	put(quota, (uint64_t)answer->bytes);
 	quota->asked_ms = loop_now_ms();
 	deadline_start(&quotas.idle, &quota->deadline);
 	list_append(&quotas.all, &quota->link);

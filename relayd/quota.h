@@ -38,7 +38,7 @@ struct quota {
 	uint64_t seen;            /* budget when it was last looked at */
 	uint64_t spent;           /* bytes since the last call */
 	uint64_t asked_ms;        /* time of the last call */
-	uint64_t granted;         /* bytes of the last lease */
+	uint64_t low;             /* budget at which the next lease is asked for */
 	unsigned month;           /* of the budget */
 	uint8_t openings;         /* calls to open */
 	bool running;
