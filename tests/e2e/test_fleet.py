@@ -622,3 +622,47 @@ def test_draining_ends_bridges_at_its_timeout(stage):
     assert other.wait_exit() == 0
     assert reason(other, name, "bridge") == "relay-stopped"
     assert bs.to_end(there)[1] == bs.to_end(here)[1] == "reset"
+
+
+# What the owner counts
+
+
+ROMEO, JULIET = (party["user"] for party in bs.ABOUT["parties"])
+
+
+def used(relay, account):
+    """This month's bytes of ACCOUNT by kind."""
+    status, body = relay.call("GET", f"/v1/usage?account={account}")
+    assert status == 200
+    return {row["kind"]: row["bytes"] for row in body["usage"]}
+
+
+def test_only_the_owner_counts_and_records_what_crosses_a_bridge(stage):
+    owner, other = Fleet(stage, 2, verifier="limits")
+    here, there, name = bridged_pair(owner, other)
+    bs.Sender(there, bytes(5 * MIB), then=socket.socket.close)
+    assert len(bs.to_end(here)[0]) == 5 * MIB
+    here.close()
+    assert reason(owner, name) == "completed"
+    assert reason(other, name, "bridge") == "completed"
+    wait_until(lambda: used(owner, "relay-1").get("instance") == 5 * MIB)
+    assert used(owner, ROMEO) == used(owner, JULIET) == {"user": 5 * MIB}
+    assert used(owner, "relay-2") == {}
+    records = [row for row in owner.call("GET", "/v1/transfers")[1]["transfers"]
+               if row["hash"] == name]
+    assert [(row["relay"], row["bytes"]) for row in records] == [("relay-1", [0, 5 * MIB])]
+    assert metric(other, 'bridge_bytes_total{direction="to_owner"}') == 5 * MIB
+
+
+@pytest.mark.parametrize("at_owner", [True, False])
+def test_a_limit_that_is_reached_in_mid_transfer_ends_both_halves(stage, at_owner):
+    fleet = Fleet(stage, 2, verifier="limits", default_user_limit="4")  # MB
+    owner, other = fleet
+    here, there, name = bridged_pair(owner, other)
+    sends, reads = (here, there) if at_owner else (there, here)
+    sender = bs.Sender(sends, bytes(64 * MIB))
+    assert bs.to_end(reads) == (bytes(4 * MIB), "end")
+    assert isinstance(sender.result(), OSError)
+    reads.close()
+    assert reason(owner, name) == "over-limit"
+    wait_until(lambda: metric(other, "bridges") == 0)
