@@ -15,6 +15,7 @@
 #include "common/mem.h"
 #include "common/metrics.h"
 #include "common/notify.h"
+#include "common/resolve.h"
 
 #define HEALTH_TIMEOUT_MS 5000
 
@@ -247,6 +248,7 @@ static int run(void)
 	}
 	timer_stop(&self.drain_deadline);
 	stop_modules();
+	resolve_release();
 	loop_release();
 	log_info("stopped status=%d", status);
 	return status;

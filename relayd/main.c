@@ -32,7 +32,6 @@ static int start_nothing(void *config)
 /* clang-format off */
 static const struct daemon_module modules[] = {
 	{ "configuration", conf_check,            NULL },
-	{ "names",         start_nothing,         resolve_release },
 	{ "pipes",         pipe_pool_start,       pipe_pool_stop },
 	{ "store",         store_start,           store_stop },
 	{ "outbox",        outbox_start,          outbox_stop },

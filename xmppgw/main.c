@@ -23,13 +23,7 @@
 #include "xmppgw/survey.h"
 #include "xmppgw/xml.h"
 
-static int no_start(void *config)
-{
-	return 0;
-}
-
 static const struct daemon_module modules[] = {
-	{ "resolve", no_start, resolve_release },
 	{ "access", access_start, access_stop },
 	{ "backends", backend_start, backend_stop },
 	{ "calls", call_start, call_stop },
