@@ -133,7 +133,9 @@ static void complete(struct http_transfer *transfer, CURLcode code)
 	transfer->response.max = 0;
 	buf_append(&transfer->response, "", 1);
 	call->response = buf_data(&transfer->response);
-	snprintf(call->error, sizeof(call->error), "%.127s", call->failure == HTTP_OK ? "" : text);
+	call->error[0] = '\0';
+	if (call->failure != HTTP_OK)
+		snprintf(call->error, sizeof(call->error), "%.127s", text);
 	call->done(call);
 }
 

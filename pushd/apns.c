@@ -67,32 +67,36 @@ static bool accept_token(char *token)
 }
 
 /* The service extension that fills the alert in needs mutable-content and an alert. */
-static json_t *make_aps(const struct provider_message *message, enum provider_cut cut)
+static const char *aps_of(const struct provider_message *message, enum provider_cut cut)
 {
 	if (message->priority == PRIORITY_VOIP)
-		return json_object();
+		return "{}";
 	if (message->priority == PRIORITY_LOW)
-		return json_pack("{s:i}", "content-available", 1);
+		return "{\"content-available\":1}";
 	if (message->notification->payload != NULL && cut == CUT_NOTHING)
-		return json_pack("{s:{s:s}, s:i}", "alert", "body", "New message!",
-		                 "mutable-content", 1);
-	return json_pack("{s:{s:s, s:s}, s:i, s:i, s:s}", "alert", "title", "New message!",
-	                 "action-loc-key", "Show", "mutable-content", 1, "content-available", 1,
-	                 "sound", "default");
+		return "{\"alert\":{\"body\":\"New message!\"},\"mutable-content\":1}";
+	return "{\"alert\":{\"title\":\"New message!\",\"action-loc-key\":\"Show\"},"
+	       "\"mutable-content\":1,\"content-available\":1,\"sound\":\"default\"}";
 }
 
-static json_t *make_payload(const struct provider_message *message, enum provider_cut cut)
+static void write_payload(struct json_text *out, const struct provider_message *message,
+                          enum provider_cut cut)
 {
 	struct content_item items[CONTENT_MAX];
 	size_t count = content_list(message, cut, items);
-	json_t *payload = json_object();
 
-	json_object_set_new(payload, "aps", make_aps(message, cut));
-	for (size_t i = 0; i < count; i++)
-		json_object_set_new_nocheck(payload, items[i].key,
-		                            items[i].text != NULL ? json_string(items[i].text)
-		                                                  : json_integer(items[i].number));
-	return payload;
+	json_text_add(out, "{\"aps\":");
+	json_text_add(out, aps_of(message, cut));
+	for (size_t i = 0; i < count; i++) {
+		json_text_add(out, ",");
+		json_text_string(out, items[i].key);
+		json_text_add(out, ":");
+		if (items[i].text != NULL)
+			json_text_string(out, items[i].text);
+		else
+			json_text_integer(out, items[i].number);
+	}
+	json_text_add(out, "}");
 }
 
 static int add_body(const struct provider_message *message, struct provider_request *request)
@@ -102,8 +106,7 @@ static int add_body(const struct provider_message *message, struct provider_requ
 	enum provider_cut most = message->priority == PRIORITY_VOIP ? CUT_NOTHING : CUT_ALL;
 
 	for (request->cut = message->cut; request->cut <= most; request->cut++) {
-		request->body = provider_dump(message->arena, make_payload(message, request->cut),
-		                              &request->body_len);
+		provider_write(request, message, write_payload);
 		if (request->body_len <= max)
 			return 0;
 	}

@@ -1,5 +1,6 @@
 #include "pushd/fcm.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -44,59 +45,71 @@ static bool accept_token(char *token)
 	return true;
 }
 
-/* All values are strings; LEN becomes the bytes of keys and values. */
-static json_t *make_data(const struct provider_message *message, enum provider_cut cut, size_t *len)
+static size_t count_digits(int64_t number)
+{
+	return (size_t)snprintf(NULL, 0, "%" PRId64, number);
+}
+
+/* The bytes of keys and values, which are what Google counts. */
+static size_t count_data(const struct provider_message *message, enum provider_cut cut)
+{
+	struct content_item items[CONTENT_MAX];
+	size_t count = content_list(message, cut, items), len = 0;
+
+	for (size_t i = 0; i < count; i++)
+		len += strlen(items[i].key) + (items[i].text != NULL
+		                                       ? strlen(items[i].text)
+		                                       : count_digits(items[i].number));
+	return len;
+}
+
+/* All values are strings. */
+static void write_data(struct json_text *out, const struct provider_message *message,
+                       enum provider_cut cut)
 {
 	struct content_item items[CONTENT_MAX];
 	size_t count = content_list(message, cut, items);
-	json_t *data = json_object();
-	char number[24];
 
-	*len = 0;
 	for (size_t i = 0; i < count; i++) {
-		const char *text = items[i].text;
-
-		if (text == NULL) {
-			snprintf(number, sizeof(number), "%lld", (long long)items[i].number);
-			text = number;
+		if (i > 0)
+			json_text_add(out, ",");
+		json_text_string(out, items[i].key);
+		json_text_add(out, ":");
+		if (items[i].text != NULL) {
+			json_text_string(out, items[i].text);
+			continue;
 		}
-		*len += strlen(items[i].key) + strlen(text);
-		json_object_set_new_nocheck(data, items[i].key, json_string(text));
+		json_text_add(out, "\"");
+		json_text_integer(out, items[i].number);
+		json_text_add(out, "\"");
 	}
-	return data;
-}
-
-static json_t *fit_data(const struct provider_message *message, struct provider_request *request)
-{
-	size_t len;
-
-	for (request->cut = message->cut; request->cut <= CUT_ALL; request->cut++) {
-		json_t *data = make_data(message, request->cut, &len);
-
-		if (len <= DATA_MAX)
-			return data;
-		json_decref(data);
-	}
-	return NULL;
 }
 
 /* Data only, without "notification": the app is woken and draws by itself. */
+static void write_body(struct json_text *out, const struct provider_message *message,
+                       enum provider_cut cut)
+{
+	json_text_add(out, "{\"message\":{\"token\":");
+	json_text_string(out, message->token);
+	json_text_add(out, message->priority == PRIORITY_LOW
+	                           ? ",\"android\":{\"priority\":\"NORMAL\",\"ttl\":\""
+	                           : ",\"android\":{\"priority\":\"HIGH\",\"ttl\":\"");
+	json_text_integer(out, message->settings->expiry_s);
+	json_text_add(out, "s\"},\"data\":{");
+	write_data(out, message, cut);
+	json_text_add(out, "}}}");
+}
+
 static int build(const struct provider_message *message, struct provider_request *request)
 {
 	const struct provider_settings *settings = message->settings;
 	struct arena *arena = message->arena;
-	json_t *data = fit_data(message, request);
-	json_t *body;
-	char ttl[24];
 
-	if (data == NULL)
-		return -1;
-	snprintf(ttl, sizeof(ttl), "%llds", (long long)settings->expiry_s);
-	body = json_pack("{s:{s:s, s:{s:s, s:s}, s:o}}", "message", "token", message->token,
-	                 "android", "priority",
-	                 message->priority == PRIORITY_LOW ? "NORMAL" : "HIGH", "ttl", ttl, "data",
-	                 data);
-	request->body = provider_dump(arena, body, &request->body_len);
+	request->cut = message->cut;
+	while (count_data(message, request->cut) > DATA_MAX)
+		if (request->cut++ == CUT_ALL)
+			return -1;
+	provider_write(request, message, write_body);
 	request->url = provider_print(arena, "%s/v1/projects/%s/messages:send", settings->endpoint,
 	                              settings->project_id);
 	request->headers[0] = provider_print(arena, "authorization: Bearer %s", message->bearer);

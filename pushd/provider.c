@@ -11,7 +11,9 @@
 
 #define BODY_LONG 512 /* characters; what Tigase's component did, and clients expect */
 #define BODY_KEPT 500
-#define DUMP_USUAL 1024 /* bytes that hold nearly every payload: it is dumped once then */
+/* Bytes that are enough nearly always: what fits in them is made once. */
+#define BODY_USUAL 1024
+#define PRINT_USUAL 512
 
 #define KIND(kind) &kind##_kind,
 const struct provider_kind *const provider_kinds[] = { PROVIDER_KINDS(KIND) NULL };
@@ -91,33 +93,42 @@ const char *provider_short_body(const char *body, struct arena *arena)
 
 char *provider_print(struct arena *arena, const char *format, ...)
 {
+	char usual[PRINT_USUAL], *text;
 	va_list args, again;
 	int len;
-	char *text;
 
 	va_start(args, format);
 	va_copy(again, args);
-	len = vsnprintf(NULL, 0, format, args);
+	len = vsnprintf(usual, sizeof(usual), format, args);
 	assert(len >= 0);
-	text = arena_alloc(arena, (size_t)len + 1);
-	assert(text != NULL);
-	vsnprintf(text, (size_t)len + 1, format, again);
+	if ((size_t)len < sizeof(usual)) {
+		text = arena_dup(arena, usual, (size_t)len);
+	} else {
+		text = arena_alloc(arena, (size_t)len + 1);
+		vsnprintf(text, (size_t)len + 1, format, again);
+	}
 	va_end(again);
 	va_end(args);
 	return text;
 }
 
-char *provider_dump(struct arena *arena, json_t *value, size_t *len)
+static void prepare(struct json_text *out, size_t size, struct arena *arena)
 {
-	char *text = arena_alloc(arena, DUMP_USUAL);
+	*out = (struct json_text){ .bytes = arena_alloc(arena, size), .size = size };
+	assert(out->bytes != NULL);
+}
 
-	assert(text != NULL);
-	*len = json_dumpb(value, text, DUMP_USUAL, JSON_COMPACT);
-	if (*len > DUMP_USUAL) {
-		text = arena_alloc(arena, *len);
-		assert(text != NULL);
-		*len = json_dumpb(value, text, *len, JSON_COMPACT);
+void provider_write(struct provider_request *request, const struct provider_message *message,
+                    provider_writer *write)
+{
+	struct json_text out;
+
+	prepare(&out, BODY_USUAL, message->arena);
+	write(&out, message, request->cut);
+	if (out.len > out.size) {
+		prepare(&out, out.len, message->arena);
+		write(&out, message, request->cut);
 	}
-	json_decref(value);
-	return text;
+	request->body = out.bytes;
+	request->body_len = out.len;
 }

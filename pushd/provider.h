@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "common/arena.h"
+#include "common/json_text.h"
 #include "pushd/notification.h"
 
 /* clang-format off */
@@ -153,7 +154,12 @@ const char *provider_short_body(const char *body, struct arena *arena);
 char *provider_print(struct arena *arena, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
 
-/* The JSON of VALUE, which is taken, in ARENA, with its length. */
-char *provider_dump(struct arena *arena, json_t *value, size_t *len);
+/* Appends the body of the request for MESSAGE without what CUT leaves out. */
+typedef void provider_writer(struct json_text *out, const struct provider_message *message,
+                             enum provider_cut cut);
+
+/* Gives REQUEST the body that WRITE (called once or twice) makes for its cut, in the arena. */
+void provider_write(struct provider_request *request, const struct provider_message *message,
+                    provider_writer *write);
 
 #endif

@@ -228,9 +228,10 @@ static void take_answer(struct job *job, struct connection *connection)
 		.body = job->call.response,
 		.body_len = job->call.response_len,
 		.id = http_response_header(&job->call, "apns-id"),
-		.retry_after = http_response_header(&job->call, "retry-after"),
 	};
 
+	if (answer.status != 200)
+		answer.retry_after = http_response_header(&job->call, "retry-after");
 	sender->kind->judge(&answer, &job->judgement);
 	if (job->judgement.verdict == VERDICT_SENT)
 		connection_widen(connection);
