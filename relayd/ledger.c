@@ -15,6 +15,7 @@
 #include "relayd/store.h"
 
 #define NUMBER_SIZE 24
+#define LOG_EVERY_MS 60000
 #define ACCOUNTS 4
 #define WORDS_MAX 32 /* keys and arguments of a call */
 
@@ -245,6 +246,18 @@ static enum ledger_verdict read_verdict(const struct redisReply *reply)
 	}
 }
 
+/* Every stream asks again and again, so this is said once in a while. */
+static void complain(const char *why)
+{
+	static uint64_t logged_ms;
+	uint64_t now_ms = loop_now_ms();
+
+	if (why == NULL || (logged_ms != 0 && now_ms - logged_ms < LOG_EVERY_MS))
+		return;
+	log_warn("lease-trouble why=\"%s\"", why);
+	logged_ms = now_ms;
+}
+
 struct ledger_answer ledger_read(struct ledgers *ledgers, const struct redisReply *reply)
 {
 	struct ledger_answer answer = { .verdict = read_verdict(reply) };
@@ -264,8 +277,7 @@ struct ledger_answer ledger_read(struct ledgers *ledgers, const struct redisRepl
 		calendar_set(redis_reply_integer(redis_reply_at(reply, 1), loop_wall_ms()));
 		break;
 	case LEDGER_UNKNOWN:
-		if (redis_reply_error(reply) != NULL)
-			log_warn("lease-trouble why=\"%s\"", redis_reply_error(reply));
+		complain(redis_reply_error(reply));
 		break;
 	case LEDGER_VERDICT_COUNT:
 		break;

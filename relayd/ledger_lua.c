@@ -29,7 +29,8 @@
 	"		local left = limit - tonumber(used[i] or 0)\n" \
 	"		if limit > 0 and left <= 0 then return {'over', names[i], limit} end\n" \
 	"		if limit > 0 then\n" \
-	"			bytes = math.min(bytes, left, math.max(65536, math.floor(left / 8)))\n" \
+	"			local share = math.max(65536, math.floor(left / 8))\n" \
+	"			bytes = math.min(bytes, left, share)\n" \
 	"		end\n" \
 	"	end\n" \
 	"	for _, name in ipairs(names) do count(name, bytes) end\n" \
@@ -37,8 +38,8 @@
 	"		redis.call('EXPIRE', KEYS[1], 34560000)\n" \
 	"		redis.call('EXPIRE', KEYS[2], 34560000)\n" \
 	"	end\n" \
-	"	redis.call('HSET', KEYS[3], 'call', call, 'granted', string.format('%.0f', bytes),\n" \
-	"		'month', ARGV[1])\n" \
+	"	local text = string.format('%.0f', bytes)\n" \
+	"	redis.call('HSET', KEYS[3], 'call', call, 'granted', text, 'month', ARGV[1])\n" \
 	"	redis.call('EXPIRE', KEYS[3], 86400)\n" \
 	"	return {'granted', bytes, tonumber(ARGV[1])}\n" \
 	"end\n"

@@ -12,11 +12,14 @@
 /* Keys of all scripts: the accounts that have a row, and what the keys of rows begin with. */
 static const char *const keys[] = { "limits", "limit:", NULL };
 
-#define READ_ROW                                                                                   \
-	"local function read(account)\n"                                                           \
-	"	local row = redis.call('HMGET', KEYS[2] .. account, 'file', 'user', 'domain')\n"         \
-	"	return {account, row[1] or 0, row[2] or 0, row[3] or 0}\n"                               \
+/* clang-format off */
+#define READ_ROW \
+	"local function read(account)\n" \
+	"	local key = KEYS[2] .. account\n" \
+	"	local row = redis.call('HMGET', key, 'file', 'user', 'domain')\n" \
+	"	return {account, row[1] or 0, row[2] or 0, row[3] or 0}\n" \
 	"end\n"
+/* clang-format on */
 
 /* Arguments: "-" or "(" and the account after which the page starts; how many rows. */
 static struct redis_script list_script = {

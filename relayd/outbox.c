@@ -22,6 +22,7 @@
 #define BATCH_BYTES (256 * 1024)
 #define WORDS_MAX 16 /* of an item */
 #define RETRY_MS 500
+#define LOG_EVERY_MS 60000
 
 #define KEYS 3
 #define HEAD 3 /* arguments before the first item */
@@ -44,7 +45,8 @@ static struct {
 	struct redis_call call;
 	struct task send;
 	struct timer retry;
-	bool dropping; /* said so in the log already */
+	bool dropping;      /* said so in the log already */
+	uint64_t logged_ms; /* when trouble was logged last */
 } outbox;
 
 static int64_t waiting_items(void)
@@ -140,11 +142,16 @@ static void on_retry(struct timer *timer)
 /* Items whose key in Redis is of another type count as written: they never can be. */
 static void note_trouble(const char *why)
 {
+	uint64_t now_ms = loop_now_ms();
+
 	if (why == NULL || *why == '\0')
 		return;
-	log_warn("outbox-trouble why=\"%s\"", why);
 	if (strstr(why, "WRONGTYPE") != NULL)
 		metric_add(&dropped_metric, 0, 1);
+	if (outbox.logged_ms != 0 && now_ms - outbox.logged_ms < LOG_EVERY_MS)
+		return;
+	log_warn("outbox-trouble why=\"%s\"", why);
+	outbox.logged_ms = now_ms;
 }
 
 static void on_written(struct redis_call *call, const struct redisReply *reply)
