@@ -172,7 +172,7 @@ clean:
 	$(Q)rm -rf build
 
 #: make bench    what the daemons cost beside what they compare with, in build/bench (ROUNDS=5
-#:               SECONDS=2); make bench-relay, bench-gateway: one of them
+#:               SECONDS=2); make bench-relay, bench-gateway, bench-push: one of them
 # A folder in tests/bench is a program.
 archive_of_push_sender := $(BUILD)/obj/pushd.a
 BENCH := $(patsubst tests/bench/%/main.c,$(BUILD)/bench/%,$(wildcard tests/bench/*/main.c))
@@ -182,8 +182,8 @@ $(BENCH): $(BUILD)/bench/%: $$(call program,tests/bench/$$*) $$(archive_of_$$*) 
 	$(call say,LD,$@)
 	$(Q)$(CC) $(HARDEN) $(LINK) -o $@ $^ $(ALL_LIBS)
 
-.PHONY: bench bench-programs bench-relay bench-gateway
-bench: bench-relay bench-gateway
+.PHONY: bench bench-programs bench-relay bench-gateway bench-push
+bench: bench-relay bench-gateway bench-push
 
 bench-programs:
 	$(Q)deploy/install-packages build run-ejabberd run bench
@@ -194,3 +194,6 @@ bench-relay: bench-programs
 
 bench-gateway: bench-programs
 	$(Q)OG_BUILD=$(BUILD) $(PYTHON) -u tests/bench/gateway.py
+
+bench-push: bench-programs
+	$(Q)OG_BUILD=$(BUILD) $(PYTHON) -u tests/bench/push.py
