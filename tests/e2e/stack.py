@@ -32,7 +32,8 @@ class Stack:
         components = {self.relay_jid: secrets.token_hex(16), self.push_jid: secrets.token_hex(16)}
         self.server = SERVERS[server](stage, domain, components, name=server)
         self.users = (self.user1, self.user2, *users)
-        self.relay_keys, self.gateway_keys = relay_keys or {}, gateway_keys or {}
+        peers = {"peer_listen": "127.0.0.1:0", "peer_secret": secrets.token_hex(16)}
+        self.relay_keys, self.gateway_keys = {**peers, **(relay_keys or {})}, gateway_keys or {}
         self.redis = self.fake = self.push = self.gateway = None
         self.relays = []
 

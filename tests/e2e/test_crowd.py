@@ -537,7 +537,6 @@ def test_a_balancer_does_not_hide_who_is_greedy(stage):
 def test_xmpp_clients_transfer_through_relays_behind_a_balancer(stage, run):
     port = fl.free_port()
     keys = {"advertise": f"{HOST}:{port}", "trusted_proxies": HOST}
-    keys.update(peer_listen=f"{HOST}:0", peer_secret=fl.SECRET)
     stack = Stack(stage, relay_keys=keys).start()
     stage.run(Balancer(stage, stack.relays, port=port))
     dials = 'bridge_dials_total{outcome="granted"}'
