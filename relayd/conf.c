@@ -3,7 +3,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/log.h"
 #include "common/mem.h"
 #include "common/net.h"
 #include "common/networks.h"
@@ -132,92 +131,72 @@ static bool id_is_plain(const char *id)
 	               len;
 }
 
-static bool addresses_are_numeric(char **list)
-{
-	union net_address address;
-
-	for (size_t i = 0; list != NULL && list[i] != NULL; i++) {
-		if (net_parse(list[i], &address) != 0) {
-			log_error("config-bad key=listen value=%s why=\"not ADDRESS:PORT\"",
-			          list[i]);
-			return false;
-		}
-	}
-	return true;
-}
-
-static bool advertised_are_hosts(char **list)
+static bool is_host_and_port(const char *text)
 {
 	char host[NET_HOST_MAX + 1];
 	uint16_t port;
 
-	for (size_t i = 0; list != NULL && list[i] != NULL; i++) {
-		if (net_split(list[i], host, &port) != 0 || host[0] == '\0' || port == 0) {
-			log_error("config-bad key=advertise value=%s why=\"not HOST:PORT\"",
-			          list[i]);
-			return false;
-		}
-	}
-	return true;
+	return net_split(text, host, &port) == 0 && host[0] != '\0' && port != 0;
 }
 
-static int complain(const char *key, const char *value, const char *why)
+/* Addresses to listen on are numeric; one that is empty is none. */
+static void check_listen(const char *key, const char *address, struct buf *complaints)
 {
-	log_error("config-bad key=%s value=%s why=\"%s\"", key, value, why);
-	return -1;
+	union net_address parsed;
+
+	if (address != NULL && address[0] != '\0' && net_parse(address, &parsed) != 0)
+		buf_printf(complaints, "%s must be a numeric address and a port, not %s\n", key,
+		           address);
 }
 
-static int check_peers(const struct relay_conf *conf)
+static void check_addresses(const struct relay_conf *conf, struct buf *complaints)
 {
-	union net_address address;
-	char host[NET_HOST_MAX + 1];
-	uint16_t port;
+	for (char **each = conf->listen; each != NULL && *each != NULL; each++)
+		check_listen("listen", *each, complaints);
+	for (char **each = conf->advertise; each != NULL && *each != NULL; each++)
+		if (!is_host_and_port(*each))
+			buf_printf(complaints, "advertise must be HOST:PORT, not %s\n", *each);
+	check_listen("control-listen", conf->control_listen, complaints);
+	check_listen("peer-listen", conf->peer_listen, complaints);
+}
 
+static void check_peers(const struct relay_conf *conf, struct buf *complaints)
+{
 	if (!conf_has_peers(conf))
-		return 0;
-	if (net_parse(conf->peer_listen, &address) != 0)
-		return complain("peer-listen", conf->peer_listen, "not a numeric address");
-	if (conf->peer_address != NULL &&
-	    (net_split(conf->peer_address, host, &port) != 0 || host[0] == '\0' || port == 0))
-		return complain("peer-address", conf->peer_address, "not HOST:PORT");
+		return;
+	if (conf->peer_address != NULL && !is_host_and_port(conf->peer_address))
+		buf_printf(complaints, "peer-address must be HOST:PORT, not %s\n",
+		           conf->peer_address);
 	if (conf->peer_secret == NULL || conf->peer_secret[0] == '\0')
-		return complain("peer-secret", "", "needed with peer-listen");
+		buf_text(complaints, "peer-listen needs peer-secret\n");
 	if (!conf_has_redis(conf))
-		return complain("peer-listen", conf->peer_listen, "needs redis");
-	return 0;
+		buf_text(complaints, "peer-listen needs redis\n");
 }
 
-static int check_proxies(const struct relay_conf *conf)
+static void check_proxies(const struct relay_conf *conf, struct buf *complaints)
 {
 	struct networks trusted = { 0 };
 	const char *bad = networks_read(&trusted, (const char *const *)conf->trusted_proxies);
 
 	networks_release(&trusted);
-	return bad == NULL ? 0 : complain("trusted-proxies", bad, "not an address or network");
+	if (bad != NULL)
+		buf_printf(complaints, "trusted-proxies: %s is no address or network\n", bad);
 }
 
-int conf_check(void *config)
+int conf_check(const void *config, struct buf *complaints)
 {
 	const struct relay_conf *conf = config;
-	union net_address address;
+	size_t before = buf_len(complaints);
 
-	if (conf->verifier == VERIFIER_LIMITS && !conf_has_redis(conf)) {
-		log_error("config-bad key=verifier value=limits why=\"limits need Redis\"");
-		return -1;
-	}
-	if (!id_is_plain(conf_id(conf))) {
-		log_error("config-bad key=id value=%s why=\"1 to %d letters, digits, . - _\"",
-		          conf_id(conf), ID_MAX);
-		return -1;
-	}
-	if (net_parse(conf->control_listen, &address) != 0) {
-		log_error("config-bad key=control-listen value=%s why=\"not a numeric address\"",
-		          conf->control_listen);
-		return -1;
-	}
-	if (!addresses_are_numeric(conf->listen) || !advertised_are_hosts(conf->advertise))
-		return -1;
-	return check_peers(conf) != 0 ? -1 : check_proxies(conf);
+	if (conf->verifier == VERIFIER_LIMITS && !conf_has_redis(conf))
+		buf_text(complaints, "verifier = limits needs redis\n");
+	if (!id_is_plain(conf_id(conf)))
+		buf_printf(complaints, "id must be 1 to %d letters, digits, . - _, not %s\n",
+		           ID_MAX, conf_id(conf));
+	check_addresses(conf, complaints);
+	check_peers(conf, complaints);
+	check_proxies(conf, complaints);
+	return buf_len(complaints) == before ? 0 : -1;
 }
 
 char *conf_health_url(const void *config)

@@ -56,8 +56,8 @@ bool conf_has_peers(const struct relay_conf *conf);
 /* The relay's id: as configured, else the host's name. Valid for the process's life. */
 const char *conf_id(const struct relay_conf *conf);
 
-/* First module to start: checks what goes beyond one key; -1 after logging what is wrong. */
-int conf_check(void *config);
+/* Checks what goes beyond one key; 0, or -1 with one line for each complaint. */
+int conf_check(const void *config, struct buf *complaints);
 
 /* The URL that --health asks (heap). */
 char *conf_health_url(const void *config);

@@ -31,7 +31,6 @@ static int start_nothing(void *config)
 
 /* clang-format off */
 static const struct daemon_module modules[] = {
-	{ "configuration", conf_check,            NULL },
 	{ "pipes",         pipe_pool_start,       pipe_pool_stop },
 	{ "store",         store_start,           store_stop },
 	{ "outbox",        outbox_start,          outbox_stop },
@@ -79,6 +78,7 @@ int main(int argc, char **argv)
 		.config = &relay_config,
 		.common_offset = offsetof(struct relay_conf, common),
 		.modules = modules,
+		.check = conf_check,
 		.drain = drain_begin,
 		.dump = dump,
 		.health_url = conf_health_url,
