@@ -2,9 +2,10 @@
 pretend providers: notifications per CPU second through pushd's API (arrays, several calls in
 flight, devices in a real Redis) and by its sender alone, and pushd's memory at rest.
 
-Environment: ROUNDS (5), SECONDS (2, of each run). Figures go to build/bench/push.txt, push.json.
+Environment: ROUNDS (5), SECONDS (2, of each in a round). Figures go to build/bench/push.txt, push.json.
 """
 
+import dataclasses
 import http.client
 import itertools
 import json
@@ -27,6 +28,7 @@ from report import Samples, Target  # noqa: E402
 
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 SECONDS = float(os.environ.get("SECONDS", "2"))
+TURNS = 4  # of each in a round: what else the machine does then hits all alike
 ARRAY, CALLS, DEVICES = 256, 16, 2048
 DEADLINE_MS = 30000
 PATIENCE_S = 60
@@ -51,6 +53,25 @@ def keep_apart(measured, *others):
         os.sched_setaffinity(measured, CORES[:1])
         for pid in others:
             os.sched_setaffinity(pid, CORES[1:])
+
+
+@dataclasses.dataclass
+class Turn:
+    """How many were sent, in how much CPU time and time."""
+
+    sent: int = 0
+    cpu: float = 0.0
+    wall: float = 0.0
+
+    def add(self, other):
+        self.sent, self.cpu, self.wall = (
+            self.sent + other.sent,
+            self.cpu + other.cpu,
+            self.wall + other.wall,
+        )
+
+    def rates(self):
+        return {"per_cpu_second": self.sent / self.cpu, "per_second": self.sent / self.wall}
 
 
 class Api:
@@ -109,53 +130,51 @@ class Api:
             thread.join()
         return counts
 
-    def run(self):
-        self.load(0.3)
+    def run(self, seconds):
         before, began = usage.cpu_seconds(self.pid), time.monotonic()
-        counts = self.load(SECONDS)
+        counts = self.load(seconds)
         cpu, wall = usage.cpu_seconds(self.pid) - before, time.monotonic() - began
         sent = sum(count for count, _ in counts)
         if sent != ARRAY * len(counts):
             raise Trouble(f"only {sent} of {ARRAY * len(counts)} were sent")
-        return {"per_cpu_second": sent / cpu, "per_second": sent / wall, "cores": cpu / wall}
+        return Turn(sent, cpu, wall)
 
 
 class Program:
-    """One of our two programs that send by themselves; it waits for a line when it is warm."""
+    """One of our two programs that send by themselves; it waits for a line between turns."""
 
     def __init__(self, stage, program, **options):
-        self.argv = [stage.binary(f"bench/{program}")]
+        self.argv = [str(stage.binary(f"bench/{program}"))]
         for name, value in options.items():
-            self.argv += [f"--{name.replace('_', '-')}", value]
-
-    def run(self):
+            self.argv += [f"--{name.replace('_', '-')}", str(value)]
         pipe = subprocess.PIPE
-        argv = list(map(str, self.argv))
-        process = subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
-        guard = threading.Timer(PATIENCE_S, process.kill)
-        guard.start()
-        try:
-            keep_apart(process.pid)
-            self.hear(process, "ready")
-            before = usage.cpu_seconds(process.pid)
-            process.stdin.write("go\n")
-            process.stdin.flush()
-            figures = dict(word.split("=") for word in self.hear(process, "sent=").split())
-            cpu = usage.cpu_seconds(process.pid) - before
-        finally:
-            guard.cancel()
-            process.stdin.close()
-            process.wait(PATIENCE_S)
+        self.process = subprocess.Popen(self.argv, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        keep_apart(self.process.pid)
+        self.hear("ready")
+
+    def run(self, seconds):
+        before = usage.cpu_seconds(self.process.pid)
+        self.process.stdin.write(f"{seconds}\n")
+        self.process.stdin.flush()
+        figures = dict(word.split("=") for word in self.hear("sent=").split())
+        cpu = usage.cpu_seconds(self.process.pid) - before
         if int(figures["refused"]):
             raise Trouble(f"{self.argv[0]}: {figures['refused']} were refused")
-        sent, wall = int(figures["sent"]), float(figures["seconds"])
-        return {"per_cpu_second": sent / cpu, "per_second": sent / wall, "cores": cpu / wall}
+        return Turn(int(figures["sent"]), cpu, float(figures["seconds"]))
 
-    def hear(self, process, start):
-        line = process.stdout.readline()
+    def hear(self, start):
+        guard = threading.Timer(PATIENCE_S, self.process.kill)
+        guard.start()
+        line = self.process.stdout.readline()
+        guard.cancel()
         if not line.startswith(start):
-            raise Trouble(f"{self.argv[0]}: {process.stderr.read().strip() or 'ended or hung'}")
+            why = self.process.stderr.read().strip() or "ended or hung"
+            raise Trouble(f"{self.argv[0]}: {why}")
         return line
+
+    def close(self):
+        self.process.kill()
+        self.process.communicate()
 
 
 def write_request(fake, api, path):
@@ -185,25 +204,33 @@ class Course:
         write_request(fake, api, folder / "request")
         (folder / "tokens").write_text("".join(d["token"] + "\n" for d in api.devices))
         (folder / "notification").write_text(json.dumps(api.item))
-        same = {"tokens": folder / "tokens", "seconds": SECONDS}
+        tokens = folder / "tokens"
         bare = {"request": folder / "request", "ca": fake.ca, "in_flight": STREAMS[provider]}
         alone = {"config": push.config, "provider": provider}
         alone.update(notification=folder / "notification", in_flight=2 * STREAMS[provider])
         self.runners = {
-            "libcurl": Program(stage, "push_libcurl", **bare, **same),
-            "sender": Program(stage, "push_sender", **alone, **same),
+            "libcurl": Program(stage, "push_libcurl", tokens=tokens, **bare),
+            "sender": Program(stage, "push_sender", tokens=tokens, **alone),
             "api": api,
         }
 
     def run(self, number):
-        """One round: figures by runner."""
-        found = {}
-        for name, runner in self.runners.items():
-            self.fake.reset()
-            found[name] = runner.run()
-            rates = ", ".join(f"{key} {value:.4g}" for key, value in found[name].items())
-            tell(f"  round {number + 1}, {LABELS[self.provider]}, {name}: {rates}")
+        """One round: rates by runner."""
+        turns = {name: Turn() for name in self.runners}
+        for _ in range(TURNS):
+            for name, runner in self.runners.items():
+                self.fake.reset()
+                turns[name].add(runner.run(SECONDS / TURNS))
+        found = {name: turn.rates() for name, turn in turns.items()}
+        for name, rates in found.items():
+            text = ", ".join(f"{key} {value:.0f}" for key, value in rates.items())
+            tell(f"  round {number + 1}, {LABELS[self.provider]}, {name}: {text}")
         return found
+
+    def close(self):
+        for runner in self.runners.values():
+            if isinstance(runner, Program):
+                runner.close()
 
 
 def measure(stage):
@@ -212,12 +239,14 @@ def measure(stage):
     push = stage.pushd("pushd", redis, fake)
     wait_until(lambda: push.call("GET", "/readyz")[0] == 200, what="pushd")
     found = {"memory_mib": usage.private_bytes(push.pid) / (1 << 20)}
-    courses = {provider: Course(stage, push, fake, provider) for provider in LABELS}
     keep_apart(push.pid, fake.pid, redis.pid, os.getpid())
+    courses = {provider: Course(stage, push, fake, provider) for provider in LABELS}
     found["rounds"] = [
         {provider: course.run(number) for provider, course in courses.items()}
         for number in range(ROUNDS)
     ]
+    for course in courses.values():
+        course.close()
     found["memory_after_mib"] = usage.private_bytes(push.pid) / (1 << 20)
     return found
 
@@ -272,7 +301,7 @@ def main():
             found = measure(stage)
     goals = list(targets(found))
     head = ["who", "per CPU second", "of libcurl", "per second"]
-    title = f"{report.machine()}\n{ROUNDS} rounds of {SECONDS:g} s"
+    title = f"{report.machine()}\n{ROUNDS} rounds of {SECONDS:g} s each, in {TURNS} turns"
     parts = [title, report.table(head, rows(found)), report.targets_table(goals)]
     text = "\n\n".join([*parts, NOTES.format(after=found["memory_after_mib"])])
     tell("\n" + text)

@@ -21,11 +21,11 @@
 #define ID_SIZE 37
 
 static const char help[] =
-        "push_libcurl --request FILE --tokens FILE --ca FILE --in-flight N --seconds S\n"
+        "push_libcurl --request FILE --tokens FILE --ca FILE --in-flight N\n"
         "Posts over one HTTP/2 connection, N requests at once. FILE: URL, headers, an empty line,\n"
         "the body; @TOKEN@ in URL and body becomes each of the tokens in turn, @ID@ in a header\n"
-        "a new UUID. Says \"ready\" when the connection is warm, waits for a line, sends for S\n"
-        "seconds, says what came of it.\n";
+        "a new UUID. Says \"ready\" when the connection is warm; then for each line, which is a\n"
+        "number, sends for so many seconds and says what came of it.\n";
 
 /* The request as FILE has it; all point into one text. */
 static struct {
@@ -37,21 +37,25 @@ static char **tokens;
 static size_t token_count;
 static const char *ca_file;
 static size_t in_flight_max;
-static double seconds;
+
+struct post;
 
 static struct {
 	CURLM *multi;
 	int epoll;
+	uint32_t events; /* that the connection is watched for */
 	uint64_t due_ns; /* when libcurl wants to be called; 0: never */
 	size_t in_flight;
 	unsigned long long started, sent, refused;
+	struct post *idle;
 } self;
 
 struct post {
 	CURL *easy;
 	char *url, *body;
 	struct curl_slist *headers;
-	char *id; /* in one of the headers, ID_SIZE - 1 bytes; NULL: none */
+	char *id;          /* in one of the headers, ID_SIZE - 1 bytes; NULL: none */
+	struct post *next; /* while idle */
 };
 
 static void fail(const char *what, const char *why)
@@ -186,19 +190,13 @@ static struct post *post_new(void)
 	return post;
 }
 
-static void post_free(struct post *post)
-{
-	curl_easy_cleanup(post->easy);
-	curl_slist_free_all(post->headers);
-	free(post->url);
-	free(post->body);
-	free(post);
-}
-
-static void post_send(struct post *post)
+/* The one that was answered last is sent again first, or a new one if none is idle. */
+static void post_send(void)
 {
 	const char *token = tokens[self.started++ % token_count];
+	struct post *post = self.idle != NULL ? self.idle : post_new();
 
+	self.idle = post->next;
 	fill(&post->url, request.url, token);
 	fill(&post->body, request.body, token);
 	if (post->id != NULL)
@@ -237,10 +235,10 @@ static void collect(bool more)
 		count(post, message->data.result);
 		curl_multi_remove_handle(self.multi, post->easy);
 		self.in_flight--;
+		post->next = self.idle;
+		self.idle = post;
 		if (more)
-			post_send(post);
-		else
-			post_free(post);
+			post_send();
 	}
 }
 
@@ -256,6 +254,9 @@ static int on_socket_change(CURL *easy, curl_socket_t fd, int what, void *data, 
 
 	if (what == CURL_POLL_REMOVE)
 		return epoll_ctl(self.epoll, EPOLL_CTL_DEL, fd, NULL);
+	if (known != NULL && event.events == self.events)
+		return 0; /* libcurl says so for nearly every request */
+	self.events = event.events;
 	if (known == NULL)
 		curl_multi_assign(self.multi, fd, &self);
 	return epoll_ctl(self.epoll, known != NULL ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
@@ -312,32 +313,43 @@ static void start(void)
 	curl_multi_setopt(self.multi, CURLMOPT_MAX_CONCURRENT_STREAMS, (long)in_flight_max);
 }
 
+static void fill_window(void)
+{
+	while (self.in_flight < in_flight_max)
+		post_send();
+}
+
+static void drain(void)
+{
+	while (self.in_flight > 0)
+		turn(false);
+}
+
 /* One request first, since a provider allows one stream until it has taken something. */
 static void warm_up(void)
 {
-	post_send(post_new());
-	while (self.sent == 0 && self.refused == 0)
-		turn(false);
-	while (self.in_flight < in_flight_max)
-		post_send(post_new());
+	post_send();
+	drain();
+	fill_window();
 	while (self.sent < 2 * in_flight_max && self.refused == 0)
 		turn(true);
+	drain();
 	if (self.refused > 0)
 		fail("the provider", "refuses the request");
 }
 
-static void run(void)
+static void run(double seconds)
 {
 	unsigned long long before = self.sent;
 	uint64_t began = now_ns(), end = began + (uint64_t)(seconds * 1e9);
 
+	fill_window();
 	while (now_ns() < end)
 		turn(true);
+	drain();
 	printf("sent=%llu refused=%llu seconds=%.4f\n", self.sent - before, self.refused,
 	       (double)(now_ns() - began) / 1e9);
 	fflush(stdout);
-	while (self.in_flight > 0)
-		turn(false);
 }
 
 static void read_options(int argc, char **argv)
@@ -347,7 +359,6 @@ static void read_options(int argc, char **argv)
 		{ "tokens", required_argument, NULL, 't' },
 		{ "ca", required_argument, NULL, 'c' },
 		{ "in-flight", required_argument, NULL, 'n' },
-		{ "seconds", required_argument, NULL, 's' },
 		{ 0 },
 	};
 	int option;
@@ -361,11 +372,8 @@ static void read_options(int argc, char **argv)
 			ca_file = optarg;
 		else if (option == 'n')
 			in_flight_max = strtoul(optarg, NULL, 10);
-		else if (option == 's')
-			seconds = strtod(optarg, NULL);
 	}
-	if (request.url == NULL || tokens == NULL || ca_file == NULL || in_flight_max == 0 ||
-	    seconds <= 0) {
+	if (request.url == NULL || tokens == NULL || ca_file == NULL || in_flight_max == 0) {
 		fputs(help, stderr);
 		exit(2);
 	}
@@ -380,7 +388,7 @@ int main(int argc, char **argv)
 	warm_up();
 	puts("ready");
 	fflush(stdout);
-	if (fgets(line, sizeof(line), stdin) != NULL)
-		run();
+	while (fgets(line, sizeof(line), stdin) != NULL)
+		run(strtod(line, NULL));
 	return 0;
 }

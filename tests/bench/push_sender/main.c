@@ -19,16 +19,15 @@
 
 static const char help[] =
         "push_sender --config FILE --provider ID --notification FILE --tokens FILE\n"
-        "            --in-flight N --seconds S\n"
+        "            --in-flight N\n"
         "Sends the notification (an item of POST /v1/notifications) to each of the tokens in turn\n"
         "through the provider of pushd's configuration, with N that are not done at any time.\n"
-        "Says \"ready\" when the connection is warm, waits for a line, sends for S seconds, says\n"
-        "what came of it.\n";
+        "Says \"ready\" when the connection is warm; then for each line, which is a number, sends\n"
+        "for so many seconds and says what came of it.\n";
 
 static struct {
 	const char *config, *provider, *notification, *tokens;
 	size_t in_flight;
-	double seconds;
 } options;
 
 static struct {
@@ -137,25 +136,40 @@ static void read_devices(void)
 
 /* ---- the run ---- */
 
-static void warm_up(void)
+static void submit_all(void)
 {
-	self.jobs = mem_alloc(options.in_flight, sizeof(*self.jobs));
 	self.more = true;
 	for (size_t i = 0; i < options.in_flight; i++)
 		submit(&self.jobs[i]);
+}
+
+static void drain(void)
+{
+	self.more = false;
+	while (self.in_flight > 0)
+		loop_turn(1000);
+}
+
+static void warm_up(void)
+{
+	self.jobs = mem_alloc(options.in_flight, sizeof(*self.jobs));
+	submit_all();
 	while (self.sent < 3 * options.in_flight && self.refused == 0)
 		loop_turn(1000);
+	drain();
 	if (self.refused > 0)
 		fail("the provider", "refuses the notification");
 }
 
-static void run(void)
+static void run(double seconds)
 {
 	uint64_t before = self.sent, began_ns = loop_now_ns();
-	uint64_t end_ns = began_ns + (uint64_t)(options.seconds * 1e9);
+	uint64_t end_ns = began_ns + (uint64_t)(seconds * 1e9);
 
+	submit_all();
 	while (loop_now_ns() < end_ns)
 		loop_turn(100);
+	drain();
 	printf("sent=%llu refused=%llu seconds=%.4f\n", (unsigned long long)(self.sent - before),
 	       (unsigned long long)self.refused, (double)(loop_now_ns() - began_ns) / 1e9);
 	fflush(stdout);
@@ -163,9 +177,6 @@ static void run(void)
 
 static void finish(void)
 {
-	self.more = false;
-	while (self.in_flight > 0)
-		loop_turn(1000);
 	sender_free(self.sender);
 	json_decref(self.json);
 	config_free(&conf_table, self.conf);
@@ -180,7 +191,6 @@ static void read_options(int argc, char **argv)
 		{ "notification", required_argument, NULL, 'm' },
 		{ "tokens", required_argument, NULL, 't' },
 		{ "in-flight", required_argument, NULL, 'n' },
-		{ "seconds", required_argument, NULL, 's' },
 		{ 0 },
 	};
 	int option;
@@ -196,11 +206,9 @@ static void read_options(int argc, char **argv)
 			options.tokens = optarg;
 		else if (option == 'n')
 			options.in_flight = strtoul(optarg, NULL, 10);
-		else if (option == 's')
-			options.seconds = strtod(optarg, NULL);
 	}
 	if (options.config == NULL || options.provider == NULL || options.notification == NULL ||
-	    options.tokens == NULL || options.in_flight == 0 || options.seconds <= 0) {
+	    options.tokens == NULL || options.in_flight == 0) {
 		fputs(help, stderr);
 		exit(2);
 	}
@@ -221,8 +229,8 @@ int main(int argc, char **argv)
 	warm_up();
 	puts("ready");
 	fflush(stdout);
-	if (fgets(line, sizeof(line), stdin) != NULL)
-		run();
+	while (fgets(line, sizeof(line), stdin) != NULL)
+		run(strtod(line, NULL));
 	finish();
 	return 0;
 }
