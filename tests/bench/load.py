@@ -9,6 +9,7 @@ import threading
 import time
 
 import namespace
+import usage
 from harness import ROOT, Trouble
 
 BUILD = pathlib.Path(os.environ.get("OG_BUILD", ROOT / "build")).resolve()
@@ -72,15 +73,19 @@ def start(peer, work, streams, *options):
 
 
 def transfer(peer, streams, seconds, *options):
-    """Speed, CPU time for each GiB, and memory in the middle of it."""
+    """Speed, CPU time for each GiB, memory in the middle of it, and how disturbed it was."""
     with start(peer, "transfer", streams, "--seconds", seconds, *options) as load:
-        before = peer.cpu_seconds()
+        before, ours = peer.cpu_seconds(), usage.cpu_seconds(os.getpid())
+        busy, capacity = usage.machine_cpu_seconds()
         load.say()
         time.sleep(seconds / 2)
         memory = peer.private_bytes()
         result = load.step()
+        busy, capacity = (b - a for a, b in zip((busy, capacity), usage.machine_cpu_seconds()))
+        others = busy - (usage.cpu_seconds(os.getpid()) - ours)
         result["cpu_s_per_gib"] = (peer.cpu_seconds() - before) / result["gib"]
         result["memory_mib"] = memory / (1 << 20)
+        result["others_share"] = max(others / capacity, 0)
         return result
 
 

@@ -35,6 +35,13 @@ def cpu_seconds(pid):
     return sum(sum(map(int, fields[11:15])) for fields in members if fields) / TICKS
 
 
+def machine_cpu_seconds():
+    """CPU time of everything on this machine, and how much there could have been."""
+    times = list(map(int, (PROC / "stat").read_text().split("\n", 1)[0].split()[1:9]))
+    idle = times[3] + times[4]
+    return (sum(times) - idle) / TICKS, sum(times) / TICKS
+
+
 def private_bytes(pid):
     """Resident memory that nobody else shares: what would come free if the family ended."""
     total = 0
