@@ -2,7 +2,8 @@
 pretend providers: notifications per CPU second through pushd's API (arrays, several calls in
 flight, devices in a real Redis) and by its sender alone, and pushd's memory at rest.
 
-Environment: ROUNDS (5), SECONDS (2, of each in a round). Figures go to build/bench/push.txt, push.json.
+Environment: ROUNDS (5), SECONDS (2, of each in a round). Figures go to build/bench/push.txt and
+push.json.
 """
 
 import dataclasses
