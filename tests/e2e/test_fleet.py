@@ -209,8 +209,11 @@ def test_cutting_a_stream_cuts_its_bridge(pair):
 
 def test_only_the_owner_decides_when_a_stream_is_idle(stage):
     fleet = Fleet(stage, 1, idle_timeout="1m")
-    owner, other = fleet[0], fleet.add("relay-2", idle_timeout="500ms")
-    here, there, name = bridged_pair(owner, other)
+    owner, other = fleet[0], fleet.add("relay-2", idle_timeout="500ms", pending_timeout="500ms")
+    name = bs.new_hash()
+    here, there = bs.half(owner, name), bs.half(other, name)
+    time.sleep(1.5)
+    assert bs.activate(owner, name)[0] == 200
     time.sleep(1.5)
     there.sendall(b"after a pause")
     assert bs.exactly(here, 13) == b"after a pause"
@@ -334,6 +337,18 @@ def test_a_relay_that_starts_again_does_not_inherit_its_claims(stage):
     assert bs.exactly(partner, 10) == b"taken over"
     assert fleet.claim(names[2]) == old
     assert mine and halves
+
+
+def test_an_earlier_self_is_no_other_relay_even_if_its_record_is_still_there(stage):
+    fleet = Fleet(stage, 1)
+    relay = fleet[0]
+    name = bs.new_hash()
+    old = fleet.record(relay).replace(f'"epoch":{fleet.epoch(relay)}', '"epoch":123')
+    fleet.redis.command("SET", f"og:claim:{name}", "relay-1 123", "PX", "60000")
+    fleet.redis.command("SET", "og:registry:relay:relay-1", old, "PX", "5000")
+    half = bs.half(relay, name)
+    assert fleet.claim(name) == f"relay-1 {fleet.epoch(relay)}"
+    assert half
 
 
 def test_claims_of_a_relay_that_is_gone_are_left_until_a_renewal_was_missed(stage):
