@@ -72,21 +72,35 @@ def start(peer, work, streams, *options):
     return load
 
 
+class Meter:
+    """CPU time that passes: the relay's, the load's, and what others take of the machine."""
+
+    def __init__(self, peer):
+        self.peer = peer
+        self.began = self.read()
+
+    def read(self):
+        ours = usage.cpu_seconds(os.getpid())  # the load and all peers descend from us
+        return [self.peer.cpu_seconds(), ours, *usage.machine_cpu_seconds()]
+
+    def figures(self, gib):
+        relay, ours, busy, capacity = (b - a for a, b in zip(self.began, self.read()))
+        return {
+            "cpu_s_per_gib": relay / gib,
+            "load_cpu_s_per_gib": (ours - relay) / gib,
+            "others_share": max((busy - ours) / capacity, 0),
+        }
+
+
 def transfer(peer, streams, seconds, *options):
     """Speed, CPU time for each GiB, memory in the middle of it, and how disturbed it was."""
     with start(peer, "transfer", streams, "--seconds", seconds, *options) as load:
-        before, ours = peer.cpu_seconds(), usage.cpu_seconds(os.getpid())
-        busy, capacity = usage.machine_cpu_seconds()
+        meter = Meter(peer)
         load.say()
         time.sleep(seconds / 2)
         memory = peer.private_bytes()
         result = load.step()
-        busy, capacity = (b - a for a, b in zip((busy, capacity), usage.machine_cpu_seconds()))
-        others = busy - (usage.cpu_seconds(os.getpid()) - ours)
-        result["cpu_s_per_gib"] = (peer.cpu_seconds() - before) / result["gib"]
-        result["memory_mib"] = memory / (1 << 20)
-        result["others_share"] = max(others / capacity, 0)
-        return result
+        return {**result, **meter.figures(result["gib"]), "memory_mib": memory / (1 << 20)}
 
 
 @contextlib.contextmanager

@@ -32,6 +32,12 @@ def tell(text):
     print(text, flush=True)
 
 
+def in_turn(peers, number):
+    """Each round begins with another one, so that nobody always follows the same."""
+    first = number % len(peers)
+    return peers[first:] + peers[:first]
+
+
 class Bench:
     """All peers, and what was measured of each."""
 
@@ -71,7 +77,7 @@ class Bench:
         for number in range(ROUNDS):
             for count in COUNTS:
                 tell(f"round {number + 1} of {ROUNDS}, {count} at once")
-                for peer in self.field.peers:
+                for peer in in_turn(self.field.peers, number):
                     work = lambda: {"round": number, **load.transfer(peer, count, SECONDS)}
                     self.attempt(peer, f"transfer {count}", work)
 

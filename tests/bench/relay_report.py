@@ -129,14 +129,37 @@ def churn_lines(found):
     return "\n".join(lines)
 
 
+def ceiling(found):
+    """What the cores allow: the load is on them, too."""
+    lines = []
+    for count in (1, 100):
+        work = f"transfer {count}"
+        load = found.median("direct", work, "load_cpu_s_per_gib")
+        relay = found.median("relayd", work, "cpu_s_per_gib")
+        if load and relay:
+            lines.append(
+                f"{count} at once: the load alone takes {load:.3f} CPU s/GiB, relayd {relay:.3f}:"
+                f" with all cores full at most {load / (load + relay):.2f} of direct"
+            )
+    return "\n".join(lines)
+
+
+def disturbance(found):
+    """How quiet the machine was: what others took of it while transfers ran."""
+    runs = [run for peer in found.found.values() for count in (1, 100)
+            for run in peer.get(f"transfer {count}", [])]
+    shares = Samples(100 * run["others_share"] for run in runs)
+    return f"other programs took {shares.text(0)} % of the machine during transfers"
+
+
 def compose(measured, missing, settings):
     """(text, data) of the whole."""
     found = Found(measured)
     targets = [*speed_targets(found), *crowd_targets(found)]
     rounds, seconds = settings["rounds"], settings["seconds"]
     title = f"{report.machine()}\n{rounds} rounds of {seconds:g} s; {settings['network']}"
-    parts = [title, main_table(found, missing), churn_lines(found)]
-    parts += [report.targets_table(targets), notes(found, missing)]
+    parts = [f"{title}\n{disturbance(found)}", main_table(found, missing), churn_lines(found)]
+    parts += [ceiling(found), report.targets_table(targets), notes(found, missing)]
     data = {"machine": report.machine(), **settings, "versions": report.versions(PACKAGES)}
     data.update(missing=missing, found=measured, targets=[t.record() for t in targets])
     return "\n\n".join(parts), data
@@ -152,16 +175,18 @@ set style fill solid 0.8 border -1
 set xtics rotate by -35 scale 0
 set grid ytics
 set yrange [0:*]
-set key top right
 $data << EOD
 {rows}
 EOD
 set title "GiB/s (median, least to most)"
+set key top right
 plot $data using 2:3:4:xtic(1) title "1 transfer", "" using 5:6:7 title "100 transfers"
 set title "relay CPU seconds per GiB"
+set key top left
 set logscale y
 set yrange [0.05:*]
-plot $data using 8:9:10:xtic(1) title "1 transfer", "" using 11:12:13 title "100 transfers"
+plot $data every ::1 using 8:9:10:xtic(1) title "1 transfer", \
+     "" every ::1 using 11:12:13 title "100 transfers"
 unset multiplot
 """
 
