@@ -100,6 +100,11 @@ class Local(Generic):
         return sum(map(int, re.findall(r"^outrigger_relayd_pipes_lent\{.*\} (\d+)", text, re.M)))
 
 
+# All of them, but none that a bench reaches.
+LIMITS = {"verifier": "limits", "default_user_limit": "100T", "default_domain_limit": "100T"}
+LIMITS.update(instance_limit="1000T", global_limit="1000T")
+
+
 def start_relay(stage, name, redis, **keys):
     """relayd, to which all clients come from one address here."""
     keys = {"pending_max": 20000, "pending_per_address_max": 20000, **keys}
@@ -138,12 +143,10 @@ class Field:
         self.stage.run(self.prosody)
         self.user = self.log_in(self.prosody)
         self.peers.append(self.start_relayd("relayd", "relayd", proxies["relayd"]))
-        limits = {"verifier": "limits", "default_user_limit": "100T", "global_limit": "1000T"}
-        limits.update(default_domain_limit="100T", instance_limit="1000T")
         self.take_in(
             "relayd with limits",
             lambda: self.start_relayd(
-                "relayd-limits", "relayd with limits", proxies["relayd-limits"], **limits
+                "relayd-limits", "relayd with limits", proxies["relayd-limits"], **LIMITS
             ),
         )
 

@@ -20,7 +20,7 @@ import relay_report  # noqa: E402
 import report  # noqa: E402
 import usage  # noqa: E402
 from harness import Daemon, Stage, Trouble  # noqa: E402
-from peers import Field, Local, start_relay  # noqa: E402
+from peers import LIMITS, Field, Local, start_relay  # noqa: E402
 
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 SECONDS = float(os.environ.get("SECONDS", "2"))
@@ -91,11 +91,14 @@ def crowd(bench, stage):
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     pairs = min(IDLE_PAIRS, (limit - 1000) // 2)
     redis = bench.field.redis
-    for name, store in (("relayd-alone", None), ("relayd-claims", redis)):
-        keys = {"redis_prefix": "crowd:"} if store else {}
+    for name, label, store, keys in (
+        ("crowd-alone", "without Redis", None, {}),
+        ("crowd-claims", "claimed in Redis", redis, {"redis_prefix": "claims:"}),
+        ("crowd-limits", "with limits", redis, {"redis_prefix": "limits:", **LIMITS}),
+    ):
         relay = start_relay(stage, name, store, connection_max=2 * pairs + 400, **keys)
         peer = Local(name, relay)
-        bench.found[name] = {"label": name}
+        bench.found[name] = {"label": label}
         bench.attempt(peer, "idle", lambda: load.idle(peer, pairs))
         for _ in range(ROUNDS):
             bench.attempt(peer, "churn", lambda: load.churn(peer, NEW_STREAMS))

@@ -47,7 +47,7 @@ def transfer_columns(found, peer, count):
 
 
 def kib(value):
-    return "-" if value is None else f"{value / KIB:.1f}"
+    return "-" if value is None else f"{max(value, 0) / KIB:.1f}"
 
 
 def row(found, peer, notes):
@@ -87,19 +87,17 @@ def speed_targets(found):
 
 
 def crowd_targets(found):
-    pairs = found.median("relayd-alone", "idle", "pairs") or 0
+    pairs = found.median("crowd-claims", "idle", "pairs") or 0
     for figure, what, limit, unit in (
         ("bytes_per_pair", "own memory of each", 600, "B"),
         ("cpu_s", "CPU time in 3 s", 0, "s"),
         ("pipes", "pipes held", 0, ""),
     ):
-        value = found.median("relayd-alone", "idle", figure)
+        value = found.median("crowd-claims", "idle", figure)
         what = f"relayd, {pairs:.0f} idle pairs: {what}"
         yield Target(what, value, limit, unit, most=True, digits=2 if unit == "s" else 0)
-    for peer, what in (("relayd-alone", "without Redis"), ("relayd-claims", "claimed in Redis")):
-        value = found.median(peer, "churn", "per_cpu_second")
-        what = f"relayd, new streams, {what}, per CPU second"
-        yield Target(what, value, 5000, digits=0)
+    value = found.median("crowd-claims", "churn", "per_cpu_second")
+    yield Target("relayd, new streams per CPU second", value, 5000, digits=0)
     for program in ("relayd", "xmppgw"):
         memory = found.found.get(f"{program} at rest", {}).get("private_mib")
         yield Target(f"{program} at rest: private memory", memory, 6, "MiB", most=True)
@@ -119,14 +117,15 @@ def notes(found, missing):
     return "\n".join(lines)
 
 
-def churn_lines(found):
-    lines = []
-    for peer in ("relayd-alone", "relayd-claims"):
-        wall = found.samples(peer, "churn", "per_second")
-        cpu = found.samples(peer, "churn", "per_cpu_second")
-        text = f"{peer}: {wall.text(0)} new streams per second, {cpu.text(0)} per CPU second"
-        lines.append(text)
-    return "\n".join(lines)
+def crowd_table(found):
+    head = ["relayd by itself", "idle pairs", "B/idle pair", "new streams/s", "per CPU second"]
+    rows = []
+    for peer in ("crowd-alone", "crowd-claims", "crowd-limits"):
+        pairs, each = (found.samples(peer, "idle", key) for key in ("pairs", "bytes_per_pair"))
+        streams = (found.samples(peer, "churn", key) for key in ("per_second", "per_cpu_second"))
+        label = found.found.get(peer, {}).get("label", peer)
+        rows.append([label, pairs.text(0), each.text(0), *(s.text(0) for s in streams)])
+    return report.table(head, rows)
 
 
 def ceiling(found):
@@ -158,7 +157,7 @@ def compose(measured, missing, settings):
     targets = [*speed_targets(found), *crowd_targets(found)]
     rounds, seconds = settings["rounds"], settings["seconds"]
     title = f"{report.machine()}\n{rounds} rounds of {seconds:g} s; {settings['network']}"
-    parts = [f"{title}\n{disturbance(found)}", main_table(found, missing), churn_lines(found)]
+    parts = [f"{title}\n{disturbance(found)}", main_table(found, missing), crowd_table(found)]
     parts += [ceiling(found), report.targets_table(targets), notes(found, missing)]
     data = {"machine": report.machine(), **settings, "versions": report.versions(PACKAGES)}
     data.update(missing=missing, found=measured, targets=[t.record() for t in targets])

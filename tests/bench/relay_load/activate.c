@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "tests/bench/relay_load/options.h"
 #include "tests/bench/relay_load/step.h"
@@ -13,6 +14,8 @@
 
 /* Connections that carry activations; a gateway keeps about as many. */
 #define CONNECTIONS 16
+
+static int connections[CONNECTIONS]; /* all open, or the first is 0 */
 
 static const char body[] = "{\"parties\":[{\"user\":\"a@b.example\",\"domain\":\"b.example\"},"
                            "{\"user\":\"c@d.example\",\"domain\":\"d.example\"}],"
@@ -62,9 +65,15 @@ static void hear_success(int fd)
 		step_fail("the relay didn't activate a stream");
 }
 
+void activate_end(void)
+{
+	for (unsigned i = 0; i < CONNECTIONS && connections[0] != 0; i++)
+		close(connections[i]);
+	connections[0] = 0;
+}
+
 void activate_streams(char (*hashes)[HASH_ROOM], unsigned count)
 {
-	static int connections[CONNECTIONS];
 	unsigned asked = 0;
 
 	if (connections[0] == 0) {

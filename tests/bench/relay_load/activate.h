@@ -9,4 +9,7 @@
 /* Activates COUNT (at most PAIRS_AT_ONCE) streams at once; ends the program if one isn't. */
 void activate_streams(char (*hashes)[HASH_ROOM], unsigned count);
 
+/* Closes the connections that are kept for that: they cost the relay memory. */
+void activate_end(void);
+
 #endif

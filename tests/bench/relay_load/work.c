@@ -5,6 +5,7 @@
 
 #include "common/loop.h"
 #include "common/mem.h"
+#include "tests/bench/relay_load/activate.h"
 #include "tests/bench/relay_load/flow.h"
 #include "tests/bench/relay_load/options.h"
 #include "tests/bench/relay_load/pair.h"
@@ -18,6 +19,7 @@ static struct pair *open_all(void)
 	struct pair *pairs = mem_alloc(options.streams, sizeof(*pairs));
 
 	pairs_open(pairs, options.streams);
+	activate_end();
 	step_reached("opened");
 	return pairs;
 }
