@@ -230,6 +230,32 @@ def test_a_slow_reader_still_gets_all_that_was_leased_when_the_limit_is_reached(
     assert reason(relay, name) == "over-limit"
 
 
+def test_what_was_read_for_a_reader_that_stalls_still_arrives_when_the_limit_is_reached(relay):
+    one, other = new_user(), new_user()
+    set_limits(relay, one, user=24 * MIB)
+    first, second, name = pair(relay, about(one, other), receive_buffer=65536)
+    sender = Flood(first)  # until all buffers on the way are full, and a pipe is
+    stuck = wait_until(lambda: is_stuck(relay, name), what="a full pipe")
+    assert stuck < 24 * MIB
+    bs.Sender(second, bytes(48 * MIB))
+    back = bs.Receiver(first)
+    wait_until(lambda: relay.call("GET", f"/v1/streams/{name}")[1]["state"] == "draining")
+    there = bs.Receiver(second, pause=0.001, per_read=50000)
+    assert there.result()[0] + back.result()[0] == 24 * MIB
+    assert there.result()[0] == stuck
+    assert there.ended in ("end", "reset")  # it has not read what the other way left behind
+    sender.stop()
+    assert reason(relay, name) == "over-limit"
+
+
+def is_stuck(relay, name):
+    """The bytes read from the first half, once they don't grow any more."""
+    before = relay.call("GET", f"/v1/streams/{name}")[1]["halves"][0]["received"]
+    time.sleep(0.3)
+    after = relay.call("GET", f"/v1/streams/{name}")[1]["halves"][0]["received"]
+    return after if before == after and after > 0 else None
+
+
 def test_a_domains_limit_is_shared_by_its_users(relay):
     domain = f"domain{next(count)}.example"
     set_limits(relay, domain, domain=2 * MIB)
@@ -651,6 +677,7 @@ def test_records_and_events_wait_for_redis_and_are_written_once(stage, verifier)
     second.close()
     relay.wait_log("stream-ended", count=20)
     assert len(got) == (MIB if verifier == "open" else 697000)
+    time.sleep(2.5)  # longer than a command waits for Redis
     assert outbox(relay) >= 20
     redis.start()
     wait_until(lambda: outbox(relay) == 0, what="the outbox to be empty")
