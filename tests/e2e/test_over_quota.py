@@ -193,9 +193,9 @@ def test_a_gateway_that_is_restarted_before_it_could_tell_tells_then(stack, run,
     stack.wait_linked()
 
 
+# Prosody has one connection of a component.
+@pytest.mark.parametrize("stack", ["ejabberd"], indirect=True)
 def test_of_two_gateways_one_tells(stack, run, limits):
-    if stack.server.name == "prosody":
-        pytest.skip("Prosody has one connection of a component")
     second = stack.stage.xmppgw(stack.redis, stack.components(), name="gateway-2")
     wait_until(lambda: second.call("GET", "/readyz")[0] == 200, what="the second gateway")
 
