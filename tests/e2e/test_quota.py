@@ -864,7 +864,7 @@ def test_a_body_that_makes_no_sense_is_a_bad_request(relay, what):
 
 
 BAD_CONFIGURATIONS = {
-    "limits without Redis": ({"verifier": "limits"}, None, "limits need Redis"),
+    "limits without Redis": ({"verifier": "limits"}, None, "verifier = limits needs redis"),
     "a verifier that is a class": ({"verifier": "tigase.LimitsVerifier"}, None, "verifier"),
     "Tigase's verifier": ({"verifier_class": "x"}, None, "verifier-class is retired: verifier"),
     "Tigase's addresses": ({"remote_addresses": "1.2.3.4"}, None, "retired: advertise"),
