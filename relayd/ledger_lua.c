@@ -4,8 +4,10 @@
  * What both scripts have in common. The share of what remains makes leases smaller towards the
  * limit, so that many streams reach it together.
  *
- * A lease's hash is kept for a day after its last call: as long as an answer may be asked for
- * again.
+ * "global" is the last ledger of all, so that it is new means that the month is.
+ *
+ * A lease's key, "CALL BYTES MONTH", is kept for a day after its last call: as long as an answer
+ * may be asked for again.
  */
 /* clang-format off */
 #define COMMON \
@@ -17,30 +19,27 @@
 	"local function now()\n" \
 	"	return {'month', time[1] * 1000 + math.floor(time[2] / 1000)}\n" \
 	"end\n" \
-	"local function count(name, bytes)\n" \
-	"	local text = string.format('%.0f', bytes)\n" \
-	"	if redis.call('HINCRBY', KEYS[1], name, text) == bytes then\n" \
-	"		redis.call('ZADD', KEYS[2], 0, name)\n" \
-	"	end\n" \
-	"end\n" \
 	"local function take(names, limits, call, bytes)\n" \
-	"	local used = redis.call('HMGET', KEYS[1], unpack(names))\n" \
+	"	local used, count = redis.call('HMGET', KEYS[1], unpack(names)), 0\n" \
 	"	for i, limit in ipairs(limits) do\n" \
-	"		local left = limit - tonumber(used[i] or 0)\n" \
+	"		local left = limit - (used[i] or 0)\n" \
 	"		if limit > 0 and left <= 0 then return {'over', names[i], limit} end\n" \
 	"		if limit > 0 then\n" \
 	"			local share = math.max(65536, math.floor(left / 8))\n" \
 	"			bytes = math.min(bytes, left, share)\n" \
 	"		end\n" \
 	"	end\n" \
-	"	for _, name in ipairs(names) do count(name, bytes) end\n" \
-	"	if redis.call('TTL', KEYS[1]) < 0 then\n" \
+	"	local text = string.format('%.0f', bytes)\n" \
+	"	for i, name in ipairs(names) do\n" \
+	"		count = redis.call('HINCRBY', KEYS[1], name, text)\n" \
+	"		if not used[i] then redis.call('ZADD', KEYS[2], 0, name) end\n" \
+	"	end\n" \
+	"	if count == bytes then\n" \
 	"		redis.call('EXPIRE', KEYS[1], 34560000)\n" \
 	"		redis.call('EXPIRE', KEYS[2], 34560000)\n" \
 	"	end\n" \
-	"	local text = string.format('%.0f', bytes)\n" \
-	"	redis.call('HSET', KEYS[3], 'call', call, 'granted', text, 'month', ARGV[1])\n" \
-	"	redis.call('EXPIRE', KEYS[3], 86400)\n" \
+	"	local done = call .. ' ' .. text .. ' ' .. ARGV[1]\n" \
+	"	redis.call('SET', KEYS[3], done, 'EX', 86400)\n" \
 	"	return {'granted', bytes, tonumber(ARGV[1])}\n" \
 	"end\n"
 /* clang-format on */
@@ -97,14 +96,14 @@ struct redis_script ledger_open_script = {
 };
 
 struct redis_script ledger_take_script = {
-	COMMON
-	"local last = redis.call('HMGET', KEYS[3], 'call', 'granted', 'month')\n"
-	"if last[1] == ARGV[5] then return {'granted', tonumber(last[2]), tonumber(last[3])} end\n"
-	"if other_month() then return now() end\n"
-	"local names, limits = {}, {}\n"
-	"for i = 6, #ARGV, 2 do\n"
-	"	names[#names + 1], limits[#limits + 1] = ARGV[i], tonumber(ARGV[i + 1])\n"
-	"end\n"
-	"return take(names, limits, ARGV[5], tonumber(ARGV[4]))\n",
+	COMMON "local last = redis.call('GET', KEYS[3]) or ''\n"
+	       "local call, bytes, month = string.match(last, '^(%d+) (%d+) (%d+)$')\n"
+	       "if call == ARGV[5] then return {'granted', tonumber(bytes), tonumber(month)} end\n"
+	       "if other_month() then return now() end\n"
+	       "local names, limits = {}, {}\n"
+	       "for i = 6, #ARGV, 2 do\n"
+	       "	names[#names + 1], limits[#limits + 1] = ARGV[i], tonumber(ARGV[i + 1])\n"
+	       "end\n"
+	       "return take(names, limits, ARGV[5], tonumber(ARGV[4]))\n",
 	"",
 };

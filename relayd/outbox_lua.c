@@ -5,7 +5,7 @@
  * that can never be written, since its key is of another type, must not hold the others up; after
  * any other trouble the rest is tried again.
  *
- * A lease's hash names its last call: that it is gone means that the last return was carried out,
+ * A lease's key names its last call: that it is gone means that the last return was carried out,
  * or that Redis has lost it together with what it had taken.
  */
 struct redis_script outbox_script = {
@@ -27,13 +27,12 @@ struct redis_script outbox_script = {
 	"	end\n"
 	"end\n"
 	"function kinds.back(words)\n"
-	"	local lease = redis.call('HMGET', words[2], 'call', 'granted', 'month')\n"
-	"	if not lease[1] then return end\n"
+	"	local lease = redis.call('GET', words[2])\n"
+	"	if not lease then return end\n"
+	"	local call, bytes, month = string.match(lease, '^(%d+) (%d+) (%d+)$')\n"
 	"	pay(words[5], words[6], words)\n"
 	"	if words[4] == 'last' then\n"
-	"		if tonumber(lease[1]) > tonumber(words[3]) then\n"
-	"			pay(lease[3], lease[2], words)\n"
-	"		end\n"
+	"		if tonumber(call) > tonumber(words[3]) then pay(month, bytes, words) end\n"
 	"		redis.call('DEL', words[2])\n"
 	"	end\n"
 	"end\n"

@@ -17,13 +17,13 @@ static void add_records(int from, int to)
 	}
 }
 
-static void make_lease(const char *call)
+/* A lease whose last call was VALUE, and what was used in its month. */
+static void make_lease(const char *value)
 {
-	char command[128];
+	struct relay_question question = { .call.done = relay_on_answer };
 
-	snprintf(command, sizeof(command), "HSET og:lease:x call %s granted 500 month 202601",
-	         call);
-	relay_ask(command);
+	redis_command(store_redis(), &question.call, "SET og:lease:x %s", value);
+	WAIT_UNTIL(question.answered);
 	relay_ask("HSET og:usage:202601 user:a@x 900 global 2000");
 }
 
@@ -94,7 +94,7 @@ END_TEST
 
 START_TEST(a_return_lowers_every_ledger_of_its_lease_and_ends_it_with_the_last)
 {
-	make_lease("3");
+	make_lease("3 500 202601");
 	give_back(3, false, 100);
 	wait_until_empty();
 	relay_expect("800 1900", "HMGET og:usage:202601 user:a@x global");
@@ -111,7 +111,7 @@ END_TEST
 
 START_TEST(the_last_return_takes_in_what_a_call_without_answer_has_taken)
 {
-	make_lease("4");
+	make_lease("4 500 202601");
 	give_back(3, true, 50);
 	wait_until_empty();
 	relay_expect("350 1450", "HMGET og:usage:202601 user:a@x global");
@@ -120,12 +120,12 @@ END_TEST
 
 START_TEST(no_ledger_falls_below_nothing)
 {
-	make_lease("1");
+	make_lease("1 500 202601");
 	relay_ask("HSET og:usage:202601 user:a@x 30"); /* after a credit */
 	give_back(1, true, 100);
 	wait_until_empty();
 	relay_expect("0 1900", "HMGET og:usage:202601 user:a@x global");
-	make_lease("1");
+	make_lease("1 500 202601");
 	relay_ask("DEL og:usage:202601");
 	give_back(1, true, 100);
 	wait_until_empty();
