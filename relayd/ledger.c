@@ -10,6 +10,7 @@
 #include "common/metrics.h"
 #include "relayd/calendar.h"
 #include "relayd/conf.h"
+#include "relayd/denial.h"
 #include "relayd/ledger_lua.h"
 #include "relayd/outbox.h"
 #include "relayd/store.h"
@@ -17,9 +18,11 @@
 #define NUMBER_SIZE 24
 #define LOG_EVERY_MS 60000
 #define ACCOUNTS 4
+#define SHARED 2 /* the last ledgers of all streams are the same: the instance's, and "global" */
 #define WORDS_MAX 32 /* keys and arguments of a call */
 
 static const struct relay_conf *conf;
+static char *instance;  /* the relay's own ledger, owned */
 static uint64_t leases; /* since the start, to tell them apart */
 
 #define VERDICT_NAME(constant, text) [constant] = text,
@@ -52,59 +55,69 @@ static struct metric returned_metric = {
 int ledger_start(void *config)
 {
 	conf = config;
+	instance = mem_printf("instance:%s", store_id());
 	metrics_add(&calls_metric);
 	metrics_add(&leased_metric);
 	metrics_add(&returned_metric);
 	return 0;
 }
 
-/* Takes NAME over, unless both parties are one user or of one domain and it is there already. */
-static void add(struct ledgers *ledgers, char *name)
+void ledger_stop(void)
 {
-	for (size_t i = 0; i < ledgers->count; i++) {
+	free(instance);
+	instance = NULL;
+}
+
+/* Takes NAME over; its place, which is an earlier one if both parties are one user or domain. */
+static uint8_t add(struct ledgers *ledgers, char *name)
+{
+	for (uint8_t i = 0; i < ledgers->count; i++) {
 		if (strcmp(ledgers->names[i], name) == 0) {
 			free(name);
-			return;
+			return i;
 		}
 	}
-	ledgers->names[ledgers->count++] = name;
+	ledgers->names[ledgers->count] = name;
+	return ledgers->count++;
 }
 
 struct ledgers *ledger_new(const struct party parties[2])
 {
+	static char global[] = "global";
 	struct ledgers *ledgers = mem_alloc(1, sizeof(*ledgers));
 
-	add(ledgers, mem_printf("user:%s", parties[0].user));
-	add(ledgers, mem_printf("user:%s", parties[1].user));
-	add(ledgers, mem_printf("domain:%s", parties[0].domain));
-	add(ledgers, mem_printf("domain:%s", parties[1].domain));
-	add(ledgers, mem_printf("instance:%s", store_id()));
-	add(ledgers, mem_dup("global"));
-	for (size_t i = 0; i < ACCOUNTS; i++)
-		ledgers->accounts[i] =
-		        mem_dup(i % 2 == 0 ? parties[i / 2].user : parties[i / 2].domain);
-	ledgers->lease = mem_printf("%slease:%s:%lld:%llu", redis_prefix(store_redis()), store_id(),
-	                            (long long)store_epoch_ms(), (unsigned long long)++leases);
+	for (int i = 0; i < 2; i++)
+		ledgers->accounts[2 * i] = add(ledgers, mem_printf("user:%s", parties[i].user));
+	for (int i = 0; i < 2; i++)
+		ledgers->accounts[2 * i + 1] =
+		        add(ledgers, mem_printf("domain:%s", parties[i].domain));
+	ledgers->names[ledgers->count++] = instance;
+	ledgers->names[ledgers->count++] = global;
+	ledgers->lease = ++leases;
 	return ledgers;
-}
-
-static void free_accounts(struct ledgers *ledgers)
-{
-	for (size_t i = 0; i < ACCOUNTS; i++) {
-		free(ledgers->accounts[i]);
-		ledgers->accounts[i] = NULL;
-	}
 }
 
 void ledger_free(struct ledgers *ledgers)
 {
 	if (ledgers == NULL)
 		return;
-	for (size_t i = 0; i < ledgers->count; i++)
+	for (uint8_t i = 0; i < ledgers->count - SHARED; i++)
 		free(ledgers->names[i]);
-	free_accounts(ledgers);
-	free(ledgers->lease);
 	free(ledgers);
+}
+
+static const char *account(const struct ledgers *ledgers, size_t place)
+{
+	const char *found;
+
+	(void)ledger_split(ledgers->names[ledgers->accounts[place]], &found);
+	return found;
+}
+
+static char *lease_key(const struct ledgers *ledgers)
+{
+	return mem_printf("%slease:%s:%lld:%llu", redis_prefix(store_redis()), store_id(),
+	                  (long long)store_epoch_ms(), (unsigned long long)ledgers->lease);
 }
 
 /* Calls */
@@ -141,7 +154,7 @@ static void add_keys(struct words *words, const struct month *month, const struc
 	snprintf(number, sizeof(number), "%u", month->number);
 	add_key(words, "usage:", number);
 	add_key(words, "ledgers:", number);
-	words->argv[words->argc++] = ledgers->lease;
+	add_owned(words, lease_key(ledgers));
 	words->keys++;
 }
 
@@ -166,12 +179,11 @@ void ledger_open(struct ledgers *ledgers, struct redis_call *call, int64_t wante
 {
 	const struct month *month = calendar_month();
 	struct words words = { 0 };
-	const char *name;
 
 	add_keys(&words, month, ledgers);
 	add_key(&words, "limits", "");
 	for (size_t i = 0; i < ACCOUNTS; i++)
-		add_key(&words, "limit:", ledgers->accounts[i]);
+		add_key(&words, "limit:", account(ledgers, i));
 	add_wish(&words, month, wanted);
 	add_number(&words, conf->default_file_limit);
 	add_number(&words, conf->default_user_limit);
@@ -179,9 +191,8 @@ void ledger_open(struct ledgers *ledgers, struct redis_call *call, int64_t wante
 	add_number(&words, conf->instance_limit);
 	add_number(&words, conf->global_limit);
 	for (size_t i = 0; i < ACCOUNTS; i++)
-		words.argv[words.argc++] = ledgers->accounts[i];
-	name = ledgers->names[ledgers->count - 2]; /* before "global", the last */
-	words.argv[words.argc++] = name;
+		words.argv[words.argc++] = account(ledgers, i);
+	words.argv[words.argc++] = instance;
 	call_script(&words, &ledger_open_script, call);
 }
 
@@ -216,14 +227,12 @@ static void read_grant(struct ledgers *ledgers, const struct redisReply *reply,
 {
 	answer->bytes = redis_reply_integer(redis_reply_at(reply, 1), 0);
 	answer->month = (unsigned)redis_reply_integer(redis_reply_at(reply, 2), MONTH_NONE);
-	ledgers->calls++;
 	metric_add(&leased_metric, 0, answer->bytes);
-	if (ledgers->accounts[0] == NULL)
+	if (ledgers->calls++ > 0)
 		return;
 	ledgers->file_limit = redis_reply_integer(redis_reply_at(reply, 3), 0);
 	for (size_t i = 0; i < ledgers->count; i++)
 		ledgers->limits[i] = redis_reply_integer(redis_reply_at(reply, 4 + i), 0);
-	free_accounts(ledgers);
 }
 
 static enum ledger_verdict read_verdict(const struct redisReply *reply)
@@ -287,9 +296,11 @@ struct ledger_answer ledger_read(struct ledgers *ledgers, const struct redisRepl
 
 void ledger_give_back(const struct ledgers *ledgers, unsigned month, uint64_t bytes, bool last)
 {
+	char *lease = lease_key(ledgers);
+
 	metric_add(&returned_metric, 0, (int64_t)bytes);
 	outbox_give_back(&(struct outbox_return){
-	        .lease = ledgers->lease,
+	        .lease = lease,
 	        .seen = ledgers->calls,
 	        .last = last,
 	        .month = month,
@@ -297,4 +308,5 @@ void ledger_give_back(const struct ledgers *ledgers, unsigned month, uint64_t by
 	        .ledgers = (const char *const *)ledgers->names,
 	        .count = ledgers->count,
 	});
+	free(lease);
 }

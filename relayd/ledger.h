@@ -25,14 +25,13 @@ struct party {
 };
 
 struct ledgers {
-	size_t count;
-	char *names[LEDGERS_MAX];    /* "user:a@b", "domain:b", "instance:ID", "global"; owned */
+	char *names[LEDGERS_MAX];    /* "user:a@b" and "domain:b", owned; "instance:ID"; "global" */
 	int64_t limits[LEDGERS_MAX]; /* bytes a month; 0: none; known once it is open */
 	int64_t file_limit;          /* bytes of this stream; 0: none; likewise */
-	char *accounts
-	        [4];    /* first user, its domain, second user, its domain; owned; NULL once open */
-	char *lease;    /* the lease's key in Redis, owned */
-	unsigned calls; /* answers that took something */
+	uint64_t lease;              /* names the lease's key in Redis */
+	uint32_t calls;              /* answers that took something: 0 until it is open */
+	uint8_t count;
+	uint8_t accounts[4]; /* whose names are of the first user, its domain, the second, its */
 };
 
 /* clang-format off */
@@ -57,6 +56,7 @@ struct ledger_answer {
 
 /* Module; after the store and the calendar. CONFIG stays in place: limits may change in it. */
 int ledger_start(void *config);
+void ledger_stop(void);
 
 /* The ledgers that both PARTIES (copied) and this relay share; to be opened. */
 struct ledgers *ledger_new(const struct party parties[2]);

@@ -35,7 +35,7 @@ static const struct daemon_module modules[] = {
 	{ "store",         store_start,           store_stop },
 	{ "outbox",        outbox_start,          outbox_stop },
 	{ "calendar",      calendar_start,        calendar_stop },
-	{ "ledgers",       ledger_start,          NULL },
+	{ "ledgers",       ledger_start,          ledger_stop },
 	{ "quotas",        quota_start,           quota_stop },
 	{ "admission",     admission_start,       NULL },
 	{ "claims",        claim_start,           claim_stop },

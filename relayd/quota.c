@@ -78,7 +78,7 @@ static void exhaust(struct quota *quota, const char *ledger, int64_t limit)
 /* True while an answer, or the time to ask again, is waited for. */
 static bool is_asking(const struct quota *quota)
 {
-	return redis_busy(&quota->call) || list_linked(&quota->retry.link);
+	return redis_busy(&quota->call) || quota->retrying;
 }
 
 /* The lease runs low. A stream that was denied asks again only when it has nothing left. */
@@ -104,7 +104,8 @@ static void look(struct quota *quota)
 		return;
 	quota->spent += quota->seen - quota->budget;
 	quota->seen = quota->budget;
-	deadline_start(&quotas.idle, &quota->deadline);
+	if (!quota->retrying)
+		deadline_start(&quotas.idle, &quota->deadline);
 }
 
 void quota_spent(struct quota *quota, bool starving)
@@ -187,7 +188,8 @@ static void on_answer(struct redis_call *call, const struct redisReply *reply)
 		on_granted(quota, &answer);
 		break;
 	case LEDGER_UNKNOWN:
-		deadline_start(&quotas.retry, &quota->retry);
+		quota->retrying = true;
+		deadline_start(&quotas.retry, &quota->deadline);
 		break;
 	case LEDGER_OTHER_MONTH:
 		if (!is_asking(quota))
@@ -263,7 +265,6 @@ void quota_free(struct quota *quota)
 		quotas.count--;
 	redis_cancel(&quota->call);
 	deadline_stop(&quota->deadline);
-	deadline_stop(&quota->retry);
 	list_remove(&quota->link);
 	if (quota->running || (quota->openings > 0 && quota->denial.ledger == NULL))
 		ledger_give_back(quota->ledgers, quota->month, quota->budget, true);
@@ -285,8 +286,10 @@ static void idle_expired(struct deadline *deadline)
 
 static void retry_expired(struct deadline *deadline)
 {
-	struct quota *quota = container_of(deadline, struct quota, retry);
+	struct quota *quota = container_of(deadline, struct quota, deadline);
 
+	quota->retrying = false;
+	deadline_start(&quotas.idle, deadline);
 	ask(quota);
 }
 

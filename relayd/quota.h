@@ -32,8 +32,7 @@ struct quota {
 	struct ledgers *ledgers; /* owned */
 	struct list_link link;   /* among all that run */
 	struct redis_call call;
-	struct deadline deadline; /* until the lease goes back for idleness */
-	struct deadline retry;    /* after an answer that didn't come */
+	struct deadline deadline; /* until the lease goes back for idleness, or to ask again */
 	uint64_t file_left;       /* bytes that may still be leased for this stream at all */
 	uint64_t seen;            /* budget when it was last looked at */
 	uint64_t spent;           /* bytes since the last call */
@@ -44,6 +43,7 @@ struct quota {
 	bool running;
 	bool starving;
 	bool asked_starving; /* the call under way was made so: its denial is final */
+	bool retrying;       /* an answer didn't come: the deadline is for asking again */
 	bool dry;            /* the last call was denied */
 	bool over;           /* exhausted */
 };

@@ -104,6 +104,7 @@ static inline void relay_store_setup(void)
 
 static inline void relay_store_teardown(void)
 {
+	ledger_stop();
 	calendar_stop();
 	outbox_stop();
 	store_stop();
