@@ -81,6 +81,15 @@ class Bench:
                     work = lambda: {"round": number, **load.transfer(peer, count, SECONDS)}
                     self.attempt(peer, f"transfer {count}", work)
 
+    def limits(self):
+        """relayd with limits and without, in many short turns: what is looked for is small."""
+        pair = [peer for peer in self.field.peers if peer.name in ("relayd", "relayd-limits")]
+        for number in range(4 * ROUNDS if len(pair) == 2 else 0):
+            for count in COUNTS:
+                for peer in in_turn(pair, number % 2):
+                    work = lambda: {"round": number, **load.transfer(peer, count, SECONDS / 4)}
+                    self.attempt(peer, f"turn {count}", work)
+
     def stalls(self):
         for peer in self.field.peers[1:]:
             self.attempt(peer, "stalled", lambda: load.stall(peer, STALLED_PAIRS))
@@ -115,6 +124,7 @@ def measure(stage, loop):
     for title, work in (
         ("Checking content", bench.check),
         ("Transfers", bench.transfers),
+        ("relayd with limits beside relayd without", bench.limits),
         (f"Stalled receivers, {STALLED_PAIRS} of each", bench.stalls),
         ("Idle pairs", bench.idle),
         ("Idle pairs up to the limit of descriptors, new streams", lambda: crowd(bench, stage)),
