@@ -21,9 +21,14 @@
 #define QUOTA_PAUSE_MS 1000      /* after the kernel refused a pipe, none is asked for */
 #define DESCRIPTORS_ELSEWHERE 64 /* listeners, API, Redis, log, reserve */
 
-static const uint32_t tier_bytes[PIPE_TIERS] = { PIPE_LARGE_BYTES, PIPE_SMALL_BYTES,
-	                                         PIPE_MEMORY_BYTES };
-static const char *const tier_names[PIPE_TIERS] = { "256k", "64k", "memory" };
+static const uint32_t tier_bytes[PIPE_TIERS] = {
+	[PIPE_HUGE] = PIPE_HUGE_BYTES,
+	[PIPE_LARGE] = PIPE_LARGE_BYTES,
+	[PIPE_SMALL] = PIPE_SMALL_BYTES,
+	[PIPE_MEMORY] = PIPE_MEMORY_BYTES,
+};
+static const unsigned tier_shares[PIPE_MEMORY] = { 2, 4, 7 }; /* eighths, see affordable() */
+static const char *const tier_names[PIPE_TIERS] = { "1m", "256k", "64k", "memory" };
 
 static struct {
 	struct pipe *idle[PIPE_TIERS]; /* the last one given first */
@@ -50,15 +55,14 @@ static unsigned tier_pages(enum pipe_tier tier)
 }
 
 /*
- * Large pipes may take half of the pages, small ones seven eighths: so many stalled streams get
- * small pipes before any gets none, and the rest is left to others with the same user id.
+ * Huge pipes may take a quarter of the pages, large ones half, small ones seven eighths: so many
+ * stalled streams get small pipes before any gets none, and the rest is left to others with the
+ * same user id.
  */
 static bool affordable(enum pipe_tier tier)
 {
-	uint64_t share = tier == PIPE_LARGE ? 4 : 7;
-
 	return pool.descriptors + 2 <= pool.descriptors_max &&
-	       pool.pages + tier_pages(tier) <= pool.pages_max * share / 8;
+	       pool.pages + tier_pages(tier) <= (uint64_t)pool.pages_max * tier_shares[tier] / 8;
 }
 
 /*
@@ -125,14 +129,13 @@ static struct pipe *idle_pipe(enum pipe_tier tier)
  */
 static struct pipe *new_pipe(void)
 {
-	bool wanted = affordable(PIPE_LARGE) || affordable(PIPE_SMALL);
-	struct pipe *pipe;
+	struct pipe *pipe = NULL;
 
-	if (!wanted || (pool.pause_until_ms != 0 && loop_now_ms() < pool.pause_until_ms))
+	if (!affordable(PIPE_SMALL) ||
+	    (pool.pause_until_ms != 0 && loop_now_ms() < pool.pause_until_ms))
 		return NULL;
-	pipe = open_pipe(PIPE_LARGE);
-	if (pipe == NULL)
-		pipe = open_pipe(PIPE_SMALL);
+	for (int tier = 0; tier < PIPE_MEMORY && pipe == NULL; tier++)
+		pipe = open_pipe(tier);
 	pool.pause_until_ms = pipe == NULL ? loop_now_ms() + QUOTA_PAUSE_MS : 0;
 	return pipe;
 }
@@ -150,10 +153,10 @@ static struct pipe *memory_pipe(void)
 
 struct pipe *pipe_take(void)
 {
-	struct pipe *pipe = idle_pipe(PIPE_LARGE);
+	struct pipe *pipe = NULL;
 
-	if (pipe == NULL)
-		pipe = idle_pipe(PIPE_SMALL);
+	for (int tier = 0; tier < PIPE_MEMORY && pipe == NULL; tier++)
+		pipe = idle_pipe(tier);
 	if (pipe == NULL)
 		pipe = new_pipe();
 	if (pipe == NULL)

@@ -10,11 +10,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define PIPE_HUGE_BYTES (1024 * 1024)
 #define PIPE_LARGE_BYTES (256 * 1024)
 #define PIPE_SMALL_BYTES (64 * 1024)
 #define PIPE_MEMORY_BYTES (16 * 1024)
 
-enum pipe_tier { PIPE_LARGE, PIPE_SMALL, PIPE_MEMORY, PIPE_TIERS };
+enum pipe_tier { PIPE_HUGE, PIPE_LARGE, PIPE_SMALL, PIPE_MEMORY, PIPE_TIERS };
 
 struct pipe {
 	struct pipe *next; /* in the pool while it isn't lent */

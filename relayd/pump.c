@@ -4,9 +4,10 @@
 #include <stddef.h>
 #include <sys/socket.h>
 
+#include "relayd/bulk.h"
 #include "relayd/pipe_pool.h"
 
-#define ROUNDS 8 /* fills in one run: at most 2 MiB before others get their turn */
+#define ROUNDS 8 /* fills in one run: at most 8 MiB before others get their turn */
 #define CHUNK_LEAST PIPE_SMALL_BYTES
 
 /* What a half of a round leads to. */
@@ -19,6 +20,7 @@ static enum step end_flow(struct flow *flow, enum flow_state state, int error)
 {
 	flow->state = (uint8_t)state;
 	flow->error = error;
+	bulk_forget(flow);
 	pipe_give(flow->pipe);
 	flow->pipe = NULL;
 	return STEP_WAITS;
@@ -85,7 +87,7 @@ static void adapt_chunk(struct flow *flow, bool keeps_up)
 {
 	if (!keeps_up)
 		flow->chunk = flow->chunk / 2 > CHUNK_LEAST ? flow->chunk / 2 : CHUNK_LEAST;
-	else if (flow->chunk < PIPE_LARGE_BYTES)
+	else if (flow->chunk < PIPE_HUGE_BYTES)
 		flow->chunk *= 2;
 }
 
@@ -124,6 +126,7 @@ static enum step round_trip(struct flow *flow, int source, int sink, uint64_t *b
 bool pump_run(struct flow *flow, int source, int sink, uint64_t *budget)
 {
 	enum step step = STEP_ON;
+	uint64_t before = flow->received;
 
 	for (int round = 0; round < ROUNDS && step == STEP_ON; round++)
 		step = flow->state == FLOW_OPEN ? round_trip(flow, source, sink, budget)
@@ -132,6 +135,8 @@ bool pump_run(struct flow *flow, int source, int sink, uint64_t *budget)
 		pipe_give(flow->pipe);
 		flow->pipe = NULL;
 	}
+	if (flow->state == FLOW_OPEN && !flow->readable)
+		bulk_wait(flow, source, flow->received - before);
 	return step == STEP_ON;
 }
 

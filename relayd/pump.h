@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct bulk;
 struct pipe;
 
 enum flow_state {
@@ -26,6 +27,7 @@ enum flow_state {
 /* All zeros is a direction that hasn't moved yet and has nothing to read or write. */
 struct flow {
 	struct pipe *pipe;  /* lent by the pool; NULL while nothing is in flight */
+	struct bulk *bulk;  /* while the source is fast; bulk.h's */
 	uint64_t received;  /* bytes read from the source */
 	uint64_t delivered; /* bytes that the sink's socket took */
 	uint32_t chunk;     /* most bytes of the next fill; 0: not decided yet */

@@ -472,7 +472,7 @@ def all_quiet(fleet):
     states = ("waiting", "paired", "active", "draining")
     names = ["bridges", *(f'streams{{state="{state}"}}' for state in states)]
     names += [f'halves{{state="{state}"}}' for state in ("waiting", "active", "dialled")]
-    names += [f'pipes_lent{{kind="{kind}"}}' for kind in ("256k", "64k", "memory")]
+    names += [f'pipes_lent{{kind="{kind}"}}' for kind in ("1m", "256k", "64k", "memory")]
     return all(metric(relay, name) == 0 for relay in fleet for name in names)
 
 

@@ -539,7 +539,7 @@ def test_metrics_count_what_happened(relay):
     assert metric(relay, 'streams_ended_total{reason="completed"}') > 0
     assert metric(relay, 'handshakes_refused_total{reason="bad-command"}') >= 3
     assert metric(relay, 'bytes_total{direction="first_to_second"}') > 24 * MIB
-    wait_until(lambda: metric(relay, 'pipes_lent{kind="256k"}') == 0)
+    wait_until(lambda: metric(relay, 'pipes_lent{kind="1m"}') == 0)
     assert call_http("GET", relay.url("/healthz"))[0] == 200
     assert call_http("GET", relay.url("/readyz"))[0] == 200
 

@@ -44,7 +44,7 @@ static void check_carries(struct pipe *pipe, const char *text)
 
 START_TEST(every_kind_of_pipe_carries_bytes)
 {
-	static const unsigned pages[PIPE_TIERS] = { PLENTY, 64, 0 };
+	static const unsigned pages[PIPE_TIERS] = { PLENTY, 512, 64, 0 };
 
 	for (int tier = 0; tier < PIPE_TIERS; tier++) {
 		struct pipe *pipe;
@@ -123,7 +123,7 @@ END_TEST
 
 START_TEST(when_pages_run_short_pipes_get_smaller_and_then_are_memory)
 {
-	/* 512 pages: half of them is 4 large pipes, seven eighths leave room for 12 small ones. */
+	/* 512 pages: a quarter is less than one huge pipe, half is 4 large pipes, seven eighths leave room for 12 small ones. */
 	struct pipe *pipes[20];
 	unsigned count[PIPE_TIERS] = { 0 };
 
@@ -150,7 +150,7 @@ START_TEST(when_descriptors_run_short_the_rest_is_memory)
 	pipe_pool_open(3, PLENTY);
 	first = pipe_take();
 	second = pipe_take();
-	ck_assert_int_eq(first->tier, PIPE_LARGE);
+	ck_assert_int_eq(first->tier, PIPE_HUGE);
 	ck_assert_int_eq(second->tier, PIPE_MEMORY);
 	pipe_give(first);
 	pipe_give(second);
@@ -175,7 +175,7 @@ START_TEST(a_kernel_that_gives_no_pipe_is_asked_again_only_later)
 	pipe_give(pipe);
 	pool.pause_until_ms = loop_now_ms();
 	pipe = pipe_take();
-	ck_assert_int_eq(pipe->tier, PIPE_LARGE);
+	ck_assert_int_eq(pipe->tier, PIPE_HUGE);
 	pipe_give(pipe);
 }
 END_TEST
