@@ -18,6 +18,7 @@
 #define OWNER_GONE_MS 75000 /* more than LINGER_MS, by which every relay keeps */
 #define FLUSH_POLL_MS 20    /* the kernel doesn't tell when a socket's last byte was acknowledged */
 #define FLUSH_PATIENCE_MS 60000 /* without any acknowledgement */
+#define FAREWELL_MS 2000 /* for clients to take note of an end, before a close that may reset */
 
 static struct deadline_queue idle_queue;
 static struct deadline_queue linger_queue;
@@ -318,11 +319,21 @@ static void linger_expired(struct deadline *deadline)
 		stream_end(stream, holds_bytes(stream) ? STREAM_IDLE : STREAM_LINGERED);
 }
 
+/*
+ * Closing over input that nobody has read sends an RST, at which a client's kernel may drop what the
+ * client hasn't read yet. So those that were cut off may see the end and close first.
+ */
+static bool may_take_leave(const struct stream *stream, uint64_t waited_ms)
+{
+	return stream->broken_by == STREAM_OVER_LIMIT && waited_ms < FAREWELL_MS &&
+	       !(is_closed(stream->halves[0]) && is_closed(stream->halves[1]));
+}
+
 static void flush_expired(struct deadline *deadline)
 {
 	struct stream *stream = stream_of(deadline);
 	uint32_t before = stream->unacknowledged;
-	uint64_t now_ms = loop_now_ms();
+	uint64_t now_ms = loop_now_ms(), waited_ms;
 
 	stream->unacknowledged = 0;
 	for (int side = 0; side < 2; side++)
@@ -330,10 +341,12 @@ static void flush_expired(struct deadline *deadline)
 			stream->unacknowledged += unacknowledged(stream->halves[side]);
 	if (stream->unacknowledged != before)
 		stream->progress_ms = now_ms;
-	if (stream->unacknowledged == 0 || now_ms - stream->progress_ms >= FLUSH_PATIENCE_MS)
-		stream_end(stream, stream->broken_by);
-	else
+	waited_ms = now_ms - stream->progress_ms;
+	if (stream->unacknowledged == 0 ? may_take_leave(stream, waited_ms)
+	                                : waited_ms < FLUSH_PATIENCE_MS)
 		deadline_start(&flush_queue, deadline);
+	else
+		stream_end(stream, stream->broken_by);
 }
 
 /* What is on its way to the owner will be acknowledged, or tell by an RST that it is gone. */
