@@ -19,7 +19,7 @@ enum step {
 static enum step end_flow(struct flow *flow, enum flow_state state, int error)
 {
 	flow->state = (uint8_t)state;
-	flow->error = error;
+	flow->error = (uint16_t)error;
 	bulk_forget(flow);
 	pipe_give(flow->pipe);
 	flow->pipe = NULL;

@@ -26,18 +26,18 @@ enum flow_state {
 
 /* All zeros is a direction that hasn't moved yet and has nothing to read or write. */
 struct flow {
-	struct pipe *pipe;  /* lent by the pool; NULL while nothing is in flight */
-	struct bulk *bulk;  /* while the source is fast; bulk.h's */
-	uint64_t received;  /* bytes read from the source */
-	uint64_t delivered; /* bytes that the sink's socket took */
-	uint32_t chunk;     /* most bytes of the next fill; 0: not decided yet */
-	int error;          /* errno of a failure */
-	uint8_t state;      /* enum flow_state */
-	bool readable;      /* the source may have bytes, an end or an error */
-	bool writable;      /* the sink may take bytes */
-	bool source_broken; /* the source failed as a sink: its end is no proper end */
-	bool starving;      /* bytes wait in the source, but there is no budget for them */
-	bool stopped;       /* nothing more is read: it ends when what was read is delivered */
+	struct pipe *pipe;      /* lent by the pool; NULL while nothing is in flight */
+	struct bulk *bulk;      /* while the source is fast; bulk.h's */
+	uint64_t received;      /* bytes read from the source */
+	uint64_t delivered;     /* bytes that the sink's socket took */
+	uint32_t chunk;         /* most bytes of the next fill; 0: not decided yet */
+	uint16_t error;         /* errno of a failure */
+	uint8_t state;          /* enum flow_state */
+	bool readable : 1;      /* the source may have bytes, an end or an error */
+	bool writable : 1;      /* the sink may take bytes */
+	bool source_broken : 1; /* the source failed as a sink: its end is no proper end */
+	bool starving : 1;      /* bytes wait in the source, but there is no budget for them */
+	bool stopped : 1;       /* nothing more is read: it ends when what was read is delivered */
 };
 
 /*
