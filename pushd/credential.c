@@ -252,6 +252,26 @@ void credential_renew(struct credential *credential, unsigned generation)
 	}
 }
 
+unsigned credential_version(const struct credential *credential)
+{
+	return 1;
+}
+
+const char *credential_certificate(const struct credential *credential)
+{
+	return NULL;
+}
+
+const char *credential_key(const struct credential *credential)
+{
+	return NULL;
+}
+
+const char *credential_topic(const struct credential *credential)
+{
+	return NULL;
+}
+
 const char *credential_project(const struct credential *credential)
 {
 	return credential->account.project_id;

@@ -1,6 +1,7 @@
 /*
- * What a provider's requests are authorised with: for APNs a JWT that we sign and renew, for FCM a
- * token from OAuth. Providers that name the same files share one.
+ * What a provider's requests are authorised with: for APNs a client certificate, or a JWT that we
+ * sign and renew, for FCM a token from OAuth. It comes from files or from Redis, and may be
+ * replaced at any time; watches are told of it.
  */
 #ifndef OG_PUSHD_CREDENTIAL_H
 #define OG_PUSHD_CREDENTIAL_H
@@ -13,13 +14,14 @@
 struct credential;
 
 enum credential_state {
-	CREDENTIAL_READY,   /* there is a bearer token */
+	CREDENTIAL_READY,   /* there is a bearer token, or a certificate */
 	CREDENTIAL_WAITING, /* one is being fetched */
 	CREDENTIAL_FAILED,  /* it could not be fetched; tried again by and by */
+	CREDENTIAL_ABSENT,  /* no files are configured, and none has been set yet */
 };
 
 struct credential_watch {
-	void (*changed)(struct credential_watch *watch); /* the state may be another one */
+	void (*changed)(struct credential_watch *watch); /* the state or version may be another */
 	struct list_link link;
 };
 
@@ -37,8 +39,27 @@ void credential_close(struct credential *credential, struct credential_watch *wa
 enum credential_state credential_state(struct credential *credential);
 
 /*
- * The bearer token, borrowed until the next turn, and its GENERATION; NULL unless the state is
- * CREDENTIAL_READY.
+ * Which credential it is: another number after each replacement, 0 while there is none. What is
+ * under way with the old one may be finished; new connections are needed for the new one.
+ */
+unsigned credential_version(const struct credential *credential);
+
+/*
+ * The client certificate (PEM, with its chain) and its key (PEM), borrowed until the version
+ * changes; NULL unless the credential is a certificate, and then there is no bearer token.
+ */
+const char *credential_certificate(const struct credential *credential);
+const char *credential_key(const struct credential *credential);
+
+/*
+ * The topic that the certificate is for (the UID of its subject), borrowed until the version
+ * changes; NULL without a certificate.
+ */
+const char *credential_topic(const struct credential *credential);
+
+/*
+ * The bearer token, borrowed until the next turn, and its GENERATION (no two tokens of the process
+ * have the same); NULL for a certificate, and unless the state is CREDENTIAL_READY.
  */
 const char *credential_bearer(struct credential *credential, unsigned *generation);
 
@@ -48,7 +69,7 @@ const char *credential_bearer(struct credential *credential, unsigned *generatio
  */
 void credential_renew(struct credential *credential, unsigned generation);
 
-/* The project that the service account belongs to, or NULL. */
+/* The project that the service account belongs to, or NULL; borrowed until the version changes. */
 const char *credential_project(const struct credential *credential);
 
 #endif
