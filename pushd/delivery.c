@@ -267,8 +267,8 @@ void delivery_start(struct delivery *delivery)
 void delivery_abandon(struct delivery *delivery)
 {
 	delivery->abandoned = true;
-	if (redis_busy(&delivery->query.call)) {
-		redis_cancel(&delivery->query.call);
+	if (device_query_busy(&delivery->query)) {
+		device_query_cancel(&delivery->query);
 		settle(delivery, OUTCOME_UNAVAILABLE, "deadline");
 	} else if (delivery->in_sender && sender_abandon(&delivery->job)) {
 		settle(delivery, OUTCOME_UNAVAILABLE, "deadline");
@@ -294,7 +294,7 @@ void deliveries_stop(void)
 	list_for_each (link, &self.deliveries) {
 		struct delivery *delivery = container_of(link, struct delivery, link);
 
-		redis_cancel(&delivery->query.call);
+		device_query_cancel(&delivery->query);
 		redis_cancel(&delivery->removal.call);
 		if (delivery->in_sender)
 			sender_cancel(&delivery->job);

@@ -28,13 +28,16 @@ enum field {
 	FIELD_DEVICE_ID,
 	FIELD_DIALECT,
 	FIELD_ACCOUNT,
+	FIELD_ENVIRONMENT,
 	FIELD_REGISTERED,
+	FIELD_EXPIRES,
+	FIELD_SUSPECT_DAYS,
 	FIELD_COUNT
 };
 
 static const char *const field_names[FIELD_COUNT] = {
-	"node",         "secret",    "component", "owner",   "provider",   "token",
-	"second_token", "device_id", "dialect",   "account", "registered",
+	"node",      "secret",  "component", "owner",       "provider",   "token",   "second_token",
+	"device_id", "dialect", "account",   "environment", "registered", "expires", "suspect_days",
 };
 
 static bool complained; /* Redis's last error was logged */
@@ -246,18 +249,30 @@ static bool read_device(struct device *device, const struct redisReply *reply)
 		.device_id = values[FIELD_DEVICE_ID],
 		.dialect = values[FIELD_DIALECT],
 		.account = values[FIELD_ACCOUNT],
+		.environment = values[FIELD_ENVIRONMENT],
 		.registered_ms = redis_reply_integer(redis_reply_at(reply, FIELD_REGISTERED), 0),
+		.expires_ms = redis_reply_integer(redis_reply_at(reply, FIELD_EXPIRES), 0),
+		.suspect_days =
+		        (unsigned)redis_reply_integer(redis_reply_at(reply, FIELD_SUSPECT_DAYS), 0),
 	};
 	return device->node != NULL && device->secret != NULL && device->component != NULL &&
 	       device->owner != NULL && device->provider != NULL && device->token != NULL &&
 	       device->dialect != NULL && device->account != NULL;
 }
 
+static void on_slot(struct redis_call *call, const struct redisReply *reply)
+{
+	struct device_query *query = container_of(call, struct device_query, slot_call);
+
+	query->waiting = redis_reply_integer(reply, 0) == 1;
+}
+
 static void on_found(struct redis_call *call, const struct redisReply *reply)
 {
-	struct device_query *query = container_of(call, struct device_query, call);
+	struct device_query *query = container_of(call, struct device_query, device_call);
 	struct device device;
 
+	redis_cancel(&query->slot_call);
 	if (read_device(&device, reply)) {
 		complained = false;
 		query->done(query, STORED_DONE, &device, 1);
@@ -270,19 +285,36 @@ static void on_found(struct redis_call *call, const struct redisReply *reply)
 
 void device_find(struct device_query *query, struct redis *redis, const char *node)
 {
-	const char *argv[2 + FIELD_COUNT] = { "HMGET" };
-	char *key = make_key(redis, "device:", node);
+	const char *argv[2 + FIELD_COUNT] = { "EXISTS" };
+	char *key = make_key(redis, "device:", node), *slot = make_key(redis, "slot:", node);
 
+	query->waiting = false;
+	query->slot_call.done = on_slot;
+	query->device_call.done = on_found;
+	argv[1] = slot;
+	redis_send(redis, &query->slot_call, 2, argv, NULL);
+	argv[0] = "HMGET";
 	argv[1] = key;
 	memcpy(argv + 2, field_names, sizeof(field_names));
-	query->call.done = on_found;
-	redis_send(redis, &query->call, ARRAY_LEN(argv), argv, NULL);
+	redis_send(redis, &query->device_call, ARRAY_LEN(argv), argv, NULL);
+	free(slot);
 	free(key);
+}
+
+void device_query_cancel(struct device_query *query)
+{
+	redis_cancel(&query->slot_call);
+	redis_cancel(&query->device_call);
+}
+
+bool device_query_busy(const struct device_query *query)
+{
+	return redis_busy(&query->device_call);
 }
 
 static void on_listed(struct redis_call *call, const struct redisReply *reply)
 {
-	struct device_query *query = container_of(call, struct device_query, call);
+	struct device_query *query = container_of(call, struct device_query, device_call);
 	size_t replies = redis_reply_count(reply), count = 0;
 	struct device *devices;
 
@@ -306,8 +338,8 @@ void device_list(struct device_query *query, struct redis *redis, const char *ow
 	add_owned(&arguments, make_key(redis, "", ""));
 	for (size_t i = 0; i < FIELD_COUNT; i++)
 		add(&arguments, field_names[i]);
-	query->call.done = on_listed;
-	run(redis, &query->call, &device_lua_list, 1, &arguments);
+	query->device_call.done = on_listed;
+	run(redis, &query->device_call, &device_lua_list, 1, &arguments);
 }
 
 /* ---- removing ---- */

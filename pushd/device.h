@@ -29,15 +29,19 @@ struct device {
 	const char *provider;
 	const char *token;
 	const char *second_token;
-	const char *device_id; /* where the dialect has one */
-	const char *dialect;   /* "tigase" or "p2" */
-	const char *account;   /* what the app knows the owner by */
-	int64_t registered_ms; /* by Redis's clock, when it last came with this token */
+	const char *device_id;   /* where the dialect has one */
+	const char *dialect;     /* a name in dialect.h */
+	const char *account;     /* what the app knows the owner by */
+	const char *environment; /* the provider's, where its token was good last; NULL: unknown */
+	int64_t registered_ms;   /* by Redis's clock, when it last came with this token */
+	int64_t expires_ms;      /* by Redis's clock; 0: never */
+	unsigned suspect_days;   /* on so many its token was doubtful: device_suspect() */
 };
 
 struct device_limits {
 	int64_t per_token;
 	int64_t per_owner;
+	int64_t ttl_ms; /* of the dialects that renew */
 };
 
 /* True when the dialect's publishes carry the secret. */
@@ -56,7 +60,8 @@ struct device_registration {
 
 /*
  * Registers DEVICE (component, owner, provider, token, dialect and what it has of second_token and
- * device_id, all in the form in which they are compared), or renews what its key stands for.
+ * device_id, all in the form in which they are compared), or renews what its key stands for. Its
+ * token is no longer held dead, nor suspect.
  */
 void device_register(struct device_registration *registration, struct redis *redis,
                      const struct device *device, const struct device_limits *limits);
@@ -66,11 +71,29 @@ struct device_query {
 	/* DEVICES and their texts are borrowed for the call. */
 	void (*done)(struct device_query *query, enum stored stored, const struct device *devices,
 	             size_t count);
-	struct redis_call call;
+	bool waiting; /* of one device: a notification for it waits in the store (`push:slot:`) */
+	/* The module's own. */
+	struct redis_call device_call, slot_call;
+	struct device_pin *pin;
 };
+
+/* Forgets QUERY: done won't run. Does nothing when it isn't under way. */
+void device_query_cancel(struct device_query *query);
+
+/* True until done. */
+bool device_query_busy(const struct device_query *query);
 
 /* One device; STORED_ABSENT when there is none. */
 void device_find(struct device_query *query, struct redis *redis, const char *node);
+
+/*
+ * The device of the dialect fpush that PIN says (component, owner: the publisher's domain,
+ * provider, token), all copied. If there is none yet, it is made (of a token's oldest ones over
+ * LIMITS the oldest goes), unless the token is held dead: STORED_ABSENT. Its life begins anew when
+ * less than half of it is left.
+ */
+void device_find_or_pin(struct device_query *query, struct redis *redis, const struct device *pin,
+                        const struct device_limits *limits);
 
 /* All of OWNER's, the newest first; an empty answer is STORED_DONE. */
 void device_list(struct device_query *query, struct redis *redis, const char *owner);
@@ -93,9 +116,34 @@ void device_remove(struct device_removal *removal, struct redis *redis, const ch
 
 /*
  * Removes DEVICE (node, token, second_token), whose token is dead since BEFORE_MS, or only the
- * second token; unless it has another one now or was registered after that: STORED_NEWER.
+ * second token; unless it has another one now or was registered after that: STORED_NEWER. With it
+ * go the others of this token and provider that were registered no later; if none is left the token
+ * is held dead for a day (DEVICE_DEAD_MS), or until it is registered. All are counted.
  */
 void device_bury(struct device_removal *removal, struct redis *redis, const struct device *device,
                  bool second, int64_t before_ms);
+
+#define DEVICE_DEAD_MS (24 * 3600 * 1000)
+
+struct device_suspicion {
+	void (*done)(struct device_suspicion *suspicion, enum stored stored);
+	unsigned days; /* with STORED_DONE: on how many different days (UTC), with today */
+	struct redis_call call;
+};
+
+/*
+ * Remembers that the provider doubted DEVICE's (node, token) token today. STORED_NEWER when it has
+ * another token by now.
+ */
+void device_suspect(struct device_suspicion *suspicion, struct redis *redis,
+                    const struct device *device);
+
+/*
+ * What a notification that was sent tells of DEVICE (node, token, environment, suspect_days as they
+ * were found): where its token is good (ENVIRONMENT; NULL: says nothing), and that it isn't
+ * suspect. Written only when that is news; best effort, nobody waits for it.
+ */
+void device_note_environment(struct redis *redis, const struct device *device,
+                             const char *environment);
 
 #endif

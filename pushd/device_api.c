@@ -49,14 +49,17 @@ struct visit {
 		struct device_query query;
 		struct device_removal removal;
 	};
-	struct redis_call *call; /* of the one that is used */
+	struct redis_call *call; /* of the one that is used; NULL: the query's */
 };
 
 static void release_visit(void *state)
 {
 	struct visit *visit = state;
 
-	redis_cancel(visit->call);
+	if (visit->call != NULL)
+		redis_cancel(visit->call);
+	else
+		device_query_cancel(&visit->query);
 	free(visit);
 }
 
@@ -317,7 +320,6 @@ void device_api_show(struct http_request *request)
 	struct visit *visit = new_visit(request);
 
 	visit->query.done = on_shown;
-	visit->call = &visit->query.call;
 	device_find(&visit->query, storage_redis(), http_param(request, 0));
 }
 
@@ -349,7 +351,6 @@ void device_api_list(struct http_request *request)
 	}
 	visit = new_visit(request);
 	visit->query.done = on_listed;
-	visit->call = &visit->query.call;
 	folded = bare_jid_fold(owner);
 	device_list(&visit->query, storage_redis(), folded);
 	free(folded);
