@@ -1,7 +1,7 @@
 /*
  * Counters, gauges and histograms, printed as Prometheus text. A metric is a static struct in the
- * module that counts; it is known once metrics_add() was called. Labels: a family has at most one
- * label, whose values are a fixed table, so no input can make a new series.
+ * module that counts; it is known once metrics_add() was called. Labels: a family has at most two,
+ * whose values are tables of fixed size, so no input can make series without end.
  */
 #ifndef OG_COMMON_METRICS_H
 #define OG_COMMON_METRICS_H
@@ -17,12 +17,19 @@ struct metric {
 	const char *name; /* "outrigger_relayd_streams_ended_total" */
 	const char *help;
 	enum metric_kind kind;
-	const char *label;         /* NULL: one series */
-	const char *const *values; /* the label's values */
-	size_t series;             /* how many; 0 counts as 1 */
-	int64_t *numbers;          /* SERIES of them, static; a histogram's: see METRIC_BUCKETS */
-	int64_t (*read)(void);     /* a gauge that is computed when asked; NULL otherwise */
-	struct metric *next;       /* the module's own */
+	const char *label;                /* NULL: one series */
+	const char *const *values;        /* the label's values */
+	size_t series;                    /* how many; without a label 0 counts as 1 */
+	const char *second_label;         /* NULL: none */
+	const char *const *second_values; /* NULL among them: not used yet, not printed */
+	size_t second_series;
+	/*
+	 * Of each series, for its life: one, SECOND_SERIES of them, or those of a histogram, which
+	 * see METRIC_BUCKETS.
+	 */
+	int64_t *numbers;
+	int64_t (*read)(void); /* a gauge that is computed when asked; NULL otherwise */
+	struct metric *next;   /* the module's own */
 };
 
 /*
@@ -41,8 +48,16 @@ static inline void metric_add(struct metric *metric, size_t index, int64_t amoun
 	metric->numbers[index] += amount;
 }
 
-/* Counts a duration of MICROSECONDS in a histogram. */
-void metric_observe(struct metric *metric, uint64_t microseconds);
+/* Counts a duration of MICROSECONDS in series INDEX (0 without a label) of a histogram. */
+void metric_observe_in(struct metric *metric, size_t index, uint64_t microseconds);
+
+static inline void metric_observe(struct metric *metric, uint64_t microseconds)
+{
+	metric_observe_in(metric, 0, microseconds);
+}
+
+/* The upper bound of bucket INDEX (less than METRIC_BUCKETS - 1) in microseconds. */
+uint64_t metric_bound(size_t index);
 
 /* Appends all metrics as text (exposition format 0.0.4). */
 void metrics_print(struct buf *out);

@@ -12,6 +12,7 @@
 #include "pushd/device_api.h"
 #include "pushd/provider.h"
 #include "pushd/senders.h"
+#include "pushd/statistics.h"
 
 #define BODY_MAX (1024 * 1024)
 
@@ -45,6 +46,7 @@ static const struct http_route routes[] = {
 	{ "GET", "/v1/devices/{node}", device_api_show },
 	{ "DELETE", "/v1/devices/{node}", device_api_remove },
 	{ "GET", "/v1/providers", serve_providers },
+	{ "GET", "/v1/statistics", statistics_serve },
 	DAEMON_ROUTES,
 	{ NULL },
 };

@@ -50,6 +50,8 @@ struct conf_daemon {
 	char **registrants;
 	int64_t devices_per_token_max;
 	int64_t devices_per_owner_max;
+	int64_t domain_rate; /* per second; 0: no limit */
+	int64_t domain_burst;
 	int64_t in_flight_max;
 };
 

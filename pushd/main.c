@@ -7,14 +7,20 @@
 #include "pushd/api.h"
 #include "pushd/conf.h"
 #include "pushd/delivery.h"
+#include "pushd/domain_limit.h"
 #include "pushd/fleet.h"
+#include "pushd/history.h"
 #include "pushd/jwt.h"
 #include "pushd/public_api.h"
 #include "pushd/senders.h"
+#include "pushd/statistics.h"
 #include "pushd/storage.h"
 
 static const struct daemon_module modules[] = {
 	{ "storage", storage_start, storage_stop },
+	{ "statistics", statistics_start, statistics_stop },
+	{ "history", history_start, history_stop },
+	{ "domain-limit", domain_limit_start, domain_limit_stop },
 	{ "senders", senders_start, senders_stop },
 	{ "deliveries", deliveries_start, deliveries_stop },
 	{ "api", api_start, api_stop },

@@ -24,7 +24,7 @@
 #define PEM_MAX (256 * 1024)
 /* An account has a handful of devices, and an address a handful of accounts. */
 #define RATE_BURST 20
-#define RATE_INTERVAL_MS 3000
+#define RATE_INTERVAL_NS UINT64_C(3000000000)
 #define RATE_ADDRESSES 16384
 
 static struct {
@@ -84,17 +84,20 @@ static void fail_body(struct http_request *request, const char *complaint)
 	http_fail(request, 404, "not_found", "%s", complaint);
 }
 
-static bool allowed(struct http_request *request)
+/* How long whoever asks must wait before he may, in nanoseconds. */
+static uint64_t wait_ns(struct http_request *request)
 {
 	const union net_address *peer = http_client_address(request);
 	union net_address address = { 0 };
+	unsigned char key[RATE_ADDRESS_KEY];
 	char *forwarded = http_header_list(request, "X-Forwarded-For");
 
 	/* Behind the pointer there is no more than its family needs. */
 	memcpy(&address, peer, net_length(peer));
 	forwarded_resolve(&address, forwarded, &self.trusted);
 	free(forwarded);
-	return rate_allow(&self.rate, &address, loop_now_ms());
+	rate_address_key(&address, key);
+	return rate_take(&self.rate, key, sizeof(key), loop_now_ns());
 }
 
 /* The provider isn't compared: Snikket's app names another than it registered with. */
@@ -121,7 +124,7 @@ static void serve(struct http_request *request)
 	json_t *json;
 	size_t len;
 
-	if (!allowed(request)) {
+	if (wait_ns(request) > 0) {
 		metric_add(&results_metric, RESULT_LIMITED, 1);
 		http_fail(request, 429, "too_many_requests", "try again later");
 		return;
@@ -207,8 +210,8 @@ int public_api_start(void *config)
 	metrics_add(&results_metric);
 	networks_read(&self.trusted, (const char *const *)daemon->trusted_proxies);
 	self.rate.burst = RATE_BURST;
-	self.rate.interval_ms = RATE_INTERVAL_MS;
-	self.rate.addresses_max = RATE_ADDRESSES;
+	self.rate.interval_ns = RATE_INTERVAL_NS;
+	self.rate.keys_max = RATE_ADDRESSES;
 	rate_init(&self.rate);
 	return daemon->cert_file != NULL ? listen_with_tls(daemon, &options)
 	                                 : listen_on(daemon, &options);

@@ -6,21 +6,21 @@
 #include "common/mem.h"
 #include "common/networks.h"
 
-#define KEY_BYTES 16
 #define NETWORK_BYTES 8 /* of an IPv6 address: what one site has, RFC 6177 */
 
 struct bucket {
 	struct list_link link;
-	unsigned char key[KEY_BYTES];
 	uint32_t tokens;
-	uint64_t filled_ms; /* when the last whole token came */
+	uint64_t filled_ns; /* when the last whole token came */
+	size_t key_len;
+	unsigned char key[];
 };
 
-static void make_key(const union net_address *address, unsigned char key[KEY_BYTES])
+void rate_address_key(const union net_address *address, unsigned char key[RATE_ADDRESS_KEY])
 {
 	networks_key(address, key);
 	if (address->sa.sa_family == AF_INET6 && !IN6_IS_ADDR_V4MAPPED(&address->in6.sin6_addr))
-		memset(key + NETWORK_BYTES, 0, KEY_BYTES - NETWORK_BYTES);
+		memset(key + NETWORK_BYTES, 0, RATE_ADDRESS_KEY - NETWORK_BYTES);
 }
 
 void rate_init(struct rate *rate)
@@ -30,51 +30,50 @@ void rate_init(struct rate *rate)
 
 static void forget(struct rate *rate, struct bucket *bucket)
 {
-	map_remove(&rate->map, bucket->key, KEY_BYTES);
+	map_remove(&rate->map, bucket->key, bucket->key_len);
 	list_remove(&bucket->link);
 	free(bucket);
 }
 
-static struct bucket *add_bucket(struct rate *rate, const unsigned char *key, uint64_t now_ms)
+static struct bucket *add_bucket(struct rate *rate, const void *key, size_t key_len,
+                                 uint64_t now_ns)
 {
-	struct bucket *bucket = mem_alloc(1, sizeof(*bucket));
+	struct bucket *bucket = mem_alloc(1, sizeof(*bucket) + key_len);
 
-	if (rate->map.count >= rate->addresses_max)
+	if (rate->map.count >= rate->keys_max)
 		forget(rate, container_of(list_first(&rate->recent), struct bucket, link));
-	memcpy(bucket->key, key, KEY_BYTES);
+	memcpy(bucket->key, key, key_len);
+	bucket->key_len = key_len;
 	bucket->tokens = rate->burst;
-	bucket->filled_ms = now_ms;
-	map_put(&rate->map, bucket->key, KEY_BYTES, bucket);
+	bucket->filled_ns = now_ns;
+	map_put(&rate->map, bucket->key, key_len, bucket);
 	return bucket;
 }
 
-static void fill(const struct rate *rate, struct bucket *bucket, uint64_t now_ms)
+static void fill(const struct rate *rate, struct bucket *bucket, uint64_t now_ns)
 {
-	uint64_t more = (now_ms - bucket->filled_ms) / rate->interval_ms;
+	uint64_t more = (now_ns - bucket->filled_ns) / rate->interval_ns;
 
-	bucket->filled_ms += more * rate->interval_ms;
+	bucket->filled_ns += more * rate->interval_ns;
 	if (more > rate->burst - bucket->tokens)
 		bucket->tokens = rate->burst;
 	else
 		bucket->tokens += (uint32_t)more;
 }
 
-bool rate_allow(struct rate *rate, const union net_address *address, uint64_t now_ms)
+uint64_t rate_take(struct rate *rate, const void *key, size_t key_len, uint64_t now_ns)
 {
-	unsigned char key[KEY_BYTES];
-	struct bucket *bucket;
+	struct bucket *bucket = map_get(&rate->map, key, key_len);
 
-	make_key(address, key);
-	bucket = map_get(&rate->map, key, KEY_BYTES);
 	if (bucket == NULL)
-		bucket = add_bucket(rate, key, now_ms);
-	fill(rate, bucket, now_ms);
+		bucket = add_bucket(rate, key, key_len, now_ns);
+	fill(rate, bucket, now_ns);
 	list_remove(&bucket->link);
 	list_append(&rate->recent, &bucket->link);
 	if (bucket->tokens == 0)
-		return false;
+		return bucket->filled_ns + rate->interval_ns - now_ns;
 	bucket->tokens--;
-	return true;
+	return 0;
 }
 
 void rate_release(struct rate *rate)

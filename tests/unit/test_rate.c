@@ -4,7 +4,7 @@
 
 #include "tests/unit/unit.h"
 
-static struct rate rate = { .burst = 3, .interval_ms = 100, .addresses_max = 4 };
+static struct rate rate = { .burst = 3, .interval_ns = 100000000, .keys_max = 4 };
 
 static void setup(void)
 {
@@ -18,10 +18,12 @@ static void teardown(void)
 
 static bool allow(const char *host, uint64_t now_ms)
 {
+	unsigned char key[RATE_ADDRESS_KEY];
 	union net_address address;
 
 	ck_assert_int_eq(net_numeric(host, 1, &address), 0);
-	return rate_allow(&rate, &address, now_ms);
+	rate_address_key(&address, key);
+	return rate_take(&rate, key, sizeof(key), now_ms * 1000000) == 0;
 }
 
 static unsigned allowed_of(unsigned times, const char *host, uint64_t now_ms)
