@@ -18,6 +18,7 @@ int job_build(struct job *job, const struct provider_kind *kind,
 		.bearer = bearer,
 		.id = job->id,
 		.now_s = loop_wall_ms() / 1000,
+		.expires_s = job->expires_s,
 		.cut = job->cut,
 		.arena = &job->arena,
 	};

@@ -11,6 +11,7 @@
 #include "common/list.h"
 #include "common/loop.h"
 #include "pushd/device.h"
+#include "pushd/environment.h"
 #include "pushd/provider.h"
 #include "pushd/uuid.h"
 
@@ -21,9 +22,13 @@ struct job {
 	const struct device *device;             /* borrowed until done */
 	enum priority priority;                  /* falls from VoIP to high where a call can't go */
 	uint64_t deadline_ms; /* by loop_now_ms(): nothing is sent again after it */
+	int64_t expires_s;    /* by the wall clock, since the epoch: the provider keeps it until
+	                         then; 0: from now for as long as the provider's expiry says */
+	char id[UUID_TEXT];   /* apns-id, the same for all attempts; "": sender_submit() makes it */
+	enum environment environment; /* where the token worked the last time; also Out: where it
+	                                 works, to be kept with the device if that is another */
 	/* Out: valid in done. */
 	struct judgement judgement;
-	char id[UUID_TEXT]; /* apns-id, the same for all attempts */
 	/* The sender's own. */
 	struct sender *sender;
 	struct list_link link; /* in a queue; in none while it waits or is on the wire */

@@ -52,6 +52,7 @@ struct provider_message {
 	const char *bearer;     /* the provider's token */
 	const char *id;         /* lower-case UUID, the same for all attempts */
 	int64_t now_s;          /* since the epoch */
+	int64_t expires_s;      /* by then it is of no use any more; not kept if expiry_s is 0 */
 	enum provider_cut cut;  /* at least this is left out */
 	struct arena *arena;    /* where the request's texts go */
 };
@@ -81,9 +82,9 @@ enum verdict {
 	VERDICT_SUSPECT,    /* the token, or the environment or topic it is used in: nobody knows */
 	VERDICT_REJECTED,   /* our request is at fault, for good */
 	VERDICT_TOO_LARGE,  /* to be sent once more with less in it */
-	VERDICT_THROTTLED,  /* this device gets too many */
+	VERDICT_THROTTLED,  /* this device gets too many; retry_after_ms is at least a minute */
 	VERDICT_TRANSIENT,  /* not processed: may be sent again later */
-	VERDICT_EXPIRED,    /* the bearer token must be renewed, then once more */
+	VERDICT_EXPIRED,    /* the bearer token must be renewed, then once more; never in done */
 	VERDICT_CREDENTIAL, /* nothing goes with this credential until someone mends it */
 	VERDICT_UNREACHABLE, /* no connection: nothing was sent */
 	VERDICT_UNKNOWN,     /* no answer: it may have been processed */
@@ -97,10 +98,13 @@ extern const char *const verdict_names[VERDICT_COUNT + 1];
 
 struct judgement {
 	enum verdict verdict;
+	unsigned status;                   /* of the answer; 0: none came */
 	char reason[JUDGEMENT_REASON_MAX]; /* the provider's word for it, "" for none */
 	char id[JUDGEMENT_ID_MAX];         /* the provider's name of an accepted notification */
 	int64_t timestamp_ms;   /* VERDICT_GONE: since when, by the provider's clock; 0: not said */
-	int64_t retry_after_ms; /* VERDICT_TRANSIENT: what the provider asked for; 0: nothing */
+	int64_t retry_after_ms; /* how long to wait at least before the next attempt: what the
+	                           provider asked for, or its documents; 0: nothing of the kind.
+	                           VERDICT_THROTTLED, TRANSIENT, UNREACHABLE and UNKNOWN */
 	bool reconnect;         /* the connection is of no more use */
 	bool narrow;            /* the provider allows fewer streams now: begin with one again */
 };

@@ -12,6 +12,7 @@
 #include "pushd/breaker.h"
 #include "pushd/connection.h"
 #include "pushd/credential.h"
+#include "pushd/guard.h"
 #include "pushd/queue.h"
 #include "pushd/uuid.h"
 
@@ -35,6 +36,8 @@ struct sender {
 	struct connection **connections; /* provider->pool_size of them */
 	struct list retired;             /* those that only finish what is on them */
 	struct breaker breaker;
+	enum sender_refusal fault; /* why the breaker is open */
+	struct guard guard;
 	uint64_t warned_ms; /* when a failure was last logged */
 	struct task pump;
 };
@@ -85,12 +88,13 @@ static void fail(struct job *job, enum verdict verdict, const char *reason)
 
 /* ---- the breaker ---- */
 
-static void open_breaker(struct sender *sender, const char *reason)
+static void open_breaker(struct sender *sender, enum sender_refusal fault, const char *reason)
 {
 	uint32_t pause_ms;
 
 	if (sender->breaker.open)
 		return;
+	sender->fault = fault;
 	pause_ms = breaker_open(&sender->breaker);
 	log_error("provider-open provider=%s reason=%s pause_ms=%u queued=%zu",
 	          sender->provider->id, reason, pause_ms, sender->queue.count);
@@ -103,7 +107,7 @@ static void open_breaker(struct sender *sender, const char *reason)
 static void strike(struct sender *sender, const char *reason)
 {
 	if (breaker_strike(&sender->breaker))
-		open_breaker(sender, reason);
+		open_breaker(sender, SENDER_UNREACHABLE, reason);
 }
 
 static void on_passed(struct breaker *breaker)
@@ -167,7 +171,7 @@ static void renew_bearer(struct job *job)
 
 	if (job->renewed) {
 		job->judgement.verdict = VERDICT_CREDENTIAL;
-		open_breaker(sender, job->judgement.reason);
+		open_breaker(sender, SENDER_CREDENTIAL, job->judgement.reason);
 		finish(job);
 		return;
 	}
@@ -207,7 +211,7 @@ static void react(struct job *job)
 		retry(job, 0); /* when the breaker's pause ends */
 		return;
 	case VERDICT_CREDENTIAL:
-		open_breaker(sender, job->judgement.reason);
+		open_breaker(sender, SENDER_CREDENTIAL, job->judgement.reason);
 		break;
 	case VERDICT_UNKNOWN:
 		break;
@@ -233,9 +237,11 @@ static void take_answer(struct job *job, struct connection *connection)
 	if (answer.status != 200)
 		answer.retry_after = http_response_header(&job->call, "retry-after");
 	sender->kind->judge(&answer, &job->judgement);
-	if (job->judgement.verdict == VERDICT_SENT)
+	job->judgement.status = answer.status;
+	if (job->judgement.verdict == VERDICT_SENT) {
+		guard_sent(&sender->guard, loop_now_ms());
 		connection_widen(connection);
-	else if (job->judgement.narrow)
+	} else if (job->judgement.narrow)
 		connection_narrow(connection);
 	if (!job->judgement.reconnect)
 		return;
@@ -278,7 +284,7 @@ static void take_failure(struct job *job, struct connection *connection)
 	case HTTP_NOT_H2:
 	case HTTP_UNTRUSTED:
 		job->judgement.verdict = VERDICT_UNREACHABLE;
-		open_breaker(sender, reason);
+		open_breaker(sender, SENDER_UNREACHABLE, reason);
 		break;
 	case HTTP_TIMED_OUT:
 		replace_connection(sender, connection);
@@ -367,7 +373,7 @@ static bool send_next(struct sender *sender)
 	bearer = credential_bearer(sender->credential, &generation);
 	if (bearer == NULL) {
 		if (credential_state(sender->credential) == CREDENTIAL_FAILED)
-			open_breaker(sender, "no-bearer-token");
+			open_breaker(sender, SENDER_CREDENTIAL, "no-bearer-token");
 		return false;
 	}
 	job->generation = generation;
@@ -394,7 +400,9 @@ static void on_pump(struct task *task)
 	}
 	send_queued(sender);
 	while (sender->breaker.open && (job = first_job(sender)) != NULL)
-		fail(job, VERDICT_UNREACHABLE, "provider-open");
+		fail(job,
+		     sender->fault == SENDER_CREDENTIAL ? VERDICT_CREDENTIAL : VERDICT_UNREACHABLE,
+		     "provider-open");
 }
 
 /* ---- the sender itself ---- */
@@ -454,7 +462,8 @@ bool sender_submit(struct sender *sender, struct job *job)
 		return false;
 	job->sender = sender;
 	job->again.expired = on_again;
-	uuid_make(job->id);
+	if (job->id[0] == '\0')
+		uuid_make(job->id);
 	enqueue(job);
 	return true;
 }
@@ -489,7 +498,38 @@ const struct conf_provider *sender_provider(const struct sender *sender)
 
 const char *sender_state(const struct sender *sender)
 {
-	return sender->breaker.open ? "open" : "ready";
+	switch (sender_refusal(sender)) {
+	case SENDER_UNREACHABLE:
+		return "unreachable";
+	case SENDER_CREDENTIAL:
+		return "credential";
+	default:
+		return "ready";
+	}
+}
+
+enum sender_refusal sender_refusal(const struct sender *sender)
+{
+	return sender->breaker.open ? sender->fault : SENDER_TAKES;
+}
+
+unsigned sender_room(const struct sender *sender)
+{
+	size_t count = (size_t)sender->provider->pool_size, room = 0;
+
+	if (breaker_pausing(&sender->breaker))
+		return 0;
+	if (breaker_probing(&sender->breaker))
+		count = 1;
+	for (size_t i = 0; i < count; i++)
+		if (connection_has_room(sender->connections[i]))
+			room += sender->connections[i]->window - sender->connections[i]->in_flight;
+	return room > sender->queue.count ? (unsigned)(room - sender->queue.count) : 0;
+}
+
+bool sender_trusted(const struct sender *sender)
+{
+	return guard_trusts(&sender->guard, loop_now_ms());
 }
 
 size_t sender_queued(const struct sender *sender)

@@ -20,6 +20,32 @@ struct sender *sender_new(const struct conf_provider *provider, size_t queue_max
 /* Its jobs must have been abandoned or done. */
 void sender_free(struct sender *sender);
 
+/* Why a new notification need not be submitted now. */
+enum sender_refusal {
+	SENDER_TAKES,
+	SENDER_UNREACHABLE, /* the provider can't be reached, or has no room for the whole project */
+	SENDER_PACED,       /* more wait than rate-max lets out in a second; a call still goes */
+	SENDER_CREDENTIAL,  /* nothing goes until someone mends the credential */
+};
+
+/*
+ * What submitting would come to: the first two are a matter of time, the last one isn't. Once the
+ * breaker's pause has ended it is SENDER_TAKES, and what comes next is the probe.
+ */
+enum sender_refusal sender_refusal(const struct sender *sender);
+
+/*
+ * How many could go on the wire at once beside what is queued already: 0 while the breaker pauses,
+ * 1 for the probe after it.
+ */
+unsigned sender_room(const struct sender *sender);
+
+/*
+ * True when its recent answers show that the credential and the payloads are good, so that an
+ * accusation against a token may be believed: design 10, nothing is deleted because of our trouble.
+ */
+bool sender_trusted(const struct sender *sender);
+
 /*
  * Takes JOB (all zeros but what is In); done runs once, after this has returned. False: the queue
  * is full.
@@ -37,7 +63,7 @@ void sender_cancel(struct job *job);
 
 const struct conf_provider *sender_provider(const struct sender *sender);
 
-/* "ready", or "open" while the breaker keeps notifications away. */
+/* "ready"; "unreachable" or "credential" while the breaker keeps notifications away. */
 const char *sender_state(const struct sender *sender);
 
 /* How many wait for room on a connection. */
