@@ -61,6 +61,15 @@ static const struct config_key daemon_keys[] = {
 	{ KEY("in-flight-max", CONFIG_INTEGER, in_flight_max), "10000",
 	  "Most notifications that are being worked on; more are answered unavailable.", 1,
 	  1000000 },
+	{ KEY("queue-max", CONFIG_INTEGER, queue_max), "100000",
+	  "Most notifications that wait in Redis, of all providers; more are answered unavailable.",
+	  1, 100000000 },
+	{ KEY("lease", CONFIG_DURATION, lease_ms), "45s",
+	  "After this long another pushd takes over what one that has died was sending.", 1000,
+	  3600000 },
+	{ KEY("wait-replicas", CONFIG_INTEGER, wait_replicas), "0",
+	  "Replicas of Redis that must have a notification before it is answered as queued.", 0,
+	  100 },
 	{ NULL },
 };
 

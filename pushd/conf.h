@@ -53,6 +53,9 @@ struct conf_daemon {
 	int64_t domain_rate; /* per second; 0: no limit */
 	int64_t domain_burst;
 	int64_t in_flight_max;
+	int64_t queue_max;
+	int64_t lease_ms;
+	int64_t wait_replicas;
 };
 
 struct conf {
