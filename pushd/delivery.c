@@ -11,7 +11,9 @@
 #include "pushd/senders.h"
 #include "pushd/storage.h"
 
-const char *const outcome_names[OUTCOME_COUNT + 1] = { "sent", "gone", "unavailable" };
+const char *const outcome_names[OUTCOME_COUNT + 1] = {
+	"sent", "queued", "merged", "gone", "unavailable",
+};
 
 static struct {
 	struct list deliveries;

@@ -14,7 +14,14 @@
 #include "pushd/notification.h"
 #include "pushd/sender.h"
 
-enum outcome { OUTCOME_SENT, OUTCOME_GONE, OUTCOME_UNAVAILABLE, OUTCOME_COUNT };
+enum outcome {
+	OUTCOME_SENT,
+	OUTCOME_QUEUED, /* stored: it will be sent, by whoever serves the store */
+	OUTCOME_MERGED, /* a newer one for its device is sent or stored in its place */
+	OUTCOME_GONE,
+	OUTCOME_UNAVAILABLE,
+	OUTCOME_COUNT
+};
 
 extern const char *const outcome_names[OUTCOME_COUNT + 1];
 
