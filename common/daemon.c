@@ -28,6 +28,7 @@ static struct {
 	char default_file[128];
 	bool debug; /* -d: whatever the file says */
 	bool draining;
+	bool failed;
 	size_t started; /* modules, from the table's first */
 	struct timer drain_deadline;
 } self;
@@ -101,6 +102,12 @@ bool daemon_draining(void)
 
 void daemon_exit(void)
 {
+	loop_end();
+}
+
+void daemon_fail(void)
+{
+	self.failed = true;
 	loop_end();
 }
 
@@ -244,7 +251,7 @@ static int run(void)
 		log_info("ready");
 		notify_send("READY=1");
 		loop_run();
-		status = 0;
+		status = self.failed;
 	}
 	timer_stop(&self.drain_deadline);
 	stop_modules();

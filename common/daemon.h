@@ -73,6 +73,9 @@ bool daemon_draining(void);
 /* Ends the loop; the modules are stopped and the process exits 0. */
 void daemon_exit(void);
 
+/* The same with status 1: what only shows when it runs makes it unfit; the caller has logged it. */
+void daemon_fail(void);
+
 /* Route handlers for GET /metrics, /healthz and /readyz, the same in every daemon. */
 void daemon_serve_metrics(struct http_request *request);
 void daemon_serve_healthz(struct http_request *request);

@@ -177,6 +177,21 @@ START_TEST(usr1_logs_the_state)
 }
 END_TEST
 
+START_TEST(what_shows_to_be_unfit_when_it_runs_stops_its_modules_and_exits_1)
+{
+	static const char *const order[] = { "state-of-the-daemon", "second-stopped",
+		                             "first-stopped", "stopped status=1", NULL };
+	struct run run;
+
+	write_config("unfit = yes\n");
+	start(&run, NULL);
+	wait_text(&run, "ready\n");
+	kill(run.pid, SIGUSR1);
+	ck_assert_int_eq(finish(&run), 1);
+	check_order(&run, order);
+}
+END_TEST
+
 START_TEST(the_service_manager_is_told_of_ready_reloading_and_stopping)
 {
 	struct run run;
@@ -221,6 +236,7 @@ int main(void)
 		a_secret_that_is_not_live_waits_for_a_restart_too,
 		a_bad_file_at_a_hangup_is_logged_and_changes_nothing,
 		usr1_logs_the_state,
+		what_shows_to_be_unfit_when_it_runs_stops_its_modules_and_exits_1,
 		the_service_manager_is_told_of_ready_reloading_and_stopping,
 		the_descriptor_limit_is_raised_to_the_hard_one,
 	};

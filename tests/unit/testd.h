@@ -21,6 +21,7 @@ struct top {
 	bool fails;      /* the second module doesn't start */
 	bool lingers;    /* a drain doesn't end by itself */
 	bool unsuitable; /* the daemon's own check refuses */
+	bool unfit;      /* which shows when it is asked for its state */
 };
 
 /* clang-format off */
@@ -31,6 +32,7 @@ static const struct config_key keys[] = {
 	{ "fails", CONFIG_BOOLEAN, offsetof(struct top, fails), "no", "Fails." },
 	{ "lingers", CONFIG_BOOLEAN, offsetof(struct top, lingers), "no", "Lingers." },
 	{ "unsuitable", CONFIG_BOOLEAN, offsetof(struct top, unsuitable), "no", "Refused." },
+	{ "unfit", CONFIG_BOOLEAN, offsetof(struct top, unfit), "no", "Gives up." },
 	{ NULL },
 };
 static const struct config_section sections[] = {
@@ -120,6 +122,8 @@ static void reloaded(void *root)
 static void dump(void)
 {
 	log_info("state-of-the-daemon");
+	if (live->unfit)
+		daemon_fail();
 }
 
 static char *health_url(const void *root)
