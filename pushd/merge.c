@@ -5,29 +5,35 @@ bool merge_bypasses(const struct notification *notification, enum priority prior
 	return priority == PRIORITY_VOIP || notification->account_removed;
 }
 
-static bool dismisses(const struct notification *notification, enum priority priority)
+enum store_waiting merge_class(const struct notification *notification, enum priority priority)
 {
-	return notification->count == 0 && priority == PRIORITY_LOW;
+	if (priority != PRIORITY_LOW)
+		return STORE_WAITING_HIGH;
+	return notification->count == 0 ? STORE_WAITING_DISMISSAL : STORE_WAITING_LOW;
 }
 
-enum merge merge_decide(enum priority waiting, const struct notification *newer,
-                        enum priority newer_priority)
+bool merge_replaces(enum store_waiting older, enum store_waiting newer)
 {
-	if (waiting == PRIORITY_VOIP || merge_bypasses(newer, newer_priority))
-		return MERGE_BESIDE;
-	if (newer_priority <= waiting || dismisses(newer, newer_priority))
-		return MERGE_REPLACE;
-	return MERGE_ABSORB;
+	return older != STORE_WAITING_HIGH || newer != STORE_WAITING_LOW;
 }
 
-void merge_tell(const struct notification *newer, enum priority newer_priority,
-                char decisions[MERGE_DECISIONS])
+const char *merge_put_decisions(enum store_waiting newer)
 {
-	for (enum priority waiting = 0; waiting < PRIORITY_COUNT; waiting++) {
-		enum merge merge = merge_decide(waiting, newer, newer_priority);
+	static char decisions[STORE_WAITING_COUNT][STORE_WAITING_COUNT + 1];
 
-		/* What goes beside others has no place in the slot: a call would stay there. */
-		decisions[waiting] = merge == MERGE_REPLACE ? 'r' : 'a';
-	}
-	decisions[PRIORITY_COUNT] = '\0';
+	for (enum store_waiting older = 0; older < STORE_WAITING_COUNT; older++)
+		decisions[newer][older] =
+		        merge_replaces(older, newer) ? STORE_REPLACE : STORE_ABSORB;
+	return decisions[newer];
+}
+
+const char *merge_return_decisions(enum store_waiting older)
+{
+	static char decisions[STORE_WAITING_COUNT][STORE_WAITING_COUNT + 1];
+
+	/* Here the newer one is in the store, and the older one comes back. */
+	for (enum store_waiting newer = 0; newer < STORE_WAITING_COUNT; newer++)
+		decisions[older][newer] =
+		        merge_replaces(older, newer) ? STORE_ABSORB : STORE_REPLACE;
+	return decisions[older];
 }

@@ -1,6 +1,7 @@
 /*
  * Which of two notifications for one device goes on, when the older one still waits: the newest
- * wins, but what waits never falls in priority. Pure.
+ * wins, but what waits never falls in priority, save for a dismissal (message-count 0), after which
+ * there is nothing left to be told. Pure.
  */
 #ifndef OG_PUSHD_MERGE_H
 #define OG_PUSHD_MERGE_H
@@ -8,12 +9,7 @@
 #include <stdbool.h>
 
 #include "pushd/notification.h"
-
-enum merge {
-	MERGE_BESIDE,  /* neither: both are sent */
-	MERGE_REPLACE, /* the newer one takes the place of what waits */
-	MERGE_ABSORB,  /* what waits stays, with the newer one's message-count */
-};
+#include "pushd/store.h"
 
 /*
  * True when NOTIFICATION, of PRIORITY, waits for no other one of its device and is merged with
@@ -21,20 +17,19 @@ enum merge {
  */
 bool merge_bypasses(const struct notification *notification, enum priority priority);
 
-/*
- * What becomes of one that waits with the priority WAITING when NEWER, of NEWER_PRIORITY, comes. A
- * dismissal (message-count 0) replaces whatever waits, since there is nothing left to be told.
- */
-enum merge merge_decide(enum priority waiting, const struct notification *newer,
-                        enum priority newer_priority);
-
-#define MERGE_DECISIONS (PRIORITY_COUNT + 1)
+/* As what NOTIFICATION, of PRIORITY, waits, if it doesn't bypass. */
+enum store_waiting merge_class(const struct notification *notification, enum priority priority);
 
 /*
- * The same for every priority that may wait, as the store takes it: for each 'r' replace or 'a'
- * absorb, in the order of enum priority, and a NUL.
+ * True: NEWER takes the place of the older one that waits. False: the older one stays, with the
+ * message-count of NEWER, if that has one.
  */
-void merge_tell(const struct notification *newer, enum priority newer_priority,
-                char decisions[MERGE_DECISIONS]);
+bool merge_replaces(enum store_waiting older, enum store_waiting newer);
+
+/* The decisions for store_put() of one of the class NEWER (static). */
+const char *merge_put_decisions(enum store_waiting newer);
+
+/* The decisions for store_return() of one of the class OLDER (static). */
+const char *merge_return_decisions(enum store_waiting older);
 
 #endif
