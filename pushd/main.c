@@ -47,7 +47,7 @@ static char *health_url(const void *config)
 
 static bool serving(void)
 {
-	return redis_connected(storage_redis()) && !daemon_draining();
+	return storage_serving() && !daemon_draining();
 }
 
 static const char *(*const versions[])(void) = {

@@ -1,11 +1,76 @@
 #include "pushd/storage.h"
 
+#include <string.h>
+
+#include "common/daemon.h"
 #include "common/log.h"
+#include "common/loop.h"
 #include "pushd/conf.h"
 
 #define TIMEOUT_MS 2000
+#define AGAIN_MS 2000 /* between questions to a server that evicts */
+#define POLICY "maxmemory_policy:"
+#define POLICY_KEEPS "noeviction"
 
-static struct redis *redis;
+static struct {
+	struct redis *redis;
+	struct redis_call info;
+	struct timer again;
+	bool evicts;
+	bool seen; /* a server has told its policy since the start */
+} self;
+
+static void refuse(const char *policy, size_t len)
+{
+	timer_start(&self.again, AGAIN_MS);
+	if (self.evicts)
+		return;
+	self.evicts = true;
+	log_error("storage-refused reason=\"Redis may evict what was promised: set its "
+	          "maxmemory-policy to " POLICY_KEEPS "\" policy=%.*s",
+	          (int)len, policy);
+	if (!self.seen)
+		daemon_fail();
+}
+
+static void on_info(struct redis_call *call, const struct redisReply *reply)
+{
+	const char *text = redis_reply_string(reply, NULL), *error = redis_reply_error(reply);
+	const char *policy = text != NULL ? strstr(text, POLICY) : NULL;
+	size_t len;
+
+	if (policy == NULL && reply != NULL)
+		log_warn("storage-unchecked what=maxmemory-policy error=\"%s\"",
+		         error != NULL ? error : "it isn't told");
+	if (policy == NULL)
+		return;
+	policy += strlen(POLICY);
+	len = strcspn(policy, "\r\n");
+	if (len == strlen(POLICY_KEEPS) && memcmp(policy, POLICY_KEEPS, len) == 0)
+		self.evicts = false;
+	else
+		refuse(policy, len);
+	self.seen = true;
+}
+
+static void ask(void)
+{
+	if (!redis_busy(&self.info))
+		redis_command(self.redis, &self.info, "INFO memory");
+}
+
+static void on_again(struct timer *timer)
+{
+	ask();
+}
+
+/* It may be another server, or have another configuration, each time. */
+static void on_change(struct redis *redis, bool connected)
+{
+	timer_stop(&self.again);
+	if (connected)
+		ask();
+}
 
 int storage_start(void *config)
 {
@@ -17,20 +82,35 @@ int storage_start(void *config)
 	};
 	const char *why;
 
-	redis = redis_new(&options, &why);
-	if (redis != NULL)
-		return 0;
-	log_error("config-refused key=redis reason=\"%s\"", why);
-	return -1;
+	self.redis = redis_new(&options, &why);
+	if (self.redis == NULL) {
+		log_error("config-refused key=redis reason=\"%s\"", why);
+		return -1;
+	}
+	self.info.done = on_info;
+	self.again.expired = on_again;
+	redis_on_change(self.redis, on_change);
+	return 0;
 }
 
 void storage_stop(void)
 {
-	redis_free(redis);
-	redis = NULL;
+	timer_stop(&self.again);
+	redis_free(self.redis);
+	memset(&self, 0, sizeof(self));
 }
 
 struct redis *storage_redis(void)
 {
-	return redis;
+	return self.redis;
+}
+
+bool storage_keeps(void)
+{
+	return !self.evicts;
+}
+
+bool storage_serving(void)
+{
+	return redis_connected(self.redis) && !self.evicts;
 }

@@ -1,6 +1,12 @@
-/* The connection to Redis that all of pushd uses: started first, stopped last. */
+/*
+ * The connection to Redis that all of pushd uses: started first, stopped last. A server that may
+ * evict keys forgets what was promised, so it is refused: at the first connection the daemon exits
+ * 1, later it does not serve until the server's policy is noeviction.
+ */
 #ifndef OG_PUSHD_STORAGE_H
 #define OG_PUSHD_STORAGE_H
+
+#include <stdbool.h>
 
 #include "common/redis.h"
 
@@ -9,5 +15,11 @@ int storage_start(void *config);
 void storage_stop(void);
 
 struct redis *storage_redis(void);
+
+/* False once the server was seen to evict keys, until it was seen not to. */
+bool storage_keeps(void);
+
+/* True while the server is there and keeps what it is given. */
+bool storage_serving(void);
 
 #endif
