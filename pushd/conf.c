@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/map.h"
 #include "common/mem.h"
 #include "common/net.h"
 #include "common/networks.h"
@@ -53,6 +54,9 @@ static const struct config_key daemon_keys[] = {
 	  "Most registrations of one device token; the oldest goes.", 1, 10000 },
 	{ KEY("devices-per-owner-max", CONFIG_INTEGER, devices_per_owner_max), "64",
 	  "Most registrations of one user; the oldest goes.", 1, 10000 },
+	{ KEY("device-ttl", CONFIG_DURATION, device_ttl_ms), "90d",
+	  "Life of a device whose app or server renews it (dialects p2 and fpush).", 1000,
+	  315360000000 },
 	{ KEY("domain-rate", CONFIG_INTEGER, domain_rate), "0",
 	  "Most notifications that one domain may publish here in a second; 0: any number.", 0,
 	  1000000 },
@@ -61,6 +65,8 @@ static const struct config_key daemon_keys[] = {
 	{ KEY("in-flight-max", CONFIG_INTEGER, in_flight_max), "10000",
 	  "Most notifications that are being worked on; more are answered unavailable.", 1,
 	  1000000 },
+	{ KEY("answer-within", CONFIG_DURATION, answer_within_ms), "2s",
+	  "What has no verdict by then is stored and answered queued.", 50, 60000 },
 	{ KEY("queue-max", CONFIG_INTEGER, queue_max), "100000",
 	  "Most notifications that wait in Redis, of all providers; more are answered unavailable.",
 	  1, 100000000 },
@@ -76,6 +82,8 @@ static const struct config_key daemon_keys[] = {
 static const struct config_key provider_keys[] = {
 	{ PROVIDER("kind", CONFIG_CHOICE, kind), NULL, "apns or fcm.", .choices = kinds,
 	  .needed = true },
+	{ PROVIDER("push-modules", CONFIG_LIST, push_modules), NULL,
+	  "Values of pushModule for which a publish's node is a token of this provider; none." },
 	{ PROVIDER("topic", CONFIG_STRING, topic), NULL, "APNs: the app's bundle id." },
 	{ PROVIDER("key-file", CONFIG_STRING, key_file), NULL, "APNs: signing key (.p8)." },
 	{ PROVIDER("key-id", CONFIG_STRING, key_id), NULL, "APNs: id of the signing key." },
@@ -93,6 +101,9 @@ static const struct config_key provider_keys[] = {
 	  "Priority of a notification without any content.", .choices = empties },
 	{ PROVIDER("expiry", CONFIG_DURATION, expiry_ms), "28d",
 	  "How long the provider keeps a notification for a device that is away.", 0, 2419200000 },
+	{ PROVIDER("interval", CONFIG_DURATION, interval_ms), "2s",
+	  "Least time between two notifications for one device; the newest waits. 0: none.", 0,
+	  3600000 },
 	RETIRED("server-key", "FCM's legacy API has ended: use service-account-file"),
 	RETIRED("sender-id", "FCM's legacy API has ended: use service-account-file and project-id"),
 	{ NULL },
@@ -246,10 +257,31 @@ static int check_addresses(const struct conf_daemon *daemon, struct buf *complai
 	return -1;
 }
 
+/* A module names one provider. */
+static int check_modules(const struct conf *conf, struct buf *complaints)
+{
+	struct map seen = { 0 };
+	int result = 0;
+
+	for (size_t i = 0; i < conf->providers.count; i++) {
+		char **module = conf_provider(conf, i)->push_modules;
+
+		for (; module != NULL && *module != NULL; module++) {
+			if (map_put(&seen, *module, strlen(*module), *module) == NULL)
+				continue;
+			buf_printf(complaints, "[provider %s]: push-modules: %s is named twice\n",
+			           conf_provider(conf, i)->id, *module);
+			result = -1;
+		}
+	}
+	map_release(&seen);
+	return result;
+}
+
 int conf_check(const void *config, struct buf *complaints)
 {
 	const struct conf *conf = config;
-	int result = 0;
+	int result = check_modules(conf, complaints);
 
 	if (check_id(conf_id(conf), complaints) != 0)
 		result = -1;

@@ -21,6 +21,7 @@ struct conf_provider {
 	int kind;  /* place in provider_kinds */
 	int empty; /* enum conf_empty: the priority of a notification that says nothing */
 	char *topic;
+	char **push_modules;
 	char *key_file;
 	char *key_id;
 	char *team_id;
@@ -30,6 +31,7 @@ struct conf_provider {
 	char *ca_file;
 	int64_t pool_size;
 	int64_t expiry_ms;
+	int64_t interval_ms; /* between two notifications for one device; 0: none */
 	char *retired; /* never set: where retired keys would go */
 };
 
@@ -50,9 +52,11 @@ struct conf_daemon {
 	char **registrants;
 	int64_t devices_per_token_max;
 	int64_t devices_per_owner_max;
+	int64_t device_ttl_ms;
 	int64_t domain_rate; /* per second; 0: no limit */
 	int64_t domain_burst;
 	int64_t in_flight_max;
+	int64_t answer_within_ms;
 	int64_t queue_max;
 	int64_t lease_ms;
 	int64_t wait_replicas;
