@@ -250,12 +250,13 @@ class Providers(Process):
 
     def __init__(self, stage, name="providers", args=()):
         super().__init__(stage, name, [], stage.sanitizer_env)
-        listen = f"{HOST}:{free_port()}"
+        listen, sandbox = (f"{HOST}:{free_port()}" for _ in range(2))
         self.url, self.set = f"https://{listen}", self.folder / "set"
+        self.sandbox_url = f"https://{sandbox}"
         self.ca = self.set / "ca.pem"
         program = stage.binary("providers")
         self.argv = [program, "--set", self.set, "--listen", listen, "--apns-topic", self.topic]
-        self.argv += args
+        self.argv += ["--sandbox-listen", sandbox, *args]
         make = [program, "--generate", self.set, "--token-uri", f"{self.url}/token"]
         done = subprocess.run(make, capture_output=True, text=True)
         if done.returncode != 0:
@@ -281,6 +282,10 @@ class Providers(Process):
 
     def script(self, *rules):
         return self.control("POST", "/script", list(rules))
+
+    def environments(self, **tokens):
+        """production=[…], sandbox=[…]: device tokens that only that one of Apple's takes."""
+        return self.control("POST", "/environments", tokens)
 
     def received(self, first=0):
         return self.control("GET", f"/received?from={first}")

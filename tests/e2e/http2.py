@@ -43,9 +43,11 @@ def block(fields):
 class Client:
     """One connection. Frames that came are kept in self.seen as (kind, flags, stream, payload)."""
 
-    def __init__(self, address, ca, alpn=("h2",), chunk=None):
+    def __init__(self, address, ca, alpn=("h2",), chunk=None, certificate=None):
         host, port = address.rsplit(":", 1)
         context = ssl.create_default_context(cafile=ca)
+        if certificate:
+            context.load_cert_chain(certificate)
         if alpn:
             context.set_alpn_protocols(list(alpn))
         plain = socket.create_connection((host, int(port)), timeout=10)

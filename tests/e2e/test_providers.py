@@ -13,7 +13,7 @@ import urllib.parse
 import pytest
 
 import http2
-from harness import HOST, free_port, http as call_http
+from harness import HOST, free_port, http as call_http, wait_until
 
 DEVICE = "00fc13adff785122b4ad28809a3420982341241421348097878e577c991de8f0"
 ALERT = b'{"aps":{"alert":"x"}}'
@@ -249,6 +249,47 @@ def test_an_answer_can_be_late_and_a_connection_can_end_before_it(fake, client, 
     assert call_http("GET", f"{fake.control_url}/stats")[0] == 200
 
 
+def test_faults_come_each_so_often_or_by_chance(fake, client, headers):
+    fake.script({"match": {"every": 3}, "answer": {"status": 503}},
+                {"match": {"share": 0.5, "seed": 5, "token": "aa"}, "answer": {"status": 429}})
+    for _ in range(9):
+        client.answer(push(client, headers, "bb"))
+    assert [entry["answered"] for entry in fake.received()] == [200, 200, 503] * 3
+    for _ in range(40):
+        client.answer(push(client, headers, "aa"))
+    answered = [entry["answered"] for entry in fake.received(10)]
+    assert 5 < answered.count(429) < 35 and 503 in answered
+
+
+def test_a_goaway_comes_at_every_so_manieth_request_of_all(fake, headers):
+    fake.script({"match": {"provider": "apns", "every": 5}, "answer": {"goaway": {}}})
+    for _ in range(3):
+        with http2.Client(fake.address("fake"), fake.ca) as client:
+            client.begin()
+            for _ in range(4):
+                assert client.answer(push(client, headers)) == ""
+            push(client, headers)
+            assert client.goaway() == (7, 0, "")
+    assert fake.stats()["connections"]["accepted"] == 3
+
+
+def test_silence_for_all_ends_by_itself(fake, client, headers):
+    fake.script({"match": {"for_ms": 400}, "answer": {"silent": True}})
+    began = time.monotonic()
+    push(client, headers)  # a client that has sent nothing good may only have one on its way
+    while True:
+        with http2.Client(fake.address("fake"), fake.ca) as other:
+            other.begin()
+            push(other, headers)
+            other.ping()
+            other.wait(http2.PING)
+            if fake.received()[-1]["answered"] == 200:
+                break
+    assert time.monotonic() - began > 0.3
+    answered = [entry["answered"] for entry in fake.received()]
+    assert answered == ["silent"] * (len(answered) - 1) + [200]
+
+
 def test_a_scripted_status_has_its_reason_its_headers_and_its_body(fake, client, headers):
     fake.script(
         {"match": {"token": "aa"}, "answer": {"status": 410, "timestamp": 7}},
@@ -316,6 +357,88 @@ def test_a_grant_that_is_not_right_is_invalid(fake, client):
     assert json.loads(got)["error"] == "invalid_scope"
 
 
+def test_an_access_token_ends_when_its_script_says(fake, client):
+    fake.script({"match": {"provider": "oauth", "nth": 1},
+                 "answer": {"status": 200, "expires_in": 1}},
+                {"match": {"provider": "oauth", "nth": 2},
+                 "answer": {"status": 400, "reason": "invalid_grant"}},
+                {"match": {"provider": "oauth", "nth": 3},
+                 "answer": {"status": 503, "body": "<html>busy", "headers": {"retry-after": "7"}}})
+    first, second, third = (client.answer(client.request("/token", FORM)) for _ in range(3))
+    assert json.loads(first)["expires_in"] == 1
+    assert (json.loads(second)["error"], third) == ("invalid_grant", "<html>busy")
+    bearer = [("authorization", f"Bearer {json.loads(first)['access_token']}")]
+    message = b'{"message":{"token":"t1"}}'
+    path = "/v1/projects/fake-project/messages:send"
+    assert "name" in json.loads(client.answer(client.request(path, bearer, message)))
+    wait_until(lambda: "error" in json.loads(client.answer(client.request(path, bearer, message))))
+
+
+def test_fcm_takes_an_installation_id_in_place_of_a_token(fake, client):
+    fake.script({"match": {"provider": "oauth"}, "answer": {"status": 200}},
+                {"match": {"token": "f" * 22}, "answer": {"reason": "UNREGISTERED"}})
+    access = json.loads(client.answer(client.request("/token", FORM)))["access_token"]
+    bearer = [("authorization", f"Bearer {access}")]
+
+    def send(**message):
+        body = json.dumps({"message": message}).encode()
+        path = "/v1/projects/fake-project/messages:send"
+        return json.loads(client.answer(client.request(path, bearer, body)))
+
+    assert "name" in send(fid="e" * 22)
+    assert send(fid="f" * 22)["error"]["code"] == 404
+    assert send(fid="e" * 22, token="t")["error"]["code"] == 400
+    assert send()["error"]["code"] == 400
+
+
+# Certificates and environments
+
+
+@pytest.fixture
+def certified(fake):
+    """A client that signs in with the set's certificate."""
+    certificate = fake.set / "apns-certificate.pem"
+    with http2.Client(fake.address("fake"), fake.ca, certificate=certificate) as it:
+        it.begin()
+        yield it
+
+
+def test_a_certificate_stands_for_the_token_and_the_topic(fake, certified, headers):
+    assert certified.limit == 1000
+    assert certified.answer(push(certified, headers[2:])) == ""
+    assert certified.answer(push(certified, headers[1:])) == ""
+    assert reason(certified.answer(push(certified, headers))) == "InvalidProviderToken"
+    other = [("apns-topic", "org.example.other"), headers[2]]
+    assert reason(certified.answer(push(certified, other))) == "TopicDisallowed"
+    assert [entry["certificate"] for entry in fake.received()] == [True] * 4
+
+
+def test_a_certificate_of_another_ca_is_bad(fake, tmp_path, headers):
+    pair = tmp_path / "pair.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", pair, "-out",
+               tmp_path / "certificate.pem", "-days", "1", "-subj", f"/UID={fake.topic}/CN=x"]
+    subprocess.run(command, check=True, capture_output=True)
+    pair.write_text(pair.read_text() + (tmp_path / "certificate.pem").read_text())
+    with http2.Client(fake.address("fake"), fake.ca, certificate=pair) as client:
+        client.begin()
+        assert reason(client.answer(push(client, headers[1:]))) == "BadCertificate"
+
+
+def test_a_token_of_one_environment_is_bad_in_the_other(fake, client, headers):
+    fake.environments(sandbox=["aa", "bb"], production=["cc", "bb"])
+    fake.script({"match": {"environment": "sandbox", "token": "dd"}, "answer": {"status": 500}})
+    with http2.Client(fake.address("sandbox"), fake.ca) as sandbox:
+        sandbox.begin()
+        for token, here, there in (("aa", "BadDeviceToken", None), ("cc", None, "BadDeviceToken"),
+                                   ("dd", None, "InternalServerError")):
+            assert reason(client.answer(push(client, headers, token))) == here
+            assert reason(sandbox.answer(push(sandbox, headers, token))) == there
+        fake.reset()
+        assert client.answer(push(client, headers, "aa")) == ""
+        sandbox.answer(push(sandbox, headers, "aa"))
+    assert [entry["environment"] for entry in fake.received()] == ["production", "sandbox"]
+
+
 # Controls
 
 
@@ -338,6 +461,8 @@ def test_the_record_is_read_page_by_page_and_forgotten_at_a_reset(fake, client, 
         ("POST", "/script", b"[", 400, "JSON"),
         ("POST", "/script", b"{}", 400, "array"),
         ("POST", "/script", b'[{"answer":{"rst":"X"}}]', 400, "rules[0].answer.rst"),
+        ("POST", "/environments", b'{"sandbox":["aa",1]}', 400, "sandbox[1]"),
+        ("POST", "/environments", b'{"staging":[]}', 400, "staging"),
         ("GET", "/received?from=-1", None, 400, "from"),
         ("GET", "/received?from=99999999999999999999", None, 400, "from"),
         ("GET", "/script", None, 405, ""),
@@ -365,6 +490,8 @@ def test_a_start_that_cannot_work_says_why(stage, fake, tmp_path):
         ("--set", fake.set, "--listen", fake.address("fake")): "Address already in use",
         ("--set", fake.set, "--listen", f"localhost:{free_port()}"): "numeric",
         ("--set", fake.set, "--control", "0.0.0.0:0"): "loopback",
+        ("--set", fake.set, "--sandbox-listen", "sandbox"): "numeric",
+        ("--set", fake.set, "--client-ca", fake.set / "apns.p8"): "apns.p8",
         ("--set", fake.set, "--cert", fake.set / "apns.p8"): "apns.p8",
         ("--set", fake.set, "--apns-key", fake.set / "oauth.pub.pem"): "EC P-256",
         ("--generate", fake.set, "--token-uri", f"https://{HOST}/token"): "File exists",
@@ -380,5 +507,5 @@ def test_a_start_that_cannot_work_says_why(stage, fake, tmp_path):
 def test_help_names_every_option(stage):
     done = run_providers(stage, "--help")
     assert done.returncode == 0
-    for option in ("--generate", "--set", "--apns-topic", "--no-alpn", "POST /script"):
+    for option in ("--generate", "--set", "--sandbox-listen", "--no-alpn", "POST /environments"):
         assert option in done.stdout

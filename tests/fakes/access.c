@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *access_issue(struct access *access, int64_t now_ms)
+const char *access_issue(struct access *access, int64_t expires_ms)
 {
 	struct access_token *token = &access->tokens[access->issued++ % ACCESS_MAX];
 	unsigned char random[24];
@@ -17,7 +17,7 @@ const char *access_issue(struct access *access, int64_t now_ms)
 	for (size_t i = 0; i < sizeof(random); i++)
 		len += (size_t)snprintf(token->text + len, sizeof(token->text) - len, "%02x",
 		                        random[i]);
-	token->expires_ms = now_ms + ACCESS_LIFE_S * 1000;
+	token->expires_ms = expires_ms;
 	return token->text;
 }
 

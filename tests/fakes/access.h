@@ -8,9 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define ACCESS_LIFE_S 3599 /* what Google's tokens say in expires_in */
-#define ACCESS_MAX 1024    /* tokens that are remembered; the oldest is forgotten first */
-#define ACCESS_TEXT 56     /* bytes of one with its NUL */
+#define ACCESS_MAX 1024 /* tokens that are remembered; the oldest is forgotten first */
+#define ACCESS_TEXT 56  /* bytes of one with its NUL */
 
 struct access {
 	struct access_token {
@@ -20,8 +19,8 @@ struct access {
 	unsigned issued; /* how many ever; token N is at N % ACCESS_MAX */
 };
 
-/* A new token, valid from NOW_MS for ACCESS_LIFE_S; borrowed until ACCESS_MAX more were issued. */
-const char *access_issue(struct access *access, int64_t now_ms);
+/* A new token, good until EXPIRES_MS; borrowed until ACCESS_MAX more were issued. */
+const char *access_issue(struct access *access, int64_t expires_ms);
 
 enum access_verdict { ACCESS_GOOD, ACCESS_UNKNOWN, ACCESS_EXPIRED };
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/mem.h"
+#include "tests/fakes/client.h"
 
 #define DEVICES "/3/device"
 #define TOKEN_DIGITS_MAX 200
@@ -127,8 +128,22 @@ static const char *check_duplicates(struct look *look)
 	return look->duplicate ? "DuplicateHeaders" : NULL;
 }
 
+/* In place of a provider token, which must not come beside it. */
+static const char *check_certificate(struct look *look)
+{
+	const struct client *client = look->request->client;
+
+	if (!client->trusted)
+		return "BadCertificate";
+	if (!client_fits(client, look->request->environment))
+		return "BadCertificateEnvironment";
+	return look->fields[FIELD_AUTHORIZATION] != NULL ? "InvalidProviderToken" : NULL;
+}
+
 static const char *check_authorization(struct look *look)
 {
+	if (look->request->client->present)
+		return check_certificate(look);
 	return provider_token_check(&look->apns->tokens, look->request->binding,
 	                            look->fields[FIELD_AUTHORIZATION], look->now_ms / 1000);
 }
@@ -165,13 +180,22 @@ static const char *check_push_type(struct look *look)
 	return look->type == NULL ? "InvalidPushType" : NULL;
 }
 
-/* True if the first LEN bytes of TOPIC are one of the topics that are served. */
-static bool topic_served(const struct apns *apns, const char *topic, size_t len)
+static bool is_topic(const char *topic, const char *text, size_t len)
 {
-	if (apns->topics == NULL || apns->topics[0] == NULL)
+	return strlen(topic) == len && memcmp(topic, text, len) == 0;
+}
+
+/* True if the sender may push to the topic in the first LEN bytes of TEXT. */
+static bool topic_served(const struct look *look, const char *text, size_t len)
+{
+	const char *const *topics = look->apns->topics;
+
+	if (look->request->client->present)
+		return is_topic(look->request->client->topic, text, len);
+	if (topics == NULL || topics[0] == NULL)
 		return true;
-	for (size_t i = 0; apns->topics[i] != NULL; i++) {
-		if (strlen(apns->topics[i]) == len && memcmp(apns->topics[i], topic, len) == 0)
+	for (size_t i = 0; topics[i] != NULL; i++) {
+		if (is_topic(topics[i], text, len))
 			return true;
 	}
 	return false;
@@ -192,17 +216,19 @@ static const char *check_topic(struct look *look)
 	const char *topic = look->fields[FIELD_TOPIC];
 	size_t bare;
 
+	if (topic == NULL && look->request->client->present)
+		topic = look->request->client->topic;
 	if (topic == NULL || topic[0] == '\0')
 		return "MissingTopic";
 	if (look->type != NULL) {
 		bare = bare_topic(topic, look->type);
 		if (bare == 0)
 			return "BadTopic";
-		return topic_served(look->apns, topic, bare) ? NULL : "TopicDisallowed";
+		return topic_served(look, topic, bare) ? NULL : "TopicDisallowed";
 	}
 	for (size_t i = 0; i < ARRAY_LEN(push_types); i++) {
 		bare = bare_topic(topic, &push_types[i]);
-		if (bare != 0 && topic_served(look->apns, topic, bare))
+		if (bare != 0 && topic_served(look, topic, bare))
 			return NULL;
 	}
 	return "TopicDisallowed";
@@ -254,6 +280,8 @@ static const char *check_device_token(struct look *look)
 
 	if (len % 2 != 0 || len > TOKEN_DIGITS_MAX ||
 	    strspn(token, "0123456789abcdefABCDEF") != len)
+		return "BadDeviceToken";
+	if (!environments_fit(look->apns->environments, token, look->request->environment))
 		return "BadDeviceToken";
 	return NULL;
 }

@@ -7,15 +7,17 @@
 #include <stdint.h>
 
 #include "tests/fakes/answer.h"
+#include "tests/fakes/environments.h"
 #include "tests/fakes/provider_token.h"
 #include "tests/fakes/request.h"
 
 struct apns {
 	struct provider_tokens tokens;
 	const char *const *topics; /* without suffixes, ended by NULL; NULL: any topic; borrowed */
+	const struct environments *environments; /* of device tokens; borrowed */
 };
 
-/* Judges REQUEST (whose binding is set) at NOW_MS into ANSWER, which is all zeros. */
+/* Judges REQUEST (whose binding and client are set) at NOW_MS into ANSWER, which is all zeros. */
 void apns_answer(struct apns *apns, const struct request *request, int64_t now_ms,
                  struct answer *answer);
 

@@ -44,21 +44,23 @@ static bool set_serial(X509 *certificate)
 	return good;
 }
 
+static bool add_name(X509 *certificate, const char *field, const char *value)
+{
+	return X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), field, MBSTRING_ASC,
+	                                  (const unsigned char *)value, -1, -1, 0) == 1;
+}
+
 /* A certificate of KEY for NAME, valid from an hour ago, not signed yet. */
 static X509 *make(EVP_PKEY *key, const char *name)
 {
 	X509 *certificate = X509_new();
-	X509_NAME *subject;
 
 	if (certificate == NULL || X509_set_version(certificate, X509_VERSION_3) != 1 ||
 	    !set_serial(certificate))
 		goto failed;
 	X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
 	X509_gmtime_adj(X509_getm_notAfter(certificate), (long)LIFE_DAYS * DAY_S);
-	subject = X509_get_subject_name(certificate);
-	if (X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)name, -1,
-	                               -1, 0) != 1 ||
-	    X509_set_pubkey(certificate, key) != 1)
+	if (!add_name(certificate, "CN", name) || X509_set_pubkey(certificate, key) != 1)
 		goto failed;
 	return certificate;
 failed:
@@ -103,5 +105,23 @@ X509 *certificate_make_server(EVP_PKEY *key, X509 *ca, EVP_PKEY *ca_key)
 	};
 	X509 *certificate = make(key, "localhost");
 
+	return certificate == NULL ? NULL : finish(certificate, ca, ca_key, extensions);
+}
+
+X509 *certificate_make_client(EVP_PKEY *key, const char *topic, X509 *ca, EVP_PKEY *ca_key)
+{
+	static const struct extension extensions[] = {
+		{ NID_basic_constraints, "critical,CA:FALSE" },
+		{ NID_key_usage, "critical,digitalSignature" },
+		{ NID_ext_key_usage, "clientAuth" },
+		{ NID_authority_key_identifier, "keyid" },
+		{ 0, NULL },
+	};
+	X509 *certificate = make(key, "Outrigger test push services");
+
+	if (certificate != NULL && !add_name(certificate, "UID", topic)) {
+		X509_free(certificate);
+		return NULL;
+	}
 	return certificate == NULL ? NULL : finish(certificate, ca, ca_key, extensions);
 }

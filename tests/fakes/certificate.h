@@ -1,5 +1,6 @@
 /*
- * X.509 certificates for tests (OpenSSL): a CA, and servers of this machine that it signs.
+ * X.509 certificates for tests (OpenSSL): a CA, and what it signs: servers of this machine, and
+ * clients of APNs.
  */
 #ifndef OG_TESTS_FAKES_CERTIFICATE_H
 #define OG_TESTS_FAKES_CERTIFICATE_H
@@ -11,5 +12,8 @@ X509 *certificate_make_ca(EVP_PKEY *key);
 
 /* One for a server with KEY on localhost, 127.0.0.1 and ::1, signed by CA with CA_KEY. */
 X509 *certificate_make_server(EVP_PKEY *key, X509 *ca, EVP_PKEY *ca_key);
+
+/* One like Apple's for a sender with KEY to TOPIC (its UID), in all environments. */
+X509 *certificate_make_client(EVP_PKEY *key, const char *topic, X509 *ca, EVP_PKEY *ca_key);
 
 #endif

@@ -109,6 +109,8 @@ static const char *step_handshake(struct connection *connection)
 	session->service = connection->owner->service;
 	session->connection = connection->id;
 	session->wake = on_wake;
+	session->environment = connection->owner->environment;
+	client_read(&session->client, connection->tls);
 	session_start(session);
 	return NULL;
 }

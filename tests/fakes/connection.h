@@ -21,6 +21,7 @@ struct connection;
 struct connection_owner {
 	struct service *service;
 	SSL_CTX *tls;
+	enum environment environment; /* which of Apple's it plays */
 	struct list connections;
 	uint64_t count; /* how many ever: numbers them */
 };

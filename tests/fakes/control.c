@@ -4,11 +4,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "common/loop.h"
 #include "common/mem.h"
 
 #define BODY_MAX (8u << 20)
 #define LIMIT_DEFAULT 1000
 #define LIMIT_MAX 10000
+#define TOKENS_MAX 100000 /* in one POST */
+#define TOKEN_MAX 4096
 
 static void post_script(struct http_request *request)
 {
@@ -19,13 +22,53 @@ static void post_script(struct http_request *request)
 
 	if (rules == NULL)
 		return;
-	added = script_add(&service->script, rules, &reader);
+	added = script_add(&service->script, rules, loop_wall_ms(), &reader);
 	if (!json_reader_ok(&reader))
 		http_fail(request, 400, "bad_request", "%s", reader.complaint);
 	else
 		http_reply(request, 200,
 		           json_pack("{s:I,s:I}", "added", (json_int_t)added, "rules",
 		                     (json_int_t)service->script.count));
+}
+
+/* The tokens of ENVIRONMENT in OBJECT; only counted unless PUT. */
+static size_t read_tokens(struct service *service, struct json_object *object,
+                          enum environment environment, bool put)
+{
+	const char *key = environment_names[environment];
+	size_t count = json_array_count(object, key, TOKENS_MAX, false);
+
+	for (size_t i = 0; i < count; i++) {
+		const char *token = json_array_string(object, key, i, TOKEN_MAX);
+
+		if (put && token != NULL)
+			environments_put(&service->environments, token, environment);
+	}
+	return count;
+}
+
+/* All is read before anything is done about it. */
+static void post_environments(struct http_request *request)
+{
+	struct service *service = http_context(request);
+	const json_t *body = http_body_json(request);
+	struct json_reader reader;
+	struct json_object top;
+	size_t count = 0;
+
+	if (body == NULL)
+		return;
+	top = json_object_top(&reader, body);
+	for (int i = 0; i < ENVIRONMENTS; i++)
+		count += read_tokens(service, &top, (enum environment)i, false);
+	json_object_end(&top);
+	if (!json_reader_ok(&reader)) {
+		http_fail(request, 400, "bad_request", "%s", reader.complaint);
+		return;
+	}
+	for (int i = 0; i < ENVIRONMENTS; i++)
+		read_tokens(service, &top, (enum environment)i, true);
+	http_reply(request, 200, json_pack("{s:I}", "tokens", (json_int_t)count));
 }
 
 /* The number in the query parameter NAME; -1 after answering that it isn't one. */
@@ -78,10 +121,11 @@ static void post_reset(struct http_request *request)
 
 /* clang-format off */
 static const struct http_route routes[] = {
-	{ "POST", "/script",   post_script,  .open = true },
-	{ "GET",  "/received", get_received, .open = true },
-	{ "GET",  "/stats",    get_stats,    .open = true },
-	{ "POST", "/reset",    post_reset,   .open = true },
+	{ "POST", "/script",       post_script,       .open = true },
+	{ "POST", "/environments", post_environments, .open = true },
+	{ "GET",  "/received",     get_received,      .open = true },
+	{ "GET",  "/stats",        get_stats,         .open = true },
+	{ "POST", "/reset",        post_reset,        .open = true },
 	{ NULL },
 };
 /* clang-format on */

@@ -1,5 +1,6 @@
 /*
- * The control listener, HTTP/1.1 on loopback: POST /script, GET /received, GET /stats, POST /reset.
+ * The control listener, HTTP/1.1 on loopback: POST /script, POST /environments, GET /received,
+ * GET /stats, POST /reset.
  */
 #ifndef OG_TESTS_FAKES_CONTROL_H
 #define OG_TESTS_FAKES_CONTROL_H

@@ -26,10 +26,28 @@ static int choose_h2(SSL *tls, const unsigned char **out, unsigned char *out_len
 	return SSL_TLSEXT_ERR_OK;
 }
 
+/* A certificate that isn't good is APNs's to refuse, by a reason. */
+static int take_any(int good, X509_STORE_CTX *context)
+{
+	return 1;
+}
+
+/* Asks for a client's certificate, and does without it. */
+static bool ask_for_certificate(SSL_CTX *tls, const char *ca)
+{
+	static const unsigned char session_context[] = "providers";
+
+	if (ca == NULL)
+		return true;
+	SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, take_any);
+	SSL_CTX_set_session_id_context(tls, session_context, sizeof(session_context) - 1);
+	return SSL_CTX_load_verify_file(tls, ca) == 1;
+}
+
 static SSL_CTX *tls_new(const struct listener_options *options, char *why, size_t size)
 {
 	SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
-	const char *file = options->certificate;
+	const char *file = options->client_ca;
 
 	SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION);
 	SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
@@ -38,11 +56,15 @@ static SSL_CTX *tls_new(const struct listener_options *options, char *why, size_
 	SSL_CTX_set_read_ahead(tls, 1);
 	if (!options->no_alpn)
 		SSL_CTX_set_alpn_select_cb(tls, choose_h2, NULL);
-	if (SSL_CTX_use_certificate_chain_file(tls, file) == 1) {
-		file = options->key;
-		if (SSL_CTX_use_PrivateKey_file(tls, file, SSL_FILETYPE_PEM) == 1)
-			return tls;
-	}
+	if (!ask_for_certificate(tls, file))
+		goto failed;
+	file = options->certificate;
+	if (SSL_CTX_use_certificate_chain_file(tls, file) != 1)
+		goto failed;
+	file = options->key;
+	if (SSL_CTX_use_PrivateKey_file(tls, file, SSL_FILETYPE_PEM) == 1)
+		return tls;
+failed:
 	snprintf(why, size, "%s: %s", file, ERR_reason_error_string(ERR_peek_last_error()));
 	SSL_CTX_free(tls);
 	return NULL;

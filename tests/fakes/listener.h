@@ -12,7 +12,7 @@
 #include "tests/fakes/connection.h"
 
 struct listener {
-	struct connection_owner owner; /* its service is set by the caller */
+	struct connection_owner owner; /* its service and environment are set by the caller */
 	struct io io;
 	struct timer again; /* accepting is paused for want of descriptors */
 	union net_address address;
@@ -22,6 +22,7 @@ struct listener_options {
 	union net_address listen;
 	const char *certificate; /* PEM files */
 	const char *key;
+	const char *client_ca; /* of APNs's clients' certificates; NULL: none are asked for */
 	bool no_alpn;
 };
 

@@ -17,16 +17,19 @@
 static struct options options;
 static struct service service;
 static struct listener listener = { .owner.service = &service };
+static struct listener sandbox = {
+	.owner = { .service = &service, .environment = ENVIRONMENT_SANDBOX },
+};
 static struct http_server *control;
 static char why[256];
 
-/* FILE if it was given, else NAME in the test set. The texts live as long as the process. */
+/* FILE if it was given, else NAME in the test set, if there is one. Lives as long as we do. */
 static const char *file_of(const char *file, const char *name)
 {
-	static char paths[4][1024];
+	static char paths[8][1024];
 	static unsigned used;
 
-	if (file != NULL)
+	if (file != NULL || options.set == NULL)
 		return file;
 	snprintf(paths[used], sizeof(paths[0]), "%s/%s", options.set, name);
 	return paths[used++];
@@ -43,6 +46,7 @@ static int start_service(void)
 	tokens->key_id = options.apns_key_id;
 	tokens->team_id = options.apns_team_id;
 	service.apns.topics = options.apns_topics;
+	service.apns.environments = &service.environments;
 	service.fcm = (struct fcm){ .project = options.account.project, .access = &service.access };
 	service.oauth = (struct oauth){
 		.key = key_read(file_of(options.oauth_key, TEST_SET_OAUTH_PUBLIC), EVP_PKEY_RSA,
@@ -54,23 +58,36 @@ static int start_service(void)
 	return service.oauth.key == NULL ? -1 : 0;
 }
 
-static int start_listener(void)
+/* Starts STARTED as WANTED on ADDRESS; in the log it is WHAT. */
+static int start_listener(struct listener *started, struct listener_options *wanted,
+                          const char *address, const char *what)
+{
+	char text[NET_TEXT_MAX];
+
+	if (net_parse(address, &wanted->listen) < 0) {
+		snprintf(why, sizeof(why), "%s: must be a numeric address and a port", address);
+		return -1;
+	}
+	if (listener_start(started, wanted, why, sizeof(why)) < 0)
+		return -1;
+	log_info("listening what=%s address=%s", what, net_format(&started->address, text));
+	return 0;
+}
+
+static int start_listeners(void)
 {
 	struct listener_options wanted = {
 		.certificate = file_of(options.cert, TEST_SET_CERT),
 		.key = file_of(options.key, TEST_SET_KEY),
+		.client_ca = file_of(options.client_ca, TEST_SET_CA),
 		.no_alpn = options.no_alpn,
 	};
-	char text[NET_TEXT_MAX];
 
-	if (net_parse(options.listen, &wanted.listen) < 0) {
-		snprintf(why, sizeof(why), "--listen: must be a numeric address and a port");
+	if (start_listener(&listener, &wanted, options.listen, "fake") < 0)
 		return -1;
-	}
-	if (listener_start(&listener, &wanted, why, sizeof(why)) < 0)
-		return -1;
-	log_info("listening what=fake address=%s", net_format(&listener.address, text));
-	return 0;
+	if (options.sandbox == NULL)
+		return 0;
+	return start_listener(&sandbox, &wanted, options.sandbox, "sandbox");
 }
 
 static int start_control(void)
@@ -106,7 +123,7 @@ static int serve(void)
 	signal(SIGPIPE, SIG_IGN);
 	loop_init();
 	loop_signals(signals, on_signal);
-	if (start_service() == 0 && start_listener() == 0 && start_control() == 0) {
+	if (start_service() == 0 && start_listeners() == 0 && start_control() == 0) {
 		log_info("ready");
 		loop_run();
 		result = 0;
@@ -116,6 +133,7 @@ static int serve(void)
 	if (control != NULL)
 		http_server_free(control);
 	listener_stop(&listener);
+	listener_stop(&sandbox);
 	service_release(&service);
 	EVP_PKEY_free(service.apns.tokens.key);
 	EVP_PKEY_free(service.oauth.key);
@@ -125,7 +143,9 @@ static int serve(void)
 
 static int generate(void)
 {
-	if (test_set_make(options.generate, &options.account, why, sizeof(why)) == 0)
+	const char *topic = options.apns_topic_count > 0 ? options.apns_topics[0] : TEST_SET_TOPIC;
+
+	if (test_set_make(options.generate, topic, &options.account, why, sizeof(why)) == 0)
 		return 0;
 	log_error("generate-failed reason=%s", why);
 	return -1;

@@ -188,13 +188,13 @@ static enum wrong check(const struct oauth *oauth, const struct request *request
 	return wrong;
 }
 
-void oauth_accept(struct oauth *oauth, int64_t now_ms, struct answer *answer)
+void oauth_accept(struct oauth *oauth, int64_t life_s, int64_t now_ms, struct answer *answer)
 {
 	answer->status = 200;
 	answer->type = "application/json; charset=utf-8";
 	buf_printf(&answer->body,
-	           "{\"access_token\":\"%s\",\"expires_in\":%d,\"token_type\":\"Bearer\"}",
-	           access_issue(oauth->access, now_ms), ACCESS_LIFE_S);
+	           "{\"access_token\":\"%s\",\"expires_in\":%lld,\"token_type\":\"Bearer\"}",
+	           access_issue(oauth->access, now_ms + life_s * 1000), (long long)life_s);
 }
 
 void oauth_answer(struct oauth *oauth, const struct request *request, int64_t now_ms,
@@ -211,7 +211,7 @@ void oauth_answer(struct oauth *oauth, const struct request *request, int64_t no
 	}
 	wrong = check(oauth, request, now_ms / 1000);
 	if (wrong == WRONG_NOTHING)
-		oauth_accept(oauth, now_ms, answer);
+		oauth_accept(oauth, OAUTH_LIFE_S, now_ms, answer);
 	else
 		refuse(answer, &refusals[wrong]);
 }

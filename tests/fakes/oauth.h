@@ -12,6 +12,8 @@
 #include "tests/fakes/answer.h"
 #include "tests/fakes/request.h"
 
+#define OAUTH_LIFE_S 3599 /* what Google's access tokens say in expires_in */
+
 struct oauth {
 	EVP_PKEY *key;     /* the service account's public key, RSA; borrowed */
 	const char *email; /* its "iss"; borrowed */
@@ -24,8 +26,8 @@ struct oauth {
 void oauth_answer(struct oauth *oauth, const struct request *request, int64_t now_ms,
                   struct answer *answer);
 
-/* The answer to a good grant: a new access token; also for a script that says 200. */
-void oauth_accept(struct oauth *oauth, int64_t now_ms, struct answer *answer);
+/* The answer to a good grant: an access token for LIFE_S seconds; also for a script's 200. */
+void oauth_accept(struct oauth *oauth, int64_t life_s, int64_t now_ms, struct answer *answer);
 
 /* Fills ANSWER with the error CODE (NULL: the usual one for STATUS) and STATUS (0: the code's). */
 void oauth_refuse(struct answer *answer, unsigned status, const char *code);

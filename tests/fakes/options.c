@@ -25,19 +25,24 @@ struct row {
 static const struct row rows[] = {
 	{ "listen", OPTION_TEXT, AT(listen), "ADDRESS", "127.0.0.1:0",
 	  "where APNs, FCM and the token endpoint are served (TLS, HTTP/2)" },
+	{ "sandbox-listen", OPTION_TEXT, AT(sandbox), "ADDRESS", NULL,
+	  "where the same is served once more, with APNs as its sandbox" },
 	{ "control", OPTION_TEXT, AT(control), "ADDRESS", "127.0.0.1:0",
 	  "where the controls are served (HTTP/1.1, loopback only)" },
 	{ "set", OPTION_TEXT, AT(set), "DIR", NULL,
 	  "take the files below and the service account from DIR, as --generate has made them" },
 	{ "cert", OPTION_TEXT, AT(cert), "FILE", NULL, "server certificate and chain, PEM" },
 	{ "key", OPTION_TEXT, AT(key), "FILE", NULL, "its private key, PEM" },
+	{ "client-ca", OPTION_TEXT, AT(client_ca), "FILE", NULL,
+	  "the CA of certificates with which senders sign in to APNs, PEM (default: the set's)" },
 	{ "apns-key", OPTION_TEXT, AT(apns_key), "FILE", NULL,
 	  "public key that APNs provider tokens are checked with, PEM" },
 	{ "apns-key-id", OPTION_TEXT, AT(apns_key_id), "ID", TEST_SET_KEY_ID, "its key id (kid)" },
 	{ "apns-team-id", OPTION_TEXT, AT(apns_team_id), "ID", TEST_SET_TEAM_ID,
 	  "its team id (iss)" },
 	{ "apns-topic", OPTION_TEXTS, AT(apns_topics), "TOPIC", NULL,
-	  "a topic that is served, without .voip; repeat for more (default: any)" },
+	  "a topic that is served, without .voip; repeat for more (default: any); with --generate "
+	  "the first is the certificate's (default: " TEST_SET_TOPIC ")" },
 	{ "oauth-key", OPTION_TEXT, AT(oauth_key), "FILE", NULL,
 	  "public key that grants are checked with, PEM" },
 	{ "oauth-email", OPTION_TEXT, AT(account.email), "EMAIL", NULL,
@@ -68,25 +73,36 @@ static const char details[] =
         "\n"
         "A test set is: ca.pem (trust this), server.pem and server.key (for localhost,\n"
         "127.0.0.1 and ::1), apns.p8 (the sender's key) and apns.pub.pem,\n"
-        "service-account.json (the sender's account) and oauth.pub.pem. The CA's key\n"
-        "is not kept. No file of a set is overwritten.\n"
+        "apns-certificate.pem (in place of apns.p8: a sender's certificate, whose UID is\n"
+        "the topic, with its key), service-account.json (the sender's account) and\n"
+        "oauth.pub.pem. The CA's key is not kept. No file of a set is overwritten.\n"
         "\n"
         "Controls:\n"
         "  POST /script    adds rules, of which the latest win: [{\"match\": {…},\n"
         "                  \"answer\": {…}}, …]\n"
-        "                  match: provider (apns, fcm, oauth), token, path (may end\n"
-        "                  in *), nth (from that request on), times\n"
+        "                  match: provider (apns, fcm, oauth), environment (production,\n"
+        "                  sandbox), token (or fid), path (may end in *); of what fits:\n"
+        "                  nth (from that request on), every (each so-manieth), share\n"
+        "                  (0.01: one of a hundred, by chance) with its seed, times (so\n"
+        "                  many), for_ms (so long)\n"
         "                  answer: status, reason (APNs's reason, FCM's or OAuth's\n"
-        "                  error code), timestamp, delay_ms, headers, body; or\n"
-        "                  goaway {last, debug, code}, rst (the error's name),\n"
-        "                  close (true), silent (true)\n"
+        "                  error code), timestamp, expires_in (of an access token),\n"
+        "                  delay_ms, headers, body; or goaway {last, debug, code}, rst\n"
+        "                  (the error's name), close (true), silent (true)\n"
+        "                  A GOAWAY at every 2000th request: {\"match\": {\"every\":\n"
+        "                  2000}, \"answer\": {\"goaway\": {}}}; 30 s of silence for all:\n"
+        "                  {\"match\": {\"for_ms\": 30000}, \"answer\": {\"silent\": true}}\n"
+        "  POST /environments\n"
+        "                  {\"production\": [token, …], \"sandbox\": [token, …]}: these\n"
+        "                  are bad device tokens to the other one; all others are good\n"
+        "                  in both\n"
         "  GET /received?from=N&limit=1000\n"
         "                  the requests that came, each with how it was answered\n"
         "  GET /stats      what was counted\n"
-        "  POST /reset     forgets script, record and counts\n"
+        "  POST /reset     forgets script, environments, record and counts\n"
         "\n"
-        "The log says \"listening what=fake address=…\" and \"listening what=control\n"
-        "address=…\", then \"ready\".\n";
+        "The log says \"listening what=fake address=…\", the same with what=sandbox and\n"
+        "what=control, then \"ready\".\n";
 
 void options_help(void)
 {

@@ -12,8 +12,9 @@
 
 struct options {
 	const char *listen, *control;
-	const char *set; /* directory with a test set: stands for the files below */
-	const char *cert, *key;
+	const char *sandbox; /* NULL: none */
+	const char *set;     /* directory with a test set: stands for the files below */
+	const char *cert, *key, *client_ca;
 	const char *apns_key, *apns_key_id, *apns_team_id;
 	const char **apns_topics; /* ended by NULL; heap */
 	size_t apns_topic_count;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/mem.h"
+#include "tests/fakes/client.h"
 #include "tests/fakes/form.h"
 #include "tests/fakes/headers.h"
 
@@ -15,6 +16,8 @@ struct record_entry {
 	uint16_t status;
 	uint8_t provider;
 	uint8_t fault;
+	uint8_t environment;
+	bool certificate; /* signed in with one */
 	char reason[sizeof(((struct answer *)0)->reason)];
 	char bytes[]; /* the block of headers, then the body */
 };
@@ -45,6 +48,8 @@ static struct record_entry *entry_new(const struct request *request, const struc
 	entry->status = (uint16_t)answer->status;
 	entry->provider = (uint8_t)request->provider;
 	entry->fault = (uint8_t)answer->fault;
+	entry->environment = (uint8_t)request->environment;
+	entry->certificate = request->client != NULL && request->client->present;
 	memcpy(entry->reason, answer->reason, sizeof(entry->reason));
 	if (head_len > 0)
 		memcpy(entry->bytes, buf_data(&request->head), head_len);
@@ -128,6 +133,11 @@ static json_t *make_entry(const struct record_entry *entry, uint64_t n)
 
 	json_object_set_new(value, "n", json_integer((json_int_t)n));
 	json_object_set_new(value, "provider", json_string(provider_names[entry->provider]));
+	if (entry->provider == PROVIDER_APNS)
+		json_object_set_new(value, "environment",
+		                    json_string(environment_names[entry->environment]));
+	if (entry->certificate)
+		json_object_set_new(value, "certificate", json_true());
 	json_object_set_new(value, "connection", json_integer((json_int_t)entry->connection));
 	json_object_set_new(value, "at_ms", json_integer(entry->at_ms));
 	json_object_set_new(value, "path", make_text(path, strlen(path)));

@@ -7,6 +7,7 @@
 #define DEVICE_PATH "/3/device/"
 
 const char *const provider_names[] = { "apns", "fcm", "oauth", NULL };
+const char *const environment_names[] = { "production", "sandbox", NULL };
 
 int request_add_header(struct request *request, struct header header, size_t name_len,
                        size_t value_len)
@@ -40,14 +41,18 @@ static enum provider provider_of(const char *path)
 	return PROVIDER_APNS;
 }
 
+/* FCM takes a registration token or, in its place, a Firebase installation id. */
+static const char *device_of(const json_t *message)
+{
+	const char *token = json_string_value(json_object_get(message, "token"));
+
+	return token != NULL ? token : json_string_value(json_object_get(message, "fid"));
+}
+
 static const char *device_token(const struct request *request)
 {
-	const json_t *message;
-
-	if (request->provider == PROVIDER_FCM) {
-		message = json_object_get(request->json, "message");
-		return json_string_value(json_object_get(message, "token"));
-	}
+	if (request->provider == PROVIDER_FCM)
+		return device_of(json_object_get(request->json, "message"));
 	if (strncmp(request->path, DEVICE_PATH, strlen(DEVICE_PATH)) == 0)
 		return request->path + strlen(DEVICE_PATH);
 	return NULL;

@@ -21,7 +21,14 @@ enum provider { PROVIDER_APNS, PROVIDER_FCM, PROVIDER_OAUTH, PROVIDERS };
 /* "apns", "fcm", "oauth"; ended by NULL. */
 extern const char *const provider_names[];
 
+/* Apple's two; each has tokens of its own. */
+enum environment { ENVIRONMENT_PRODUCTION, ENVIRONMENT_SANDBOX, ENVIRONMENTS };
+
+/* "production", "sandbox"; ended by NULL. */
+extern const char *const environment_names[];
+
 struct apns_binding;
+struct client;
 
 struct request {
 	struct buf head;   /* a block of headers, pseudo-headers among them */
@@ -34,7 +41,10 @@ struct request {
 	const char *token;                     /* of the device; NULL: none */
 	json_t *json;                          /* the body, NULL: not JSON */
 
-	struct apns_binding *binding; /* what the connection is bound to; the owner sets it */
+	/* The connection's; the owner sets them. */
+	enum environment environment;
+	struct apns_binding *binding; /* what it is bound to */
+	const struct client *client;  /* the certificate it signed in with */
 };
 
 /* Collects one header field; -1 when the head's cap would be passed. */

@@ -52,16 +52,34 @@ static int read_choice(struct json_object *object, const char *key, const char *
 	return place < 0 ? fallback : place;
 }
 
-static void read_match(struct rule *rule, struct json_object *top)
+/* Which of the requests that fit are answered. */
+static void read_count(struct rule *rule, struct json_object *match)
+{
+	bool has_nth = json_object_get(match->value, "nth") != NULL;
+	bool has_every = json_object_get(match->value, "every") != NULL;
+	const json_t *share = json_any_member(match, "share");
+
+	rule->every = json_integer_member(match, "every", 1, INT64_MAX, 1);
+	rule->nth = json_integer_member(match, "nth", 1, INT64_MAX, rule->every);
+	rule->times = json_integer_member(match, "times", 1, INT64_MAX,
+	                                  has_nth && !has_every && share == NULL ? 1 : 0);
+	rule->share = share == NULL ? 1 : json_number_value(share);
+	if (!(rule->share > 0 && rule->share <= 1))
+		json_complain(match, "share", "must be a number over 0, at most 1");
+	rule->random = (uint64_t)json_integer_member(match, "seed", 0, INT64_MAX, 1);
+}
+
+static void read_match(struct rule *rule, struct json_object *top, int64_t now_ms)
 {
 	struct json_object match = json_object_member(top, "match", false);
-	bool has_nth = json_object_get(match.value, "nth") != NULL;
+	int64_t life_ms = json_integer_member(&match, "for_ms", 1, DELAY_MAX_MS, 0);
 
 	rule->token = json_string_member(&match, "token", TEXT_MAX, false);
 	rule->path = json_string_member(&match, "path", TEXT_MAX, false);
 	rule->provider = read_choice(&match, "provider", provider_names, -1);
-	rule->nth = json_integer_member(&match, "nth", 1, INT64_MAX, 1);
-	rule->times = json_integer_member(&match, "times", 1, INT64_MAX, has_nth ? 1 : 0);
+	rule->environment = read_choice(&match, "environment", environment_names, -1);
+	rule->until_ms = life_ms == 0 ? 0 : now_ms + life_ms;
+	read_count(rule, &match);
 	json_object_end(&match);
 }
 
@@ -148,25 +166,66 @@ static void read_answer(struct scripted *answer, struct json_object *top)
 	answer->reason = read_reason(&object);
 	answer->timestamp_ms = json_integer_member(&object, "timestamp", 0, INT64_MAX, -1);
 	answer->delay_ms = (uint32_t)json_integer_member(&object, "delay_ms", 0, DELAY_MAX_MS, 0);
+	answer->expires_in_s = json_integer_member(&object, "expires_in", 1, INT32_MAX, 0);
 	answer->body = json_any_member(&object, "body");
 	read_headers(answer, &object);
 	read_fault(answer, &object);
 	json_object_end(&object);
 }
 
-struct rule *rule_read(struct json_object *top, size_t index)
+struct rule *rule_read(struct json_object *top, size_t index, int64_t now_ms)
 {
 	struct json_object object = json_object_element(top, "rules", index);
 	struct rule *rule = mem_alloc(1, sizeof(*rule));
 
 	rule->source = json_incref((json_t *)object.value);
-	read_match(rule, &object);
+	read_match(rule, &object, now_ms);
 	read_answer(&rule->answer, &object);
 	json_object_end(&object);
 	if (json_reader_ok(top->reader))
 		return rule;
 	rule_free(rule);
 	return NULL;
+}
+
+static bool path_fits(const char *wanted, const char *path)
+{
+	size_t len = strlen(wanted);
+
+	if (len > 0 && wanted[len - 1] == '*')
+		return strncmp(wanted, path, len - 1) == 0;
+	return strcmp(wanted, path) == 0;
+}
+
+static bool fits(const struct rule *rule, const struct request *request)
+{
+	if (rule->provider >= 0 && rule->provider != (int)request->provider)
+		return false;
+	if (rule->environment >= 0 && rule->environment != (int)request->environment)
+		return false;
+	return rule->path == NULL || path_fits(rule->path, request->path);
+}
+
+/* A number from 0 to below 1: SplitMix64, so that a seed gives the same requests again. */
+static double draw(struct rule *rule)
+{
+	uint64_t mixed = rule->random += 0x9e3779b97f4a7c15u;
+
+	mixed = (mixed ^ mixed >> 30) * 0xbf58476d1ce4e5b9u;
+	mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111ebu;
+	return (double)((mixed ^ mixed >> 31) >> 11) / (double)(1ull << 53);
+}
+
+bool rule_wants(struct rule *rule, const struct request *request, int64_t now_ms)
+{
+	if (!fits(rule, request) || (rule->until_ms != 0 && now_ms >= rule->until_ms))
+		return false;
+	rule->seen++;
+	if (rule->seen < rule->nth || (rule->seen - rule->nth) % rule->every != 0)
+		return false;
+	if (rule->share < 1 && draw(rule) >= rule->share)
+		return false;
+	return rule->times == 0 || rule->taken++ < rule->times;
 }
 
 void rule_free(struct rule *rule)

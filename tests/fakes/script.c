@@ -43,12 +43,12 @@ static void add_rule(struct script *script, struct rule *rule)
 }
 
 /* All rules as one chain; NULL after a complaint or when there are none. */
-static struct rule *read_rules(struct json_object *top, size_t count)
+static struct rule *read_rules(struct json_object *top, size_t count, int64_t now_ms)
 {
 	struct rule *first = NULL, **end = &first;
 
 	for (size_t i = 0; i < count; i++) {
-		*end = rule_read(top, i);
+		*end = rule_read(top, i, now_ms);
 		if (*end == NULL) {
 			free_chain(first);
 			return NULL;
@@ -58,7 +58,8 @@ static struct rule *read_rules(struct json_object *top, size_t count)
 	return first;
 }
 
-size_t script_add(struct script *script, const json_t *rules, struct json_reader *reader)
+size_t script_add(struct script *script, const json_t *rules, int64_t now_ms,
+                  struct json_reader *reader)
 {
 	json_t *wrapped = json_object();
 	struct json_object top;
@@ -69,7 +70,7 @@ size_t script_add(struct script *script, const json_t *rules, struct json_reader
 	top = json_object_top(reader, wrapped);
 	count = json_array_count(&top, "rules", SCRIPT_RULES_MAX - script->count, true);
 	script->posts++;
-	for (rule = read_rules(&top, count); rule != NULL; rule = next) {
+	for (rule = read_rules(&top, count, now_ms); rule != NULL; rule = next) {
 		next = rule->next;
 		add_rule(script, rule);
 	}
@@ -77,40 +78,19 @@ size_t script_add(struct script *script, const json_t *rules, struct json_reader
 	return json_reader_ok(reader) ? count : 0;
 }
 
-static bool path_fits(const char *wanted, const char *path)
-{
-	size_t len = strlen(wanted);
-
-	if (len > 0 && wanted[len - 1] == '*')
-		return strncmp(wanted, path, len - 1) == 0;
-	return strcmp(wanted, path) == 0;
-}
-
-static bool fits(const struct rule *rule, const struct request *request)
-{
-	if (rule->provider >= 0 && rule->provider != (int)request->provider)
-		return false;
-	return rule->path == NULL || path_fits(rule->path, request->path);
-}
-
-/* Counts REQUEST in each rule of CHAIN that it fits; the one that answers it, or BEST. */
-static struct rule *choose(struct rule *chain, const struct request *request, struct rule *best)
+/* Lets each rule of CHAIN count REQUEST; the one that answers it, or BEST. */
+static struct rule *choose(struct rule *chain, const struct request *request, int64_t now_ms,
+                           struct rule *best)
 {
 	for (struct rule *rule = chain; rule != NULL; rule = rule->next) {
-		if (!fits(rule, request))
-			continue;
-		rule->seen++;
-		if (rule->seen < rule->nth)
-			continue;
-		if (rule->times != 0 && rule->seen - rule->nth >= rule->times)
-			continue;
-		if (best == NULL || rule->post > best->post)
+		if (rule_wants(rule, request, now_ms) && (best == NULL || rule->post > best->post))
 			best = rule;
 	}
 	return best;
 }
 
-const struct scripted *script_match(struct script *script, const struct request *request)
+const struct scripted *script_match(struct script *script, const struct request *request,
+                                    int64_t now_ms)
 {
 	struct rule *best = NULL, *chain = NULL;
 
@@ -118,8 +98,8 @@ const struct scripted *script_match(struct script *script, const struct request 
 		return NULL;
 	if (request->token != NULL)
 		chain = map_get(&script->by_token, request->token, strlen(request->token));
-	best = choose(chain, request, best);
-	best = choose(script->any, request, best);
+	best = choose(chain, request, now_ms, best);
+	best = choose(script->any, request, now_ms, best);
 	return best == NULL ? NULL : &best->answer;
 }
 

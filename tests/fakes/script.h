@@ -2,11 +2,13 @@
  * The script: rules that say what the pretend providers do about certain requests instead of
  * judging them. Pure: JSON in, the rule's answer out.
  *
- * A rule: {"match": {"provider", "token", "path", "nth", "times"}, "answer": {…}}. All members of
- * a match must fit; a path may end in "*". Of the requests that fit, counted from when the rule
- * came, it answers "times" (1 if only "nth" is given, else all) beginning with the "nth" (1).
- * Where several rules want a request, those that came last win, then those with a token, then the
- * first.
+ * A rule: {"match": {"provider", "environment", "token", "path", "nth", "every", "share", "seed",
+ * "times", "for_ms"}, "answer": {…}}. All of provider, environment, token and path must fit; a path
+ * may end in "*". Of the requests that fit, counted from when the rule came, it answers those from
+ * the "nth" on (1; with "every" that many), of these each "every"th (1), of these about the "share"
+ * (0.01 is one of a hundred; by random numbers from "seed", so that the same come again), "times"
+ * of them (1 if of these only "nth" is given, else all), and none "for_ms" after it came. Where
+ * several rules want a request, those that came last win, then those with a token, then the first.
  */
 #ifndef OG_TESTS_FAKES_SCRIPT_H
 #define OG_TESTS_FAKES_SCRIPT_H
@@ -28,6 +30,7 @@ struct scripted {
 	unsigned status;      /* 0: by the reason */
 	const char *reason;   /* NULL: by the status */
 	int64_t timestamp_ms; /* -1: now */
+	int64_t expires_in_s; /* life of an access token that is granted; 0: as ever */
 	const json_t *body;   /* text, or JSON to be sent; NULL: as the provider words it */
 	struct buf headers;   /* a block */
 	uint32_t delay_ms;
@@ -46,16 +49,18 @@ struct script {
 };
 
 /*
- * Adds the rules in the array RULES. On a mistake READER has the complaint and nothing was added.
- * Returns how many were added.
+ * Adds the rules in the array RULES at NOW_MS. On a mistake READER has the complaint and nothing
+ * was added. Returns how many were added.
  */
-size_t script_add(struct script *script, const json_t *rules, struct json_reader *reader);
+size_t script_add(struct script *script, const json_t *rules, int64_t now_ms,
+                  struct json_reader *reader);
 
 /*
- * What the script wants done about REQUEST, borrowed until script_clear(); NULL: nothing. Counts
- * it.
+ * What the script wants done about REQUEST at NOW_MS, borrowed until script_clear(); NULL: nothing.
+ * Counts it.
  */
-const struct scripted *script_match(struct script *script, const struct request *request);
+const struct scripted *script_match(struct script *script, const struct request *request,
+                                    int64_t now_ms);
 
 /* Forgets all rules. */
 void script_clear(struct script *script);

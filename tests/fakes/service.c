@@ -51,8 +51,10 @@ static void judge_oauth(struct service *service, const struct request *request, 
 static void act_oauth(struct service *service, const struct scripted *scripted, int64_t now_ms,
                       struct answer *answer)
 {
+	int64_t life_s = scripted->expires_in_s == 0 ? OAUTH_LIFE_S : scripted->expires_in_s;
+
 	if (scripted->status == 200)
-		oauth_accept(&service->oauth, now_ms, answer);
+		oauth_accept(&service->oauth, life_s, now_ms, answer);
 	else
 		oauth_refuse(answer, scripted->status, scripted->reason);
 }
@@ -98,7 +100,7 @@ static void dress(const struct scripted *scripted, struct answer *answer)
 static void find_answer(struct service *service, const struct request *request, int64_t now_ms,
                         struct answer *answer)
 {
-	const struct scripted *scripted = script_match(&service->script, request);
+	const struct scripted *scripted = script_match(&service->script, request, now_ms);
 
 	if (scripted == NULL) {
 		ways[request->provider].judge(service, request, now_ms, answer);
@@ -126,6 +128,7 @@ void service_answer(struct service *service, const struct request *request, uint
 void service_reset(struct service *service)
 {
 	script_clear(&service->script);
+	environments_clear(&service->environments);
 	record_clear(&service->record);
 	stats_reset(&service->stats);
 }
@@ -133,6 +136,7 @@ void service_reset(struct service *service)
 void service_release(struct service *service)
 {
 	script_clear(&service->script);
+	environments_clear(&service->environments);
 	record_clear(&service->record);
 	apns_release(&service->apns);
 }

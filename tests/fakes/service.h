@@ -9,6 +9,7 @@
 
 #include "tests/fakes/access.h"
 #include "tests/fakes/apns.h"
+#include "tests/fakes/environments.h"
 #include "tests/fakes/fcm.h"
 #include "tests/fakes/oauth.h"
 #include "tests/fakes/record.h"
@@ -20,6 +21,7 @@ struct service {
 	struct fcm fcm;
 	struct oauth oauth;
 	struct access access;
+	struct environments environments;
 	struct script script;
 	struct record record;
 	struct stats stats;
@@ -29,7 +31,7 @@ struct service {
 void service_answer(struct service *service, const struct request *request, uint64_t connection,
                     struct answer *answer);
 
-/* Clears the script, the record and what was counted. */
+/* Clears the script, the environments of tokens, the record and what was counted. */
 void service_reset(struct service *service);
 
 /* Frees what the service holds, not the service. */

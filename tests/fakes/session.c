@@ -193,7 +193,8 @@ static void submit_first_settings(struct session *session)
 	};
 
 	nghttp2_submit_settings(session->h2, NGHTTP2_FLAG_NONE, entries, ARRAY_LEN(entries));
-	session->limit_wanted = session->limit_sent = 1;
+	session->limit_wanted = session->limit_sent =
+	        session->client.present ? SESSION_STREAMS_APNS : 1;
 	session->limit_acked = UINT_MAX;
 	session->limit_pending = true;
 }
@@ -286,4 +287,5 @@ void session_stop(struct session *session)
 	nghttp2_session_del(session->h2);
 	session->h2 = NULL;
 	apns_binding_release(&session->binding);
+	client_release(&session->client);
 }

@@ -2,8 +2,8 @@
  * One HTTP/2 session (nghttp2): bytes in, bytes out, and the number of streams that the peer may
  * open, which the session enforces as the real providers do. It sees no socket.
  *
- * The limit starts at 1. APNs: 1000 after a good push, 1 again after any other answer. Google:
- * 100.
+ * The limit starts at 1, or at 1000 for a client that signed in with a certificate. APNs: 1000
+ * after a good push, 1 again after any other answer. Google: 100.
  */
 #ifndef OG_TESTS_FAKES_SESSION_H
 #define OG_TESTS_FAKES_SESSION_H
@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "common/list.h"
+#include "tests/fakes/client.h"
 #include "tests/fakes/provider_token.h"
 #include "tests/fakes/service.h"
 
@@ -25,6 +26,9 @@ struct session {
 	struct service *service;
 	uint64_t connection;                   /* its number, for the record */
 	void (*wake)(struct session *session); /* there is something to send, or an end */
+	enum environment environment;
+	struct client client; /* owned */
+
 	struct apns_binding binding;
 	struct list streams;
 	uint64_t requests; /* streams that were ever opened */
@@ -46,7 +50,7 @@ struct session {
 	bool abrupt;     /* end it without sending what waits */
 };
 
-/* Starts a session; service, connection and wake are set, the rest is zero. */
+/* Starts a session; all up to client is set, the rest is zero. */
 void session_start(struct session *session);
 
 /* Takes bytes from the peer. After it, look at session->end. */

@@ -14,7 +14,9 @@ struct stream *stream_new(struct session *session, int32_t id)
 
 	stream->session = session;
 	stream->id = id;
+	stream->request.environment = session->environment;
 	stream->request.binding = &session->binding;
+	stream->request.client = &session->client;
 	list_append(&session->streams, &stream->link);
 	return stream;
 }

@@ -22,8 +22,8 @@ struct test_set {
 	const char *dir;
 	char *why;
 	size_t why_size;
-	EVP_PKEY *ca_key, *server_key, *apns_key, *account_key;
-	X509 *ca, *server;
+	EVP_PKEY *ca_key, *server_key, *apns_key, *client_key, *account_key;
+	X509 *ca, *server, *client;
 };
 
 static int fail(struct test_set *set, const char *name, const char *reason)
@@ -70,6 +70,19 @@ static int write_private(struct test_set *set, const char *name, EVP_PKEY *key)
 		return -1;
 	return finish(set, name, file,
 	              PEM_write_PKCS8PrivateKey(file, key, NULL, NULL, 0, NULL, NULL));
+}
+
+/* The certificate and its key in one file, as Apple's are kept once they are out of a .p12. */
+static int write_client(struct test_set *set)
+{
+	FILE *file = create(set, TEST_SET_APNS_CERT, true);
+
+	if (file == NULL)
+		return -1;
+	return finish(set, TEST_SET_APNS_CERT, file,
+	              PEM_write_X509(file, set->client) == 1 &&
+	                      PEM_write_PKCS8PrivateKey(file, set->client_key, NULL, NULL, 0, NULL,
+	                                                NULL) == 1);
 }
 
 static int write_public(struct test_set *set, const char *name, EVP_PKEY *key)
@@ -120,20 +133,22 @@ static int write_account(struct test_set *set, const struct test_set_account *ac
 	return finish(set, TEST_SET_ACCOUNT, file, good);
 }
 
-static int make_credentials(struct test_set *set)
+static int make_credentials(struct test_set *set, const char *topic)
 {
 	set->ca_key = EVP_EC_gen("P-256");
 	set->server_key = EVP_EC_gen("P-256");
 	set->apns_key = EVP_EC_gen("P-256");
+	set->client_key = EVP_RSA_gen(2048);
 	set->account_key = EVP_RSA_gen(2048);
 	if (set->ca_key == NULL || set->server_key == NULL || set->apns_key == NULL ||
-	    set->account_key == NULL)
+	    set->client_key == NULL || set->account_key == NULL)
 		return -1;
 	set->ca = certificate_make_ca(set->ca_key);
 	if (set->ca == NULL)
 		return -1;
 	set->server = certificate_make_server(set->server_key, set->ca, set->ca_key);
-	return set->server == NULL ? -1 : 0;
+	set->client = certificate_make_client(set->client_key, topic, set->ca, set->ca_key);
+	return set->server == NULL || set->client == NULL ? -1 : 0;
 }
 
 static int write_all(struct test_set *set, const struct test_set_account *account)
@@ -141,7 +156,7 @@ static int write_all(struct test_set *set, const struct test_set_account *accoun
 	if (write_certificate(set, TEST_SET_CA, set->ca) < 0 ||
 	    write_certificate(set, TEST_SET_CERT, set->server) < 0 ||
 	    write_private(set, TEST_SET_KEY, set->server_key) < 0 ||
-	    write_private(set, TEST_SET_APNS_PRIVATE, set->apns_key) < 0 ||
+	    write_private(set, TEST_SET_APNS_PRIVATE, set->apns_key) < 0 || write_client(set) < 0 ||
 	    write_public(set, TEST_SET_APNS_PUBLIC, set->apns_key) < 0 ||
 	    write_public(set, TEST_SET_OAUTH_PUBLIC, set->account_key) < 0)
 		return -1;
@@ -153,12 +168,15 @@ static void release(struct test_set *set)
 	EVP_PKEY_free(set->ca_key);
 	EVP_PKEY_free(set->server_key);
 	EVP_PKEY_free(set->apns_key);
+	EVP_PKEY_free(set->client_key);
 	EVP_PKEY_free(set->account_key);
+	X509_free(set->client);
 	X509_free(set->ca);
 	X509_free(set->server);
 }
 
-int test_set_make(const char *dir, const struct test_set_account *account, char *why, size_t size)
+int test_set_make(const char *dir, const char *topic, const struct test_set_account *account,
+                  char *why, size_t size)
 {
 	struct test_set set = { .dir = dir, .why = why, .why_size = size };
 	int result;
@@ -168,7 +186,7 @@ int test_set_make(const char *dir, const struct test_set_account *account, char 
 		snprintf(why, size, "%s: %s", dir, strerror(errno));
 		return -1;
 	}
-	if (make_credentials(&set) < 0) {
+	if (make_credentials(&set, topic) < 0) {
 		snprintf(why, size, "%s", ERR_reason_error_string(ERR_peek_last_error()));
 		result = -1;
 	} else {

@@ -1,5 +1,7 @@
 #include "tests/fakes/answer.c"
 #include "tests/fakes/apns.c"
+#include "tests/fakes/client.c"
+#include "tests/fakes/environments.c"
 #include "tests/fakes/headers.c"
 #include "tests/fakes/jwt.c"
 #include "tests/fakes/provider_token.c"
@@ -17,6 +19,10 @@ static const char *const topics[] = { "org.example.chat", "org.example.other", N
 static EVP_PKEY *key;
 static struct apns apns;
 static struct apns_binding binding;
+static char chat[] = "org.example.chat", none[] = "";
+static struct client client;
+static enum environment environment;
+static struct environments environments;
 
 /* A push and its documented answer; what a case doesn't name is that of a good alert. */
 struct push {
@@ -31,12 +37,16 @@ static void setup(void)
 	apns = (struct apns){
 		.tokens = { .key = key, .key_id = "KEY", .team_id = "TEAM" },
 		.topics = topics,
+		.environments = &environments,
 	};
+	client = (struct client){ 0 };
+	environment = ENVIRONMENT_PRODUCTION;
 }
 
 static void teardown(void)
 {
 	apns_binding_release(&binding);
+	environments_clear(&environments);
 	apns_release(&apns);
 }
 
@@ -73,6 +83,8 @@ static void send_push(const struct push *push, const char *authorization, int64_
 	if (push->name != NULL)
 		fake_header(&request, push->name, push->value);
 	request.binding = &binding;
+	request.client = &client;
+	request.environment = environment;
 	request_complete(&request);
 	memset(answer, 0, sizeof(*answer));
 	apns_answer(&apns, &request, now_ms, answer);
@@ -162,6 +174,61 @@ START_TEST(each_fault_has_its_documented_reason_and_status)
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
 		check_case(&cases[i], authorization);
+	free(authorization);
+}
+END_TEST
+
+/* A certificate stands for the provider token and for the topic. */
+START_TEST(a_certificate_is_enough_and_says_the_topic)
+{
+	static const struct push certified[] = {
+		{ NULL },
+		{ NULL, .topic = "" },
+		{ NULL, .type = "voip", .topic = "org.example.chat.voip" },
+		{ "BadTopic", .type = "voip", .topic = "" },
+		{ "TopicDisallowed", .topic = "org.example.other" },
+		{ "InvalidProviderToken", .name = "authorization", .value = "bearer x" },
+	};
+
+	client = (struct client){ .present = true, .trusted = true, .topic = chat };
+	for (size_t i = 0; i < ARRAY_LEN(certified); i++)
+		check_case(&certified[i], NULL);
+	client.topic = none;
+	check_case(&(struct push){ "MissingTopic", .topic = "" }, NULL);
+}
+END_TEST
+
+START_TEST(a_certificate_is_for_the_environments_that_it_names)
+{
+	const struct push good = { NULL }, other = { "BadCertificateEnvironment" };
+
+	client = (struct client){ .present = true, .trusted = true, .topic = chat };
+	environment = ENVIRONMENT_SANDBOX;
+	check_case(&good, NULL);
+	client.marked[ENVIRONMENT_PRODUCTION] = true;
+	check_case(&other, NULL);
+	client.marked[ENVIRONMENT_SANDBOX] = true;
+	check_case(&good, NULL);
+	client.trusted = false;
+	check_case(&(struct push){ "BadCertificate" }, NULL);
+}
+END_TEST
+
+START_TEST(a_token_is_bad_in_the_environment_that_it_is_not_of)
+{
+	char *authorization = authorize("KEY", "TEAM", FAKE_NOW_S);
+	const struct push here = { NULL, .path = "/3/device/ab" };
+	const struct push away = { "BadDeviceToken", .path = "/3/device/cd" };
+	const struct push anywhere = { NULL, .path = "/3/device/ef" };
+
+	environments_put(&environments, "ab", ENVIRONMENT_SANDBOX);
+	environments_put(&environments, "ab", ENVIRONMENT_PRODUCTION);
+	environments_put(&environments, "cd", ENVIRONMENT_SANDBOX);
+	check_case(&here, authorization);
+	check_case(&away, authorization);
+	check_case(&anywhere, authorization);
+	environments_clear(&environments);
+	check_case(&(struct push){ NULL, .path = "/3/device/cd" }, authorization);
 	free(authorization);
 }
 END_TEST
@@ -327,6 +394,9 @@ int main(void)
 		each_fault_has_its_documented_reason_and_status,
 		a_payload_is_as_long_as_its_push_type_allows_and_no_longer,
 		a_collapse_id_has_at_most_64_bytes,
+		a_certificate_is_enough_and_says_the_topic,
+		a_certificate_is_for_the_environments_that_it_names,
+		a_token_is_bad_in_the_environment_that_it_is_not_of,
 		the_id_of_a_request_comes_back_and_one_is_made_where_there_is_none,
 		a_provider_token_must_be_of_the_key_and_team_and_younger_than_an_hour,
 		a_token_that_a_connection_already_uses_expires_too,

@@ -18,7 +18,7 @@ static char authorization[100];
 static void setup(void)
 {
 	snprintf(authorization, sizeof(authorization), "Bearer %s",
-	         access_issue(&access_list, FAKE_NOW_MS));
+	         access_issue(&access_list, FAKE_NOW_MS + 1));
 }
 
 static void ask(const char *method, const char *path, const char *body, struct answer *answer)
@@ -150,7 +150,7 @@ START_TEST(an_access_token_must_be_one_that_was_issued_and_is_not_expired)
 	fake_body_has(&answer, "CREDENTIALS_MISSING");
 	answer_release(&answer);
 	snprintf(authorization, sizeof(authorization), "Bearer %s",
-	         access_issue(&access_list, FAKE_NOW_MS - 3599000));
+	         access_issue(&access_list, FAKE_NOW_MS));
 	ask("POST", SEND, TO(""), &answer);
 	ck_assert_uint_eq(answer.status, 401);
 	fake_body_has(&answer, "ACCESS_TOKEN_EXPIRED");

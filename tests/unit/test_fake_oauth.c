@@ -122,11 +122,11 @@ START_TEST(the_oldest_access_token_is_forgotten_when_there_are_too_many)
 {
 	char first[ACCESS_TEXT];
 
-	snprintf(first, sizeof(first), "%s", access_issue(&access_list, 0));
+	snprintf(first, sizeof(first), "%s", access_issue(&access_list, 1));
 	for (int i = 1; i < ACCESS_MAX; i++)
-		access_issue(&access_list, 0);
+		access_issue(&access_list, 1);
 	ck_assert_int_eq(access_check(&access_list, first, 0), ACCESS_GOOD);
-	access_issue(&access_list, 0);
+	access_issue(&access_list, 1);
 	ck_assert_int_eq(access_check(&access_list, first, 0), ACCESS_UNKNOWN);
 }
 END_TEST

@@ -1,4 +1,5 @@
 #include "tests/fakes/answer.c"
+#include "tests/fakes/client.c"
 #include "tests/fakes/form.c"
 #include "tests/fakes/headers.c"
 #include "tests/fakes/record.c"
@@ -39,7 +40,8 @@ static void check_shown(const char *wanted)
 START_TEST(an_entry_shows_the_request_and_its_answer)
 {
 	add("/3/device/ab", "{\"aps\":{}}", &(struct answer){ .status = 410, .reason = "Gone" });
-	check_shown("[{\"n\":1,\"provider\":\"apns\",\"connection\":7,\"at_ms\":1800000000000,"
+	check_shown("[{\"n\":1,\"provider\":\"apns\",\"environment\":\"production\",\"connection\":"
+	            "7,\"at_ms\":1800000000000,"
 	            "\"path\":\"/3/device/ab\",\"headers\":{\"apns-topic\":\"org.example.chat\"},"
 	            "\"body\":{\"aps\":{}},\"answered\":410,\"reason\":\"Gone\"}]");
 }

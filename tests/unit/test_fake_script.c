@@ -8,10 +8,13 @@
 
 static struct script script;
 static struct json_reader reader;
+static int64_t now_ms = FAKE_NOW_MS;
+static enum environment environment;
 
 static void teardown(void)
 {
 	script_clear(&script);
+	environment = ENVIRONMENT_PRODUCTION;
 }
 
 /* Adds the rules in TEXT; how many. */
@@ -21,22 +24,28 @@ static size_t add(const char *text)
 	size_t count;
 
 	ck_assert_ptr_nonnull(rules);
-	count = script_add(&script, rules, &reader);
+	count = script_add(&script, rules, now_ms, &reader);
 	json_decref(rules);
 	return count;
 }
 
-/* The status that the script wants for a request to PATH; 0: the script has nothing to say. */
-static unsigned status_of(const char *path)
+/* The status that the script wants for a request to PATH with BODY; 0: it has nothing to say. */
+static unsigned status_with(const char *path, const char *body)
 {
 	const struct scripted *scripted;
 	struct request request;
 
-	fake_request(&request, "POST", path, "{\"message\":{\"token\":\"f1\"}}");
+	fake_request(&request, "POST", path, body);
 	request_complete(&request);
-	scripted = script_match(&script, &request);
+	request.environment = environment;
+	scripted = script_match(&script, &request, now_ms);
 	request_release(&request);
 	return scripted == NULL ? 0 : scripted->status;
+}
+
+static unsigned status_of(const char *path)
+{
+	return status_with(path, "{\"message\":{\"token\":\"f1\"}}");
 }
 
 START_TEST(an_empty_script_answers_nothing)
@@ -73,6 +82,79 @@ START_TEST(times_and_nth_make_a_window)
 	ck_assert_uint_eq(status_of("/3/device/cd"), 0);
 	for (int i = 0; i < 5; i++)
 		ck_assert_uint_eq(status_of("/3/device/ef"), 429);
+}
+END_TEST
+
+/* Which of the first 12 requests the rule with MATCH answers, as "..x". */
+static void check_answered(const char *match, const char *wanted)
+{
+	char *text = mem_printf("[{\"match\":{%s},\"answer\":{\"status\":410}}]", match);
+	char seen[13] = "";
+
+	script_clear(&script);
+	ck_assert_msg(add(text) == 1, "%s", reader.complaint);
+	for (size_t i = 0; i < 12; i++)
+		seen[i] = status_of("/3/device/ab") == 410 ? 'x' : '.';
+	ck_assert_str_eq(seen, wanted);
+	free(text);
+}
+
+START_TEST(every_answers_each_so_manieth_request)
+{
+	check_answered("\"every\":4", "...x...x...x");
+	check_answered("\"every\":4,\"nth\":1", "x...x...x...");
+	check_answered("\"every\":4,\"times\":2", "...x...x....");
+	check_answered("\"every\":1", "xxxxxxxxxxxx");
+}
+END_TEST
+
+/* How many of 10,000 requests the rule with MATCH answers. */
+static unsigned count_answered(const char *match)
+{
+	char *text = mem_printf("[{\"match\":{%s},\"answer\":{\"status\":410}}]", match);
+	unsigned count = 0;
+
+	script_clear(&script);
+	ck_assert_msg(add(text) == 1, "%s", reader.complaint);
+	for (size_t i = 0; i < 10000; i++)
+		count += status_of("/3/device/ab") == 410;
+	free(text);
+	return count;
+}
+
+START_TEST(a_share_is_answered_by_chance_and_its_seed_repeats_it)
+{
+	unsigned first = count_answered("\"share\":0.01,\"seed\":7");
+
+	ck_assert_uint_ge(first, 60);
+	ck_assert_uint_le(first, 140);
+	ck_assert_uint_eq(count_answered("\"share\":0.01,\"seed\":7"), first);
+	ck_assert_uint_eq(count_answered("\"share\":1"), 10000);
+	ck_assert_uint_eq(count_answered("\"share\":0.5,\"times\":3"), 3);
+	ck_assert_uint_ge(count_answered("\"share\":0.5,\"nth\":9001"), 400);
+}
+END_TEST
+
+START_TEST(a_rule_may_end_with_time)
+{
+	add("[{\"match\":{\"for_ms\":1000},\"answer\":{\"status\":500}}]");
+	ck_assert_uint_eq(status_of("/3/device/ab"), 500);
+	now_ms += 999;
+	ck_assert_uint_eq(status_of("/3/device/ab"), 500);
+	now_ms += 1;
+	ck_assert_uint_eq(status_of("/3/device/ab"), 0);
+}
+END_TEST
+
+START_TEST(a_rule_may_be_for_one_environment_or_one_installation_id)
+{
+	add("[{\"match\":{\"environment\":\"sandbox\"},\"answer\":{\"status\":500}},"
+	    "{\"match\":{\"token\":\"f2\"},\"answer\":{\"status\":503}}]");
+	ck_assert_uint_eq(status_of("/3/device/ab"), 0);
+	ck_assert_uint_eq(
+	        status_with("/v1/projects/p/messages:send", "{\"message\":{\"fid\":\"f2\"}}"), 503);
+	environment = ENVIRONMENT_SANDBOX;
+	ck_assert_uint_eq(status_of("/3/device/ab"), 500);
 }
 END_TEST
 
@@ -126,7 +208,7 @@ static const struct scripted *answer_of(const char *answer)
 	script_clear(&script);
 	ck_assert_msg(add(text) == 1, "%s", reader.complaint);
 	free(text);
-	return script_match(&script, &request);
+	return script_match(&script, &request, now_ms);
 }
 
 START_TEST(an_answer_has_all_that_was_written)
@@ -181,6 +263,13 @@ START_TEST(one_mistake_leaves_the_script_as_it_was_and_is_named)
 		{ "[{\"match\":{\"tokens\":\"a\"},\"answer\":{}}]", "rules[0].match" },
 		{ "[{\"match\":{\"provider\":\"wns\"},\"answer\":{}}]", "rules[0].match.provider" },
 		{ "[{\"match\":{\"nth\":0},\"answer\":{}}]", "rules[0].match.nth" },
+		{ "[{\"match\":{\"every\":0},\"answer\":{}}]", "rules[0].match.every" },
+		{ "[{\"match\":{\"share\":0},\"answer\":{}}]", "rules[0].match.share" },
+		{ "[{\"match\":{\"share\":1.1},\"answer\":{}}]", "rules[0].match.share" },
+		{ "[{\"match\":{\"share\":\"1\"},\"answer\":{}}]", "rules[0].match.share" },
+		{ "[{\"match\":{\"seed\":-1},\"answer\":{}}]", "rules[0].match.seed" },
+		{ "[{\"match\":{\"for_ms\":0},\"answer\":{}}]", "rules[0].match.for_ms" },
+		{ "[{\"answer\":{\"expires_in\":0}}]", "rules[0].answer.expires_in" },
 		{ "[{\"answer\":{\"status\":99}}]", "rules[0].answer.status" },
 		{ "[{\"answer\":{\"status\":101}}]", "rules[0].answer.status" },
 		{ "[{\"answer\":{\"reason\":\"a\\\"b\"}}]", "rules[0].answer.reason" },
@@ -226,6 +315,10 @@ int main(void)
 		an_empty_script_answers_nothing,
 		a_rule_answers_the_nth_request_of_its_token_and_no_other,
 		times_and_nth_make_a_window,
+		every_answers_each_so_manieth_request,
+		a_share_is_answered_by_chance_and_its_seed_repeats_it,
+		a_rule_may_end_with_time,
+		a_rule_may_be_for_one_environment_or_one_installation_id,
 		rules_of_one_token_count_each_for_itself,
 		provider_and_path_narrow_a_rule,
 		the_latest_rules_win_then_those_with_a_token_then_the_first,
