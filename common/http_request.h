@@ -5,6 +5,7 @@
 #ifndef OG_COMMON_HTTP_REQUEST_H
 #define OG_COMMON_HTTP_REQUEST_H
 
+#include "common/bearer.h"
 #include "common/buf.h"
 #include "common/http_server.h"
 #include "common/list.h"
@@ -12,8 +13,18 @@
 struct MHD_Connection;
 struct MHD_Response;
 
+/* What a server serves, and to whom. */
+struct http_service {
+	const struct http_route *routes;
+	void *context;
+	size_t body_max;
+	struct bearer bearer;
+	bool stopping;
+};
+
 struct http_request {
 	struct http_server *server;
+	const struct http_service *service;
 	struct MHD_Connection *connection;
 	struct client *client;
 	const struct http_route *route;
@@ -28,5 +39,17 @@ struct http_request {
 	void *state;
 	void (*release)(void *state);
 };
+
+/* A request header's value as it came (borrowed), the first of several; NULL without one. */
+const char *http_header(const struct http_request *request, const char *name);
+
+/* The headers have come: answers at once what can't be served whatever the body. */
+void http_request_judge(struct http_request *request, const char *method);
+
+/* Hands it to its handler, now that the body is whole. */
+void http_request_serve(struct http_request *request);
+
+/* Answers 503: nothing is served any more. */
+void http_request_refuse(struct http_request *request);
 
 #endif

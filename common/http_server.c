@@ -1,13 +1,14 @@
 #include "common/http_server.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
-#include "common/bearer.h"
 #include "common/http_request.h"
 #include "common/linger.h"
 #include "common/log.h"
@@ -20,18 +21,14 @@
 #define ANSWER_MS 60000
 #define IDLE_S 60
 #define CONNECTION_MAX 1000
+#define TLS_VERSIONS "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
 struct http_server {
-	struct MHD_Daemon *daemon;
-	const struct http_route *routes;
-	void *context;
-	size_t body_max;
-	unsigned idle_s;
-	bool stopping;
-	struct bearer bearer;
+	struct http_service service;
+	struct engine *engine; /* the one that accepts */
+	struct list retired;   /* engines that only finish what they have begun */
+	unsigned connection_max, idle_s;
 	union net_address address;
-	struct io io;         /* the library's own epoll descriptor */
-	struct timer timeout; /* when the library wants to run next */
 	struct task resume;   /* hands ANSWERED to the library and lets it run */
 	struct list waiting;  /* suspended requests whose handler has not answered */
 	struct list answered; /* suspended requests whose answer is ready */
@@ -39,36 +36,77 @@ struct http_server {
 	char **why; /* while starting: the library's complaint goes here */
 };
 
+/* A daemon of the library: it can't change its certificate, so there is one for each. */
+struct engine {
+	struct http_server *server;
+	struct MHD_Daemon *daemon;
+	struct io io;          /* the library's own epoll descriptor */
+	struct timer timeout;  /* when the library wants to run next */
+	struct list_link link; /* in retired; in none while it accepts */
+	struct list idle;      /* clients without a whole request, the longest so first */
+	unsigned connections;
+};
+
 /* A TCP connection, from accept to close. */
 struct client {
+	struct engine *engine;
 	struct timer deadline;
-	int fd; /* the library's */
-	unsigned idle_s;
+	struct list_link link; /* in the engine's idle */
+	int fd;                /* the library's */
 	bool refused; /* with the headers alone: there may be more to come that nobody reads */
 };
 
 /* ---- the library on the loop ---- */
 
 /* Lets the library work, and asks it when it wants to work again: both change with every step. */
-static void run(struct http_server *server)
+static void run(struct engine *engine)
 {
 	unsigned long long timeout_ms;
 
-	MHD_run(server->daemon);
-	if (MHD_get_timeout(server->daemon, &timeout_ms) == MHD_YES)
-		timer_start(&server->timeout, timeout_ms);
+	MHD_run(engine->daemon);
+	if (MHD_get_timeout(engine->daemon, &timeout_ms) == MHD_YES)
+		timer_start(&engine->timeout, timeout_ms);
 	else
-		timer_stop(&server->timeout);
+		timer_stop(&engine->timeout);
 }
 
 static void on_ready(struct io *io, uint32_t events)
 {
-	run(container_of(io, struct http_server, io));
+	run(container_of(io, struct engine, io));
 }
 
 static void on_timeout(struct timer *timer)
 {
-	run(container_of(timer, struct http_server, timeout));
+	run(container_of(timer, struct engine, timeout));
+}
+
+static void free_engine(struct engine *engine)
+{
+	io_stop(&engine->io);
+	timer_stop(&engine->timeout);
+	list_remove(&engine->link);
+	MHD_stop_daemon(engine->daemon);
+	free(engine);
+}
+
+static void run_retired(struct http_server *server)
+{
+	list_for_each (link, &server->retired) {
+		struct engine *engine = container_of(link, struct engine, link);
+
+		run(engine);
+		if (engine->connections == 0)
+			free_engine(engine);
+	}
+}
+
+/* Hands the answer to the library. An engine that is retired serves no second request. */
+static enum MHD_Result queue_answer(struct http_request *request)
+{
+	if (list_linked(&request->client->engine->link))
+		http_answer_header(request, "Connection", "close");
+	timer_start(&request->client->deadline, ANSWER_MS);
+	return MHD_queue_response(request->connection, request->status, request->response);
 }
 
 /* Queues what has been answered; resuming doesn't wake the library's descriptor, so run it. */
@@ -79,11 +117,11 @@ static void resume_answered(struct http_server *server)
 	while ((link = list_take(&server->answered)) != NULL) {
 		struct http_request *request = container_of(link, struct http_request, link);
 
-		timer_start(&request->client->deadline, ANSWER_MS);
-		MHD_queue_response(request->connection, request->status, request->response);
+		queue_answer(request);
 		MHD_resume_connection(request->connection);
 	}
-	run(server);
+	run(server->engine);
+	run_retired(server);
 }
 
 static void on_resume(struct task *task)
@@ -99,26 +137,56 @@ static void on_deadline(struct timer *timer)
 	shutdown(client->fd, SHUT_RDWR);
 }
 
+/* ---- connections ---- */
+
+/* Beyond its limit the library accepts nobody, so one of those that only wait makes room. */
+static void make_room(struct engine *engine)
+{
+	struct list_link *link;
+	struct client *client;
+
+	if (engine->connections < engine->server->connection_max)
+		return;
+	link = list_take(&engine->idle);
+	if (link == NULL)
+		return;
+	client = container_of(link, struct client, link);
+	log_debug("http-client-displaced fd=%d", client->fd);
+	shutdown(client->fd, SHUT_RDWR);
+}
+
+static void end_client(struct client *client)
+{
+	struct http_server *server = client->engine->server;
+
+	if (client->refused)
+		lingers_add(&server->lingers, client->fd);
+	timer_stop(&client->deadline);
+	list_remove(&client->link);
+	client->engine->connections--;
+	free(client);
+	task_start(&server->resume); /* at its limit it only accepts again once it runs */
+}
+
 static void on_connection(void *cls, struct MHD_Connection *connection, void **context,
                           enum MHD_ConnectionNotificationCode code)
 {
-	struct http_server *server = cls;
+	struct engine *engine = cls;
 	struct client *client = *context;
 
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-		if (client->refused)
-			lingers_add(&server->lingers, client->fd);
-		timer_stop(&client->deadline);
-		free(client);
-		task_start(&server->resume); /* at its limit it only accepts again once it runs */
+		end_client(client);
 		return;
 	}
+	engine->connections++;
+	make_room(engine);
 	client = mem_alloc(1, sizeof(*client));
 	client->fd =
 	        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-	client->idle_s = server->idle_s;
+	client->engine = engine;
 	client->deadline.expired = on_deadline;
 	timer_start(&client->deadline, HEADER_MS);
+	list_append(&engine->idle, &client->link);
 	*context = client;
 }
 
@@ -127,94 +195,31 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **c
 /* The request line has come. The answer is what the library hands to the callbacks below. */
 static void *on_request_line(void *cls, const char *uri, struct MHD_Connection *connection)
 {
+	const struct engine *engine = cls;
 	struct http_request *request = mem_alloc(1, sizeof(*request));
 	const union MHD_ConnectionInfo *info =
 	        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
-	request->server = cls;
+	request->server = engine->server;
+	request->service = &engine->server->service;
 	request->connection = connection;
 	request->client = info->socket_context;
 	request->path = mem_dup(uri);
-	request->body.max = request->server->body_max + 1;
+	request->body.max = request->service->body_max + 1;
 	return request;
 }
 
-static const char *find_header(const struct http_request *request, const char *name)
+const char *http_header(const struct http_request *request, const char *name)
 {
 	return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
-}
-
-static void refuse_stopping(struct http_request *request)
-{
-	http_fail(request, 503, "unavailable", "this server is stopping");
-}
-
-/* Finds the route; answers 404 or 405 where there is none. */
-static void find_route(struct http_request *request, const char *method)
-{
-	struct buf allow = { 0 };
-
-	request->path[strcspn(request->path, "?")] = '\0';
-	request->route = http_route_find(request->server->routes, method, request->path,
-	                                 request->params, &allow);
-	if (request->route == NULL && buf_len(&allow) == 0) {
-		http_fail(request, 404, "not_found", "there is nothing at this path");
-	} else if (request->route == NULL) {
-		buf_append(&allow, "", 1);
-		http_fail(request, 405, "method_not_allowed", "only %s here", buf_data(&allow));
-		MHD_add_response_header(request->response, "Allow", buf_data(&allow));
-	}
-	buf_release(&allow);
-}
-
-static void check_token(struct http_request *request)
-{
-	const char *shown = find_header(request, "Authorization");
-
-	if (request->route->open || bearer_matches(&request->server->bearer, shown))
-		return;
-	http_fail(request, 401, "unauthorized", "a bearer token is needed, and this isn't it");
-	MHD_add_response_header(request->response, "WWW-Authenticate", "Bearer");
-}
-
-/* Refused now, not in mid-body, where the library would drop the client without an answer. */
-static void check_body_size(struct http_request *request)
-{
-	const char *length = find_header(request, "Content-Length");
-
-	if (find_header(request, "Transfer-Encoding") != NULL)
-		http_fail(request, 411, "length_required", "a body must have a Content-Length");
-	else if (length != NULL && strtoull(length, NULL, 10) > request->server->body_max)
-		http_fail(request, 413, "too_large", "a body may have %zu bytes",
-		          request->server->body_max);
-}
-
-/* The headers have come: answers at once what can't be served whatever the body. */
-static void judge_headers(struct http_request *request, const char *method)
-{
-	request->begun = true;
-	timer_start(&request->client->deadline, BODY_MS);
-	if (request->server->stopping)
-		refuse_stopping(request);
-	else if (strstr(request->path, "%00") != NULL)
-		http_fail(request, 400, "bad_request", "a path or query can't contain a NUL");
-	else
-		find_route(request, method);
-	if (request->response == NULL)
-		check_token(request);
-	if (request->response == NULL)
-		check_body_size(request);
 }
 
 /* The body is whole: the handler's turn. */
 static void serve(struct http_request *request)
 {
 	timer_stop(&request->client->deadline);
-	buf_append(&request->body, "", 1);
-	if (request->server->stopping)
-		refuse_stopping(request);
-	else
-		request->route->handle(request);
+	list_remove(&request->client->link);
+	http_request_serve(request);
 	if (request->response != NULL)
 		return;
 	MHD_suspend_connection(request->connection);
@@ -229,7 +234,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 	struct http_request *request = *context;
 
 	if (!request->begun) {
-		judge_headers(request, method);
+		timer_start(&request->client->deadline, BODY_MS);
+		http_request_judge(request, method);
 		request->client->refused = request->response != NULL;
 	} else if (*len > 0) {
 		if (buf_append(&request->body, data, *len) < 0)
@@ -240,20 +246,24 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 	}
 	if (request->response == NULL)
 		return MHD_YES;
-	timer_start(&request->client->deadline, ANSWER_MS);
-	return MHD_queue_response(connection, request->status, request->response);
+	return queue_answer(request);
 }
 
 /* The answer is out, or the connection has gone: nobody uses the request any more. */
 static void on_completed(void *cls, struct MHD_Connection *connection, void **context,
                          enum MHD_RequestTerminationCode code)
 {
+	struct engine *engine = cls;
 	struct http_request *request = *context;
+	struct client *client;
 
 	if (request == NULL)
 		return;
 	*context = NULL;
-	timer_start(&request->client->deadline, request->client->idle_s * 1000ull + HEADER_MS);
+	client = request->client;
+	timer_start(&client->deadline, engine->server->idle_s * 1000ull + HEADER_MS);
+	list_remove(&client->link);
+	list_append(&engine->idle, &client->link);
 	list_remove(&request->link);
 	if (request->release != NULL)
 		request->release(request->state);
@@ -267,11 +277,6 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
 }
 
 /* ---- for handlers ---- */
-
-void *http_context(const struct http_request *request)
-{
-	return request->server->context;
-}
 
 const char *http_query(const struct http_request *request, const char *name)
 {
@@ -327,6 +332,11 @@ void http_reply_text(struct http_request *request, unsigned status, const char *
 	task_start(&server->resume);
 }
 
+void http_answer_header(struct http_request *request, const char *name, const char *value)
+{
+	MHD_add_response_header(request->response, name, value);
+}
+
 /* ---- start and stop ---- */
 
 static void on_library_log(void *cls, const char *format, va_list args)
@@ -334,7 +344,7 @@ static void on_library_log(void *cls, const char *format, va_list args)
 
 static void on_library_log(void *cls, const char *format, va_list args)
 {
-	struct http_server *server = cls;
+	struct http_server *server = ((struct engine *)cls)->server;
 	char line[200];
 
 	vsnprintf(line, sizeof(line), format, args);
@@ -345,44 +355,75 @@ static void on_library_log(void *cls, const char *format, va_list args)
 		*server->why = mem_dup(line);
 }
 
-static struct MHD_Daemon *start_daemon(struct http_server *server,
-                                       const struct http_server_options *options, int fd)
+static struct MHD_Daemon *start_daemon(struct engine *engine, const char *certificate,
+                                       const char *key, int fd)
 {
+	const struct http_server *server = engine->server;
 	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
-	unsigned most = options->connection_max > 0 ? options->connection_max : CONNECTION_MAX;
 	struct MHD_OptionItem tls[] = {
-		{ MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)options->certificate },
-		{ MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)options->key },
+		{ MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)certificate },
+		{ MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)key },
+		{ MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)TLS_VERSIONS },
 		{ MHD_OPTION_END, 0, NULL },
 	};
 
-	if (options->certificate != NULL)
+	if (certificate != NULL)
 		flags |= MHD_USE_TLS;
 	else
 		tls[0].option = MHD_OPTION_END;
 	return MHD_start_daemon(
-	        flags, 0, NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER,
-	        on_library_log, server, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-	        most, MHD_OPTION_CONNECTION_TIMEOUT, server->idle_s, MHD_OPTION_NOTIFY_CONNECTION,
-	        on_connection, server, MHD_OPTION_URI_LOG_CALLBACK, on_request_line, server,
-	        MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_ARRAY, tls,
-	        MHD_OPTION_END);
+	        flags, 0, NULL, NULL, on_request, engine, MHD_OPTION_EXTERNAL_LOGGER,
+	        on_library_log, engine, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+	        server->connection_max, MHD_OPTION_CONNECTION_TIMEOUT, server->idle_s,
+	        MHD_OPTION_NOTIFY_CONNECTION, on_connection, engine, MHD_OPTION_URI_LOG_CALLBACK,
+	        on_request_line, engine, MHD_OPTION_NOTIFY_COMPLETED, on_completed, engine,
+	        MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+}
+
+/* An engine that accepts on FD, which it owns from then on, even if it fails: NULL with *WHY. */
+static struct engine *new_engine(struct http_server *server, int fd, const char *certificate,
+                                 const char *key, char **why)
+{
+	struct engine *engine = mem_alloc(1, sizeof(*engine));
+
+	*why = NULL;
+	engine->server = server;
+	engine->io.ready = on_ready;
+	engine->timeout.expired = on_timeout;
+	list_init(&engine->idle);
+	server->why = why;
+	engine->daemon = start_daemon(engine, certificate, key, fd);
+	server->why = NULL;
+	if (engine->daemon == NULL) {
+		if (*why == NULL)
+			*why = mem_dup("the HTTP library didn't start");
+		free(engine);
+		return NULL;
+	}
+	free(*why);
+	*why = NULL;
+	fd = MHD_get_daemon_info(engine->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+	if (io_start(&engine->io, fd, EPOLLIN) < 0)
+		abort();
+	run(engine);
+	return engine;
 }
 
 static struct http_server *prepare(const struct http_server_options *options)
 {
 	struct http_server *server = mem_alloc(1, sizeof(*server));
 
-	server->routes = options->routes;
-	server->context = options->context;
-	server->body_max = options->body_max;
+	server->service.routes = options->routes;
+	server->service.context = options->context;
+	server->service.body_max = options->body_max;
+	bearer_init(&server->service.bearer, options->token);
+	server->connection_max =
+	        options->connection_max > 0 ? options->connection_max : CONNECTION_MAX;
 	server->idle_s = options->idle_s > 0 ? options->idle_s : IDLE_S;
-	bearer_init(&server->bearer, options->token);
+	list_init(&server->retired);
 	list_init(&server->waiting);
 	list_init(&server->answered);
 	lingers_init(&server->lingers);
-	server->io.ready = on_ready;
-	server->timeout.expired = on_timeout;
 	server->resume.run = on_resume;
 	return server;
 }
@@ -392,29 +433,37 @@ struct http_server *http_server_new(const struct http_server_options *options, c
 	struct http_server *server = prepare(options);
 	int fd = net_listen(&options->listen, SOMAXCONN);
 
-	*why = NULL;
-	if (fd < 0 || net_local(fd, &server->address) < 0) {
+	if (fd < 0 || net_local(fd, &server->address) < 0)
 		*why = mem_printf("can't listen: %m");
-		goto failed;
-	}
-	server->why = why;
-	server->daemon = start_daemon(server, options, fd); /* closes FD if it fails */
-	server->why = NULL;
-	if (server->daemon == NULL) {
-		if (*why == NULL)
-			*why = mem_dup("the HTTP library didn't start");
-		goto failed;
-	}
-	free(*why);
-	*why = NULL;
-	fd = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
-	if (io_start(&server->io, fd, EPOLLIN) < 0)
-		abort();
-	run(server);
-	return server;
-failed:
+	else
+		server->engine = new_engine(server, fd, options->certificate, options->key, why);
+	if (server->engine != NULL)
+		return server;
 	free(server);
 	return NULL;
+}
+
+/* The new engine listens on the same socket before the old one leaves it: nobody is turned away. */
+int http_server_renew(struct http_server *server, const char *certificate, const char *key,
+                      char **why)
+{
+	struct engine *old = server->engine, *engine;
+	const union MHD_DaemonInfo *info =
+	        MHD_get_daemon_info(old->daemon, MHD_DAEMON_INFO_LISTEN_FD);
+	int fd = fcntl(info->listen_fd, F_DUPFD_CLOEXEC, 0);
+
+	if (fd < 0) {
+		*why = mem_printf("can't listen: %m");
+		return -1;
+	}
+	engine = new_engine(server, fd, certificate, key, why);
+	if (engine == NULL)
+		return -1;
+	close(MHD_quiesce_daemon(old->daemon));
+	list_append(&server->retired, &old->link);
+	server->engine = engine;
+	task_start(&server->resume);
+	return 0;
 }
 
 const union net_address *http_server_address(const struct http_server *server)
@@ -428,13 +477,13 @@ void http_server_free(struct http_server *server)
 
 	if (server == NULL)
 		return;
-	server->stopping = true;
+	server->service.stopping = true;
 	while ((link = list_first(&server->waiting)) != NULL)
-		refuse_stopping(container_of(link, struct http_request, link));
+		http_request_refuse(container_of(link, struct http_request, link));
 	resume_answered(server);
-	io_stop(&server->io);
-	timer_stop(&server->timeout);
-	MHD_stop_daemon(server->daemon);
+	free_engine(server->engine);
+	while ((link = list_first(&server->retired)) != NULL)
+		free_engine(container_of(link, struct engine, link));
 	task_stop(&server->resume); /* started by the end of each connection */
 	lingers_release(&server->lingers);
 	free(server);

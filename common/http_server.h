@@ -19,9 +19,13 @@ struct http_server;
 struct http_server_options {
 	const struct http_route *routes; /* ended by an entry whose method is NULL; borrowed */
 	union net_address listen;
-	const char *token;       /* bearer token; NULL: every route is open; borrowed */
-	size_t body_max;         /* bytes */
-	unsigned connection_max; /* 0: 1000 */
+	const char *token; /* bearer token; NULL: every route is open; borrowed */
+	size_t body_max;   /* bytes */
+	/*
+	 * 0: 1000. When there are as many, whoever has said nothing whole for the longest is cut
+	 * off, so slow clients don't keep others out.
+	 */
+	unsigned connection_max;
 	unsigned idle_s; /* keep-alive connections that are silent this long are closed; 0: 60 */
 	const char *certificate; /* for TLS: PEM of the chain; borrowed for the call; NULL: plain */
 	const char *key;         /* PEM, likewise */
@@ -30,6 +34,14 @@ struct http_server_options {
 
 /* Starts to listen. NULL with *WHY (heap, the caller frees it) on failure. */
 struct http_server *http_server_new(const struct http_server_options *options, char **why);
+
+/*
+ * Uses another certificate and key (PEM; borrowed for the call) for connections from now on; those
+ * that there are finish what they have begun, and get no second request served. Returns 0, or -1
+ * with *WHY (heap) when these don't fit each other: then all stays as it was.
+ */
+int http_server_renew(struct http_server *server, const char *certificate, const char *key,
+                      char **why);
 
 /* Where it listens (the port that the kernel chose). */
 const union net_address *http_server_address(const struct http_server *server);
@@ -76,6 +88,9 @@ void http_reply_text(struct http_request *request, unsigned status, const char *
                      char *text); /* takes TEXT; NULL: empty */
 void http_fail(struct http_request *request, unsigned status, const char *code, const char *format,
                ...) __attribute__((format(printf, 4, 5)));
+
+/* Adds a header to the answer that was just given, in the same turn of the loop. */
+void http_answer_header(struct http_request *request, const char *name, const char *value);
 
 /* The library's name and version (static). */
 const char *http_server_version(void);

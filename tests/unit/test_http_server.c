@@ -276,29 +276,143 @@ START_TEST(a_certificate_that_is_none_is_an_error_with_a_reason)
 }
 END_TEST
 
-START_TEST(with_a_certificate_it_serves_tls)
+/* ---- TLS ---- */
+
+static void start_tls(const struct certificate *certificate)
 {
 	struct http_server_options options = options_for_test();
+
+	options.certificate = certificate->chain;
+	options.key = certificate->key;
+	start_with(&options);
+}
+
+/* A pool that trusts CERTIFICATE alone. */
+static struct http_pool *new_pool(const struct certificate *certificate)
+{
+	return http_pool_new(&(struct http_pool_options){ .ca_file = certificate->file });
+}
+
+static void ask_tls(struct asked *asked, struct http_pool *from, const char *path)
+{
+	char address[NET_TEXT_MAX];
+
+	snprintf(asked->url, sizeof(asked->url), "https://%s%s",
+	         net_format(http_server_address(server), address), path);
+	asked->call = (struct http_call){
+		.done = on_asked,
+		.method = "GET",
+		.url = asked->url,
+		.headers = with_token,
+		.timeout_ms = 5000,
+	};
+	asked->done = false;
+	http_send(from, &asked->call);
+}
+
+static void expect_tls(struct http_pool *from, const char *path, unsigned status)
+{
+	struct asked asked;
+
+	ask_tls(&asked, from, path);
+	WAIT_UNTIL(asked.done);
+	ck_assert_uint_eq(asked.call.status, status);
+	http_release(&asked.call);
+}
+
+START_TEST(with_a_certificate_it_serves_tls)
+{
 	struct certificate certificate;
-	struct asked asked = { 0 };
+	struct http_pool *trusting;
+	struct asked asked;
 
 	certificate_init(&certificate);
-	options.certificate = certificate.chain;
-	options.key = certificate.key;
-	start_with(&options);
-	http_pool_free(pool);
-	pool = http_pool_new(&(struct http_pool_options){ .ca_file = certificate.file });
-	asked.call.headers = with_token;
-	ask(&asked, "GET", "/later", NULL);
-	http_release(&asked.call);
-	memmove(asked.url + 5, asked.url + 4, strlen(asked.url + 4) + 1);
-	asked.url[4] = 's';
-	http_send(pool, &asked.call);
+	start_tls(&certificate);
+	trusting = new_pool(&certificate);
+	ask_tls(&asked, trusting, "/later");
 	WAIT_UNTIL(kept_count == 1);
 	http_reply(kept[0], 200, json_pack("{s:s}", "over", "TLS"));
 	expect(&asked, 200, "{\"over\":\"TLS\"}");
 	http_release(&asked.call);
+	http_pool_free(trusting);
 	certificate_release(&certificate);
+}
+END_TEST
+
+START_TEST(a_renewed_certificate_serves_new_connections_while_old_ones_finish)
+{
+	struct certificate before, after;
+	struct http_pool *old, *fresh;
+	struct asked asked;
+	char *why;
+
+	certificate_init(&before);
+	certificate_init(&after);
+	start_tls(&before);
+	old = new_pool(&before);
+	fresh = new_pool(&after);
+	ask_tls(&asked, old, "/later");
+	WAIT_UNTIL(kept_count == 1);
+	ck_assert_int_eq(http_server_renew(server, after.chain, after.key, &why), 0);
+	expect_tls(fresh, "/now", 200);
+	ck_assert(!asked.done);
+	http_reply(kept[0], 200, json_pack("{}"));
+	expect(&asked, 200, "{}");
+	ck_assert_str_eq(http_response_header(&asked.call, "connection"), "close");
+	http_release(&asked.call);
+	expect_tls(old, "/now", 0);
+	WAIT_UNTIL(list_empty(&server->retired));
+	expect_tls(fresh, "/now", 200);
+	http_pool_free(fresh);
+	http_pool_free(old);
+	certificate_release(&after);
+	certificate_release(&before);
+}
+END_TEST
+
+START_TEST(a_certificate_that_does_not_fit_its_key_changes_nothing)
+{
+	struct certificate ours, other;
+	struct http_pool *trusting;
+	char *why;
+
+	certificate_init(&ours);
+	certificate_init(&other);
+	start_tls(&ours);
+	ck_assert_int_eq(http_server_renew(server, other.chain, ours.key, &why), -1);
+	ck_assert_str_ne(why, "");
+	free(why);
+	ck_assert_int_eq(http_server_renew(server, "no PEM", ours.key, &why), -1);
+	free(why);
+	trusting = new_pool(&ours);
+	expect_tls(trusting, "/now", 200);
+	http_pool_free(trusting);
+	certificate_release(&other);
+	certificate_release(&ours);
+}
+END_TEST
+
+START_TEST(stopping_ends_what_old_certificates_still_serve)
+{
+	struct certificate before, after;
+	struct http_pool *old;
+	struct asked asked;
+	char *why;
+
+	certificate_init(&before);
+	certificate_init(&after);
+	start_tls(&before);
+	old = new_pool(&before);
+	ask_tls(&asked, old, "/later");
+	WAIT_UNTIL(kept_count == 1);
+	ck_assert_int_eq(http_server_renew(server, after.chain, after.key, &why), 0);
+	http_server_free(server);
+	server = NULL;
+	ck_assert_int_eq(released, 1);
+	expect_failure(&asked, 503, "unavailable");
+	http_pool_free(old);
+	certificate_release(&after);
+	certificate_release(&before);
 }
 END_TEST
 
@@ -338,6 +452,9 @@ int main(void)
 		an_address_in_use_is_an_error_with_a_reason,
 		a_certificate_that_is_none_is_an_error_with_a_reason,
 		with_a_certificate_it_serves_tls,
+		a_renewed_certificate_serves_new_connections_while_old_ones_finish,
+		a_certificate_that_does_not_fit_its_key_changes_nothing,
+		stopping_ends_what_old_certificates_still_serve,
 		without_a_token_every_route_is_open,
 	};
 

@@ -225,6 +225,47 @@ START_TEST(silent_clients_up_to_the_limit_keep_others_out_only_until_their_deadl
 }
 END_TEST
 
+START_TEST(one_client_more_than_the_limit_displaces_the_one_that_was_silent_the_longest)
+{
+	struct http_server_options options = options_for_test();
+	uint64_t start_ms = loop_now_ms();
+	int fds[10];
+
+	options.connection_max = ARRAY_LEN(fds);
+	start_with(&options);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		fds[i] = dial();
+	WAIT_UNTIL(closed(fds[0]));
+	expect_answer("GET", "/now", NULL, 200, NULL);
+	WAIT_UNTIL(closed(fds[1]));
+	ck_assert_uint_lt(loop_now_ms(), start_ms + 2000);
+	ck_assert(!closed(fds[ARRAY_LEN(fds) - 1]));
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		close(fds[i]);
+}
+END_TEST
+
+START_TEST(nobody_who_waits_for_an_answer_is_displaced)
+{
+	struct http_server_options options = options_for_test();
+	struct asked asked = { 0 };
+	int fds[20];
+
+	options.connection_max = 5;
+	start_with(&options);
+	ask(&asked, "GET", "/later", NULL);
+	WAIT_UNTIL(kept_count == 1);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		fds[i] = dial();
+	WAIT_UNTIL(closed(fds[ARRAY_LEN(fds) - 5]));
+	http_reply(kept[0], 200, json_pack("{}"));
+	expect(&asked, 200, "{}");
+	http_release(&asked.call);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		close(fds[i]);
+}
+END_TEST
+
 START_TEST(a_kept_connection_that_is_silent_is_closed)
 {
 	struct http_server_options options = options_for_test();
@@ -255,6 +296,8 @@ int main(void)
 		a_client_that_drips_its_second_request_is_cut_too,
 		a_handler_may_take_longer_than_any_deadline,
 		silent_clients_up_to_the_limit_keep_others_out_only_until_their_deadline,
+		one_client_more_than_the_limit_displaces_the_one_that_was_silent_the_longest,
+		nobody_who_waits_for_an_answer_is_displaced,
 		a_kept_connection_that_is_silent_is_closed,
 	};
 
