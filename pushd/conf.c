@@ -48,6 +48,8 @@ static const struct config_key daemon_keys[] = {
 	  "A proxy does TLS for the public listener: it may be plain on any address." },
 	{ KEY("trusted-proxies", CONFIG_LIST, trusted_proxies), NULL,
 	  "Addresses or networks whose X-Forwarded-For is believed." },
+	{ KEY("components", CONFIG_LIST, components), NULL,
+	  "Push components whose devices apps unregister by REST; any by default." },
 	{ KEY("registrants", CONFIG_LIST, registrants), NULL,
 	  "Domains whose users may register devices; any by default." },
 	{ KEY("devices-per-token-max", CONFIG_INTEGER, devices_per_token_max), "16",

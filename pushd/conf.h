@@ -49,6 +49,7 @@ struct conf_daemon {
 	char *key_file;
 	bool behind_proxy;
 	char **trusted_proxies;
+	char **components;
 	char **registrants;
 	int64_t devices_per_token_max;
 	int64_t devices_per_owner_max;

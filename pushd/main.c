@@ -38,6 +38,11 @@ static void drain(void)
 		daemon_exit();
 }
 
+static void reloaded(void *config)
+{
+	public_api_reload();
+}
+
 static char *health_url(const void *config)
 {
 	const struct conf *conf = config;
@@ -60,6 +65,7 @@ static const struct daemon_spec spec = {
 	.modules = modules,
 	.check = conf_check,
 	.drain = drain,
+	.reloaded = reloaded,
 	.dump = senders_dump,
 	.health_url = health_url,
 	.serving = serving,

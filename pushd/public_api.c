@@ -1,8 +1,12 @@
 #include "pushd/public_api.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/resource.h>
 
 #include "common/file.h"
 #include "common/http_server.h"
@@ -26,8 +30,11 @@
 #define RATE_BURST 20
 #define RATE_INTERVAL_NS UINT64_C(3000000000)
 #define RATE_ADDRESSES 16384
+/* Far more than are served at once: it takes so many slow ones to be in anybody's way. */
+#define CONNECTIONS_MAX 10000
 
 static struct {
+	const struct conf_daemon *daemon;
 	struct http_server *server;
 	char *url;
 	struct networks trusted;
@@ -77,11 +84,24 @@ static void on_removed(struct device_removal *removal, enum stored stored)
 	http_reply(visit->request, 200, json_pack("{s:s}", "result", "success"));
 }
 
-/* As Tigase does: a body that isn't right is as if there were nothing at this path. */
-static void fail_body(struct http_request *request, const char *complaint)
+/* As Tigase does: what isn't right is as if there were nothing at this path. */
+static void refuse(struct http_request *request, const char *complaint)
 {
 	metric_add(&results_metric, RESULT_MALFORMED, 1);
 	http_fail(request, 404, "not_found", "%s", complaint);
+}
+
+/* True unless it is known which components there are and COMPONENT is none of them. */
+static bool known(const char *component)
+{
+	char **known = self.daemon->components;
+
+	if (known == NULL || known[0] == NULL)
+		return true;
+	for (; *known != NULL; known++)
+		if (strcasecmp(*known, component) == 0)
+			return true;
+	return false;
 }
 
 /* How long whoever asks must wait before he may, in nanoseconds. */
@@ -116,17 +136,31 @@ static void unregister(struct http_request *request, const char *account, const 
 	free(owner);
 }
 
+static void refuse_hurry(struct http_request *request, uint64_t wait)
+{
+	char seconds[24];
+
+	snprintf(seconds, sizeof(seconds), "%" PRIu64, wait / UINT64_C(1000000000) + 1);
+	metric_add(&results_metric, RESULT_LIMITED, 1);
+	http_fail(request, 429, "too_many_requests", "try again in %s s", seconds);
+	http_answer_header(request, "Retry-After", seconds);
+}
+
 static void serve(struct http_request *request)
 {
+	uint64_t wait = wait_ns(request);
 	struct json_reader reader;
 	struct json_object body;
 	const char *account, *token, *text;
 	json_t *json;
 	size_t len;
 
-	if (wait_ns(request) > 0) {
-		metric_add(&results_metric, RESULT_LIMITED, 1);
-		http_fail(request, 429, "too_many_requests", "try again later");
+	if (wait > 0) {
+		refuse_hurry(request, wait);
+		return;
+	}
+	if (!known(http_param(request, 0))) {
+		refuse(request, "there is no such component");
 		return;
 	}
 	text = http_body(request, &len);
@@ -140,7 +174,7 @@ static void serve(struct http_request *request)
 	if (json_reader_ok(&reader))
 		unregister(request, account, token);
 	else
-		fail_body(request, reader.complaint);
+		refuse(request, reader.complaint);
 	json_decref(json);
 }
 
@@ -162,59 +196,109 @@ static char *read_pem(const char *path, size_t *len)
 	return pem;
 }
 
-static int listen_on(const struct conf_daemon *daemon, struct http_server_options *options)
+/* What cert-file and key-file hold now. */
+struct identity {
+	char *certificate, *key; /* PEM, heap */
+	size_t key_len;
+};
+
+static void release_identity(struct identity *identity)
 {
+	if (identity->key != NULL)
+		mem_wipe(identity->key, identity->key_len);
+	free(identity->key);
+	free(identity->certificate);
+}
+
+/* False after logging why; to be released in either case. */
+static bool read_identity(struct identity *identity)
+{
+	size_t len;
+
+	*identity = (struct identity){ 0 };
+	if (self.daemon->cert_file == NULL)
+		return true;
+	identity->certificate = read_pem(self.daemon->cert_file, &len);
+	identity->key = read_pem(self.daemon->key_file, &identity->key_len);
+	return identity->certificate != NULL && identity->key != NULL;
+}
+
+/* Descriptors must be left for providers, Redis and gateways. */
+static unsigned choose_connection_max(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur / 2 > CONNECTIONS_MAX)
+		return CONNECTIONS_MAX;
+	return (unsigned)limit.rlim_cur / 2 + 1;
+}
+
+static int listen_on(const struct identity *identity)
+{
+	struct http_server_options options = {
+		.routes = routes,
+		.body_max = BODY_MAX,
+		.connection_max = choose_connection_max(),
+		.certificate = identity->certificate,
+		.key = identity->key,
+	};
 	char text[NET_TEXT_MAX];
 	char *why;
 
-	if (net_parse(daemon->public_listen, &options->listen) != 0)
+	if (net_parse(self.daemon->public_listen, &options.listen) != 0)
 		return -1;
-	self.server = http_server_new(options, &why);
+	self.server = http_server_new(&options, &why);
 	if (self.server == NULL) {
 		log_error("listen-failed what=public address=%s reason=\"%s\"",
-		          daemon->public_listen, why);
+		          self.daemon->public_listen, why);
 		free(why);
 		return -1;
 	}
 	net_format(http_server_address(self.server), text);
-	self.url = mem_printf("%s://%s", options->certificate != NULL ? "https" : "http", text);
+	self.url = mem_printf("%s://%s", options.certificate != NULL ? "https" : "http", text);
 	log_info("listening what=public address=%s", text);
 	return 0;
 }
 
-static int listen_with_tls(const struct conf_daemon *daemon, struct http_server_options *options)
+static int start_listening(void)
 {
-	size_t cert_len = 0, key_len = 0;
-	char *cert = read_pem(daemon->cert_file, &cert_len);
-	char *key = read_pem(daemon->key_file, &key_len);
-	int result = -1;
+	struct identity identity;
+	int result = read_identity(&identity) ? listen_on(&identity) : -1;
 
-	options->certificate = cert;
-	options->key = key;
-	if (cert != NULL && key != NULL)
-		result = listen_on(daemon, options);
-	if (key != NULL)
-		mem_wipe(key, key_len);
-	free(key);
-	free(cert);
+	release_identity(&identity);
 	return result;
 }
 
 int public_api_start(void *config)
 {
-	const struct conf_daemon *daemon = &((const struct conf *)config)->daemon;
-	struct http_server_options options = { .routes = routes, .body_max = BODY_MAX };
-
-	if (daemon->public_listen == NULL)
+	self.daemon = &((const struct conf *)config)->daemon;
+	if (self.daemon->public_listen == NULL)
 		return 0;
 	metrics_add(&results_metric);
-	networks_read(&self.trusted, (const char *const *)daemon->trusted_proxies);
+	networks_read(&self.trusted, (const char *const *)self.daemon->trusted_proxies);
 	self.rate.burst = RATE_BURST;
 	self.rate.interval_ns = RATE_INTERVAL_NS;
 	self.rate.keys_max = RATE_ADDRESSES;
 	rate_init(&self.rate);
-	return daemon->cert_file != NULL ? listen_with_tls(daemon, &options)
-	                                 : listen_on(daemon, &options);
+	return start_listening();
+}
+
+void public_api_reload(void)
+{
+	struct identity identity;
+	char *why = NULL;
+
+	if (self.server == NULL || self.daemon->cert_file == NULL)
+		return;
+	if (!read_identity(&identity)) {
+		log_error("certificate-kept reason=unreadable");
+	} else if (http_server_renew(self.server, identity.certificate, identity.key, &why) != 0) {
+		log_error("certificate-kept file=%s reason=\"%s\"", self.daemon->cert_file, why);
+		free(why);
+	} else {
+		log_info("certificate-renewed file=%s", self.daemon->cert_file);
+	}
+	release_identity(&identity);
 }
 
 void public_api_stop(void)

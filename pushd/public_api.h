@@ -10,6 +10,9 @@
 int public_api_start(void *config);
 void public_api_stop(void);
 
+/* Reads cert-file and key-file anew; if they aren't right, the ones in use stay. */
+void public_api_reload(void);
+
 /* Its URL (borrowed), or NULL. */
 const char *public_api_url(void);
 
