@@ -4,9 +4,11 @@
 #include "common/mem.h"
 #include "common/redis.h"
 #include "common/resolve.h"
+#include "pushd/addressee.h"
 #include "pushd/api.h"
 #include "pushd/conf.h"
 #include "pushd/delivery.h"
+#include "pushd/expiry.h"
 #include "pushd/domain_limit.h"
 #include "pushd/fleet.h"
 #include "pushd/history.h"
@@ -15,13 +17,17 @@
 #include "pushd/senders.h"
 #include "pushd/statistics.h"
 #include "pushd/storage.h"
+#include "pushd/store.h"
 
 static const struct daemon_module modules[] = {
 	{ "storage", storage_start, storage_stop },
+	{ "store", store_start, store_stop },
 	{ "statistics", statistics_start, statistics_stop },
 	{ "history", history_start, history_stop },
 	{ "domain-limit", domain_limit_start, domain_limit_stop },
+	{ "expiry", expiry_start, expiry_stop },
 	{ "senders", senders_start, senders_stop },
+	{ "addressee", addressee_start, addressee_stop },
 	{ "deliveries", deliveries_start, deliveries_stop },
 	{ "api", api_start, api_stop },
 	{ "public", public_api_start, public_api_stop },
