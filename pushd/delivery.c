@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "pushd/addressee.h"
 #include "pushd/bare_jid.h"
 #include "pushd/senders.h"
 #include "pushd/storage.h"
@@ -97,7 +98,7 @@ static void on_buried(struct device_removal *removal, enum stored stored)
 
 	switch (stored) {
 	case STORED_DONE:
-		metric_add(&removed_metric, 0, 1);
+		metric_add(&removed_metric, 0, removal->count);
 		log_info("device-gone provider=%s node=%.6s reason=%s",
 		         sender_provider(delivery->job.sender)->id, delivery->device.node,
 		         delivery->job.judgement.reason);
@@ -145,8 +146,7 @@ static void on_sent(struct delivery *delivery)
 	 * unless its device has come once more since.
 	 */
 	delivery->removal.done = on_account_gone;
-	device_bury(&delivery->removal, storage_redis(), &delivery->device, false,
-	            delivery->device.registered_ms);
+	device_dismiss(&delivery->removal, storage_redis(), &delivery->device);
 }
 
 static void on_job_done(struct job *job)
@@ -263,7 +263,7 @@ void delivery_start(struct delivery *delivery)
 		return;
 	}
 	delivery->query.done = on_found;
-	device_find(&delivery->query, storage_redis(), delivery->notification.node);
+	addressee_find(&delivery->query, &delivery->notification);
 }
 
 void delivery_abandon(struct delivery *delivery)

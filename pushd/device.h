@@ -125,6 +125,19 @@ void device_bury(struct device_removal *removal, struct redis *redis, const stru
 
 #define DEVICE_DEAD_MS (24 * 3600 * 1000)
 
+/*
+ * Removes DEVICE (node, token, registered_ms as they were found) alone, whose token may well live;
+ * unless it was registered since: STORED_NEWER.
+ */
+void device_dismiss(struct device_removal *removal, struct redis *redis,
+                    const struct device *device);
+
+/*
+ * Removes up to MOST devices whose life is over; fewer than that: there are no more. STORED_ABSENT
+ * when there are none.
+ */
+void device_sweep(struct device_removal *removal, struct redis *redis, unsigned most);
+
 struct device_suspicion {
 	void (*done)(struct device_suspicion *suspicion, enum stored stored);
 	unsigned days; /* with STORED_DONE: on how many different days (UTC), with today */

@@ -11,7 +11,9 @@
 #include "pushd/bare_jid.h"
 #include "pushd/conf.h"
 #include "pushd/device.h"
+#include "pushd/dialect.h"
 #include "pushd/provider.h"
+#include "pushd/registrants.h"
 #include "pushd/senders.h"
 #include "pushd/storage.h"
 
@@ -139,11 +141,12 @@ static char *read_token(struct json_object *body, const char *key, const struct 
 
 static void read_dialect(struct claim *claim, struct json_object *body)
 {
-	const char *dialect = json_string_member(body, "dialect", 16, true);
+	const char *name = json_string_member(body, "dialect", 16, true);
+	const struct dialect *dialect = dialect_find(name);
 
-	if (dialect != NULL && strcmp(dialect, "tigase") != 0 && strcmp(dialect, "p2") != 0)
-		json_complain(body, "dialect", "must be tigase or p2");
-	claim->device.dialect = dialect;
+	if (name != NULL && (dialect == NULL || !dialect->registers))
+		json_complain(body, "dialect", "must be " DIALECTS_REGISTERING);
+	claim->device.dialect = name;
 	claim->device.device_id = json_string_member(body, "device_id", NAME_MAX_BYTES, false);
 }
 
@@ -167,18 +170,6 @@ static void read_claim(struct claim *claim, struct json_object *body)
 	json_object_end(body);
 }
 
-static bool may_register(const char *owner)
-{
-	char **domains = conf->daemon.registrants;
-
-	if (domains == NULL || domains[0] == NULL)
-		return true;
-	for (; *domains != NULL; domains++)
-		if (strcasecmp(*domains, bare_jid_domain(owner)) == 0)
-			return true;
-	return false;
-}
-
 static void on_registered(struct device_registration *registration, enum stored stored)
 {
 	struct visit *visit = container_of(registration, struct visit, registration);
@@ -198,7 +189,8 @@ static void on_registered(struct device_registration *registration, enum stored 
 static void start_registration(struct http_request *request, const struct device *device)
 {
 	struct device_limits limits = { conf->daemon.devices_per_token_max,
-		                        conf->daemon.devices_per_owner_max };
+		                        conf->daemon.devices_per_owner_max,
+		                        conf->daemon.device_ttl_ms };
 	struct visit *visit = new_visit(request);
 
 	visit->registration.done = on_registered;
@@ -219,7 +211,7 @@ void device_api_register(struct http_request *request)
 	read_claim(&claim, &body);
 	if (!json_reader_ok(&reader))
 		http_fail(request, 400, "bad_request", "%s", reader.complaint);
-	else if (!may_register(claim.owner))
+	else if (!registrants_allow(conf, claim.owner))
 		http_fail(request, 403, "forbidden", "users of %s may not register here",
 		          bare_jid_domain(claim.owner));
 	else

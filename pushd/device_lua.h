@@ -7,24 +7,11 @@
 
 #include "common/redis.h"
 
-/* evict(node): takes a device and its places in the indexes away; true if it was there. */
-#define DEVICE_LUA_EVICT                                                                           \
-	"local prefix = ARGV[1]\n"                                                                 \
-	"local function evict(node)\n"                                                             \
-	"  local device = prefix .. 'device:' .. node\n"                                           \
-	"  local d = redis.call('HMGET', device, 'key', 'token_hash', 'owner')\n"                  \
-	"  if not d[1] then return false end\n"                                                    \
-	"  local key = prefix .. 'key:' .. d[1]\n"                                                 \
-	"  if redis.call('GET', key) == node then redis.call('DEL', key) end\n"                    \
-	"  redis.call('ZREM', prefix .. 'token:' .. d[2], node)\n"                                 \
-	"  redis.call('ZREM', prefix .. 'owner:' .. d[3], node)\n"                                 \
-	"  redis.call('DEL', device)\n"                                                            \
-	"  return true\n"                                                                          \
-	"end\n"
-
 /*
- * KEYS: by device key, by token, by owner. ARGV: prefix, fresh node, fresh secret, most per token,
- * most per owner, key, token hash, then fields and values. Answers node, secret, created, evicted.
+ * KEYS: by device key, by token, by owner, the dead token. ARGV: prefix, the node and the secret of
+ * a new one, most per token, most per owner (0: any number), key, token hash, life in ms (0: no
+ * end), 1 if a dead token isn't to be taken, then fields and values. Answers node, secret, created,
+ * evicted; 0 for a dead token.
  */
 extern struct redis_script device_lua_register;
 
@@ -37,12 +24,30 @@ extern struct redis_script device_lua_unregister;
 extern struct redis_script device_lua_remove;
 
 /*
- * KEYS: the device. ARGV: prefix, node, field of the token, the token, before. Answers 1, 0 when it
- * wasn't there, -1 when it is newer or has another token.
+ * KEYS: the device. ARGV: prefix, node, field of the token, the token, before, how long to hold the
+ * token dead (0: not at all, and it goes alone). Answers how many have gone (1 for a second token),
+ * 0 when it wasn't there, -1 when it is newer or has another token.
  */
 extern struct redis_script device_lua_bury;
 
-/* KEYS: by owner. ARGV: prefix, fields. Answers the fields of each device, the newest first. */
+/*
+ * KEYS: by owner. ARGV: prefix, most, fields. Answers the fields of each device, the newest first.
+ */
 extern struct redis_script device_lua_list;
+
+/* ARGV: prefix, most. Removes devices that nobody renewed; answers how many. */
+extern struct redis_script device_lua_sweep;
+
+/* KEYS: the device, by expiry. ARGV: prefix, node, life in ms. */
+extern struct redis_script device_lua_renew;
+
+/*
+ * KEYS: the device. ARGV: prefix, token. Answers on how many days it was suspect, with today; 0
+ * when it isn't there, -1 when it has another token.
+ */
+extern struct redis_script device_lua_suspect;
+
+/* KEYS: the device. ARGV: prefix, token, environment or "". It isn't suspect any more. */
+extern struct redis_script device_lua_note;
 
 #endif

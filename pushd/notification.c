@@ -4,8 +4,9 @@
 
 #define JID_MAX 3071 /* RFC 7622, section 3.1: three parts of 1023 bytes, with "@" and "/" */
 #define NAME_MAX_BYTES 1023
-#define NODE_MAX 128
+#define NODE_MAX 512 /* ours have 32 bytes, device tokens up to so many */
 #define SECRET_MAX 128
+#define MODULE_MAX 128
 #define TEXT_MAX 65536 /* a body; what is too long for a provider is cut there */
 #define MEDIA_MAX 8
 #define COUNT_MAX 1000000000
@@ -89,6 +90,7 @@ void notification_read(struct notification *notification, struct json_object *it
 	notification->domain = json_string_member(item, "domain", NAME_MAX_BYTES, true);
 	notification->node = json_string_member(item, "node", NODE_MAX, true);
 	notification->secret = json_string_member(item, "secret", SECRET_MAX, false);
+	notification->module = json_string_member(item, "module", MODULE_MAX, false);
 	read_summary(notification, item);
 	read_wish(notification, item);
 	read_encrypted(notification, item);

@@ -25,6 +25,7 @@ struct notification {
 	const char *domain; /* the publisher's */
 	const char *node;
 	const char *secret;
+	const char *module;  /* pushModule of the publish-options */
 	bool summary;        /* there was a form urn:xmpp:push:summary */
 	int64_t count;       /* message-count */
 	int64_t pending;     /* pending-subscription-count */

@@ -1,178 +1,7 @@
 #include "pushd/device.c"
 
-#include "common/arena.h"
-#include "tests/unit/redis_fixture.h"
-
-static struct device_limits limits = { 16, 64 };
-
-static struct device phone = {
-	.component = "push.example.org",
-	.owner = "romeo@example.org",
-	.provider = "apns",
-	.token = "aabb",
-	.dialect = "tigase",
-};
-
-static enum stored last;
-static int answers;
-
-static struct arena texts; /* of what was found */
-
-static void close_storage(void)
-{
-	arena_release(&texts);
-	teardown();
-}
-
-static void open_storage(void)
-{
-	setup();
-	open_server();
-}
-
-/* ---- each call, waited for ---- */
-
-static void on_registration(struct device_registration *registration, enum stored stored)
-{
-	last = stored;
-	answers++;
-}
-
-static void on_removal(struct device_removal *removal, enum stored stored)
-{
-	last = stored;
-	answers++;
-}
-
-static struct device_registration enrol(const struct device *device)
-{
-	struct device_registration registration = { .done = on_registration };
-
-	answers = 0;
-	device_register(&registration, redis, device, &limits);
-	WAIT_UNTIL(answers > 0);
-	ck_assert_int_eq(last, STORED_DONE);
-	return registration;
-}
-
-/* What was found, with its texts kept. */
-static struct device found[8];
-static size_t found_count;
-
-static const char *kept(const char *text)
-{
-	return text != NULL ? arena_dup(&texts, text, strlen(text)) : NULL;
-}
-
-static void on_query(struct device_query *query, enum stored stored, const struct device *devices,
-                     size_t count)
-{
-	last = stored;
-	answers++;
-	found_count = count;
-	for (size_t i = 0; i < count && i < ARRAY_LEN(found); i++) {
-		found[i] = devices[i];
-		found[i].node = kept(devices[i].node);
-		found[i].secret = kept(devices[i].secret);
-		found[i].owner = kept(devices[i].owner);
-		found[i].token = kept(devices[i].token);
-		found[i].second_token = kept(devices[i].second_token);
-		found[i].account = kept(devices[i].account);
-		found[i].device_id = kept(devices[i].device_id);
-	}
-}
-
-static enum stored look_up(const char *node)
-{
-	struct device_query query = { .done = on_query };
-
-	answers = 0;
-	device_find(&query, redis, node);
-	WAIT_UNTIL(answers > 0);
-	return last;
-}
-
-static size_t list_of(const char *owner)
-{
-	struct device_query query = { .done = on_query };
-
-	answers = 0;
-	device_list(&query, redis, owner);
-	WAIT_UNTIL(answers > 0);
-	ck_assert_int_eq(last, STORED_DONE);
-	return found_count;
-}
-
-static unsigned unregister(const char *owner, const char *token, const char *component,
-                           const char *provider)
-{
-	struct device_removal removal = { .done = on_removal };
-	struct device device = {
-		.owner = owner, .token = token, .component = component, .provider = provider
-	};
-
-	answers = 0;
-	device_unregister(&removal, redis, &device);
-	WAIT_UNTIL(answers > 0);
-	ck_assert_int_eq(last, removal.count > 0 ? STORED_DONE : STORED_ABSENT);
-	return removal.count;
-}
-
-static enum stored bury(const struct device *device, bool second, int64_t before_ms)
-{
-	struct device_removal removal = { .done = on_removal };
-
-	answers = 0;
-	device_bury(&removal, redis, device, second, before_ms);
-	WAIT_UNTIL(answers > 0);
-	return last;
-}
-
-static enum stored take_away(const char *node)
-{
-	struct device_removal removal = { .done = on_removal };
-
-	answers = 0;
-	device_remove(&removal, redis, node);
-	WAIT_UNTIL(answers > 0);
-	return last;
-}
-
-/* How many keys there are in all. */
-static long long keys(void)
-{
-	struct asked asked = { .call.done = on_asked };
-
-	redis_command(redis, &asked.call, "DBSIZE");
-	WAIT_UNTIL(asked.answers > 0);
-	return asked.number;
-}
-
-/* ---- the tests ---- */
-
-START_TEST(a_registration_is_found_by_its_node)
-{
-	struct device device = phone;
-	struct device_registration first;
-
-	device.second_token = "ccdd";
-	first = enrol(&device);
-	ck_assert(first.created);
-	ck_assert_uint_eq(strspn(first.node, "0123456789abcdef"), 32);
-	ck_assert_uint_eq(strspn(first.secret, "0123456789abcdef"), 32);
-	ck_assert_str_ne(first.node, first.secret);
-	ck_assert_int_eq(look_up(first.node), STORED_DONE);
-	ck_assert_str_eq(found[0].node, first.node);
-	ck_assert_str_eq(found[0].secret, first.secret);
-	ck_assert_str_eq(found[0].token, "aabb");
-	ck_assert_str_eq(found[0].second_token, "ccdd");
-	ck_assert_str_eq(found[0].account, "romeo@example.org");
-	ck_assert_ptr_null(found[0].device_id);
-	ck_assert_int_gt(found[0].registered_ms, 1500000000000);
-	ck_assert_int_eq(look_up("nobody"), STORED_ABSENT);
-	ck_assert_int_eq(keys(), 4);
-}
-END_TEST
+#include "pushd/device_key.h"
+#include "tests/unit/device_fixture.h"
 
 START_TEST(renewing_keeps_node_and_secret_and_forgets_what_is_no_longer_said)
 {
@@ -211,7 +40,7 @@ START_TEST(a_device_with_an_id_moves_to_its_new_token)
 	ck_assert_str_eq(found[0].token, "eeff");
 	ck_assert_str_eq(found[0].device_id, "92afd7a91cdba9a0");
 	ck_assert_str_eq(found[0].account, "0c223e6b96c6112f5dd809bb1b6f7c5a78826ee3");
-	ck_assert_int_eq(keys(), 4);
+	ck_assert_int_eq(keys(), 5);
 	ck_assert_uint_eq(unregister("romeo@example.org", "aabb", NULL, NULL), 0);
 	ck_assert_uint_eq(unregister("romeo@example.org", "eeff", NULL, NULL), 1);
 	ck_assert_int_eq(keys(), 0);
@@ -230,7 +59,10 @@ START_TEST(parts_of_the_key_do_not_run_into_each_other)
 	first = enrol(&a);
 	second = enrol(&b);
 	ck_assert_str_ne(first.node, second.node);
-	b = a;
+	a.dialect = b.dialect = "p2";
+	b.owner = a.owner;
+	b.component = a.component;
+	first = enrol(&a);
 	b.device_id = a.token;
 	second = enrol(&b);
 	ck_assert_str_ne(first.node, second.node);
@@ -337,14 +169,14 @@ START_TEST(a_dead_token_buries_only_what_was_registered_before_with_it)
 
 	look_up(first.node);
 	seen = found[0];
-	ck_assert_int_eq(bury(&seen, false, seen.registered_ms - 1), STORED_NEWER);
+	ck_assert_int_eq(bury_token(&seen, false, seen.registered_ms - 1), STORED_NEWER);
 	seen.token = "other";
-	ck_assert_int_eq(bury(&seen, false, seen.registered_ms + 1000), STORED_NEWER);
+	ck_assert_int_eq(bury_token(&seen, false, seen.registered_ms + 1000), STORED_NEWER);
 	seen.token = "aabb";
 	ck_assert_int_eq(look_up(first.node), STORED_DONE);
-	ck_assert_int_eq(bury(&seen, false, seen.registered_ms), STORED_DONE);
-	ck_assert_int_eq(bury(&seen, false, seen.registered_ms), STORED_ABSENT);
-	ck_assert_int_eq(keys(), 0);
+	ck_assert_int_eq(bury_token(&seen, false, seen.registered_ms), STORED_DONE);
+	ck_assert_int_eq(bury_token(&seen, false, seen.registered_ms), STORED_ABSENT);
+	ck_assert_int_eq(keys(), 1); /* the token is held dead */
 }
 END_TEST
 
@@ -357,12 +189,155 @@ START_TEST(a_dead_second_token_goes_alone)
 	first = enrol(&device);
 	look_up(first.node);
 	seen = found[0];
-	ck_assert_int_eq(bury(&seen, true, seen.registered_ms - 1), STORED_NEWER);
-	ck_assert_int_eq(bury(&seen, true, seen.registered_ms), STORED_DONE);
-	ck_assert_int_eq(bury(&seen, true, seen.registered_ms), STORED_NEWER);
+	ck_assert_int_eq(bury_token(&seen, true, seen.registered_ms - 1), STORED_NEWER);
+	ck_assert_int_eq(bury_token(&seen, true, seen.registered_ms), STORED_DONE);
+	ck_assert_int_eq(bury_token(&seen, true, seen.registered_ms), STORED_NEWER);
 	ck_assert_int_eq(look_up(first.node), STORED_DONE);
 	ck_assert_ptr_null(found[0].second_token);
 	ck_assert_str_eq(found[0].token, "aabb");
+}
+END_TEST
+
+START_TEST(a_dead_token_takes_its_other_devices_along_unless_they_are_newer)
+{
+	struct device device = phone, seen;
+	struct device_registration first = enrol(&phone), other, newer;
+
+	device.owner = "juliet@example.org";
+	other = enrol(&device);
+	look_up(other.node);
+	seen = found[0];
+	WAIT_UNTIL(loop_wall_ms() > seen.registered_ms + 2);
+	device.owner = "nurse@example.org";
+	newer = enrol(&device);
+	device.provider = "sandbox";
+	device.owner = "juliet@example.org";
+	other = enrol(&device);
+	ck_assert_int_eq(bury_token(&seen, false, seen.registered_ms), STORED_DONE);
+	ck_assert_int_eq(look_up(first.node), STORED_ABSENT);
+	ck_assert_int_eq(look_up(seen.node), STORED_ABSENT);
+	ck_assert_int_eq(look_up(newer.node), STORED_DONE);
+	ck_assert_int_eq(look_up(other.node), STORED_DONE);
+	ck_assert_int_eq(ask("EXISTS og:push:dead:%s", DEAD_APNS), 0);
+	ck_assert_int_eq(bury_token(&found[0], false, found[0].registered_ms), STORED_DONE);
+	ck_assert_int_eq(ask("EXISTS og:push:dead:%s", DEAD_SANDBOX), 1);
+	ck_assert_int_gt(ask("PTTL og:push:dead:%s", DEAD_SANDBOX), DEVICE_DEAD_MS - 60000);
+	enrol(&device);
+	ck_assert_int_eq(ask("EXISTS og:push:dead:%s", DEAD_SANDBOX), 0);
+}
+END_TEST
+
+START_TEST(a_dismissed_device_goes_alone_and_leaves_nothing_behind)
+{
+	struct device device = phone, seen;
+	struct device_registration other;
+
+	look_up(enrol(&phone).node);
+	seen = found[0];
+	device.owner = "juliet@example.org";
+	other = enrol(&device);
+	seen.registered_ms--;
+	ck_assert_int_eq(dismiss(&seen), STORED_NEWER);
+	seen.registered_ms++;
+	ck_assert_int_eq(dismiss(&seen), STORED_DONE);
+	ck_assert_int_eq(dismiss(&seen), STORED_ABSENT);
+	ck_assert_int_eq(look_up(other.node), STORED_DONE);
+	ck_assert_int_eq(keys(), 4);
+}
+END_TEST
+
+START_TEST(what_nobody_renewed_is_swept_and_the_rest_stays)
+{
+	struct device device = phone;
+	struct device_registration lasting, again;
+
+	lasting = enrol(&phone);
+	limits.ttl_ms = 1;
+	device.dialect = "p2";
+	device.owner = "juliet@example.org";
+	for (int i = 0; i < 3; i++) {
+		device.device_id = (const char *[]){ "a", "b", "c" }[i];
+		again = enrol(&device);
+		look_up(again.node);
+		ck_assert_int_gt(found[0].expires_ms, found[0].registered_ms);
+	}
+	limits.ttl_ms = 90000;
+	again = enrol(&device);
+	WAIT_UNTIL(ask("ZCOUNT og:push:expiry -inf %s", "+inf") == 3 &&
+	           loop_wall_ms() > found[0].expires_ms + 2);
+	ck_assert_uint_eq(sweep(1), 1);
+	ck_assert_uint_eq(sweep(5), 1);
+	ck_assert_uint_eq(sweep(5), 0);
+	ck_assert_int_eq(look_up(again.node), STORED_DONE);
+	ck_assert_int_eq(look_up(lasting.node), STORED_DONE);
+	ck_assert_int_eq(found[0].expires_ms, 0);
+	ck_assert_int_eq(take_away(again.node), STORED_DONE);
+	ck_assert_int_eq(keys(), 4);
+}
+END_TEST
+
+START_TEST(suspect_days_are_counted_once_a_day_and_forgotten_when_one_is_sent)
+{
+	struct device_registration first = enrol(&phone);
+	struct device seen;
+
+	look_up(first.node);
+	seen = found[0];
+	ck_assert_uint_eq(suspect(&seen), 1);
+	ck_assert_uint_eq(suspect(&seen), 1);
+	for (unsigned day = 2; day < 4; day++) {
+		ask("HSET og:push:device:%s suspect_day 20000", first.node);
+		ck_assert_uint_eq(suspect(&seen), day);
+	}
+	seen.token = "other";
+	ck_assert_uint_eq(suspect(&seen), 0);
+	ck_assert_int_eq(last, STORED_NEWER);
+	look_up(first.node);
+	ck_assert_uint_eq(found[0].suspect_days, 3);
+	device_note_environment(redis, &found[0], NULL);
+	WAIT_FOUND(first.node, found[0].suspect_days == 0);
+	ck_assert_uint_eq(suspect(&found[0]), 1);
+	enrol(&phone);
+	look_up(first.node);
+	ck_assert_uint_eq(found[0].suspect_days, 0);
+	seen.node = "nobody";
+	ck_assert_uint_eq(suspect(&seen), 0);
+	ck_assert_int_eq(last, STORED_ABSENT);
+}
+END_TEST
+
+START_TEST(the_environment_is_remembered_of_the_token_that_is_there)
+{
+	struct device_registration first = enrol(&phone);
+	struct device seen;
+
+	look_up(first.node);
+	seen = found[0];
+	ck_assert_ptr_null(seen.environment);
+	device_note_environment(redis, &seen, "sandbox");
+	WAIT_FOUND(first.node, found[0].environment != NULL);
+	ck_assert_str_eq(found[0].environment, "sandbox");
+	seen.token = "other";
+	device_note_environment(redis, &seen, "production");
+	look_up(first.node);
+	ck_assert_str_eq(found[0].environment, "sandbox");
+	take_away(first.node);
+	device_note_environment(redis, &found[0], "production");
+	ck_assert_int_eq(keys(), 0);
+}
+END_TEST
+
+START_TEST(more_notes_than_fit_are_dropped)
+{
+	struct device seen;
+
+	look_up(enrol(&phone).node);
+	seen = found[0];
+	for (int i = 0; i < 200; i++)
+		device_note_environment(redis, &seen, "sandbox");
+	WAIT_FOUND(seen.node, found[0].environment != NULL);
+	device_note_environment(redis, &seen, "production");
+	WAIT_FOUND(seen.node, strcmp(found[0].environment, "production") == 0);
 }
 END_TEST
 
@@ -376,9 +351,12 @@ START_TEST(a_redis_that_refuses_or_is_gone_is_away_and_nothing_else)
 	expect_command(command, "OK");
 	free(command);
 	ck_assert_int_eq(look_up(first.node), STORED_AWAY);
-	ck_assert_int_eq(bury(&seen, false, 1), STORED_AWAY);
+	ck_assert_int_eq(bury_token(&seen, false, 1), STORED_AWAY);
 	ck_assert_int_eq(take_away(first.node), STORED_AWAY);
+	ck_assert_uint_eq(suspect(&seen), 0);
+	ck_assert_int_eq(last, STORED_AWAY);
 	redis_server_kill(&server);
+	ck_assert_int_eq(pin(&watch), STORED_AWAY);
 	ck_assert_int_eq(look_up(first.node), STORED_AWAY);
 	ck_assert_int_eq(take_away(first.node), STORED_AWAY);
 	answers = 0;
@@ -391,7 +369,6 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		a_registration_is_found_by_its_node,
 		renewing_keeps_node_and_secret_and_forgets_what_is_no_longer_said,
 		a_device_with_an_id_moves_to_its_new_token,
 		parts_of_the_key_do_not_run_into_each_other,
@@ -402,6 +379,12 @@ int main(void)
 		a_device_is_removed_by_its_node_once,
 		a_dead_token_buries_only_what_was_registered_before_with_it,
 		a_dead_second_token_goes_alone,
+		a_dead_token_takes_its_other_devices_along_unless_they_are_newer,
+		a_dismissed_device_goes_alone_and_leaves_nothing_behind,
+		what_nobody_renewed_is_swept_and_the_rest_stays,
+		suspect_days_are_counted_once_a_day_and_forgotten_when_one_is_sent,
+		the_environment_is_remembered_of_the_token_that_is_there,
+		more_notes_than_fit_are_dropped,
 		a_redis_that_refuses_or_is_gone_is_away_and_nothing_else,
 	};
 

@@ -1,0 +1,229 @@
+/* Calls about devices, waited for, for the tests of device.c and device_query.c. */
+#ifndef OG_TESTS_UNIT_DEVICE_FIXTURE_H
+#define OG_TESTS_UNIT_DEVICE_FIXTURE_H
+
+#include "common/arena.h"
+#include "pushd/device.h"
+#include "tests/unit/redis_fixture.h"
+
+static struct device_limits limits = { 16, 64, 90000 };
+
+#define AABB_HASH "486b34250bd4400c0aa90516fce9a9c0633a922eb40d0828cf299bc4e825acf4"
+
+#define DEAD_APNS "ef993ece5c9f0e053b7a87825a22fa82aaa40f0e"
+#define DEAD_SANDBOX "c23d6b5f06d2f71104c285b1e3fad435c5b3fbf9"
+
+static struct device phone = {
+	.component = "push.example.org",
+	.owner = "romeo@example.org",
+	.provider = "apns",
+	.token = "aabb",
+	.dialect = "tigase",
+};
+
+static enum stored last;
+static int answers;
+
+static struct device watch = {
+	.component = "push.example.org",
+	.owner = "example.org",
+	.provider = "apns",
+	.token = "aabb",
+};
+
+static struct arena texts; /* of what was found */
+
+static inline void close_storage(void)
+{
+	arena_release(&texts);
+	teardown();
+}
+
+static inline void open_storage(void)
+{
+	setup();
+	open_server();
+}
+
+/* ---- each call, waited for ---- */
+
+static inline void on_registration(struct device_registration *registration, enum stored stored)
+{
+	last = stored;
+	answers++;
+}
+
+static inline void on_removal(struct device_removal *removal, enum stored stored)
+{
+	last = stored;
+	answers++;
+}
+
+static inline struct device_registration enrol(const struct device *device)
+{
+	struct device_registration registration = { .done = on_registration };
+
+	answers = 0;
+	device_register(&registration, redis, device, &limits);
+	WAIT_UNTIL(answers > 0);
+	ck_assert_int_eq(last, STORED_DONE);
+	return registration;
+}
+
+/* What was found, with its texts kept. */
+static struct device found[8];
+static size_t found_count;
+
+static inline const char *kept(const char *text)
+{
+	return text != NULL ? arena_dup(&texts, text, strlen(text)) : NULL;
+}
+
+static inline void on_query(struct device_query *query, enum stored stored,
+                            const struct device *devices, size_t count)
+{
+	last = stored;
+	answers++;
+	found_count = count;
+	for (size_t i = 0; i < count && i < ARRAY_LEN(found); i++) {
+		found[i] = devices[i];
+		found[i].node = kept(devices[i].node);
+		found[i].secret = kept(devices[i].secret);
+		found[i].owner = kept(devices[i].owner);
+		found[i].token = kept(devices[i].token);
+		found[i].second_token = kept(devices[i].second_token);
+		found[i].account = kept(devices[i].account);
+		found[i].device_id = kept(devices[i].device_id);
+		found[i].environment = kept(devices[i].environment);
+	}
+}
+
+static bool last_waiting;
+
+static inline enum stored look_up(const char *node)
+{
+	struct device_query query = { .done = on_query };
+
+	answers = 0;
+	device_find(&query, redis, node);
+	ck_assert(device_query_busy(&query));
+	WAIT_UNTIL(answers > 0);
+	ck_assert(!device_query_busy(&query));
+	last_waiting = query.waiting;
+	return last;
+}
+
+/* Notes are written behind our back. */
+#define WAIT_FOUND(node, condition) WAIT_UNTIL(look_up(node) == STORED_DONE && (condition))
+
+static inline enum stored pin(const struct device *device)
+{
+	struct device_query query = { .done = on_query };
+
+	answers = 0;
+	device_find_or_pin(&query, redis, device, &limits);
+	WAIT_UNTIL(answers > 0);
+	ck_assert(!device_query_busy(&query));
+	return last;
+}
+
+static inline size_t list_of(const char *owner)
+{
+	struct device_query query = { .done = on_query };
+
+	answers = 0;
+	device_list(&query, redis, owner);
+	WAIT_UNTIL(answers > 0);
+	ck_assert_int_eq(last, STORED_DONE);
+	return found_count;
+}
+
+static inline unsigned unregister(const char *owner, const char *token, const char *component,
+                                  const char *provider)
+{
+	struct device_removal removal = { .done = on_removal };
+	struct device device = {
+		.owner = owner, .token = token, .component = component, .provider = provider
+	};
+
+	answers = 0;
+	device_unregister(&removal, redis, &device);
+	WAIT_UNTIL(answers > 0);
+	ck_assert_int_eq(last, removal.count > 0 ? STORED_DONE : STORED_ABSENT);
+	return removal.count;
+}
+
+static inline enum stored bury_token(const struct device *device, bool second, int64_t before_ms)
+{
+	struct device_removal removal = { .done = on_removal };
+
+	answers = 0;
+	device_bury(&removal, redis, device, second, before_ms);
+	WAIT_UNTIL(answers > 0);
+	return last;
+}
+
+static inline enum stored take_away(const char *node)
+{
+	struct device_removal removal = { .done = on_removal };
+
+	answers = 0;
+	device_remove(&removal, redis, node);
+	WAIT_UNTIL(answers > 0);
+	return last;
+}
+
+static inline enum stored dismiss(const struct device *device)
+{
+	struct device_removal removal = { .done = on_removal };
+
+	answers = 0;
+	device_dismiss(&removal, redis, device);
+	WAIT_UNTIL(answers > 0);
+	return last;
+}
+
+static inline unsigned sweep(unsigned most)
+{
+	struct device_removal removal = { .done = on_removal };
+
+	answers = 0;
+	device_sweep(&removal, redis, most);
+	WAIT_UNTIL(answers > 0);
+	ck_assert_int_eq(last, removal.count > 0 ? STORED_DONE : STORED_ABSENT);
+	return removal.count;
+}
+
+static inline void on_suspicion(struct device_suspicion *suspicion, enum stored stored)
+{
+	last = stored;
+	answers++;
+}
+
+static inline unsigned suspect(const struct device *device)
+{
+	struct device_suspicion suspicion = { .done = on_suspicion };
+
+	answers = 0;
+	device_suspect(&suspicion, redis, device);
+	WAIT_UNTIL(answers > 0);
+	return suspicion.days;
+}
+
+/* The number that COMMAND, with NODE for its %s, answers. */
+static inline long long ask(const char *command, const char *node)
+{
+	struct asked asked = { .call.done = on_asked };
+
+	redis_command(redis, &asked.call, command, node);
+	WAIT_UNTIL(asked.answers > 0);
+	return asked.number;
+}
+
+/* How many keys there are in all. */
+static inline long long keys(void)
+{
+	return ask("DBSIZE", "");
+}
+
+#endif
