@@ -18,11 +18,9 @@
 #include "pushd/statistics.h"
 #include "pushd/storage.h"
 #include "pushd/store.h"
-#include "pushd/store.h"
 
 static const struct daemon_module modules[] = {
 	{ "storage", storage_start, storage_stop },
-	{ "store", store_start, store_stop },
 	{ "store", store_start, store_stop },
 	{ "statistics", statistics_start, statistics_stop },
 	{ "history", history_start, history_stop },
