@@ -123,12 +123,13 @@ def test_a_thousand_streams_at_once_are_answered(fake, client, headers):
     assert fake.stats()["providers"]["apns"]["statuses"] == {"200": 1, "400": 1000}
 
 
-def test_google_allows_a_hundred_streams_and_no_pings(client):
+def test_google_allows_a_hundred_streams_and_no_pings(fake, client):
     client.answer(client.request("/token"))
     client.wait_limit(100)
     for _ in range(3):
         client.ping()
     assert client.goaway()[1:] == (ENHANCE_YOUR_CALM, "too_many_pings")
+    assert fake.stats()["pings"] == 3
     assert client.read() is None
 
 

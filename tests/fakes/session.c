@@ -117,8 +117,10 @@ static void on_settings(struct session *session, const nghttp2_frame *frame)
 /* FCM: never PING. */
 static void on_ping(struct session *session, const nghttp2_frame *frame)
 {
-	if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0 && session->google &&
-	    ++session->pings > PINGS_MAX)
+	if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0)
+		return;
+	session->service->stats.pings++;
+	if (session->google && ++session->pings > PINGS_MAX)
 		go_away(session, "too_many_pings");
 }
 

@@ -85,6 +85,7 @@ json_t *stats_show(const struct stats *stats)
 	json_object_set_new(shown, "providers", providers);
 	json_object_set_new(shown, "connections", connections);
 	json_object_set_new(shown, "streams", streams);
+	set_number(shown, "pings", stats->pings);
 	return shown;
 }
 

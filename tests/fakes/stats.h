@@ -23,6 +23,7 @@ struct stats {
 	uint64_t connections_open, connections_most;
 	uint64_t streams_open, streams_most;
 	uint64_t streams_most_per_connection;
+	uint64_t pings;
 };
 
 /* Counts one answer. */
