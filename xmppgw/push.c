@@ -18,6 +18,7 @@
 
 /* What pushd takes, in bytes. A longer text than these is left out, a longer body cut. */
 #define SECRET_MAX 128
+#define MODULE_MAX 128
 #define BODY_MAX 8192 /* providers take 4 KiB in all */
 #define PAYLOAD_MAX 16384
 #define IV_MAX 256
@@ -201,12 +202,10 @@ static enum push_verdict add_items(struct push *push, const struct xml *publish,
 	return PUSH_READ;
 }
 
-/* XEP-0357 7: the secret of the publish-options, whatever else is in them. */
-static const char *find_secret(const struct xml *pubsub)
+/* XEP-0357 7: the form of the publish-options, whatever is in it; or NULL. */
+static const struct xml *find_options(const struct xml *pubsub)
 {
-	const struct xml *options = xml_child(pubsub, PUSH_PUBSUB_NS, "publish-options");
-
-	return form_value(form_find(options), "secret");
+	return form_find(xml_child(pubsub, PUSH_PUBSUB_NS, "publish-options"));
 }
 
 /*
@@ -222,7 +221,8 @@ enum push_verdict push_read(const struct xml *pubsub, const char *from, const ch
                             struct push *push)
 {
 	const struct xml *publish = xml_child(pubsub, PUSH_PUBSUB_NS, "publish");
-	const char *secret = find_secret(pubsub);
+	const struct xml *options = find_options(pubsub);
+	const char *secret = form_value(options, "secret");
 	enum push_verdict verdict;
 	struct jid server;
 	json_t *common;
@@ -239,6 +239,7 @@ enum push_verdict push_read(const struct xml *pubsub, const char *from, const ch
 	set_text(common, "domain", server.domain, NAME_MAX_BYTES);
 	set_text(common, "node", push->node, PUSH_NODE_MAX);
 	set_text(common, "secret", secret, SECRET_MAX);
+	set_text(common, "module", form_value(options, "pushModule"), MODULE_MAX);
 	verdict = add_items(push, publish, common);
 	json_decref(common);
 	return verdict;

@@ -12,7 +12,7 @@
 
 #define PUSH_NS "urn:xmpp:push:0"
 #define PUSH_PUBSUB_NS "http://jabber.org/protocol/pubsub"
-#define PUSH_NODE_MAX 128 /* bytes; ours have 32 */
+#define PUSH_NODE_MAX 512 /* bytes; ours have 32, device tokens (fpush) up to so many */
 #define PUSH_ITEMS_MAX 16 /* of one publish; servers send one */
 
 enum push_verdict {

@@ -37,7 +37,8 @@ END_TEST
 START_TEST(all_members_are_read)
 {
 	json_t *json = json_loads(
-	        "{\"component\":\"c\",\"domain\":\"d\",\"node\":\"n\",\"secret\":\"s\","
+	        "{\"component\":\"c\",\"domain\":\"d\",\"node\":\"n\",\"secret\":\"s\",\"module\":"
+	        "\"o\","
 	        "\"summary\":{\"count\":1,\"sender\":\"a\",\"body\":\"b\","
 	        "\"pending_subscriptions\":2,\"subscription_sender\":\"e\"},"
 	        "\"priority\":\"low\",\"encrypted\":{\"iv\":\"i\",\"payload\":\"p\",\"voip\":true},"
@@ -54,6 +55,7 @@ START_TEST(all_members_are_read)
 	ck_assert_str_eq(n.domain, "d");
 	ck_assert_str_eq(n.node, "n");
 	ck_assert_str_eq(n.secret, "s");
+	ck_assert_str_eq(n.module, "o");
 	ck_assert(n.summary && n.voip && n.account_removed);
 	ck_assert_int_eq(n.count, 1);
 	ck_assert_int_eq(n.pending, 2);
