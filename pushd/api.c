@@ -63,7 +63,7 @@ int api_start(void *config)
 	char text[NET_TEXT_MAX];
 	char *why;
 
-	batch_metrics();
+	batch_start(conf);
 	device_api_start(config);
 	if (net_parse(conf->daemon.api_listen, &options.listen) != 0)
 		return -1;

@@ -1,6 +1,5 @@
 #include "pushd/batch.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,10 +11,9 @@
 #include "pushd/delivery.h"
 
 #define DEADLINE_MAX_MS 60000
+#define STORING_MS 500 /* that storing what is unsettled may take, of the caller's deadline */
 
-/*
- * One element; a delivery that is still on the wire when the batch has been answered outlives it.
- */
+/* One element; a delivery that is on the wire or stored outlives the batch. */
 struct element {
 	struct delivery delivery;
 	struct batch *batch; /* NULL: answered without it */
@@ -24,12 +22,16 @@ struct element {
 
 struct batch {
 	struct http_request *request;
+	struct timer hurry; /* what is unsettled by then is stored */
 	struct timer deadline;
+	uint64_t hurry_ms; /* by loop_now_ms() */
 	size_t count, unsettled;
 	json_t **outcomes;         /* NULL: not settled */
 	struct element **elements; /* NULL: settled */
-	bool starting;
+	bool busy;                 /* with its elements: it is answered after that */
 };
+
+static uint64_t answer_within_ms;
 
 static int64_t outcome_numbers[OUTCOME_COUNT];
 static struct metric outcomes_metric = {
@@ -42,8 +44,9 @@ static struct metric outcomes_metric = {
 	.numbers = outcome_numbers,
 };
 
-void batch_metrics(void)
+void batch_start(const struct conf *conf)
 {
+	answer_within_ms = (uint64_t)conf->daemon.answer_within_ms;
 	metrics_add(&outcomes_metric);
 }
 
@@ -65,6 +68,7 @@ static void answer(struct batch *batch)
 {
 	json_t *outcomes = json_array();
 
+	timer_stop(&batch->hurry);
 	timer_stop(&batch->deadline);
 	for (size_t i = 0; i < batch->count; i++) {
 		json_t *outcome = batch->outcomes[i];
@@ -77,20 +81,30 @@ static void answer(struct batch *batch)
 	http_reply(batch->request, 200, json_pack("{s:o}", "outcomes", outcomes));
 }
 
+static void answer_if_settled(struct batch *batch)
+{
+	if (batch->unsettled == 0 && !batch->busy)
+		answer(batch);
+}
+
 static void on_settled(struct delivery *delivery)
 {
 	struct element *element = container_of(delivery, struct element, delivery);
 	struct batch *batch = element->batch;
 
-	if (batch != NULL) {
-		batch->outcomes[element->index] =
-		        make_outcome(delivery->outcome, delivery->id, delivery->reason);
-		batch->elements[element->index] = NULL;
-		batch->unsettled--;
-		if (batch->unsettled == 0 && !batch->starting)
-			answer(batch);
-	}
-	free(element);
+	if (batch == NULL)
+		return;
+	batch->outcomes[element->index] =
+	        make_outcome(delivery->outcome, delivery->id, delivery->reason);
+	batch->elements[element->index] = NULL;
+	batch->unsettled--;
+	element->batch = NULL;
+	answer_if_settled(batch);
+}
+
+static void on_ended(struct delivery *delivery)
+{
+	free(container_of(delivery, struct element, delivery));
 }
 
 static void abandon_rest(struct batch *batch)
@@ -106,6 +120,18 @@ static void abandon_rest(struct batch *batch)
 	}
 }
 
+static void on_hurry(struct timer *timer)
+{
+	struct batch *batch = container_of(timer, struct batch, hurry);
+
+	batch->busy = true;
+	for (size_t i = 0; i < batch->count; i++)
+		if (batch->elements[i] != NULL)
+			delivery_hurry(&batch->elements[i]->delivery);
+	batch->busy = false;
+	answer_if_settled(batch);
+}
+
 static void on_deadline(struct timer *timer)
 {
 	struct batch *batch = container_of(timer, struct batch, deadline);
@@ -118,6 +144,7 @@ static void release(void *state)
 {
 	struct batch *batch = state;
 
+	timer_stop(&batch->hurry);
 	timer_stop(&batch->deadline);
 	abandon_rest(batch);
 	for (size_t i = 0; i < batch->count; i++)
@@ -143,37 +170,58 @@ static struct notification *read_items(struct json_object *body, size_t count)
 }
 
 static void start_element(struct batch *batch, size_t index,
-                          const struct notification *notification, uint64_t deadline_ms)
+                          const struct notification *notification, const json_t *item)
 {
 	struct element *element = mem_alloc(1, sizeof(*element));
 
 	element->batch = batch;
 	element->index = index;
 	element->delivery.settled = on_settled;
+	element->delivery.ended = on_ended;
 	element->delivery.notification = *notification;
-	element->delivery.deadline_ms = deadline_ms;
+	element->delivery.item = item;
+	element->delivery.deadline_ms = batch->hurry_ms;
 	batch->elements[index] = element;
 	delivery_start(&element->delivery);
 }
 
-static void start_batch(struct http_request *request, const struct notification *notifications,
-                        size_t count, uint64_t wait_ms)
+/* When what is unsettled is stored: the answer must come before WAIT_MS have passed. */
+static uint64_t choose_hurry_ms(uint64_t wait_ms)
+{
+	uint64_t storing_ms = wait_ms / 2 < STORING_MS ? wait_ms / 2 : STORING_MS;
+
+	return wait_ms - storing_ms < answer_within_ms ? wait_ms - storing_ms : answer_within_ms;
+}
+
+static struct batch *make_batch(struct http_request *request, size_t count, uint64_t wait_ms)
 {
 	struct batch *batch = mem_alloc(1, sizeof(*batch));
+	uint64_t hurry_ms = choose_hurry_ms(wait_ms);
 
 	batch->request = request;
 	batch->count = batch->unsettled = count;
 	batch->outcomes = mem_alloc(count + 1, sizeof(json_t *));
 	batch->elements = mem_alloc(count + 1, sizeof(struct element *));
+	batch->hurry.expired = on_hurry;
 	batch->deadline.expired = on_deadline;
+	batch->hurry_ms = loop_now_ms() + hurry_ms;
 	http_attach(request, batch, release);
+	timer_start(&batch->hurry, hurry_ms);
 	timer_start(&batch->deadline, wait_ms);
-	batch->starting = true;
+	return batch;
+}
+
+static void start_batch(struct http_request *request, const struct notification *notifications,
+                        const json_t *items, uint64_t wait_ms)
+{
+	size_t count = json_array_size(items);
+	struct batch *batch = make_batch(request, count, wait_ms);
+
+	batch->busy = true;
 	for (size_t i = 0; i < count; i++)
-		start_element(batch, i, &notifications[i], loop_now_ms() + wait_ms);
-	batch->starting = false;
-	if (batch->unsettled == 0)
-		answer(batch);
+		start_element(batch, i, &notifications[i], json_array_get(items, i));
+	batch->busy = false;
+	answer_if_settled(batch);
 }
 
 void batch_serve(struct http_request *request)
@@ -199,7 +247,8 @@ void batch_serve(struct http_request *request)
 		json_complain(&body, "deadline_ms", "is missing");
 	notifications = read_items(&body, count);
 	if (json_reader_ok(&reader))
-		start_batch(request, notifications, count, (uint64_t)wait_ms);
+		start_batch(request, notifications, json_object_get(json, "notifications"),
+		            (uint64_t)wait_ms);
 	else
 		http_fail(request, 400, "bad_request", "%s", reader.complaint);
 	free(notifications);

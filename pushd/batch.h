@@ -6,13 +6,14 @@
 #define OG_PUSHD_BATCH_H
 
 #include "common/http_server.h"
+#include "pushd/conf.h"
 
 #define BATCH_MAX 256 /* notifications in one call */
 
 /* The route's handler. */
 void batch_serve(struct http_request *request);
 
-/* Makes the metric of outcomes known. */
-void batch_metrics(void);
+/* Takes what it needs of CONF; makes the metric of outcomes known. */
+void batch_start(const struct conf *conf);
 
 #endif

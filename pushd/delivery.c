@@ -1,16 +1,21 @@
 #include "pushd/delivery.h"
 
-#include <openssl/crypto.h>
+#include <assert.h>
 #include <string.h>
-#include <strings.h>
 
+#include "common/daemon.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/metrics.h"
-#include "pushd/addressee.h"
-#include "pushd/bare_jid.h"
-#include "pushd/senders.h"
-#include "pushd/storage.h"
+#include "pushd/admission.h"
+#include "pushd/domain_limit.h"
+#include "pushd/environment.h"
+#include "pushd/keeper.h"
+#include "pushd/reaction.h"
+#include "pushd/statistics.h"
+
+#define SEATS_QUIET_MAX 65536
+#define RETRY_MS 1000 /* of one that waits for its next attempt and is stored instead */
 
 const char *const outcome_names[OUTCOME_COUNT + 1] = {
 	"sent", "queued", "merged", "gone", "unavailable",
@@ -19,16 +24,11 @@ const char *const outcome_names[OUTCOME_COUNT + 1] = {
 static struct {
 	struct list deliveries;
 	size_t count, max;
-	void (*idle)(void);
+	uint64_t answer_within_ms;
+	struct seats seats;
+	struct timer drained; /* what is on the wire has had its time */
+	void (*idle)(void);   /* set while draining */
 } self;
-
-static int64_t removed_number;
-static struct metric removed_metric = {
-	.name = "outrigger_pushd_devices_dead_total",
-	.help = "Devices removed because the provider said that they are gone.",
-	.kind = METRIC_COUNTER,
-	.numbers = &removed_number,
-};
 
 static int64_t read_count(void)
 {
@@ -37,7 +37,7 @@ static int64_t read_count(void)
 
 static struct metric count_metric = {
 	.name = "outrigger_pushd_notifications_in_flight",
-	.help = "Notifications that have no outcome yet.",
+	.help = "Notifications that this process is busy with.",
 	.kind = METRIC_GAUGE,
 	.read = read_count,
 };
@@ -47,14 +47,27 @@ size_t deliveries_count(void)
 	return self.count;
 }
 
-void deliveries_on_idle(void (*idle)(void))
+size_t deliveries_max(void)
 {
-	self.idle = idle;
+	return self.max;
+}
+
+struct seats *deliveries_seats(void)
+{
+	return &self.seats;
+}
+
+uint64_t delivery_interval_ms(const struct delivery *delivery)
+{
+	const struct conf_provider *provider = sender_provider(delivery->sender);
+
+	/* What expires sooner can't wait for it. */
+	return (uint64_t)(provider->expiry_ms < provider->interval_ms ? 0 : provider->interval_ms);
 }
 
 /* ---- the end ---- */
 
-static void settle(struct delivery *delivery, enum outcome outcome, const char *reason)
+void delivery_answer(struct delivery *delivery, enum outcome outcome, const char *reason)
 {
 	delivery->outcome = outcome;
 	provider_copy_text(delivery->reason, sizeof(delivery->reason), reason);
@@ -62,219 +75,261 @@ static void settle(struct delivery *delivery, enum outcome outcome, const char *
 		log_debug("notification-settled node=%.6s outcome=%s reason=%s id=%s",
 		          delivery->device.node != NULL ? delivery->device.node : "-",
 		          outcome_names[outcome], delivery->reason, delivery->id);
+	if (delivery->answered)
+		return;
+	delivery->answered = true;
+	if (delivery->sender != NULL && !delivery->abandoned)
+		statistics_outcome(sender_provider(delivery->sender), outcome);
+	delivery->settled(delivery);
+	delivery->item = NULL;
+}
+
+void delivery_end(struct delivery *delivery)
+{
+	assert(delivery->answered && !delivery->putting && !store_busy(&delivery->call));
+	timer_stop(&delivery->lease);
+	if (delivery->seat != NULL)
+		seat_drop(&self.seats, delivery->seat, loop_now_ms());
 	arena_release(&delivery->arena);
+	json_decref(delivery->own);
 	list_remove(&delivery->link);
 	self.count--;
-	delivery->settled(delivery);
+	delivery->ended(delivery);
 	if (self.count == 0 && self.idle != NULL)
 		self.idle();
 }
 
-/* ---- what the provider said ---- */
-
-static void submit(struct delivery *delivery, struct sender *sender);
-
-/* The app's second token is dead; the call goes to the first one as an alert. */
-static void on_second_buried(struct device_removal *removal, enum stored stored)
+void delivery_finish(struct delivery *delivery, enum outcome outcome, const char *reason)
 {
-	struct delivery *delivery = container_of(removal, struct delivery, removal);
-	struct sender *sender = delivery->job.sender;
-
-	if (delivery->abandoned) {
-		settle(delivery, OUTCOME_UNAVAILABLE, "second-token-gone");
-		return;
-	}
-	if (stored == STORED_ABSENT) {
-		settle(delivery, OUTCOME_GONE, NULL);
-		return;
-	}
-	delivery->device.second_token = NULL;
-	submit(delivery, sender);
+	delivery_answer(delivery, outcome, reason);
+	if (delivery->stored)
+		keeper_settle(delivery);
+	else
+		delivery_end(delivery);
 }
 
-static void on_buried(struct device_removal *removal, enum stored stored)
+/* ---- to the sender ---- */
+
+static void vacate(struct delivery *delivery, bool sent)
 {
-	struct delivery *delivery = container_of(removal, struct delivery, removal);
-
-	switch (stored) {
-	case STORED_DONE:
-		metric_add(&removed_metric, 0, removal->count);
-		log_info("device-gone provider=%s node=%.6s reason=%s",
-		         sender_provider(delivery->job.sender)->id, delivery->device.node,
-		         delivery->job.judgement.reason);
-		settle(delivery, OUTCOME_GONE, NULL);
+	if (!delivery->seated)
 		return;
-	case STORED_ABSENT:
-		settle(delivery, OUTCOME_GONE, NULL);
-		return;
-	case STORED_NEWER:
-		settle(delivery, OUTCOME_UNAVAILABLE, "registered-since");
-		return;
-	case STORED_AWAY:
-		settle(delivery, OUTCOME_UNAVAILABLE, "storage");
-		return;
-	}
-}
-
-static void bury(struct delivery *delivery)
-{
-	const struct judgement *judgement = &delivery->job.judgement;
-	bool second = delivery->job.priority == PRIORITY_VOIP;
-	int64_t before_ms = judgement->timestamp_ms;
-
-	/* Without a time of the provider's: as the registration was when we read it, no newer. */
-	if (before_ms <= 0)
-		before_ms = delivery->device.registered_ms;
-	delivery->removal.done = second ? on_second_buried : on_buried;
-	device_bury(&delivery->removal, storage_redis(), &delivery->device, second, before_ms);
-}
-
-static void on_account_gone(struct device_removal *removal, enum stored stored)
-{
-	settle(container_of(removal, struct delivery, removal), OUTCOME_SENT, NULL);
-}
-
-static void on_sent(struct delivery *delivery)
-{
-	memcpy(delivery->id, delivery->job.judgement.id, sizeof(delivery->id));
-	if (!delivery->notification.account_removed) {
-		settle(delivery, OUTCOME_SENT, NULL);
-		return;
-	}
-	/*
-	 * The account has gone from its server, so nothing will be published to this node again,
-	 * unless its device has come once more since.
-	 */
-	delivery->removal.done = on_account_gone;
-	device_dismiss(&delivery->removal, storage_redis(), &delivery->device);
+	delivery->seated = false;
+	seat_vacate(delivery->seat, sent, loop_now_ms(), delivery_interval_ms(delivery));
 }
 
 static void on_job_done(struct job *job)
 {
 	struct delivery *delivery = container_of(job, struct delivery, job);
-	const char *reason = job->judgement.reason;
 
-	delivery->in_sender = false;
-	switch (job->judgement.verdict) {
-	case VERDICT_SENT:
-		on_sent(delivery);
-		return;
-	case VERDICT_GONE:
-		bury(delivery);
-		return;
-	case VERDICT_SUSPECT:
-	case VERDICT_REJECTED:
-	case VERDICT_TOO_LARGE:
-	case VERDICT_THROTTLED:
-		log_info("notification-refused provider=%s node=%.6s id=%s reason=%s",
-		         sender_provider(job->sender)->id, delivery->device.node, job->id, reason);
-		break;
-	default:
-		break;
-	}
-	settle(delivery, OUTCOME_UNAVAILABLE, reason);
+	timer_stop(&delivery->lease);
+	vacate(delivery, job->judgement.verdict == VERDICT_SENT);
+	/* The store answers in the order of the calls, so it is asked again after this one. */
+	if (!delivery->putting)
+		reaction_start(delivery);
+	else
+		delivery->phase = DELIVERY_STORING;
 }
 
-/* ---- the way there ---- */
-
-static void submit(struct delivery *delivery, struct sender *sender)
+void delivery_submit(struct delivery *delivery)
 {
-	const struct notification *notification = &delivery->notification;
-	enum priority empty =
-	        sender_provider(sender)->empty == CONF_EMPTY_LOW ? PRIORITY_LOW : PRIORITY_HIGH;
-	enum priority priority = notification_priority(notification, empty);
-
-	if (delivery->device.second_token != NULL && notification_is_call(notification, priority))
-		priority = PRIORITY_VOIP;
 	delivery->job = (struct job){
 		.done = on_job_done,
-		.notification = notification,
+		.notification = &delivery->notification,
 		.device = &delivery->device,
-		.priority = priority,
+		.priority = delivery->priority,
 		.deadline_ms = delivery->deadline_ms,
+		.expires_s = delivery->expires_ms / 1000,
+		.environment = environment_find(delivery->device.environment),
 	};
-	delivery->in_sender = sender_submit(sender, &delivery->job);
-	if (!delivery->in_sender)
-		settle(delivery, OUTCOME_UNAVAILABLE, "full");
-}
-
-static bool same_secret(const char *ours, const char *theirs)
-{
-	size_t len = strlen(ours);
-
-	return theirs != NULL && strlen(theirs) == len && CRYPTO_memcmp(ours, theirs, len) == 0;
-}
-
-/* Every "no" gets the answer of an unknown node, so that nobody can try things out. */
-static bool may_publish(const struct notification *notification, const struct device *device)
-{
-	return strcasecmp(notification->component, device->component) == 0 &&
-	       strcasecmp(notification->domain, bare_jid_domain(device->owner)) == 0 &&
-	       (!device_has_secret(device) || same_secret(device->secret, notification->secret));
-}
-
-static const char *keep(struct delivery *delivery, const char *text)
-{
-	return text != NULL ? arena_dup(&delivery->arena, text, strlen(text)) : NULL;
-}
-
-/* What is needed later. */
-static void keep_device(struct delivery *delivery, const struct device *device)
-{
-	delivery->device = (struct device){
-		.node = keep(delivery, device->node),
-		.token = keep(delivery, device->token),
-		.second_token = keep(delivery, device->second_token),
-		.account = keep(delivery, device->account),
-		.registered_ms = device->registered_ms,
-	};
-}
-
-static void on_found(struct device_query *query, enum stored stored, const struct device *device,
-                     size_t count)
-{
-	struct delivery *delivery = container_of(query, struct delivery, query);
-	struct sender *sender;
-
-	if (stored == STORED_AWAY) {
-		settle(delivery, OUTCOME_UNAVAILABLE, "storage");
+	memcpy(delivery->job.id, delivery->note_id, sizeof(delivery->job.id));
+	if (!sender_submit(delivery->sender, &delivery->job)) {
+		keeper_postpone(delivery, RETRY_MS);
 		return;
 	}
-	if (stored != STORED_DONE || !may_publish(&delivery->notification, device)) {
-		settle(delivery, OUTCOME_GONE, NULL);
+	delivery->phase = DELIVERY_SENDING;
+	if (delivery->seat != NULL)
+		delivery->seat->taken = delivery->seated = true;
+}
+
+/* How long it has to wait for others of its device. */
+static uint64_t seat_delay_ms(const struct delivery *delivery)
+{
+	uint64_t interval_ms, wait_ms;
+
+	if (delivery->seat == NULL)
+		return 0;
+	interval_ms = delivery_interval_ms(delivery);
+	wait_ms = seat_wait_ms(delivery->seat, loop_now_ms(), interval_ms);
+	/* What waits in the slot is older: this one goes there too, or it would overtake. */
+	if (wait_ms == 0 && !delivery->stored &&
+	    (delivery->query.waiting || delivery->seat->storing != NULL))
+		return interval_ms;
+	return wait_ms;
+}
+
+void delivery_dispatch(struct delivery *delivery)
+{
+	uint64_t delay_ms = seat_delay_ms(delivery);
+	enum sender_refusal refusal = sender_refusal(delivery->sender);
+
+	if (refusal == SENDER_CREDENTIAL && !delivery->stored) {
+		delivery_finish(delivery, OUTCOME_UNAVAILABLE, "credential");
 		return;
 	}
-	sender = senders_find(device->provider);
-	if (sender == NULL) {
-		log_warn("provider-unknown provider=%s node=%.6s", device->provider, device->node);
-		settle(delivery, OUTCOME_UNAVAILABLE, "provider-unknown");
+	if (delay_ms > 0 || delivery->hurried || daemon_draining()) {
+		keeper_postpone(delivery, delay_ms);
 		return;
 	}
-	keep_device(delivery, device);
-	submit(delivery, sender);
+	if (refusal == SENDER_TAKES ||
+	    (refusal == SENDER_PACED && delivery->priority == PRIORITY_VOIP))
+		delivery_submit(delivery);
+	else
+		keeper_postpone(delivery, 0);
+}
+
+/* ---- the beginning ---- */
+
+static void begin(struct delivery *delivery)
+{
+	list_append(&self.deliveries, &delivery->link);
+	list_init(&delivery->followers);
+	self.count++;
 }
 
 void delivery_start(struct delivery *delivery)
 {
-	list_append(&self.deliveries, &delivery->link);
-	self.count++;
+	begin(delivery);
+	delivery->created_ms = loop_wall_ms();
 	if (self.count > self.max) {
-		settle(delivery, OUTCOME_UNAVAILABLE, "full");
+		delivery_finish(delivery, OUTCOME_UNAVAILABLE, "full");
 		return;
 	}
-	delivery->query.done = on_found;
-	addressee_find(&delivery->query, &delivery->notification);
+	if (!domain_limit_allow(delivery->notification.domain)) {
+		delivery_finish(delivery, OUTCOME_UNAVAILABLE, "domain-limit");
+		return;
+	}
+	uuid_make(delivery->note_id);
+	admission_start(delivery);
+}
+
+/* ---- from the store ---- */
+
+/* Soon somebody else may take it from the store: whatever the provider says comes too late. */
+static void on_lease_end(struct timer *timer)
+{
+	struct delivery *delivery = container_of(timer, struct delivery, lease);
+
+	if (delivery->phase != DELIVERY_SENDING)
+		return;
+	sender_cancel(&delivery->job);
+	vacate(delivery, false);
+	keeper_postpone(delivery, RETRY_MS);
+}
+
+void delivery_lease(struct delivery *delivery)
+{
+	delivery->lease.expired = on_lease_end;
+	timer_start(&delivery->lease, store_lease_ms() * 3 / 4);
+}
+
+static bool read_entry(struct delivery *delivery, const struct store_entry *entry)
+{
+	struct json_reader reader;
+	struct json_object item;
+
+	delivery->own = json_loads(entry->item, 0, NULL);
+	item = json_object_top(&reader, delivery->own);
+	notification_read(&delivery->notification, &item);
+	if (entry->count != NOTIFICATION_ABSENT)
+		delivery->notification.count = entry->count;
+	return json_reader_ok(&reader);
+}
+
+void delivery_resume(struct delivery *delivery, const struct store_entry *entry)
+{
+	begin(delivery);
+	delivery->stored = delivery->answered = true;
+	provider_copy_text(delivery->note_id, sizeof(delivery->note_id), entry->id);
+	delivery->priority = entry->priority;
+	delivery->created_ms = entry->created_ms;
+	delivery->expires_ms = entry->expires_ms;
+	delivery->attempts = entry->attempts;
+	if (!read_entry(delivery, entry)) {
+		log_error("stored-notification-malformed id=%s", delivery->note_id);
+		delivery_finish(delivery, OUTCOME_UNAVAILABLE, "malformed");
+		return;
+	}
+	delivery->deadline_ms = loop_now_ms() + store_lease_ms() / 4;
+	delivery_lease(delivery);
+	admission_start(delivery);
+}
+
+/* ---- before the end ---- */
+
+/* Takes it back from its sender, if it isn't on the wire. */
+static bool withdraw(struct delivery *delivery)
+{
+	if (!sender_abandon(&delivery->job))
+		return false;
+	vacate(delivery, false);
+	return true;
+}
+
+void delivery_hurry(struct delivery *delivery)
+{
+	delivery->hurried = true;
+	if (delivery->phase != DELIVERY_SENDING || delivery->putting || delivery->stored)
+		return;
+	if (withdraw(delivery))
+		keeper_postpone(delivery, delivery->job.attempts > 0 ? RETRY_MS : 0);
+	else
+		keeper_secure(delivery);
 }
 
 void delivery_abandon(struct delivery *delivery)
 {
 	delivery->abandoned = true;
-	if (device_query_busy(&delivery->query)) {
+	if (delivery->phase == DELIVERY_LOOKING && device_query_busy(&delivery->query))
 		device_query_cancel(&delivery->query);
-		settle(delivery, OUTCOME_UNAVAILABLE, "deadline");
-	} else if (delivery->in_sender && sender_abandon(&delivery->job)) {
-		settle(delivery, OUTCOME_UNAVAILABLE, "deadline");
+	else if (delivery->phase == DELIVERY_WAITING)
+		keeper_leave(delivery);
+	else if (delivery->phase != DELIVERY_SENDING || delivery->putting || !withdraw(delivery))
+		return;
+	delivery_finish(delivery, OUTCOME_UNAVAILABLE, "deadline");
+}
+
+static bool on_wire(const struct delivery *delivery)
+{
+	return delivery->job.connection != NULL;
+}
+
+static void on_drained(struct timer *timer)
+{
+	list_for_each (link, &self.deliveries) {
+		struct delivery *delivery = container_of(link, struct delivery, link);
+
+		if (delivery->phase != DELIVERY_SENDING || delivery->putting)
+			continue;
+		sender_cancel(&delivery->job);
+		vacate(delivery, false);
+		keeper_postpone(delivery, 0);
 	}
+}
+
+void deliveries_drain(void (*idle)(void))
+{
+	self.drained.expired = on_drained;
+	timer_start(&self.drained, self.answer_within_ms);
+	list_for_each (link, &self.deliveries) {
+		struct delivery *delivery = container_of(link, struct delivery, link);
+
+		if (delivery->phase == DELIVERY_SENDING && !on_wire(delivery) && withdraw(delivery))
+			keeper_postpone(delivery, 0);
+	}
+	self.idle = idle;
+	if (self.count == 0)
+		idle();
 }
 
 /* ---- the module ---- */
@@ -284,22 +339,44 @@ int deliveries_start(void *config)
 	const struct conf *conf = config;
 
 	list_init(&self.deliveries);
+	seats_init(&self.seats, SEATS_QUIET_MAX);
 	self.max = (size_t)conf->daemon.in_flight_max;
-	metrics_add(&removed_metric);
+	self.answer_within_ms = (uint64_t)conf->daemon.answer_within_ms;
 	metrics_add(&count_metric);
+	reaction_metrics();
 	return 0;
+}
+
+/* Whatever it waits for is forgotten. */
+static void cancel(struct delivery *delivery)
+{
+	device_query_cancel(&delivery->query);
+	redis_cancel(&delivery->removal.call);
+	redis_cancel(&delivery->suspicion.call);
+	store_cancel(&delivery->call);
+	if (delivery->phase == DELIVERY_SENDING)
+		sender_cancel(&delivery->job);
+	if (delivery->phase == DELIVERY_WAITING)
+		keeper_leave(delivery);
+	vacate(delivery, false);
+	delivery->putting = false;
+	if (delivery->seat != NULL && delivery->seat->storing == delivery)
+		delivery->seat->storing = NULL;
 }
 
 void deliveries_stop(void)
 {
+	struct list_link *link;
+
 	self.idle = NULL;
-	list_for_each (link, &self.deliveries) {
+	timer_stop(&self.drained);
+	while ((link = list_first(&self.deliveries)) != NULL) {
 		struct delivery *delivery = container_of(link, struct delivery, link);
 
-		device_query_cancel(&delivery->query);
-		redis_cancel(&delivery->removal.call);
-		if (delivery->in_sender)
-			sender_cancel(&delivery->job);
-		settle(delivery, OUTCOME_UNAVAILABLE, "stopping");
+		cancel(delivery);
+		keeper_dismiss(delivery, OUTCOME_UNAVAILABLE, "stopping");
+		delivery_answer(delivery, OUTCOME_UNAVAILABLE, "stopping");
+		delivery_end(delivery);
 	}
+	seats_release(&self.seats);
 }

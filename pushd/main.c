@@ -6,7 +6,9 @@
 #include "common/resolve.h"
 #include "pushd/addressee.h"
 #include "pushd/api.h"
+#include "pushd/backlog.h"
 #include "pushd/conf.h"
+#include "pushd/credential.h"
 #include "pushd/delivery.h"
 #include "pushd/expiry.h"
 #include "pushd/domain_limit.h"
@@ -17,10 +19,12 @@
 #include "pushd/senders.h"
 #include "pushd/statistics.h"
 #include "pushd/storage.h"
+#include "pushd/vault.h"
 #include "pushd/store.h"
 
 static const struct daemon_module modules[] = {
 	{ "storage", storage_start, storage_stop },
+	{ "vault", vault_start, vault_stop },
 	{ "store", store_start, store_stop },
 	{ "statistics", statistics_start, statistics_stop },
 	{ "history", history_start, history_stop },
@@ -28,6 +32,7 @@ static const struct daemon_module modules[] = {
 	{ "expiry", expiry_start, expiry_stop },
 	{ "senders", senders_start, senders_stop },
 	{ "addressee", addressee_start, addressee_stop },
+	{ "backlog", backlog_start, backlog_stop },
 	{ "deliveries", deliveries_start, deliveries_stop },
 	{ "api", api_start, api_stop },
 	{ "public", public_api_start, public_api_stop },
@@ -35,17 +40,16 @@ static const struct daemon_module modules[] = {
 	{ NULL },
 };
 
-/* Gateways are told to go elsewhere, new calls are refused, what is under way is finished. */
+/* Gateways are told to go elsewhere, new calls are refused, what is under way is sent or stored. */
 static void drain(void)
 {
 	fleet_touch();
-	deliveries_on_idle(daemon_exit);
-	if (deliveries_count() == 0)
-		daemon_exit();
+	deliveries_drain(daemon_exit);
 }
 
 static void reloaded(void *config)
 {
+	credentials_reload();
 	public_api_reload();
 }
 

@@ -267,8 +267,11 @@ class Providers(Process):
         return f"http://{self.address('control')}"
 
     def provider_sections(self):
-        """The two providers of the demonstration, as sections of pushd's configuration."""
-        here = {"endpoint": self.url, "ca_file": self.ca}
+        """
+        The two providers of the demonstration, as sections of pushd's configuration; without an
+        interval, since most tests push to one device in quick succession.
+        """
+        here = {"endpoint": self.url, "ca_file": self.ca, "interval": 0}
         apns = {"kind": "apns", "topic": self.topic, "key_file": self.set / "apns.p8"}
         apns.update(key_id="FAKEKEY001", team_id="FAKETEAM01")
         fcm = {"kind": "fcm", "service_account_file": self.set / "service-account.json"}
