@@ -24,13 +24,6 @@ static struct device phone = {
 static enum stored last;
 static int answers;
 
-static struct device watch = {
-	.component = "push.example.org",
-	.owner = "example.org",
-	.provider = "apns",
-	.token = "aabb",
-};
-
 static struct arena texts; /* of what was found */
 
 static inline void close_storage(void)

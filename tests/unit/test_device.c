@@ -356,7 +356,6 @@ START_TEST(a_redis_that_refuses_or_is_gone_is_away_and_nothing_else)
 	ck_assert_uint_eq(suspect(&seen), 0);
 	ck_assert_int_eq(last, STORED_AWAY);
 	redis_server_kill(&server);
-	ck_assert_int_eq(pin(&watch), STORED_AWAY);
 	ck_assert_int_eq(look_up(first.node), STORED_AWAY);
 	ck_assert_int_eq(take_away(first.node), STORED_AWAY);
 	answers = 0;

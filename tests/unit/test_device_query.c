@@ -3,6 +3,13 @@
 #include "pushd/device_key.h"
 #include "tests/unit/device_fixture.h"
 
+static struct device watch = {
+	.component = "push.example.org",
+	.owner = "example.org",
+	.provider = "apns",
+	.token = "aabb",
+};
+
 START_TEST(a_registration_is_found_by_its_node)
 {
 	struct device device = phone;
@@ -138,6 +145,13 @@ START_TEST(a_look_says_whether_a_notification_waits)
 }
 END_TEST
 
+START_TEST(a_pin_is_not_made_where_redis_is_gone)
+{
+	redis_server_kill(&server);
+	ck_assert_int_eq(pin(&watch), STORED_AWAY);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -148,6 +162,7 @@ int main(void)
 		a_query_that_is_cancelled_is_never_answered,
 		publishing_renews_a_pin_when_half_of_its_life_is_over,
 		a_look_says_whether_a_notification_waits,
+		a_pin_is_not_made_where_redis_is_gone,
 	};
 
 	return unit_run("device_query", tests, ARRAY_LEN(tests), open_storage, close_storage);
