@@ -12,6 +12,7 @@
 #include "pushd/conf.h"
 #include "pushd/device.h"
 #include "pushd/dialect.h"
+#include "pushd/history.h"
 #include "pushd/provider.h"
 #include "pushd/registrants.h"
 #include "pushd/senders.h"
@@ -52,6 +53,8 @@ struct visit {
 		struct device_removal removal;
 	};
 	struct redis_call *call; /* of the one that is used; NULL: the query's */
+	struct history_query history;
+	json_t *shown; /* a device, while its verdicts are looked up */
 };
 
 static void release_visit(void *state)
@@ -62,6 +65,8 @@ static void release_visit(void *state)
 		redis_cancel(visit->call);
 	else
 		device_query_cancel(&visit->query);
+	redis_cancel(&visit->history.call);
+	json_decref(visit->shown);
 	free(visit);
 }
 
@@ -298,13 +303,25 @@ static json_t *describe(const struct device *device)
 	                 (json_int_t)device->registered_ms, "token_hint", hint);
 }
 
+static void on_explained(struct history_query *history, json_t *verdicts)
+{
+	struct visit *visit = container_of(history, struct visit, history);
+
+	json_object_set(visit->shown, "verdicts", verdicts);
+	http_reply(visit->request, 200, json_incref(visit->shown));
+}
+
 static void on_shown(struct device_query *query, enum stored stored, const struct device *devices,
                      size_t count)
 {
 	struct visit *visit = container_of(query, struct visit, query);
 
-	if (found(visit->request, stored))
-		http_reply(visit->request, 200, describe(devices));
+	if (!found(visit->request, stored))
+		return;
+	visit->shown = describe(devices);
+	json_object_set_new(visit->shown, "waiting", json_boolean(query->waiting));
+	visit->history.done = on_explained;
+	history_find(&visit->history, http_param(visit->request, 0));
 }
 
 void device_api_show(struct http_request *request)
