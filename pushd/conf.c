@@ -11,6 +11,7 @@
 #include "common/networks.h"
 #include "pushd/credential.h"
 #include "pushd/provider.h"
+#include "pushd/vault.h"
 
 #define NAME(kind) #kind,
 static const char *const kinds[] = { PROVIDER_KINDS(NAME) NULL };
@@ -64,6 +65,9 @@ static const struct config_key daemon_keys[] = {
 	  1000000 },
 	{ KEY("domain-burst", CONFIG_INTEGER, domain_burst), "1000",
 	  "How many of them may come at once.", 1, 1000000 },
+	{ KEY("master-key-file", CONFIG_STRING, master_key_file), NULL,
+	  "32 bytes as 64 hex digits: seals credentials in Redis, so that they can be set there and "
+	  "shared." },
 	{ KEY("in-flight-max", CONFIG_INTEGER, in_flight_max), "10000",
 	  "Most notifications that are being worked on; more are answered unavailable.", 1,
 	  1000000 },
@@ -87,11 +91,19 @@ static const struct config_key provider_keys[] = {
 	{ PROVIDER("push-modules", CONFIG_LIST, push_modules), NULL,
 	  "Values of pushModule for which a publish's node is a token of this provider; none." },
 	{ PROVIDER("topic", CONFIG_STRING, topic), NULL, "APNs: the app's bundle id." },
-	{ PROVIDER("key-file", CONFIG_STRING, key_file), NULL, "APNs: signing key (.p8)." },
-	{ PROVIDER("key-id", CONFIG_STRING, key_id), NULL, "APNs: id of the signing key." },
-	{ PROVIDER("team-id", CONFIG_STRING, team_id), NULL, "APNs: id of the developer's team." },
+	{ PROVIDER("key-file", CONFIG_STRING, key_file), NULL, "APNs: signing key (.p8).",
+	  .live = true },
+	{ PROVIDER("key-id", CONFIG_STRING, key_id), NULL, "APNs: id of the signing key.",
+	  .live = true },
+	{ PROVIDER("team-id", CONFIG_STRING, team_id), NULL, "APNs: id of the developer's team.",
+	  .live = true },
+	{ PROVIDER("cert-file", CONFIG_STRING, cert_file), NULL,
+	  "APNs: client certificate and key (.p12, or PEM), instead of a signing key.",
+	  .live = true },
+	{ PROVIDER("cert-password", CONFIG_SECRET, cert_password), NULL,
+	  "APNs: what opens the cert-file.", .live = true },
 	{ PROVIDER("service-account-file", CONFIG_STRING, service_account_file), NULL,
-	  "FCM: the service account's key file (JSON)." },
+	  "FCM: the service account's key file (JSON).", .live = true },
 	{ PROVIDER("project-id", CONFIG_STRING, project_id), NULL,
 	  "FCM: the project; that of the service account by default." },
 	{ PROVIDER("endpoint", CONFIG_STRING, endpoint), NULL,
@@ -157,26 +169,34 @@ static bool plain_name(const char *name)
 	                                           "ABCDEFGHIJKLMNOPQRSTUVWXYZ-._:")] == '\0');
 }
 
-static char *find_fault(const struct conf_provider *provider)
+/* Certificates name their topic, and what is set later may be one. */
+static bool lacks_topic(const struct conf_provider *provider)
+{
+	return provider_kinds[provider->kind]->needs_topic && provider->topic == NULL &&
+	       provider->key_file != NULL;
+}
+
+static char *find_fault(const struct conf *conf, const struct conf_provider *provider)
 {
 	char *why = NULL;
 
 	if (!valid_endpoint(provider->endpoint))
 		return mem_printf("endpoint must be https://HOST[:PORT], not %s",
 		                  provider->endpoint);
-	if (provider_kinds[provider->kind]->needs_topic && provider->topic == NULL)
+	if (lacks_topic(provider))
 		return mem_dup("topic is needed");
 	if (!plain_name(provider->topic) || !plain_name(provider->project_id))
 		return mem_dup("topic and project-id are made of letters, digits and -._:");
 	if (provider->ca_file != NULL && access(provider->ca_file, R_OK) != 0)
 		return mem_printf("ca-file %s: %s", provider->ca_file, strerror(errno));
-	credential_check(provider, &why);
+	credential_check(provider, conf->daemon.master_key_file != NULL, &why);
 	return why;
 }
 
-static int check_provider(const struct conf_provider *provider, struct buf *complaints)
+static int check_provider(const struct conf *conf, const struct conf_provider *provider,
+                          struct buf *complaints)
 {
-	char *why = find_fault(provider);
+	char *why = find_fault(conf, provider);
 
 	if (why == NULL)
 		return 0;
@@ -233,6 +253,17 @@ static int check_storage(const struct conf_daemon *daemon, struct buf *complaint
 	if (strcmp(daemon->redis, "none") != 0)
 		return 0;
 	buf_text(complaints, "redis: devices are kept there, so it can't be none\n");
+	return -1;
+}
+
+static int check_master_key(const struct conf_daemon *daemon, struct buf *complaints)
+{
+	char *why;
+
+	if (daemon->master_key_file == NULL || vault_check(daemon->master_key_file, &why) == 0)
+		return 0;
+	buf_printf(complaints, "%s\n", why);
+	free(why);
 	return -1;
 }
 
@@ -293,8 +324,10 @@ int conf_check(const void *config, struct buf *complaints)
 		result = -1;
 	if (check_public(&conf->daemon, complaints) != 0)
 		result = -1;
+	if (check_master_key(&conf->daemon, complaints) != 0)
+		result = -1;
 	for (size_t i = 0; i < conf->providers.count; i++)
-		if (check_provider(conf_provider(conf, i), complaints) != 0)
+		if (check_provider(conf, conf_provider(conf, i), complaints) != 0)
 			result = -1;
 	return result;
 }

@@ -25,6 +25,8 @@ struct conf_provider {
 	char *key_file;
 	char *key_id;
 	char *team_id;
+	char *cert_file;
+	char *cert_password;
 	char *service_account_file;
 	char *project_id;
 	char *endpoint; /* NULL: the provider's own */
@@ -56,6 +58,7 @@ struct conf_daemon {
 	int64_t device_ttl_ms;
 	int64_t domain_rate; /* per second; 0: no limit */
 	int64_t domain_burst;
+	char *master_key_file; /* NULL: credentials come from files alone, and aren't shared */
 	int64_t in_flight_max;
 	int64_t answer_within_ms;
 	int64_t queue_max;

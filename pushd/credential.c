@@ -5,156 +5,131 @@
 #include <string.h>
 
 #include "common/file.h"
+#include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
-#include "pushd/jwt.h"
-#include "pushd/oauth.h"
+#include "pushd/access_token.h"
+#include "pushd/material.h"
 #include "pushd/provider.h"
-#include "pushd/service_account.h"
+#include "pushd/vault.h"
 
 #define FILE_MAX (64 * 1024)
-/* Apple: no older than an hour, no younger than 20 minutes when it is replaced. */
-#define SIGNED_FOR_MS (50 * 60 * 1000)
-#define SIGNED_LEAST_MS (20 * 60 * 1000)
-#define CLOCK_SLACK_MS (60 * 1000)
+#define POLL_MS 2000 /* between two looks whether another pushd has stored one */
 
 struct credential {
 	struct list_link link; /* in credentials */
-	unsigned users;
-	enum provider_scheme scheme;
-	const struct conf_provider *provider; /* the first that opened it; the texts are the same */
+	const struct conf_provider *provider;
 	struct list watches;
-	struct jwt_key *key; /* SCHEME_SIGNED */
-	char *token;
-	int64_t signed_ms; /* by the wall clock, as the token says it and the provider judges it */
-	unsigned generation;
-	struct service_account account; /* SCHEME_OAUTH */
-	struct oauth oauth;
+	struct material *filed;  /* from the files; NULL: none are configured */
+	struct material *stored; /* from Redis, which goes before the files; NULL: none */
+	unsigned version;        /* 0: neither */
+	struct access_token *token;
+	struct access_token_watch token_watch;
+	struct vault_call call;
+	struct timer poll;
+	bool settled; /* Redis has answered once */
 };
 
 static struct list credentials;
 
-static enum provider_scheme scheme_of(const struct conf_provider *provider)
+static struct material *current(const struct credential *credential)
 {
-	return provider_kinds[provider->kind]->scheme;
+	return credential->stored != NULL ? credential->stored : credential->filed;
 }
 
-static int read_key(struct credential *credential, const struct conf_provider *provider, char **why)
-{
-	const char *fault;
-	size_t len;
-	char *pem;
+/* ---- files ---- */
 
-	if (provider->key_file == NULL || provider->key_id == NULL || provider->team_id == NULL) {
-		*why = mem_dup("key-file, key-id and team-id are needed");
-		return -1;
+/* Which of PROVIDER's keys names a file, and that file; false: none does. */
+static bool find_file(const struct conf_provider *provider, const char **key, const char **path)
+{
+	bool oauth = provider_kinds[provider->kind]->scheme == SCHEME_OAUTH;
+
+	if (oauth) {
+		*key = "service-account-file";
+		*path = provider->service_account_file;
+	} else if (provider->cert_file != NULL) {
+		*key = "cert-file";
+		*path = provider->cert_file;
+	} else {
+		*key = "key-file";
+		*path = provider->key_file;
 	}
-	pem = file_read(provider->key_file, FILE_MAX, &len);
-	if (pem == NULL) {
-		*why = mem_printf("key-file %s: %s", provider->key_file, strerror(errno));
-		return -1;
-	}
-	credential->key = jwt_key_read(pem, len, JWT_ES256, &fault);
-	mem_wipe(pem, len);
-	free(pem);
-	if (credential->key != NULL)
-		return 0;
-	*why = mem_printf("key-file %s %s", provider->key_file, fault);
-	return -1;
+	return *path != NULL;
 }
 
-static int read_account(struct credential *credential, const struct conf_provider *provider,
-                        char **why)
+/* What doesn't fit together before any file is read; NULL, or what is wrong. */
+static const char *judge_keys(const struct conf_provider *provider)
 {
-	const char *path = provider->service_account_file;
-	const char *fault = "names no project: project-id is needed";
-	size_t len;
-	char *text;
+	bool named = provider->key_id != NULL && provider->team_id != NULL;
 
-	if (path == NULL) {
-		*why = mem_dup("service-account-file is needed");
-		return -1;
-	}
-	text = file_read(path, FILE_MAX, &len);
-	if (text == NULL) {
-		*why = mem_printf("service-account-file %s: %s", path, strerror(errno));
-		return -1;
-	}
-	if (service_account_read(&credential->account, text, len, &fault) == 0 &&
-	    (provider->project_id != NULL || credential->account.project_id != NULL))
-		fault = NULL;
-	mem_wipe(text, len);
-	free(text);
-	if (fault != NULL)
-		*why = mem_printf("service-account-file %s %s", path, fault);
-	return fault == NULL ? 0 : -1;
-}
-
-static void free_credential(struct credential *credential)
-{
-	jwt_key_free(credential->key);
-	mem_free_secret(credential->token);
-	service_account_release(&credential->account);
-	free(credential);
-}
-
-/* A credential that isn't in use yet. */
-static struct credential *read_credential(const struct conf_provider *provider, char **why)
-{
-	struct credential *credential = mem_alloc(1, sizeof(*credential));
-	int result;
-
-	credential->provider = provider;
-	credential->scheme = scheme_of(provider);
-	list_init(&credential->watches);
-	if (credential->scheme == SCHEME_SIGNED)
-		result = read_key(credential, provider, why);
-	else
-		result = read_account(credential, provider, why);
-	if (result == 0)
-		return credential;
-	free_credential(credential);
+	if (provider_kinds[provider->kind]->scheme == SCHEME_OAUTH)
+		return provider->cert_file != NULL || provider->key_file != NULL
+		               ? "FCM takes a service-account-file, no cert-file or key-file"
+		               : NULL;
+	if (provider->service_account_file != NULL)
+		return "APNs takes a cert-file or a key-file, no service-account-file";
+	if (provider->cert_file != NULL && provider->key_file != NULL)
+		return "either cert-file or key-file, not both";
+	if (provider->key_file != NULL && !named)
+		return "key-file, key-id and team-id are needed";
 	return NULL;
 }
 
-int credential_check(const struct conf_provider *provider, char **why)
+/* Reads the file at PATH; NULL with *WHY. */
+static struct material *read_file(const struct conf_provider *provider, const char *path,
+                                  char **why)
 {
-	struct credential *credential = read_credential(provider, why);
+	struct material_source source = { .password = provider->cert_password };
+	struct material *material;
+	char *bytes = file_read(path, FILE_MAX, &source.len);
 
-	if (credential == NULL)
-		return -1;
-	free_credential(credential);
-	return 0;
-}
-
-static bool same_text(const char *a, const char *b)
-{
-	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
-
-static bool same_files(const struct conf_provider *a, const struct conf_provider *b)
-{
-	return scheme_of(a) == scheme_of(b) && same_text(a->key_file, b->key_file) &&
-	       same_text(a->key_id, b->key_id) && same_text(a->team_id, b->team_id) &&
-	       same_text(a->service_account_file, b->service_account_file) &&
-	       same_text(a->ca_file, b->ca_file);
-}
-
-static struct credential *find_shared(const struct conf_provider *provider)
-{
-	list_for_each (link, &credentials) {
-		struct credential *credential = container_of(link, struct credential, link);
-
-		if (same_files(credential->provider, provider))
-			return credential;
+	if (bytes == NULL) {
+		*why = mem_printf(": %s", strerror(errno));
+		return NULL;
 	}
+	source.bytes = bytes;
+	material = material_read(provider, &source, loop_wall_ms(), why);
+	mem_wipe(bytes, source.len);
+	free(bytes);
+	return material;
+}
+
+/* What PROVIDER's files hold; NULL with *WHY, or with *WHY NULL if it names none. */
+static struct material *read_files(const struct conf_provider *provider, char **why)
+{
+	const char *key, *path, *fault = judge_keys(provider);
+	struct material *material;
+	char *trouble;
+
+	*why = fault != NULL ? mem_dup(fault) : NULL;
+	if (fault != NULL || !find_file(provider, &key, &path))
+		return NULL;
+	material = read_file(provider, path, &trouble);
+	if (material != NULL)
+		return material;
+	*why = mem_printf("%s %s%s%s", key, path, *trouble == ':' ? "" : " ", trouble);
+	free(trouble);
 	return NULL;
 }
 
-static void on_oauth(struct oauth *oauth)
+int credential_check(const struct conf_provider *provider, bool settable, char **why)
 {
-	struct credential *credential = container_of(oauth, struct credential, oauth);
+	struct material *material = read_files(provider, why);
+	bool oauth = provider_kinds[provider->kind]->scheme == SCHEME_OAUTH;
 
+	if (material == NULL && *why == NULL && !settable)
+		*why = mem_dup(oauth ? "service-account-file is needed, or a master-key-file, "
+		                       "so that one can be set"
+		                     : "cert-file is needed, or key-file, key-id and team-id are "
+		                       "needed, or a master-key-file, so that one can be set");
+	material_release(material);
+	return *why == NULL ? 0 : -1;
+}
+
+/* ---- the one in use ---- */
+
+static void tell(struct credential *credential)
+{
 	list_for_each (link, &credential->watches) {
 		struct credential_watch *watch = container_of(link, struct credential_watch, link);
 
@@ -162,117 +137,309 @@ static void on_oauth(struct oauth *oauth)
 	}
 }
 
-static void start(struct credential *credential)
+static void on_token(struct access_token_watch *watch)
 {
-	list_append(&credentials, &credential->link);
-	if (credential->scheme != SCHEME_OAUTH)
-		return;
-	credential->oauth.changed = on_oauth;
-	oauth_start(&credential->oauth, &credential->account, credential->provider->ca_file);
+	tell(container_of(watch, struct credential, token_watch));
 }
+
+static bool same_material(const struct material *a, const struct material *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a->fingerprint, b->fingerprint) == 0);
+}
+
+static void reopen_token(struct credential *credential)
+{
+	struct material *material = current(credential);
+
+	access_token_close(credential->token, &credential->token_watch);
+	credential->token = NULL;
+	if (material != NULL && material->form != MATERIAL_CERTIFICATE)
+		credential->token =
+		        access_token_open(material, credential->provider, &credential->token_watch);
+}
+
+/* What is current may be another one than BEFORE: uses it. */
+static void switch_over(struct credential *credential, const struct material *before)
+{
+	static unsigned versions;
+	const struct material *now = current(credential);
+
+	if (now == before)
+		return;
+	if (!same_material(now, before))
+		reopen_token(credential);
+	credential->version = now != NULL ? ++versions : 0;
+}
+
+static void log_replacement(const struct credential *credential)
+{
+	const struct material *now = current(credential);
+	const char *form = now != NULL ? material_forms[now->form] : "none";
+	const char *from = now == NULL ? "nowhere" : "file";
+
+	if (now != NULL && now == credential->stored)
+		from = "redis";
+	log_info("credential-replaced provider=%s form=%s from=%s", credential->provider->id, form,
+	         from);
+}
+
+/* Puts MATERIAL (owned now) into PLACE, and in use if that makes a difference. */
+static void put(struct credential *credential, struct material **place, struct material *material)
+{
+	struct material *before = current(credential), *old = *place;
+
+	if (same_material(old, material)) {
+		material_release(material);
+		return;
+	}
+	*place = material;
+	if (current(credential) != before) {
+		log_replacement(credential);
+		switch_over(credential, before);
+		tell(credential);
+	}
+	material_release(old);
+}
+
+/* ---- what is stored in Redis ---- */
+
+char *credential_name(const struct conf_provider *provider)
+{
+	return mem_printf("push:credential:%s", provider->id);
+}
+
+static void take_stored(struct credential *credential, const char *text)
+{
+	char *why;
+	struct material *material =
+	        material_restore(credential->provider, text, loop_wall_ms(), &why);
+
+	if (material != NULL) {
+		put(credential, &credential->stored, material);
+		return;
+	}
+	log_error("credential-refused provider=%s from=redis reason=\"it %s\"",
+	          credential->provider->id, why);
+	free(why);
+}
+
+static void on_stored(struct vault_call *call, enum vault_result result, const char *text)
+{
+	struct credential *credential = container_of(call, struct credential, call);
+
+	credential->settled |= result != VAULT_AWAY;
+	timer_start(&credential->poll, POLL_MS);
+	switch (result) {
+	case VAULT_DONE:
+		take_stored(credential, text);
+		break;
+	case VAULT_NONE:
+		put(credential, &credential->stored, NULL);
+		break;
+	case VAULT_UNREADABLE:
+		log_error("credential-refused provider=%s from=redis reason=\"it was sealed with "
+		          "another master key\"",
+		          credential->provider->id);
+		break;
+	case VAULT_SAME:
+	case VAULT_AWAY:
+		break;
+	}
+}
+
+static void look(struct credential *credential)
+{
+	char *name = credential_name(credential->provider);
+
+	vault_get(&credential->call, name);
+	free(name);
+}
+
+static void on_poll(struct timer *timer)
+{
+	look(container_of(timer, struct credential, poll));
+}
+
+void credential_set(struct credential *credential, struct material *material)
+{
+	put(credential, &credential->stored, material_hold(material));
+}
+
+/* ---- opened and closed ---- */
 
 struct credential *credential_open(const struct conf_provider *provider,
                                    struct credential_watch *watch, char **why)
 {
+	struct material *filed = read_files(provider, why);
 	struct credential *credential;
 
+	if (filed == NULL && *why != NULL)
+		return NULL;
 	if (credentials.head.next == NULL)
 		list_init(&credentials);
-	credential = find_shared(provider);
-	if (credential == NULL) {
-		credential = read_credential(provider, why);
-		if (credential == NULL)
-			return NULL;
-		start(credential);
-	}
-	credential->users++;
+	credential = mem_alloc(1, sizeof(*credential));
+	credential->provider = provider;
+	credential->filed = filed;
+	credential->token_watch.changed = on_token;
+	credential->call.done = on_stored;
+	credential->poll.expired = on_poll;
+	list_init(&credential->watches);
 	list_append(&credential->watches, &watch->link);
+	list_append(&credentials, &credential->link);
+	switch_over(credential, NULL);
+	if (vault_usable())
+		look(credential);
+	else
+		credential->settled = true;
 	return credential;
 }
 
 void credential_close(struct credential *credential, struct credential_watch *watch)
 {
 	list_remove(&watch->link);
-	if (--credential->users > 0)
-		return;
 	list_remove(&credential->link);
-	if (credential->scheme == SCHEME_OAUTH)
-		oauth_stop(&credential->oauth);
-	free_credential(credential);
+	timer_stop(&credential->poll);
+	vault_forget(&credential->call);
+	access_token_close(credential->token, &credential->token_watch);
+	material_release(credential->filed);
+	material_release(credential->stored);
+	free(credential);
 }
 
-static void sign(struct credential *credential)
+struct credential *credential_next(struct credential *credential)
 {
-	int64_t now_ms = loop_wall_ms();
-	json_t *claims = json_pack("{s:s, s:I}", "iss", credential->provider->team_id, "iat",
-	                           (json_int_t)(now_ms / 1000));
+	struct list_link *next;
 
-	mem_free_secret(credential->token);
-	credential->token = jwt_sign(credential->key, credential->provider->key_id, claims);
-	credential->signed_ms = now_ms;
-	credential->generation++;
-	json_decref(claims);
+	if (credentials.head.next == NULL)
+		return NULL;
+	next = credential != NULL ? credential->link.next : credentials.head.next;
+	return next != &credentials.head ? container_of(next, struct credential, link) : NULL;
 }
 
-/* Also true of a token from the future: the clock was wrong when it was signed. */
-static bool older_than(const struct credential *credential, int64_t most_ms)
+struct credential *credential_find(const char *id)
 {
-	int64_t age_ms = loop_wall_ms() - credential->signed_ms;
+	struct credential *credential = NULL;
 
-	return credential->token == NULL || age_ms > most_ms || age_ms < -CLOCK_SLACK_MS;
+	while ((credential = credential_next(credential)) != NULL)
+		if (strcmp(credential->provider->id, id) == 0)
+			break;
+	return credential;
+}
+
+static void reload(struct credential *credential)
+{
+	char *why;
+	struct material *filed = read_files(credential->provider, &why);
+
+	if (why != NULL) {
+		log_error("credential-refused provider=%s from=file reason=\"%s\"",
+		          credential->provider->id, why);
+		free(why);
+		return;
+	}
+	if (filed != NULL && credential->stored != NULL && !same_material(filed, credential->filed))
+		log_warn("credential-unused provider=%s from=file reason=\"the one that was set "
+		         "goes before it\"",
+		         credential->provider->id);
+	put(credential, &credential->filed, filed);
+}
+
+void credentials_reload(void)
+{
+	struct credential *credential = NULL;
+
+	while ((credential = credential_next(credential)) != NULL)
+		reload(credential);
+}
+
+bool credentials_settled(void)
+{
+	struct credential *credential = NULL;
+
+	while ((credential = credential_next(credential)) != NULL)
+		if (!credential->settled)
+			return false;
+	return true;
+}
+
+/* ---- what it is ---- */
+
+const struct material *credential_material(const struct credential *credential)
+{
+	return current(credential);
+}
+
+const struct conf_provider *credential_provider(const struct credential *credential)
+{
+	return credential->provider;
+}
+
+/* The certificate in use, or NULL. */
+static const struct certificate *certificate_of(const struct credential *credential)
+{
+	const struct material *material = current(credential);
+
+	return material != NULL && material->form == MATERIAL_CERTIFICATE ? &material->certificate
+	                                                                  : NULL;
 }
 
 enum credential_state credential_state(struct credential *credential)
 {
-	if (credential->scheme == SCHEME_SIGNED || oauth_token(&credential->oauth) != NULL)
+	static const enum credential_state states[] = {
+		[ACCESS_TOKEN_READY] = CREDENTIAL_READY,
+		[ACCESS_TOKEN_WAITING] = CREDENTIAL_WAITING,
+		[ACCESS_TOKEN_FAILED] = CREDENTIAL_FAILED,
+	};
+
+	if (credential->token != NULL)
+		return states[access_token_state(credential->token)];
+	if (current(credential) != NULL)
 		return CREDENTIAL_READY;
-	return credential->oauth.fetching ? CREDENTIAL_WAITING : CREDENTIAL_FAILED;
+	return credential->settled ? CREDENTIAL_ABSENT : CREDENTIAL_WAITING;
 }
 
 const char *credential_bearer(struct credential *credential, unsigned *generation)
 {
-	if (credential->scheme == SCHEME_OAUTH) {
-		*generation = credential->oauth.generation;
-		return oauth_token(&credential->oauth);
-	}
-	if (older_than(credential, SIGNED_FOR_MS))
-		sign(credential);
-	*generation = credential->generation;
-	return credential->token;
+	if (credential->token == NULL)
+		return NULL;
+	return access_token_text(credential->token, generation);
 }
 
 void credential_renew(struct credential *credential, unsigned generation)
 {
-	if (credential->scheme == SCHEME_OAUTH) {
-		if (credential->oauth.generation == generation)
-			oauth_renew(&credential->oauth);
-	} else if (credential->generation == generation &&
-	           older_than(credential, SIGNED_LEAST_MS)) {
-		sign(credential);
-	}
+	if (credential->token != NULL)
+		access_token_renew(credential->token, generation);
 }
 
 unsigned credential_version(const struct credential *credential)
 {
-	return 1;
+	return credential->version;
 }
 
 const char *credential_certificate(const struct credential *credential)
 {
-	return NULL;
+	const struct certificate *certificate = certificate_of(credential);
+
+	return certificate != NULL ? certificate->chain : NULL;
 }
 
 const char *credential_key(const struct credential *credential)
 {
-	return NULL;
+	const struct certificate *certificate = certificate_of(credential);
+
+	return certificate != NULL ? certificate->key : NULL;
 }
 
 const char *credential_topic(const struct credential *credential)
 {
-	return NULL;
+	const struct certificate *certificate = certificate_of(credential);
+
+	return certificate != NULL ? certificate->topic : NULL;
 }
 
 const char *credential_project(const struct credential *credential)
 {
-	return credential->account.project_id;
+	const struct material *material = current(credential);
+
+	return material != NULL ? material->account.project_id : NULL;
 }

@@ -12,6 +12,7 @@
 #include "pushd/conf.h"
 
 struct credential;
+struct material;
 
 enum credential_state {
 	CREDENTIAL_READY,   /* there is a bearer token, or a certificate */
@@ -25,16 +26,43 @@ struct credential_watch {
 	struct list_link link;
 };
 
-/* Tries what PROVIDER names without using it: 0, or -1 with *WHY (heap, the caller frees it). */
-int credential_check(const struct conf_provider *provider, char **why);
+/*
+ * Tries what PROVIDER names without using it: 0, or -1 with *WHY (heap, the caller frees it). It
+ * may name nothing if it is SETTABLE, since then the API may set one.
+ */
+int credential_check(const struct conf_provider *provider, bool settable, char **why);
 
 /*
- * The credential of PROVIDER; NULL with *WHY (heap, the caller frees it). WATCH is told of changes.
+ * The credential of PROVIDER (borrowed; one of each); NULL with *WHY (heap, the caller frees it).
+ * WATCH is told of changes.
  */
 struct credential *credential_open(const struct conf_provider *provider,
                                    struct credential_watch *watch, char **why);
 
 void credential_close(struct credential *credential, struct credential_watch *watch);
+
+/* All that are open, in the order of the providers: NULL for the first, then each; NULL ends. */
+struct credential *credential_next(struct credential *credential);
+
+/* The one of the provider ID, or NULL. */
+struct credential *credential_find(const char *id);
+
+/* SIGHUP: reads the files of all again; what is at fault or the same changes nothing. */
+void credentials_reload(void);
+
+/* True once it is known of each whether one is stored in Redis: what is in use won't surprise. */
+bool credentials_settled(void);
+
+/* The name under which the vault keeps what was set for PROVIDER; heap, the caller frees it. */
+char *credential_name(const struct conf_provider *provider);
+
+/* Uses MATERIAL, which has been stored in Redis; NULL: what is stored was removed. */
+void credential_set(struct credential *credential, struct material *material);
+
+/* What it is made of (borrowed), or NULL. */
+const struct material *credential_material(const struct credential *credential);
+
+const struct conf_provider *credential_provider(const struct credential *credential);
 
 enum credential_state credential_state(struct credential *credential);
 

@@ -68,6 +68,21 @@ struct jwt_key *jwt_key_read(const char *pem, size_t len, enum jwt_algorithm alg
 	return key;
 }
 
+char *jwt_key_public(const struct jwt_key *key)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *bytes, *text;
+	long len;
+
+	assert(bio != NULL);
+	if (PEM_write_bio_PUBKEY(bio, key->pkey) != 1)
+		abort();
+	len = BIO_get_mem_data(bio, &bytes);
+	text = mem_dup_bytes(bytes, (size_t)len);
+	BIO_free(bio);
+	return text;
+}
+
 void jwt_key_free(struct jwt_key *key)
 {
 	if (key == NULL)

@@ -19,6 +19,9 @@ struct jwt_key;
 struct jwt_key *jwt_key_read(const char *pem, size_t len, enum jwt_algorithm algorithm,
                              const char **why);
 
+/* The public half of KEY as PEM; heap, the caller frees it. */
+char *jwt_key_public(const struct jwt_key *key);
+
 /* Frees the key; NULL is fine. */
 void jwt_key_free(struct jwt_key *key);
 

@@ -1,6 +1,6 @@
 /*
- * The bearer token of a service account, fetched from its token endpoint: one request at a time,
- * renewed before its end, kept until its end when renewing fails.
+ * A service account's grant posted to its token endpoint, for an access token: one request at a
+ * time.
  */
 #ifndef OG_PUSHD_OAUTH_H
 #define OG_PUSHD_OAUTH_H
@@ -8,34 +8,27 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/backoff.h"
 #include "common/http_client.h"
-#include "common/loop.h"
+#include "pushd/conf.h"
 #include "pushd/service_account.h"
 
 struct oauth {
-	void (*changed)(struct oauth *oauth); /* a token has come, or fetching has failed */
-	struct service_account *account;      /* borrowed */
+	/* TOKEN (borrowed) is good for LIFE_MS; NULL: there is none, which has been logged. */
+	void (*done)(struct oauth *oauth, const char *token, int64_t life_ms);
+	const struct service_account *account; /* borrowed */
 	struct http_pool *pool;
 	struct http_call call;
 	char *form; /* what is being posted */
-	bool fetching;
-	char *token;         /* NULL: none */
-	unsigned generation; /* which token it is */
-	int64_t expires_ms;
-	struct timer again; /* to renew, or to try again */
-	struct backoff backoff;
 };
 
-/* Begins to fetch a token for ACCOUNT; oauth->changed is set. CA_FILE may be NULL. */
-void oauth_start(struct oauth *oauth, struct service_account *account, const char *ca_file);
+/* Makes ready to ask ACCOUNT's endpoint as PROVIDER says; oauth->done is set. */
+void oauth_start(struct oauth *oauth, const struct service_account *account,
+                 const struct conf_provider *provider);
 
+/* Forgets what is under way; fine when it wasn't started. */
 void oauth_stop(struct oauth *oauth);
 
-/* The token (borrowed, until the next turn), or NULL while there is none. */
-const char *oauth_token(struct oauth *oauth);
-
-/* Throws the token away, since it was refused, and fetches another. */
-void oauth_renew(struct oauth *oauth);
+/* Asks for a token; the last answer must have come. */
+void oauth_fetch(struct oauth *oauth);
 
 #endif

@@ -1,105 +1,204 @@
-#include "common/loop.h"
-
-static int64_t wall_ms; /* what the clock says, which may be wrong and be set right */
-
-static int64_t told_wall_ms(void)
-{
-	return wall_ms;
-}
-#define loop_wall_ms told_wall_ms
 #include "pushd/credential.c"
-#undef loop_wall_ms
 
-#include <openssl/ec.h>
-#include <openssl/pem.h>
-#include <unistd.h>
-
+#include "tests/unit/credentials.h"
 #include "tests/unit/unit.h"
 
-#define NOW_MS INT64_C(1800000000000)
-#define MINUTE_MS 60000
+#define TOPIC "org.example.chat"
 
-static char path[] = "/tmp/og-unit-XXXXXX";
+static char path[] = "/tmp/og-unit-XXXXXX", id[] = "p", topic[] = TOPIC;
 static char key_id[] = "KEY0000001", team_id[] = "TEAM000001";
-static struct conf_provider provider = {
-	.key_file = path,
-	.key_id = key_id,
-	.team_id = team_id,
-};
-static struct credential_watch watch;
+static struct conf_provider provider;
 static struct credential *credential;
+static int changes;
+
+static void on_changed(struct credential_watch *watch)
+{
+	changes++;
+}
+
+static struct credential_watch watch = { .changed = on_changed };
+
+static void write_file(const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	fputs(text, file);
+	fclose(file);
+}
+
+static void write_key(const char *curve)
+{
+	EVP_PKEY *key = EVP_EC_gen(curve);
+	char *text = credentials_key(key, NULL);
+
+	write_file(text);
+	free(text);
+	EVP_PKEY_free(key);
+}
+
+static void write_certificate(void)
+{
+	const struct credentials_subject subject = { .uid = TOPIC };
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	char *own = credentials_certificate(key, &subject), *secret = credentials_key(key, NULL);
+	char *text = mem_printf("%s%s", own, secret);
+
+	write_file(text);
+	free(text);
+	free(secret);
+	free(own);
+	EVP_PKEY_free(key);
+}
 
 static void setup(void)
 {
-	FILE *file = fdopen(mkstemp(path), "w");
-	EVP_PKEY *key = EVP_EC_gen("P-256");
+	loop_init();
+	close(mkstemp(path));
+	provider = (struct conf_provider){ .id = id, .topic = topic, .key_file = path };
+	provider.key_id = key_id;
+	provider.team_id = team_id;
+	while (strcmp(provider_kinds[provider.kind]->name, "apns") != 0)
+		provider.kind++;
+}
+
+static void open_it(void)
+{
 	char *why = NULL;
 
-	ck_assert_int_eq(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL), 1);
-	fclose(file);
-	EVP_PKEY_free(key);
-	wall_ms = NOW_MS;
 	credential = credential_open(&provider, &watch, &why);
 	ck_assert_msg(credential != NULL, "%s", why);
 }
 
 static void teardown(void)
 {
-	credential_close(credential, &watch);
+	if (credential != NULL)
+		credential_close(credential, &watch);
 	unlink(path);
+	loop_release();
 }
 
-/* Which token is shown now, counted from 1. */
-static unsigned shown(void)
+START_TEST(a_signing_key_gives_a_bearer_token_and_a_certificate_does_not)
 {
 	unsigned generation = 0;
 
+	write_key("P-256");
+	open_it();
+	ck_assert_int_eq(credential_state(credential), CREDENTIAL_READY);
 	ck_assert_ptr_nonnull(credential_bearer(credential, &generation));
-	return generation;
-}
-
-START_TEST(a_token_is_kept_for_fifty_minutes)
-{
-	ck_assert_uint_eq(shown(), 1);
-	wall_ms = NOW_MS + 50 * MINUTE_MS;
-	ck_assert_uint_eq(shown(), 1);
-	wall_ms++;
-	ck_assert_uint_eq(shown(), 2);
-}
-END_TEST
-
-START_TEST(a_refused_token_is_renewed_once_and_no_younger_than_twenty_minutes)
-{
-	ck_assert_uint_eq(shown(), 1);
-	wall_ms = NOW_MS + 20 * MINUTE_MS;
-	credential_renew(credential, 1);
-	ck_assert_uint_eq(shown(), 1);
-	wall_ms++;
-	credential_renew(credential, 1);
-	credential_renew(credential, 1);
-	ck_assert_uint_eq(shown(), 2);
+	ck_assert_uint_gt(generation, 0);
+	ck_assert_ptr_null(credential_certificate(credential));
+	ck_assert_ptr_null(credential_key(credential));
+	ck_assert_ptr_null(credential_topic(credential));
+	credential_close(credential, &watch);
+	write_certificate();
+	provider.cert_file = path;
+	provider.key_file = NULL;
+	open_it();
+	ck_assert_int_eq(credential_state(credential), CREDENTIAL_READY);
+	ck_assert_ptr_null(credential_bearer(credential, &generation));
+	ck_assert_ptr_nonnull(strstr(credential_certificate(credential), "BEGIN CERTIFICATE"));
+	ck_assert_ptr_nonnull(strstr(credential_key(credential), "BEGIN PRIVATE KEY"));
+	ck_assert_str_eq(credential_topic(credential), TOPIC);
 }
 END_TEST
 
-START_TEST(a_token_that_a_wrong_clock_has_dated_goes_once_the_clock_is_right)
+START_TEST(a_file_that_changed_is_used_after_a_reload_and_one_at_fault_is_not)
 {
-	wall_ms = 1000; /* a machine without a clock of its own, before it has asked for the time */
-	ck_assert_uint_eq(shown(), 1);
-	wall_ms = NOW_MS;
-	ck_assert_uint_eq(shown(), 2);
-	wall_ms = NOW_MS - 2 * MINUTE_MS; /* it was ahead: the token is from the future */
-	ck_assert_uint_eq(shown(), 3);
-	wall_ms -= 500; /* as small corrections do */
-	ck_assert_uint_eq(shown(), 3);
+	unsigned before, generation = 0, renewed = 0, version;
+
+	write_key("P-256");
+	open_it();
+	version = credential_version(credential);
+	ck_assert_ptr_nonnull(credential_bearer(credential, &generation));
+	before = generation;
+	credentials_reload();
+	ck_assert_uint_eq(credential_version(credential), version);
+	write_key("P-384");
+	credentials_reload();
+	ck_assert_uint_eq(credential_version(credential), version);
+	ck_assert_int_eq(changes, 0);
+	write_key("P-256");
+	credentials_reload();
+	ck_assert_uint_ne(credential_version(credential), version);
+	ck_assert_int_eq(changes, 1);
+	ck_assert_ptr_nonnull(credential_bearer(credential, &renewed));
+	ck_assert_uint_ne(renewed, before);
+	credential_renew(credential, before); /* a late answer to the old one changes nothing */
+	ck_assert_ptr_nonnull(credential_bearer(credential, &generation));
+	ck_assert_uint_eq(generation, renewed);
+}
+END_TEST
+
+START_TEST(without_files_there_is_none_until_one_is_set)
+{
+	char *bytes, *why = NULL;
+	struct material_source source = { 0 };
+	struct material *material;
+
+	write_certificate();
+	bytes = file_read(path, 65536, &source.len);
+	source.bytes = bytes;
+	provider.key_file = NULL;
+	open_it();
+	ck_assert_int_eq(credential_state(credential), CREDENTIAL_ABSENT);
+	ck_assert_uint_eq(credential_version(credential), 0);
+	material = material_read(&provider, &source, loop_wall_ms(), &why);
+	credential_set(credential, material);
+	ck_assert_int_eq(credential_state(credential), CREDENTIAL_READY);
+	ck_assert_uint_ne(credential_version(credential), 0);
+	ck_assert_ptr_eq(credential_find("p"), credential);
+	ck_assert_ptr_null(credential_find("q"));
+	credential_set(credential, NULL);
+	ck_assert_int_eq(credential_state(credential), CREDENTIAL_ABSENT);
+	ck_assert_ptr_null(credential_certificate(credential));
+	ck_assert_int_eq(changes, 2);
+	material_release(material);
+	free(bytes);
+}
+END_TEST
+
+static void check_fault(const char *expected, bool settable)
+{
+	char *why = NULL;
+
+	ck_assert_int_eq(credential_check(&provider, settable, &why), -1);
+	ck_assert_msg(strncmp(why, expected, strlen(expected)) == 0, "%s", why);
+	free(why);
+}
+
+START_TEST(what_does_not_fit_together_is_said)
+{
+	char *why = NULL;
+
+	write_key("P-256");
+	ck_assert_int_eq(credential_check(&provider, false, &why), 0);
+	provider.cert_file = path;
+	check_fault("either cert-file or key-file, not both", true);
+	provider.cert_file = NULL;
+	provider.service_account_file = path;
+	check_fault("APNs takes a cert-file or a key-file", true);
+	provider.service_account_file = NULL;
+	provider.key_id = NULL;
+	check_fault("key-file, key-id and team-id are needed", true);
+	provider.key_id = key_id;
+	write_file("");
+	check_fault("key-file /tmp/og-unit-", true);
+	unlink(path);
+	check_fault("key-file /tmp/og-unit-", true);
+	provider.key_file = NULL;
+	check_fault("cert-file is needed, or key-file, key-id and team-id are needed", false);
+	ck_assert_int_eq(credential_check(&provider, true, &why), 0);
+	provider.key_file = path;
 }
 END_TEST
 
 int main(void)
 {
 	const TTest *const tests[] = {
-		a_token_is_kept_for_fifty_minutes,
-		a_refused_token_is_renewed_once_and_no_younger_than_twenty_minutes,
-		a_token_that_a_wrong_clock_has_dated_goes_once_the_clock_is_right,
+		a_signing_key_gives_a_bearer_token_and_a_certificate_does_not,
+		a_file_that_changed_is_used_after_a_reload_and_one_at_fault_is_not,
+		without_files_there_is_none_until_one_is_set,
+		what_does_not_fit_together_is_said,
 	};
 
 	return unit_run("credential", tests, sizeof(tests) / sizeof(tests[0]), setup, teardown);
