@@ -16,6 +16,8 @@
 #define STREAMS 1000
 /* Idle transfers that a pool keeps: each has an easy handle of some 6 KB. */
 #define IDLE_MAX 256
+/* Refused streams (REFUSED_STREAM, or above a GOAWAY's last one) libcurl sends again so often. */
+#define RESENDS_MAX 5
 /* Kept connections: HTTP/1.1 ones are let go before http_server, by its default, ends them. */
 #define HTTP1_AGE_S 50L
 #define HTTP2_AGE_S 86400L
@@ -38,6 +40,7 @@ struct http_transfer {
 	CURL *easy;
 	bool active;               /* libcurl has it */
 	bool sent;                 /* the request has begun to go out */
+	unsigned tries;            /* how often it has */
 	enum http_failure failure; /* what our callbacks found */
 	struct buf response;
 	struct curl_slist *headers; /* an array whose strings are the call's */
@@ -79,6 +82,7 @@ static int before_request(void *data, char *peer, char *local, int peer_port, in
 		return CURL_PREREQFUNC_ABORT;
 	}
 	transfer->sent = true;
+	transfer->tries++;
 	return CURL_PREREQFUNC_OK;
 }
 
@@ -101,8 +105,12 @@ static enum http_failure judge(const struct http_transfer *transfer, CURLcode co
 	/* An answer cut short has come all the same; libcurl 7.88 says "cut" even of whole ones. */
 	if (code == CURLE_OK || (transfer->sent && status >= 200))
 		return HTTP_OK;
+	if (transfer->sent && code == CURLE_OPERATION_TIMEDOUT)
+		return HTTP_TIMED_OUT;
+	if (transfer->sent && transfer->pool->options.http2 && transfer->tries > RESENDS_MAX)
+		return HTTP_REFUSED;
 	if (transfer->sent)
-		return code == CURLE_OPERATION_TIMEDOUT ? HTTP_TIMED_OUT : HTTP_BROKEN;
+		return HTTP_BROKEN;
 	switch (code) {
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_PEER_FAILED_VERIFICATION:
@@ -240,7 +248,8 @@ static CURL *new_easy(const struct http_pool_options *options)
 	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* or ending one waits for its look-up */
 	curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L);
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-	curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* not from the environment */
+	/* "": not from the environment */
+	curl_easy_setopt(easy, CURLOPT_PROXY, options->proxy != NULL ? options->proxy : "");
 	curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 4096L);
@@ -358,6 +367,7 @@ void http_send(struct http_pool *pool, struct http_call *call)
 	call->transfer = transfer;
 	transfer->call = call;
 	transfer->sent = false;
+	transfer->tries = 0;
 	transfer->failure = HTTP_OK;
 	transfer->error[0] = '\0';
 	transfer->response.max = call->response_max > 0 ? call->response_max : RESPONSE_MAX;
@@ -418,6 +428,7 @@ struct http_pool *http_pool_new(const struct http_pool_options *options)
 	pool->options.ca_file = mem_dup(options->ca_file);
 	pool->options.certificate = mem_dup(options->certificate);
 	pool->options.key = mem_dup(options->key);
+	pool->options.proxy = mem_dup(options->proxy);
 	list_init(&pool->transfers);
 	pool->timer.expired = on_timer;
 	pool->multi = curl_multi_init();
@@ -448,6 +459,7 @@ static void destroy_pool(struct http_pool *pool)
 	free((char *)pool->options.ca_file);
 	free((char *)pool->options.certificate);
 	mem_free_secret((char *)pool->options.key);
+	mem_free_secret((char *)pool->options.proxy);
 	free(pool);
 }
 
@@ -480,6 +492,7 @@ const char *http_failure_name(enum http_failure failure)
 		[HTTP_UNTRUSTED] = "untrusted",
 		[HTTP_TIMED_OUT] = "timed-out",
 		[HTTP_BROKEN] = "broken",
+		[HTTP_REFUSED] = "refused",
 		[HTTP_TOO_LARGE] = "too-large",
 	};
 

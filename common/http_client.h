@@ -20,6 +20,8 @@ struct http_pool_options {
 	const char *ca_file;  /* PEM to trust instead of the system's; NULL: the system's; copied */
 	const char *certificate; /* client certificate and key, PEM in memory; NULL: none; copied */
 	const char *key;
+	const char *proxy; /* http://[USER:PASSWORD@]HOST:PORT to tunnel through (CONNECT); NULL:
+	                      none; copied. https URLs only */
 };
 
 enum http_failure {
@@ -29,6 +31,7 @@ enum http_failure {
 	HTTP_UNTRUSTED,   /* TLS failed: nothing was sent */
 	HTTP_TIMED_OUT,   /* no answer in time: unknown whether it was processed */
 	HTTP_BROKEN,      /* the connection ended in the middle: unknown whether it was processed */
+	HTTP_REFUSED,     /* the server refused it again and again: it was not processed */
 	HTTP_TOO_LARGE,   /* the answer passed response_max */
 };
 

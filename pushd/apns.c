@@ -9,6 +9,7 @@
 #define PAYLOAD_MAX_VOIP 5120
 #define TOKEN_MAX 200
 #define CALL_EXPIRY_S 30 /* a call that rings later than this is over */
+#define DEVICE_PAUSE_S 60
 
 /* clang-format off */
 
@@ -17,22 +18,22 @@
  * them.
  */
 static const struct verdict_row verdicts[] = {
-	{ 400, "BadDeviceToken", VERDICT_SUSPECT, false },
-	{ 400, "DeviceTokenNotForTopic", VERDICT_SUSPECT, false },
-	{ 400, "TopicDisallowed", VERDICT_SUSPECT, false },
-	{ 400, "IdleTimeout", VERDICT_TRANSIENT, true },
-	{ 400, NULL, VERDICT_REJECTED, false },
-	{ 403, "ExpiredProviderToken", VERDICT_EXPIRED, true },
-	{ 403, "UnrelatedKeyIdInToken", VERDICT_EXPIRED, true },
-	{ 403, NULL, VERDICT_CREDENTIAL, false },
-	{ 410, "Unregistered", VERDICT_GONE, false },
-	{ 410, "ExpiredToken", VERDICT_GONE, false },
-	{ 413, NULL, VERDICT_TOO_LARGE, false },
-	{ 429, "TooManyProviderTokenUpdates", VERDICT_TRANSIENT, false },
-	{ 429, NULL, VERDICT_THROTTLED, false },
-	{ 500, NULL, VERDICT_TRANSIENT, false },
-	{ 503, NULL, VERDICT_TRANSIENT, true },
-	{ 0, NULL, VERDICT_REJECTED, false },
+	{ 400, "BadDeviceToken", VERDICT_SUSPECT, EFFECT_DOUBTFUL },
+	{ 400, "DeviceTokenNotForTopic", VERDICT_SUSPECT, EFFECT_DOUBTFUL },
+	{ 400, "TopicDisallowed", VERDICT_SUSPECT, EFFECT_DOUBTFUL },
+	{ 400, "IdleTimeout", VERDICT_TRANSIENT, EFFECT_RECONNECT },
+	{ 400, NULL, VERDICT_REJECTED },
+	{ 403, "ExpiredProviderToken", VERDICT_EXPIRED, EFFECT_RECONNECT },
+	{ 403, "UnrelatedKeyIdInToken", VERDICT_EXPIRED, EFFECT_RECONNECT },
+	{ 403, NULL, VERDICT_CREDENTIAL },
+	{ 410, "Unregistered", VERDICT_GONE },
+	{ 410, "ExpiredToken", VERDICT_GONE },
+	{ 413, NULL, VERDICT_TOO_LARGE },
+	{ 429, "TooManyProviderTokenUpdates", VERDICT_TRANSIENT },
+	{ 429, NULL, VERDICT_THROTTLED, 0, DEVICE_PAUSE_S },
+	{ 500, NULL, VERDICT_TRANSIENT },
+	{ 503, NULL, VERDICT_TRANSIENT, EFFECT_RECONNECT },
+	{ 0, NULL, VERDICT_REJECTED },
 };
 /* clang-format on */
 
@@ -73,7 +74,7 @@ static const char *aps_of(const struct provider_message *message, enum provider_
 		return "{}";
 	if (message->priority == PRIORITY_LOW)
 		return "{\"content-available\":1}";
-	if (message->notification->payload != NULL && cut == CUT_NOTHING)
+	if (message->notification->payload != NULL && cut == CUT_NOTHING && !message->terse)
 		return "{\"alert\":{\"body\":\"New message!\"},\"mutable-content\":1}";
 	return "{\"alert\":{\"title\":\"New message!\",\"action-loc-key\":\"Show\"},"
 	       "\"mutable-content\":1,\"content-available\":1,\"sound\":\"default\"}";
@@ -113,28 +114,43 @@ static int add_body(const struct provider_message *message, struct provider_requ
 	return -1;
 }
 
+/* In seconds since 1970; 0: tried once and not kept. */
+static int64_t expiration(const struct provider_message *message)
+{
+	int64_t expires_s = message->expires_s;
+
+	if (message->settings->expiry_s == 0)
+		return 0;
+	if (expires_s == 0)
+		expires_s = message->now_s + message->settings->expiry_s;
+	if (message->priority == PRIORITY_VOIP && expires_s > message->now_s + CALL_EXPIRY_S)
+		expires_s = message->now_s + CALL_EXPIRY_S;
+	return expires_s;
+}
+
 static int build(const struct provider_message *message, struct provider_request *request)
 {
 	const struct push_type *type = &push_types[message->priority];
 	const struct provider_settings *settings = message->settings;
 	struct arena *arena = message->arena;
-	int64_t expiry_s = settings->expiry_s;
+	char collapse[COLLAPSE_TEXT];
 	size_t n = 0;
 
 	if (add_body(message, request) != 0)
 		return -1;
-	if (message->priority == PRIORITY_VOIP && expiry_s > CALL_EXPIRY_S)
-		expiry_s = CALL_EXPIRY_S;
 	request->url = provider_print(arena, "%s/3/device/%s", settings->endpoint, message->token);
-	request->headers[n++] = provider_print(arena, "authorization: bearer %s", message->bearer);
+	if (message->bearer != NULL)
+		request->headers[n++] =
+		        provider_print(arena, "authorization: bearer %s", message->bearer);
 	request->headers[n++] =
 	        provider_print(arena, "apns-topic: %s%s", settings->topic, type->suffix);
 	request->headers[n++] = type->type;
 	request->headers[n++] = type->priority;
 	request->headers[n++] =
-	        provider_print(arena, "apns-expiration: %lld",
-	                       (long long)(expiry_s == 0 ? 0 : message->now_s + expiry_s));
+	        provider_print(arena, "apns-expiration: %lld", (long long)expiration(message));
 	request->headers[n++] = provider_print(arena, "apns-id: %s", message->id);
+	if (provider_collapse(message, collapse))
+		request->headers[n++] = provider_print(arena, "apns-collapse-id: %s", collapse);
 	request->headers[n] = NULL;
 	return 0;
 }
@@ -144,16 +160,15 @@ static void judge(const struct provider_answer *answer, struct judgement *judgem
 	json_t *body;
 	const char *reason;
 
-	*judgement = (struct judgement){ .verdict = VERDICT_SENT };
+	*judgement = (struct judgement){ .verdict = VERDICT_SENT, .status = answer->status };
 	if (answer->status == 200) {
 		provider_copy_text(judgement->id, sizeof(judgement->id), answer->id);
 		return;
 	}
 	body = json_loadb(answer->body, answer->body_len, 0, NULL);
 	reason = json_string_value(json_object_get(body, "reason"));
-	judgement_look_up(judgement, verdicts, answer->status, reason != NULL ? reason : "");
+	judgement_look_up(judgement, verdicts, answer, reason != NULL ? reason : "");
 	judgement->timestamp_ms = json_integer_value(json_object_get(body, "timestamp"));
-	judgement->retry_after_ms = provider_retry_after_ms(answer->retry_after);
 	/* A rejection cuts the streams that Apple allows to one until a push succeeds. */
 	judgement->narrow = true;
 	json_decref(body);
@@ -162,7 +177,8 @@ static void judge(const struct provider_answer *answer, struct judgement *judgem
 const struct provider_kind apns_kind = {
 	.name = "apns",
 	.scheme = SCHEME_SIGNED,
-	.endpoint = "https://api.push.apple.com",
+	.endpoints = { [ENVIRONMENT_PRODUCTION] = "https://api.push.apple.com",
+	               [ENVIRONMENT_SANDBOX] = "https://api.sandbox.push.apple.com" },
 	.needs_topic = true,
 	.streams_max = 1000,
 	.accept_token = accept_token,

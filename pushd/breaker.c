@@ -7,6 +7,11 @@
 #define OPEN_LEAST_MS 1000
 #define OPEN_MOST_MS 60000
 
+const char *const breaker_fault_names[] = {
+	[BREAKER_UNREACHABLE] = "unreachable",
+	[BREAKER_CREDENTIAL] = "credential",
+};
+
 static void on_pause_end(struct timer *timer)
 {
 	struct breaker *breaker = container_of(timer, struct breaker, pause);
@@ -26,11 +31,12 @@ void breaker_release(struct breaker *breaker)
 	timer_stop(&breaker->pause);
 }
 
-uint32_t breaker_open(struct breaker *breaker)
+uint32_t breaker_open(struct breaker *breaker, enum breaker_fault fault)
 {
 	uint32_t pause_ms = backoff_next(&breaker->backoff);
 
 	breaker->open = true;
+	breaker->fault = fault;
 	breaker->strikes = 0;
 	timer_start(&breaker->pause, pause_ms);
 	return pause_ms;

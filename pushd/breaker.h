@@ -13,11 +13,21 @@
 #include "common/backoff.h"
 #include "common/loop.h"
 
+/* What opened it. */
+enum breaker_fault {
+	BREAKER_UNREACHABLE, /* connecting fails, or what answers isn't the provider */
+	BREAKER_CREDENTIAL,  /* the provider refuses our credential, or there is none */
+};
+
+/* "unreachable", "credential". */
+extern const char *const breaker_fault_names[];
+
 struct breaker {
 	void (*passed)(struct breaker *breaker); /* a pause has ended */
 	struct timer pause;
 	bool open;
-	unsigned strikes; /* connections that failed in a row */
+	enum breaker_fault fault; /* of the last opening */
+	unsigned strikes;         /* connections that failed in a row */
 	struct backoff backoff;
 };
 
@@ -27,7 +37,7 @@ void breaker_init(struct breaker *breaker);
 void breaker_release(struct breaker *breaker);
 
 /* Opens it; returns how long it stays open, in milliseconds. */
-uint32_t breaker_open(struct breaker *breaker);
+uint32_t breaker_open(struct breaker *breaker, enum breaker_fault fault);
 
 /*
  * A connection failed. Calls that fail together count once. True: that was one too many, open it.

@@ -10,12 +10,15 @@
 #include "common/net.h"
 #include "common/networks.h"
 #include "pushd/credential.h"
+#include "pushd/environment.h"
 #include "pushd/provider.h"
 #include "pushd/vault.h"
 
 #define NAME(kind) #kind,
 static const char *const kinds[] = { PROVIDER_KINDS(NAME) NULL };
 static const char *const empties[] = { "high", "low", NULL };
+static const char *const environments[] = { "production", "sandbox", NULL };
+static const char *const addresses[] = { "token", "fid", NULL };
 
 #define ID_MAX 64
 
@@ -108,6 +111,19 @@ static const struct config_key provider_keys[] = {
 	  "FCM: the project; that of the service account by default." },
 	{ PROVIDER("endpoint", CONFIG_STRING, endpoint), NULL,
 	  "https://HOST[:PORT] to send to; Apple's or Google's by default." },
+	{ PROVIDER("environment", CONFIG_CHOICE, environment), "production",
+	  "APNs: which of Apple's worlds it sends to.", .choices = environments },
+	{ PROVIDER("try-other-environment", CONFIG_BOOLEAN, try_other_environment), "no",
+	  "APNs: a token that is bad in one world is tried once in the other; what works is kept." },
+	{ PROVIDER("other-endpoint", CONFIG_STRING, other_endpoint), NULL,
+	  "https://HOST[:PORT] of the other world; Apple's by default." },
+	{ PROVIDER("address", CONFIG_CHOICE, address), "token",
+	  "FCM: what its devices register with, a registration token or a Firebase installation "
+	  "id.", .choices = addresses },
+	{ PROVIDER("http-proxy", CONFIG_SECRET, http_proxy), NULL,
+	  "http://[USER:PASSWORD@]HOST:PORT to reach the provider through (CONNECT)." },
+	{ PROVIDER("rate-max", CONFIG_INTEGER, rate_max), "0",
+	  "Most requests in a second from this process; 0: any number.", 0, 1000000 },
 	{ PROVIDER("ca-file", CONFIG_STRING, ca_file), NULL,
 	  "Certificates (PEM) to trust instead of the system's." },
 	{ PROVIDER("pool-size", CONFIG_INTEGER, pool_size), "1", "Connections.", 1, 64 },
@@ -161,6 +177,38 @@ static bool valid_endpoint(const char *endpoint)
 	       strpbrk(endpoint + sizeof(scheme) - 1, "/?#@ \t") == NULL;
 }
 
+/* "http://[USER:PASSWORD@]HOST:PORT". */
+static bool valid_proxy(const char *proxy)
+{
+	static const char scheme[] = "http://";
+	const char *host, *port;
+
+	if (proxy == NULL)
+		return true;
+	if (strncmp(proxy, scheme, sizeof(scheme) - 1) != 0)
+		return false;
+	host = strrchr(proxy, '@');
+	host = host != NULL ? host + 1 : proxy + sizeof(scheme) - 1;
+	port = strrchr(host, ':');
+	return port != NULL && port > host && strpbrk(host, "/?# \t") == NULL && port[1] != '\0' &&
+	       strlen(port) <= 6 && port[1 + strspn(port + 1, "0123456789")] == '\0';
+}
+
+/* Only Apple has two worlds, and a test server for one of them is none for the other. */
+static char *find_world_fault(const struct conf_provider *provider)
+{
+	bool other = provider->try_other_environment;
+
+	if ((other || provider->environment != CONF_PRODUCTION) &&
+	    provider_kinds[provider->kind]->endpoints[ENVIRONMENT_SANDBOX] == NULL)
+		return mem_dup("environment and try-other-environment are for kind apns");
+	if (provider->address != CONF_ADDRESS_TOKEN && provider_kinds[provider->kind]->needs_topic)
+		return mem_dup("address is for kind fcm");
+	if (other && (provider->endpoint == NULL) != (provider->other_endpoint == NULL))
+		return mem_dup("try-other-environment needs other-endpoint where endpoint is set");
+	return NULL;
+}
+
 /* Goes into a URL or a header as it is. */
 static bool plain_name(const char *name)
 {
@@ -183,6 +231,14 @@ static char *find_fault(const struct conf *conf, const struct conf_provider *pro
 	if (!valid_endpoint(provider->endpoint))
 		return mem_printf("endpoint must be https://HOST[:PORT], not %s",
 		                  provider->endpoint);
+	if (!valid_endpoint(provider->other_endpoint))
+		return mem_printf("other-endpoint must be https://HOST[:PORT], not %s",
+		                  provider->other_endpoint);
+	why = find_world_fault(provider);
+	if (why != NULL)
+		return why;
+	if (!valid_proxy(provider->http_proxy))
+		return mem_dup("http-proxy must be http://[USER:PASSWORD@]HOST:PORT");
 	if (lacks_topic(provider))
 		return mem_dup("topic is needed");
 	if (!plain_name(provider->topic) || !plain_name(provider->project_id))

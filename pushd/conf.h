@@ -15,6 +15,10 @@
 /* What "empty" says. */
 enum conf_empty { CONF_EMPTY_HIGH, CONF_EMPTY_LOW };
 
+/* What "environment" and "address" say. */
+enum conf_environment { CONF_PRODUCTION, CONF_SANDBOX };
+enum conf_address { CONF_ADDRESS_TOKEN, CONF_ADDRESS_FID };
+
 /* [provider ID] */
 struct conf_provider {
 	char *id;
@@ -30,11 +34,17 @@ struct conf_provider {
 	char *service_account_file;
 	char *project_id;
 	char *endpoint; /* NULL: the provider's own */
+	char *other_endpoint;
+	char *http_proxy;
+	int environment; /* enum conf_environment */
+	bool try_other_environment;
+	int address;      /* enum conf_address */
+	int64_t rate_max; /* per second; 0: no limit */
 	char *ca_file;
 	int64_t pool_size;
 	int64_t expiry_ms;
 	int64_t interval_ms; /* between two notifications for one device; 0: none */
-	char *retired; /* never set: where retired keys would go */
+	char *retired;       /* never set: where retired keys would go */
 };
 
 /* [daemon] */

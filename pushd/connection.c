@@ -32,19 +32,16 @@ void connection_observe(uint64_t duration_ns)
 	metric_observe(&latency_metric, duration_ns / 1000);
 }
 
-struct connection *connection_new(unsigned window_max, const char *ca_file)
+struct connection *connection_new(const struct http_pool_options *options)
 {
-	struct http_pool_options options = {
-		.http2 = true,
-		.connections = 1,
-		.streams = window_max,
-		.ca_file = ca_file,
-	};
+	struct http_pool_options own = *options;
 	struct connection *connection = mem_alloc(1, sizeof(*connection));
 
-	connection->pool = http_pool_new(&options);
+	own.http2 = true;
+	own.connections = 1;
+	connection->pool = http_pool_new(&own);
 	connection->window = 1;
-	connection->window_max = window_max;
+	connection->window_max = options->streams;
 	return connection;
 }
 

@@ -19,7 +19,8 @@ struct connection {
 	struct list_link link; /* where its owner keeps it once retired */
 };
 
-struct connection *connection_new(unsigned window_max, const char *ca_file);
+/* OPTIONS as for an HTTP/2 pool, of which streams is the largest window; all is copied. */
+struct connection *connection_new(const struct http_pool_options *options);
 
 /* Forgets what is on it; NULL is fine. */
 void connection_free(struct connection *connection);

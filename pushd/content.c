@@ -75,6 +75,8 @@ size_t content_list(const struct provider_message *message, enum provider_cut cu
 	struct content content = { items, 0 };
 
 	add_text(&content, "account", message->account);
+	if (message->terse)
+		return content.count;
 	if (notification->payload != NULL && cut == CUT_NOTHING) {
 		add_text(&content, "encrypted", notification->payload);
 		add_text(&content, "iv", notification->iv);

@@ -11,24 +11,28 @@
 
 /* clang-format off */
 
-/* Reasons are FcmError's errorCode, else ErrorInfo's reason, else the status; one is ours: */
+/* Reasons are FcmError's errorCode, else ErrorInfo's reason, else the status; two are ours: */
 #define NAMES_TOKEN "INVALID_ARGUMENT-token"
+#define PROJECT_QUOTA "QUOTA_EXCEEDED-project"
+#define QUOTA_PAUSE_S 60
+#define TROUBLE_PAUSE_S 10
 static const struct verdict_row verdicts[] = {
-	{ 404, "UNREGISTERED", VERDICT_GONE, false },
-	{ 404, NULL, VERDICT_CREDENTIAL, false },
-	{ 400, NAMES_TOKEN, VERDICT_GONE, false },
-	{ 400, NULL, VERDICT_REJECTED, false },
-	{ 413, NULL, VERDICT_TOO_LARGE, false },
-	{ 403, "SENDER_ID_MISMATCH", VERDICT_GONE, false },
-	{ 403, NULL, VERDICT_CREDENTIAL, false },
-	{ 401, "THIRD_PARTY_AUTH_ERROR", VERDICT_REJECTED, false },
-	{ 401, NULL, VERDICT_EXPIRED, false },
-	{ 429, NULL, VERDICT_THROTTLED, false },
-	{ 500, NULL, VERDICT_TRANSIENT, false },
-	{ 502, NULL, VERDICT_TRANSIENT, false },
-	{ 503, NULL, VERDICT_TRANSIENT, false },
-	{ 504, NULL, VERDICT_TRANSIENT, false },
-	{ 0, NULL, VERDICT_REJECTED, false },
+	{ 404, "UNREGISTERED", VERDICT_GONE },
+	{ 404, NULL, VERDICT_CREDENTIAL },
+	{ 400, NAMES_TOKEN, VERDICT_GONE, EFFECT_DOUBTFUL },
+	{ 400, NULL, VERDICT_REJECTED },
+	{ 413, NULL, VERDICT_TOO_LARGE },
+	{ 403, "SENDER_ID_MISMATCH", VERDICT_GONE, EFFECT_DOUBTFUL },
+	{ 403, NULL, VERDICT_CREDENTIAL },
+	{ 401, "THIRD_PARTY_AUTH_ERROR", VERDICT_REJECTED },
+	{ 401, NULL, VERDICT_EXPIRED },
+	{ 429, "QUOTA_EXCEEDED", VERDICT_THROTTLED, 0, QUOTA_PAUSE_S },
+	{ 429, NULL, VERDICT_TRANSIENT, EFFECT_EVERYONE, QUOTA_PAUSE_S },
+	{ 500, NULL, VERDICT_TRANSIENT, 0, TROUBLE_PAUSE_S },
+	{ 502, NULL, VERDICT_TRANSIENT, 0, TROUBLE_PAUSE_S },
+	{ 503, NULL, VERDICT_TRANSIENT, 0, TROUBLE_PAUSE_S },
+	{ 504, NULL, VERDICT_TRANSIENT, 0, TROUBLE_PAUSE_S },
+	{ 0, NULL, VERDICT_REJECTED },
 };
 /* clang-format on */
 
@@ -85,17 +89,39 @@ static void write_data(struct json_text *out, const struct provider_message *mes
 	}
 }
 
-/* Data only, without "notification": the app is woken and draws by itself. */
+static int64_t time_to_live(const struct provider_message *message)
+{
+	int64_t expiry_s = message->settings->expiry_s, left_s = expiry_s;
+
+	if (message->expires_s != 0)
+		left_s = message->expires_s - message->now_s;
+	if (left_s < 0)
+		return 0;
+	return left_s < expiry_s ? left_s : expiry_s;
+}
+
+/*
+ * Data only, without "notification": the app is woken and draws by itself. A collapse key only goes
+ * with what ends earlier ones: Google slows a device down that gets many with one.
+ */
 static void write_body(struct json_text *out, const struct provider_message *message,
                        enum provider_cut cut)
 {
-	json_text_add(out, "{\"message\":{\"token\":");
+	char collapse[COLLAPSE_TEXT];
+
+	json_text_add(out, message->settings->fid ? "{\"message\":{\"fid\":"
+	                                          : "{\"message\":{\"token\":");
 	json_text_string(out, message->token);
 	json_text_add(out, message->priority == PRIORITY_LOW
 	                           ? ",\"android\":{\"priority\":\"NORMAL\",\"ttl\":\""
 	                           : ",\"android\":{\"priority\":\"HIGH\",\"ttl\":\"");
-	json_text_integer(out, message->settings->expiry_s);
-	json_text_add(out, "s\"},\"data\":{");
+	json_text_integer(out, time_to_live(message));
+	json_text_add(out, "s\"");
+	if (message->notification->count == 0 && provider_collapse(message, collapse)) {
+		json_text_add(out, ",\"collapse_key\":");
+		json_text_string(out, collapse);
+	}
+	json_text_add(out, "},\"data\":{");
 	write_data(out, message, cut);
 	json_text_add(out, "}}}");
 }
@@ -133,7 +159,8 @@ static enum blame find_blame(const json_t *details)
 	json_array_foreach (details, i, detail) {
 		json_array_foreach (json_object_get(detail, "fieldViolations"), j, violation) {
 			const char *field = json_string_value(json_object_get(violation, "field"));
-			bool token = field != NULL && strcmp(field, "message.token") == 0;
+			bool token = field != NULL && (strcmp(field, "message.token") == 0 ||
+			                               strcmp(field, "message.fid") == 0);
 
 			if (blame != BLAME_OTHER)
 				blame = token ? BLAME_TOKEN : BLAME_OTHER;
@@ -169,6 +196,27 @@ static bool names_token(const json_t *error, const json_t *details)
 	return message != NULL && strcasestr(message, "not a valid FCM registration token") != NULL;
 }
 
+/*
+ * True when the QuotaFailure among DETAILS is about the project's rate and not about that of one
+ * device.
+ */
+static bool names_project(const json_t *details)
+{
+	const json_t *detail, *violation;
+	size_t i, j;
+
+	json_array_foreach (details, i, detail) {
+		json_array_foreach (json_object_get(detail, "violations"), j, violation) {
+			const char *subject =
+			        json_string_value(json_object_get(violation, "subject"));
+
+			if (subject != NULL && strncmp(subject, "project", 7) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
 static const char *find_reason(const json_t *error)
 {
 	const json_t *details = json_object_get(error, "details");
@@ -182,6 +230,8 @@ static const char *find_reason(const json_t *error)
 		return "";
 	if (strcmp(reason, "INVALID_ARGUMENT") == 0 && names_token(error, details))
 		return NAMES_TOKEN;
+	if (strcmp(reason, "QUOTA_EXCEEDED") == 0 && names_project(details))
+		return PROJECT_QUOTA;
 	return reason;
 }
 
@@ -189,14 +239,13 @@ static void judge(const struct provider_answer *answer, struct judgement *judgem
 {
 	json_t *body = json_loadb(answer->body, answer->body_len, 0, NULL);
 
-	*judgement = (struct judgement){ .verdict = VERDICT_SENT };
+	*judgement = (struct judgement){ .verdict = VERDICT_SENT, .status = answer->status };
 	if (answer->status == 200) {
 		provider_copy_text(judgement->id, sizeof(judgement->id),
 		                   json_string_value(json_object_get(body, "name")));
 	} else {
-		judgement_look_up(judgement, verdicts, answer->status,
+		judgement_look_up(judgement, verdicts, answer,
 		                  find_reason(json_object_get(body, "error")));
-		judgement->retry_after_ms = provider_retry_after_ms(answer->retry_after);
 		/* Dead tokens and bad requests say nothing about load. */
 		judgement->narrow = answer->status == 429 || answer->status >= 500;
 	}
@@ -206,7 +255,7 @@ static void judge(const struct provider_answer *answer, struct judgement *judgem
 const struct provider_kind fcm_kind = {
 	.name = "fcm",
 	.scheme = SCHEME_OAUTH,
-	.endpoint = "https://fcm.googleapis.com",
+	.endpoints = { [ENVIRONMENT_PRODUCTION] = "https://fcm.googleapis.com" },
 	.streams_max = 100, /* more on one connection are answered by GOAWAY */
 	.accept_token = accept_token,
 	.build = build,

@@ -1,19 +1,33 @@
 #include "pushd/job.h"
 
 #include "common/backoff.h"
+#include "pushd/dialect.h"
 
 #define RETRY_LEAST_MS 500
 #define RETRY_MOST_MS 8000
 
+/* A device that doesn't say how it came here is one that knows its owner by name. */
+static const struct dialect *job_dialect(const struct job *job)
+{
+	static const struct dialect plain = { .name = "" };
+	const struct dialect *dialect =
+	        job->device->dialect != NULL ? dialect_find(job->device->dialect) : NULL;
+
+	return dialect != NULL ? dialect : &plain;
+}
+
 int job_build(struct job *job, const struct provider_kind *kind,
               const struct provider_settings *settings, const char *bearer)
 {
+	const struct dialect *dialect = job_dialect(job);
 	bool call = job->priority == PRIORITY_VOIP;
 	struct provider_message message = {
 		.settings = settings,
 		.notification = job->notification,
 		.priority = job->priority,
-		.account = job->device->account,
+		.account = dialect->domain_owns ? NULL : job->device->account,
+		.node = job->device->node,
+		.terse = dialect->hides_owner || dialect->domain_owns,
 		.token = call ? job->device->second_token : job->device->token,
 		.bearer = bearer,
 		.id = job->id,

@@ -31,6 +31,7 @@ struct job {
 	struct judgement judgement;
 	/* The sender's own. */
 	struct sender *sender;
+	struct lane *lane;
 	struct list_link link; /* in a queue; in none while it waits or is on the wire */
 	struct http_call call;
 	struct connection *connection; /* NULL: not on the wire */
@@ -39,9 +40,12 @@ struct job {
 	struct timer again;
 	uint64_t sent_ns;
 	enum provider_cut cut;
-	unsigned attempts;
-	unsigned generation; /* of the bearer token that it was sent with */
-	bool renewed;        /* it has been sent again with another */
+	unsigned attempts;      /* those that may have been processed */
+	unsigned refusals;      /* those that were not */
+	unsigned generation;    /* of the bearer token that it was sent with */
+	bool renewed;           /* it has been sent again with another */
+	bool moved;             /* to the other environment */
+	struct judgement first; /* what was said before that */
 };
 
 /*

@@ -1,6 +1,7 @@
 #include "pushd/provider.h"
 
 #include <assert.h>
+#include <openssl/evp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,19 +34,40 @@ const char *const verdict_names[VERDICT_COUNT + 1] = {
 };
 
 void judgement_look_up(struct judgement *judgement, const struct verdict_row *table,
-                       unsigned status, const char *reason)
+                       const struct provider_answer *answer, const char *reason)
 {
 	const struct verdict_row *row = table;
+	int64_t wait_ms = provider_retry_after_ms(answer->retry_after);
 
-	while ((row->status != 0 && row->status != status) ||
+	while ((row->status != 0 && row->status != answer->status) ||
 	       (row->reason != NULL && strcmp(row->reason, reason) != 0))
 		row++;
 	judgement->verdict = row->verdict;
-	judgement->reconnect = row->reconnect;
+	judgement->status = answer->status;
+	judgement->reconnect = row->effects & EFFECT_RECONNECT;
+	judgement->doubtful = row->effects & EFFECT_DOUBTFUL;
+	judgement->everyone = row->effects & EFFECT_EVERYONE;
+	judgement->retry_after_ms = wait_ms > row->wait_s * 1000 ? wait_ms : row->wait_s * 1000;
 	if (*reason != '\0')
 		provider_copy_text(judgement->reason, sizeof(judgement->reason), reason);
 	else
-		snprintf(judgement->reason, sizeof(judgement->reason), "status-%u", status);
+		snprintf(judgement->reason, sizeof(judgement->reason), "status-%u", answer->status);
+}
+
+bool provider_collapse(const struct provider_message *message, char text[COLLAPSE_TEXT])
+{
+	const struct notification *notification = message->notification;
+	unsigned char digest[EVP_MAX_MD_SIZE];
+
+	if (message->priority != PRIORITY_LOW || message->node == NULL ||
+	    notification->payload != NULL || notification->action != NULL ||
+	    notification->inviter != NULL || notification->account_removed)
+		return false;
+	if (EVP_Digest(message->node, strlen(message->node), digest, NULL, EVP_sha256(), NULL) != 1)
+		abort();
+	for (size_t i = 0; i < (COLLAPSE_TEXT - 1) / 2; i++)
+		snprintf(text + 2 * i, 3, "%02x", digest[i]);
+	return true;
 }
 
 void provider_copy_text(char *to, size_t size, const char *from)

@@ -13,6 +13,7 @@
 
 #include "common/arena.h"
 #include "common/json_text.h"
+#include "pushd/environment.h"
 #include "pushd/notification.h"
 
 /* clang-format off */
@@ -33,6 +34,7 @@ struct provider_settings {
 	const char *topic;
 	const char *project_id;
 	int64_t expiry_s;
+	bool fid; /* FCM: tokens are Firebase installation ids */
 };
 
 /* How much of the content is left out, so that a payload fits. */
@@ -47,9 +49,11 @@ struct provider_message {
 	const struct provider_settings *settings;
 	const struct notification *notification;
 	enum priority priority; /* PRIORITY_VOIP: to the second token */
-	const char *account;    /* what the app knows the account by */
+	const char *account;    /* what the app knows the account by; NULL: it needs none */
+	const char *node;       /* the device's */
+	bool terse;             /* the app wants to be woken, no more: nothing goes in clear */
 	const char *token;      /* where it goes: for PRIORITY_VOIP the second one */
-	const char *bearer;     /* the provider's token */
+	const char *bearer;     /* the provider's token; NULL: the connection says who we are */
 	const char *id;         /* lower-case UUID, the same for all attempts */
 	int64_t now_s;          /* since the epoch */
 	int64_t expires_s;      /* by then it is of no use any more; not kept if expiry_s is 0 */
@@ -107,12 +111,14 @@ struct judgement {
 	                           VERDICT_THROTTLED, TRANSIENT, UNREACHABLE and UNKNOWN */
 	bool reconnect;         /* the connection is of no more use */
 	bool narrow;            /* the provider allows fewer streams now: begin with one again */
+	bool doubtful;          /* it speaks against the token, but would too if we were wrong */
+	bool everyone; /* VERDICT_TRANSIENT: we send too much in all: nothing for retry_after_ms */
 };
 
 struct provider_kind {
 	const char *name;
 	enum provider_scheme scheme;
-	const char *endpoint; /* the default */
+	const char *endpoints[ENVIRONMENT_SANDBOX + 1]; /* the defaults; NULL: there is none */
 	bool needs_topic;
 	unsigned streams_max; /* requests on one connection at once */
 	/* Checks a device token and brings it into the form that is sent; false: malformed. */
@@ -124,20 +130,33 @@ struct provider_kind {
 
 extern const struct provider_kind *const provider_kinds[];
 
+/* What a verdict means besides; the judgement's members of these names. */
+enum effect { EFFECT_RECONNECT = 1, EFFECT_DOUBTFUL = 2, EFFECT_EVERYONE = 4 };
+
 /* One row of a kind's table of verdicts; the first that fits counts. */
 struct verdict_row {
 	unsigned status;    /* 0: any */
 	const char *reason; /* NULL: any */
 	enum verdict verdict;
-	bool reconnect;
+	unsigned effects; /* of enum effect */
+	unsigned wait_s;  /* at least, before the next attempt */
 };
 
 /*
- * Sets the verdict by TABLE (ended by a row that fits all) and keeps REASON; STATUS if that is
- * empty.
+ * Sets the verdict with its effects and its wait by TABLE (ended by a row that fits all), from
+ * ANSWER's status and Retry-After, and keeps REASON; the status if that is empty.
  */
 void judgement_look_up(struct judgement *judgement, const struct verdict_row *table,
-                       unsigned status, const char *reason);
+                       const struct provider_answer *answer, const char *reason);
+
+#define COLLAPSE_TEXT 33
+
+/*
+ * What makes the newer of two notifications for the same node replace the older one that a device
+ * has not got yet: 32 hex digits that don't tell the node. False where both must come: MESSAGE is
+ * of high priority, or says something of its own.
+ */
+bool provider_collapse(const struct provider_message *message, char text[COLLAPSE_TEXT]);
 
 /*
  * Copies what the provider called something, up to the first byte that no such name has; NULL gives

@@ -1,7 +1,7 @@
 /*
- * Sends notifications to one configured provider: a queue by priority, connections with their
- * windows, the bearer token, what may be sent again within its deadline, and the breaker that keeps
- * us from hammering a provider that can't be reached or doesn't take our credential.
+ * Sends notifications to one configured provider: on the lane of its environment, or also on that
+ * of the other one, with its credential, at its pace; and says when an accusation against a token
+ * can't be believed.
  */
 #ifndef OG_PUSHD_SENDER_H
 #define OG_PUSHD_SENDER_H

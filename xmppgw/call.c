@@ -77,6 +77,7 @@ static unsigned judge(const struct call *call)
 		return CALL_UNREACHED;
 	case HTTP_TIMED_OUT:
 	case HTTP_BROKEN:
+	case HTTP_REFUSED:
 	case HTTP_TOO_LARGE:
 		break;
 	}

@@ -61,16 +61,21 @@ static inline void check_build(const char *name, const json_t *expected)
 		.topic = "org.example.chat",
 		.project_id = "proj-1",
 		.expiry_s = case_number(expected, "expiry_s", 2419),
+		.fid = json_is_true(json_object_get(expected, "fid")),
 	};
 	struct provider_message message = {
 		.settings = &settings,
 		.notification = &notification,
 		.priority = place(priorities, case_text(expected, "priority")),
-		.account = "romeo@example.org",
+		.account = json_is_null(json_object_get(expected, "account")) ? NULL
+		                                                              : "romeo@example.org",
+		.node = "0123456789abcdef0123456789abcdef",
+		.terse = json_is_true(json_object_get(expected, "terse")),
 		.token = "abababababababababababababababababababababababababababababababab",
-		.bearer = "JWT",
+		.bearer = json_is_true(json_object_get(expected, "certificate")) ? NULL : "JWT",
 		.id = "11111111-2222-4333-8444-555555555555",
 		.now_s = 1800000000,
+		.expires_s = case_number(expected, "expires_s", 0),
 		.cut = least_cut(expected),
 		.arena = &arena,
 	};
@@ -84,6 +89,11 @@ static inline void check_build(const char *name, const json_t *expected)
 	if (result == 0)
 		check_request(name, expected, &request);
 	arena_release(&arena);
+}
+
+static inline void check_flag(const char *name, const json_t *expected, const char *flag, bool got)
+{
+	ck_assert_msg(got == json_is_true(json_object_get(expected, flag)), "%s: %s", name, flag);
 }
 
 /* One case: status, body and headers of an answer, and what they mean. */
@@ -109,10 +119,11 @@ static inline void check_judge(const char *name, const json_t *expected)
 	ck_assert_str_eq(judgement.id, named != NULL ? named : "");
 	ck_assert_int_eq(judgement.timestamp_ms, case_number(expected, "timestamp_ms", 0));
 	ck_assert_int_eq(judgement.retry_after_ms, case_number(expected, "retry_after_ms", 0));
-	ck_assert_msg(judgement.narrow == json_is_true(json_object_get(expected, "narrow")), "%s",
-	              name);
-	ck_assert_msg(judgement.reconnect == json_is_true(json_object_get(expected, "reconnect")),
-	              "%s", name);
+	ck_assert_uint_eq(judgement.status, answer.status);
+	check_flag(name, expected, "narrow", judgement.narrow);
+	check_flag(name, expected, "reconnect", judgement.reconnect);
+	check_flag(name, expected, "doubtful", judgement.doubtful);
+	check_flag(name, expected, "everyone", judgement.everyone);
 	free(text);
 }
 

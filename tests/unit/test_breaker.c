@@ -58,7 +58,7 @@ END_TEST
 
 START_TEST(an_open_one_is_tried_once_after_its_pause_and_opens_again_at_the_next_failure)
 {
-	uint32_t pause_ms = breaker_open(&breaker);
+	uint32_t pause_ms = breaker_open(&breaker, BREAKER_UNREACHABLE);
 
 	ck_assert_uint_ge(pause_ms, OPEN_LEAST_MS / 2);
 	ck_assert_uint_le(pause_ms, OPEN_LEAST_MS);
@@ -66,7 +66,7 @@ START_TEST(an_open_one_is_tried_once_after_its_pause_and_opens_again_at_the_next
 	wait_for_pass();
 	ck_assert(breaker_probing(&breaker));
 	ck_assert(breaker_strike(&breaker));
-	ck_assert_uint_gt(breaker_open(&breaker), pause_ms / 2);
+	ck_assert_uint_gt(breaker_open(&breaker, BREAKER_UNREACHABLE), pause_ms / 2);
 	breaker_retry(&breaker);
 	ck_assert(!breaker.open && !breaker_pausing(&breaker) && breaker_probing(&breaker));
 	ck_assert_msg(breaker_success(&breaker), "that is news");
@@ -79,7 +79,7 @@ START_TEST(its_pauses_grow_to_a_minute_and_no_further)
 	uint32_t pause_ms = 0;
 
 	for (int i = 0; i < 20; i++)
-		pause_ms = breaker_open(&breaker);
+		pause_ms = breaker_open(&breaker, BREAKER_UNREACHABLE);
 	ck_assert_uint_ge(pause_ms, OPEN_MOST_MS / 2);
 	ck_assert_uint_le(pause_ms, OPEN_MOST_MS);
 }

@@ -80,20 +80,26 @@ END_TEST
 START_TEST(the_first_row_that_fits_gives_the_verdict)
 {
 	static const struct verdict_row table[] = {
-		{ 400, "A", VERDICT_GONE, true },
-		{ 400, NULL, VERDICT_SUSPECT, false },
-		{ 0, NULL, VERDICT_REJECTED, false },
+		{ 400, "A", VERDICT_GONE, EFFECT_RECONNECT, 10 },
+		{ 400, NULL, VERDICT_SUSPECT, EFFECT_DOUBTFUL },
+		{ 0, NULL, VERDICT_REJECTED },
 	};
+	struct provider_answer answer = { .status = 400 };
 	struct judgement judgement = { 0 };
 
-	judgement_look_up(&judgement, table, 400, "A");
+	judgement_look_up(&judgement, table, &answer, "A");
 	ck_assert_int_eq(judgement.verdict, VERDICT_GONE);
-	ck_assert(judgement.reconnect);
-	judgement_look_up(&judgement, table, 400, "B");
+	ck_assert(judgement.reconnect && !judgement.doubtful);
+	ck_assert_msg(judgement.retry_after_ms == 10000, "the row's wait is the least");
+	answer.retry_after = "20";
+	judgement_look_up(&judgement, table, &answer, "A");
+	ck_assert_int_eq(judgement.retry_after_ms, 20000);
+	judgement_look_up(&judgement, table, &answer, "B");
 	ck_assert_int_eq(judgement.verdict, VERDICT_SUSPECT);
-	ck_assert(!judgement.reconnect);
+	ck_assert(!judgement.reconnect && judgement.doubtful);
 	ck_assert_str_eq(judgement.reason, "B");
-	judgement_look_up(&judgement, table, 410, "");
+	answer.status = 410;
+	judgement_look_up(&judgement, table, &answer, "");
 	ck_assert_int_eq(judgement.verdict, VERDICT_REJECTED);
 	ck_assert_str_eq(judgement.reason, "status-410");
 }
