@@ -14,16 +14,13 @@
 #include "pushd/store_lua.h"
 
 #define TIMEOUT_MS 2000
-#define REPLICAS_MS "500" /* WAIT holds up what comes after it on the same connection */
 #define SETTLE_AGAIN_MS 500
+#define SWEEP_EVERY_MS 5000
+#define SWEEP_MAX 100 /* in one call */
 #define WORDS_MAX 16
 
 static const char *const priority_names[PRIORITY_COUNT] = { "voip", "high", "low" };
 
-/*
- * With wait-replicas, a put that was carried out stands in UNREPLICATED until the next WAIT, which
- * is for all of them together, then in WAITING until that is answered.
- */
 static struct {
 	struct redis *redis;
 	char *prefix;
@@ -32,10 +29,10 @@ static struct {
 	struct task refuse;
 	struct list unsettled; /* those that Redis didn't carry out, to be tried again */
 	struct timer again;
-	struct list unreplicated, waiting;
-	struct redis_call wait;
+	struct replication replication;
+	struct redis_call sweep;
+	struct timer next_sweep;
 	bool complained; /* Redis's last error was logged */
-	bool bare;       /* the last WAIT had too few replicas */
 } self;
 
 static const char **provider_names; /* the configured ones, and "other" */
@@ -123,9 +120,10 @@ struct words {
 	char texts[WORDS_MAX][24];
 };
 
-static struct words begin(const char *first)
+/* All begin with the prefix, and most then name one thing. */
+static struct words begin(const char *name)
 {
-	return (struct words){ .argv = { self.prefix, first }, .argc = 2 };
+	return (struct words){ .argv = { self.prefix, name }, .argc = name != NULL ? 2 : 1 };
 }
 
 static void add(struct words *words, const char *text)
@@ -157,45 +155,11 @@ static const char *slot_decisions(const struct store_place *place)
 
 /* ---- putting ---- */
 
-static void ask_replicas(void);
-
-static void await_replicas(void)
+static void on_replicated(struct replicated_write *write, bool enough)
 {
-	struct store_call *call;
+	struct store_call *call = container_of(write, struct store_call, write);
 
-	while ((call = first_call(&self.unreplicated)) != NULL) {
-		list_remove(&call->link);
-		list_append(&self.waiting, &call->link);
-	}
-}
-
-/* A new connection's WAIT knows nothing of what the last one has written. */
-static void on_replicas(struct redis_call *wait, const struct redisReply *reply)
-{
-	int64_t acknowledged = redis_reply_integer(reply, -1);
-	bool enough = acknowledged >= self.conf->daemon.wait_replicas;
-	struct store_call *call;
-
-	if (acknowledged < 0)
-		await_replicas();
-	if (!enough && !self.bare)
-		log_error("replicas-missing acknowledged=%lld wanted=%lld", (long long)acknowledged,
-		          (long long)self.conf->daemon.wait_replicas);
-	self.bare = !enough;
-	while ((call = first_call(&self.waiting)) != NULL) {
-		list_remove(&call->link);
-		call->done(call, enough ? call->result : STORE_AWAY);
-	}
-	ask_replicas();
-}
-
-static void ask_replicas(void)
-{
-	if (redis_busy(&self.wait) || list_empty(&self.unreplicated))
-		return;
-	await_replicas();
-	redis_command(self.redis, &self.wait, "WAIT %lld " REPLICAS_MS,
-	              (long long)self.conf->daemon.wait_replicas);
+	call->done(call, enough ? call->result : STORE_AWAY);
 }
 
 static void on_put(struct redis_call *reached, const struct redisReply *reply)
@@ -208,8 +172,8 @@ static void on_put(struct redis_call *reached, const struct redisReply *reply)
 		call->done(call, call->result);
 		return;
 	}
-	list_append(&self.unreplicated, &call->link);
-	ask_replicas();
+	call->write.done = on_replicated;
+	replication_await(&self.replication, &call->write);
 }
 
 void store_put(struct store_call *call, const struct store_entry *entry,
@@ -280,7 +244,8 @@ static bool read_entry(struct store_entry *entry, const struct redisReply *reply
 	return true;
 }
 
-static void count_dropped(const struct redisReply *providers)
+/* Returns how many there were. */
+static size_t count_dropped(const struct redisReply *providers)
 {
 	for (size_t i = 0; i < redis_reply_count(providers); i++) {
 		const char *provider = redis_reply_string(redis_reply_at(providers, i), NULL);
@@ -288,6 +253,7 @@ static void count_dropped(const struct redisReply *providers)
 		if (provider != NULL)
 			count_expired(provider);
 	}
+	return redis_reply_count(providers);
 }
 
 /* The answer begins with the time, the next due one and the dropped ones; entries follow. */
@@ -322,6 +288,25 @@ void store_take(struct store_taking *taking, const char *provider, unsigned coun
 	add_number(&words, self.conf->daemon.lease_ms);
 	taking->call.done = on_taken;
 	run(&taking->call, &store_lua_take, &words);
+}
+
+/* ---- sweeping ---- */
+
+/* What nobody takes (its provider is away, or configured no more) ends, too. */
+static void on_next_sweep(struct timer *timer)
+{
+	struct words words = begin(NULL);
+
+	add_number(&words, self.conf->daemon.lease_ms);
+	add_number(&words, SWEEP_MAX);
+	run(&self.sweep, &store_lua_sweep, &words);
+}
+
+static void on_swept(struct redis_call *call, const struct redisReply *reply)
+{
+	bool more = count_dropped(reply) == SWEEP_MAX;
+
+	timer_start(&self.next_sweep, more ? 0 : SWEEP_EVERY_MS);
 }
 
 /* ---- settling and returning ---- */
@@ -393,11 +378,13 @@ void store_cancel(struct store_call *call)
 {
 	redis_cancel(&call->call);
 	list_remove(&call->link);
+	list_remove(&call->write.link);
 }
 
 bool store_busy(const struct store_call *call)
 {
-	return redis_busy(&call->call) || list_linked(&call->link);
+	return redis_busy(&call->call) || list_linked(&call->link) ||
+	       list_linked(&call->write.link);
 }
 
 /* ---- counting ---- */
@@ -467,11 +454,12 @@ int store_start(void *config)
 	self.prefix = mem_printf("%spush:", conf->daemon.redis_prefix);
 	self.refuse.run = on_refuse;
 	self.again.expired = on_again;
-	self.wait.done = on_replicas;
+	self.sweep.done = on_swept;
+	self.next_sweep.expired = on_next_sweep;
 	list_init(&self.refused);
 	list_init(&self.unsettled);
-	list_init(&self.unreplicated);
-	list_init(&self.waiting);
+	replication_init(&self.replication, self.redis, conf->daemon.wait_replicas);
+	timer_start(&self.next_sweep, SWEEP_EVERY_MS);
 	make_metric(conf);
 	return 0;
 }
@@ -480,6 +468,7 @@ void store_stop(void)
 {
 	task_stop(&self.refuse);
 	timer_stop(&self.again);
+	timer_stop(&self.next_sweep);
 	redis_free(self.redis);
 	free(self.prefix);
 	memset(&self, 0, sizeof(self));

@@ -16,6 +16,7 @@
 #include "common/list.h"
 #include "common/redis.h"
 #include "pushd/notification.h"
+#include "pushd/replication.h"
 
 enum store_result {
 	STORE_DONE,
@@ -68,6 +69,7 @@ struct store_call {
 	/* The module's own. */
 	struct redis_call call;
 	struct list_link link;
+	struct replicated_write write;
 	enum store_result result;
 	char id[STORE_ID_SIZE];
 	uint64_t until_ms;
@@ -116,7 +118,7 @@ void store_put(struct store_call *call, const struct store_entry *entry,
 /*
  * Takes up to COUNT due entries of PROVIDER under a lease: VoIP, then high, then low; the domains
  * in turn, the one that was served least recently first. An entry that is taken leaves its slot.
- * What has expired is dropped and counted. STORE_DONE (perhaps with none) or STORE_AWAY.
+ * One that has expired is dropped and counted. STORE_DONE (perhaps with none) or STORE_AWAY.
  */
 void store_take(struct store_taking *taking, const char *provider, unsigned count);
 

@@ -101,23 +101,17 @@ struct redis_script store_lua_put = { COMMON ADOPT
 	"schedule(id, n, due)\n"
 	"return replaced and 'replaced' or 'done'\n" };
 
-/*
- * Whatever nobody takes (its provider has gone from the configuration) is swept when it has been
- * expired for a lease: until then somebody may be sending it. BUDGET bounds the work of a call.
- */
+/* BUDGET bounds the work of a call: domains that are looked at, and entries. */
 struct redis_script store_lua_take = { COMMON
 	"local lease, room = tonumber(ARGV[4]), tonumber(ARGV[3])\n"
 	"local dropped, reply, budget = {}, {}, 2 * room + 32\n"
-	"local function expire(id, n)\n"
-	"  drop(id, n)\n"
-	"  dropped[#dropped + 1] = n[1]\n"
-	"end\n"
 	"local function take(id, key)\n"
 	"  local n = look(id, 'created', 'item')\n"
 	"  if not n then\n"
 	"    redis.call('ZREM', key, id)\n"
 	"  elseif tonumber(n[8]) <= now then\n"
-	"    expire(id, n)\n"
+	"    drop(id, n)\n"
+	"    dropped[#dropped + 1] = n[1]\n"
 	"  else\n"
 	"    redis.call('ZADD', key, math.floor(now) + lease, id)\n"
 	"    if n[5] ~= '' then\n"
@@ -151,11 +145,6 @@ struct redis_script store_lua_take = { COMMON
 	"    end\n"
 	"  end\n"
 	"end\n"
-	"for _, id in ipairs(redis.call('ZRANGE', prefix .. 'notes', '-inf', now - lease,\n"
-	"  'BYSCORE', 'LIMIT', 0, 16)) do\n"
-	"  local n = look(id)\n"
-	"  if n then expire(id, n) else redis.call('ZREM', prefix .. 'notes', id) end\n"
-	"end\n"
 	"local next = -1\n"
 	"for _, priority in ipairs({ 'voip', 'high', 'low' }) do\n"
 	"  local key = prefix .. 'queue:' .. ARGV[2] .. ':' .. priority\n"
@@ -167,6 +156,17 @@ struct redis_script store_lua_take = { COMMON
 	"  end\n"
 	"end\n"
 	"return { math.floor(now), next, dropped, unpack(reply) }\n" };
+
+/* Until it has been expired for a lease, somebody may be sending it. */
+struct redis_script store_lua_sweep = { COMMON
+	"local dropped = {}\n"
+	"for _, id in ipairs(redis.call('ZRANGE', prefix .. 'notes', '-inf', now - ARGV[2],\n"
+	"  'BYSCORE', 'LIMIT', 0, ARGV[3])) do\n"
+	"  local n = look(id)\n"
+	"  if n then drop(id, n) else redis.call('ZREM', prefix .. 'notes', id) end\n"
+	"  dropped[#dropped + 1] = n and n[1]\n"
+	"end\n"
+	"return dropped\n" };
 
 struct redis_script store_lua_settle = { COMMON
 	"local n = look(ARGV[2])\n"

@@ -1,6 +1,6 @@
 /*
  * The scripts of the store, each of which keeps notes, queues, slots and their number at one.
- * ARGV[1] is the prefix of push keys, the second argument an id or a provider. They touch keys that
+ * ARGV[1] is the prefix of push keys. They touch keys that
  * they find in other keys, so all is on one server.
  *
  * A provider's domains have turns, by priority: a domain's turn is never later than both the
@@ -41,6 +41,9 @@ extern struct redis_script store_lua_put;
  * none), the providers of those that were dropped, then the entries' fields.
  */
 extern struct redis_script store_lua_take;
+
+/* ARGV: prefix, lease, most. Drops what has expired; answers the providers of those. */
+extern struct redis_script store_lua_sweep;
 
 /* ARGV: prefix, id. Answers "done" or "absent". */
 extern struct redis_script store_lua_settle;
