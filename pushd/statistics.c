@@ -6,8 +6,7 @@
 #include "common/loop.h"
 #include "common/mem.h"
 #include "common/metrics.h"
-#include "common/redis.h"
-#include "pushd/storage.h"
+#include "pushd/store.h"
 
 #define REASONS_MAX 64 /* distinct ones; the documented ones of APNs and FCM are fewer */
 #define REASON_OTHER (REASONS_MAX - 1)
@@ -15,10 +14,11 @@
 static struct {
 	const struct conf *conf;
 	int64_t since_ms;
-	const char **ids;                       /* of the providers; texts borrowed */
-	char *reasons[REASONS_MAX];             /* heap; NULL: not used yet */
-	int64_t *outcomes, *removed, *failures; /* by provider, then by outcome or reason */
-	int64_t *latencies;                     /* METRIC_HISTOGRAM_NUMBERS for each provider */
+	const char **ids;             /* of the providers; texts borrowed */
+	char *reasons[REASONS_MAX];   /* heap; NULL: not used yet */
+	int64_t *sent, *removed;      /* by provider */
+	int64_t *outcomes, *failures; /* by provider, then by outcome or reason */
+	int64_t *latencies;           /* METRIC_HISTOGRAM_NUMBERS for each provider */
 } self;
 
 static struct metric outcomes_metric = {
@@ -38,6 +38,12 @@ static struct metric failures_metric = {
 	.second_label = "reason",
 	.second_values = (const char *const *)self.reasons,
 	.second_series = REASONS_MAX,
+};
+static struct metric sent_metric = {
+	.name = "outrigger_pushd_provider_sent_total",
+	.help = "Requests that a provider accepted.",
+	.kind = METRIC_COUNTER,
+	.label = "provider",
 };
 static struct metric removed_metric = {
 	.name = "outrigger_pushd_provider_devices_removed_total",
@@ -73,6 +79,7 @@ int statistics_start(void *config)
 	self.reasons[REASON_OTHER] = mem_dup("other");
 	self.outcomes = make_numbers(&outcomes_metric, OUTCOME_COUNT);
 	self.failures = make_numbers(&failures_metric, REASONS_MAX);
+	self.sent = make_numbers(&sent_metric, 1);
 	self.removed = make_numbers(&removed_metric, 1);
 	self.latencies = make_numbers(&latency_metric, METRIC_HISTOGRAM_NUMBERS);
 	return 0;
@@ -82,6 +89,7 @@ void statistics_stop(void)
 {
 	free(self.outcomes);
 	free(self.failures);
+	free(self.sent);
 	free(self.removed);
 	free(self.latencies);
 	free(self.ids);
@@ -123,8 +131,10 @@ void statistics_verdict(const struct conf_provider *provider, const struct judge
 		return;
 	if (status != 0)
 		metric_observe_in(&latency_metric, index, duration_ns / 1000);
-	if (judgement->verdict == VERDICT_SENT)
+	if (judgement->verdict == VERDICT_SENT) {
+		self.sent[index]++;
 		return;
+	}
 	if (*reason == '\0')
 		reason = verdict_names[judgement->verdict];
 	self.failures[index * REASONS_MAX + find_reason(reason)]++;
@@ -150,14 +160,14 @@ void statistics_removed(const struct conf_provider *provider)
 
 struct visit {
 	struct http_request *request;
-	struct redis_call call;
+	struct store_counting counting;
 };
 
 static void release_visit(void *state)
 {
 	struct visit *visit = state;
 
-	redis_cancel(&visit->call);
+	redis_cancel(&visit->counting.call);
 	free(visit);
 }
 
@@ -201,40 +211,43 @@ static json_t *describe_latency(size_t index)
 	                 (json_int_t)numbers[METRIC_BUCKETS], "buckets", buckets);
 }
 
-/* STORED: the reply to HGETALL, provider and count by turns; nil if there was none. */
-static json_t *describe_queued(const struct redisReply *stored, const char *id)
+/* What the store counted; COUNTS is NULL when it is away. */
+struct waiting {
+	const struct store_count *counts;
+	size_t count;
+};
+
+static json_t *describe_queued(const struct waiting *waiting, const char *id)
 {
-	size_t count = redis_reply_count(stored);
-
-	if (redis_reply_nil(stored) || redis_reply_error(stored) != NULL)
+	if (waiting->counts == NULL)
 		return json_null();
-	for (size_t i = 0; i + 1 < count; i += 2) {
-		const char *name = redis_reply_string(redis_reply_at(stored, i), NULL);
-
-		if (name != NULL && strcmp(name, id) == 0)
-			return json_integer(redis_reply_integer(redis_reply_at(stored, i + 1), 0));
-	}
+	for (size_t i = 0; i < waiting->count; i++)
+		if (strcmp(waiting->counts[i].provider, id) == 0)
+			return json_integer(waiting->counts[i].count);
 	return json_integer(0);
 }
 
-static json_t *describe(size_t index, const struct redisReply *stored)
+static json_t *describe(size_t index, const struct waiting *waiting)
 {
 	const struct conf_provider *provider = conf_provider(self.conf, index);
 
-	return json_pack("{s:s, s:s, s:o, s:o, s:I, s:o, s:o}", "id", provider->id, "kind",
-	                 provider_kinds[provider->kind]->name, "outcomes", describe_outcomes(index),
-	                 "failed", describe_failures(index), "removed",
-	                 (json_int_t)self.removed[index], "queued",
-	                 describe_queued(stored, provider->id), "latency", describe_latency(index));
+	return json_pack("{s:s, s:s, s:I, s:o, s:o, s:I, s:o, s:o}", "id", provider->id, "kind",
+	                 provider_kinds[provider->kind]->name, "sent", (json_int_t)self.sent[index],
+	                 "outcomes", describe_outcomes(index), "failed", describe_failures(index),
+	                 "removed", (json_int_t)self.removed[index], "queued",
+	                 describe_queued(waiting, provider->id), "latency",
+	                 describe_latency(index));
 }
 
-static void on_stored(struct redis_call *call, const struct redisReply *reply)
+static void on_counted(struct store_counting *counting, enum store_result result,
+                       const struct store_count *counts, size_t count)
 {
-	struct visit *visit = container_of(call, struct visit, call);
+	struct visit *visit = container_of(counting, struct visit, counting);
+	struct waiting waiting = { result == STORE_DONE ? counts : NULL, count };
 	json_t *providers = json_array();
 
 	for (size_t i = 0; i < self.conf->providers.count; i++)
-		json_array_append_new(providers, describe(i, reply));
+		json_array_append_new(providers, describe(i, &waiting));
 	http_reply(visit->request, 200,
 	           json_pack("{s:I, s:o}", "since_ms", (json_int_t)self.since_ms, "providers",
 	                     providers));
@@ -243,10 +256,9 @@ static void on_stored(struct redis_call *call, const struct redisReply *reply)
 void statistics_serve(struct http_request *request)
 {
 	struct visit *visit = mem_alloc(1, sizeof(*visit));
-	struct redis *redis = storage_redis();
 
 	visit->request = request;
-	visit->call.done = on_stored;
+	visit->counting.done = on_counted;
 	http_attach(request, visit, release_visit);
-	redis_command(redis, &visit->call, "HGETALL %spush:stored", redis_prefix(redis));
+	store_counts(&visit->counting);
 }
