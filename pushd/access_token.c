@@ -444,7 +444,10 @@ enum access_token_state access_token_state(struct access_token *token)
 	look_after(token);
 	if (is_good(token))
 		return ACCESS_TOKEN_READY;
-	return token->failed ? ACCESS_TOKEN_FAILED : ACCESS_TOKEN_WAITING;
+	if (!token->failed)
+		return ACCESS_TOKEN_WAITING;
+	return is_signed(token) || token->oauth.refused ? ACCESS_TOKEN_FAILED
+	                                                : ACCESS_TOKEN_UNREACHABLE;
 }
 
 const char *access_token_text(struct access_token *token, unsigned *generation)

@@ -17,8 +17,9 @@ struct access_token;
 
 enum access_token_state {
 	ACCESS_TOKEN_READY,
-	ACCESS_TOKEN_WAITING, /* for Redis, another pushd or the endpoint */
-	ACCESS_TOKEN_FAILED,  /* the endpoint gave none; tried again by and by */
+	ACCESS_TOKEN_WAITING,     /* for Redis, another pushd or the endpoint */
+	ACCESS_TOKEN_FAILED,      /* the endpoint refuses to give one; tried again by and by */
+	ACCESS_TOKEN_UNREACHABLE, /* the endpoint didn't answer, or had trouble; likewise */
 };
 
 struct access_token_watch {

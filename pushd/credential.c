@@ -389,6 +389,7 @@ enum credential_state credential_state(struct credential *credential)
 		[ACCESS_TOKEN_READY] = CREDENTIAL_READY,
 		[ACCESS_TOKEN_WAITING] = CREDENTIAL_WAITING,
 		[ACCESS_TOKEN_FAILED] = CREDENTIAL_FAILED,
+		[ACCESS_TOKEN_UNREACHABLE] = CREDENTIAL_UNREACHABLE,
 	};
 
 	if (credential->token != NULL)

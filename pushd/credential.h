@@ -15,10 +15,11 @@ struct credential;
 struct material;
 
 enum credential_state {
-	CREDENTIAL_READY,   /* there is a bearer token, or a certificate */
-	CREDENTIAL_WAITING, /* one is being fetched */
-	CREDENTIAL_FAILED,  /* it could not be fetched; tried again by and by */
-	CREDENTIAL_ABSENT,  /* no files are configured, and none has been set yet */
+	CREDENTIAL_READY,       /* there is a bearer token, or a certificate */
+	CREDENTIAL_WAITING,     /* one is being fetched */
+	CREDENTIAL_FAILED,      /* it was refused; tried again by and by */
+	CREDENTIAL_UNREACHABLE, /* who gives it can't be reached; likewise */
+	CREDENTIAL_ABSENT,      /* no files are configured, and none has been set yet */
 };
 
 struct credential_watch {

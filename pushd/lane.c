@@ -320,6 +320,12 @@ static void transmit(struct job *job, struct connection *connection, const char 
 	connection_send(connection, &job->call);
 }
 
+static void lack_bearer(struct lane *lane, enum breaker_fault fault, const char *reason)
+{
+	lane->lacking = true;
+	open_breaker(lane, fault, reason);
+}
+
 /* What says who we are: a bearer token, or the connections' certificate (NULL). False: neither. */
 static bool find_bearer(struct lane *lane, const char **bearer, unsigned *generation)
 {
@@ -328,10 +334,13 @@ static bool find_bearer(struct lane *lane, const char **bearer, unsigned *genera
 		return true;
 	switch (credential_state(lane->credential)) {
 	case CREDENTIAL_FAILED:
-		open_breaker(lane, BREAKER_CREDENTIAL, "no-bearer-token");
+		lack_bearer(lane, BREAKER_CREDENTIAL, "no-bearer-token");
+		break;
+	case CREDENTIAL_UNREACHABLE:
+		lack_bearer(lane, BREAKER_UNREACHABLE, "no-bearer-token");
 		break;
 	case CREDENTIAL_ABSENT:
-		open_breaker(lane, BREAKER_CREDENTIAL, "no-credential");
+		lack_bearer(lane, BREAKER_CREDENTIAL, "no-credential");
 		break;
 	default:
 		break;
@@ -444,15 +453,21 @@ void lane_cancel(struct job *job)
 
 void lane_wake(struct lane *lane)
 {
+	task_start(&lane->pump);
+}
+
+void lane_renew(struct lane *lane)
+{
 	if (lane->version != credential_version(lane->credential)) {
 		struct http_pool_options options = heed_credential(lane);
 
 		pool_renew(&lane->pool, &options);
 		breaker_retry(&lane->breaker);
 	}
-	if (lane->breaker.open && lane->breaker.fault == BREAKER_CREDENTIAL &&
-	    credential_state(lane->credential) == CREDENTIAL_READY)
+	if (lane->lacking && credential_state(lane->credential) == CREDENTIAL_READY) {
+		lane->lacking = false;
 		breaker_retry(&lane->breaker);
+	}
 	task_start(&lane->pump);
 }
 

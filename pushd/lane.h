@@ -33,6 +33,7 @@ struct lane {
 	struct pool pool;
 	struct breaker breaker;
 	unsigned version;   /* of the credential that the connections were made for */
+	bool lacking;       /* the breaker is open for want of a credential */
 	uint64_t warned_ms; /* when a failure was last logged */
 	struct task pump;
 };
@@ -48,8 +49,11 @@ void lane_submit(struct lane *lane, struct job *job);
 /* Forgets JOB wherever it is; done will not run. */
 void lane_cancel(struct job *job);
 
-/* What kept it waiting may have changed: the credential, or the pacer. */
+/* The pacer may let something through. */
 void lane_wake(struct lane *lane);
+
+/* The credential has changed: where it is another one, all connections are made anew. */
+void lane_renew(struct lane *lane);
 
 /* How many could go on the wire at once beside what is queued. */
 unsigned lane_room(const struct lane *lane);

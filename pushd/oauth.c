@@ -69,6 +69,8 @@ static void on_answer(struct http_call *call)
 		token = NULL;
 		log_failure(oauth, answer);
 	}
+	oauth->refused = call->failure == HTTP_OK && call->status >= 400 && call->status < 500 &&
+	                 call->status != 429;
 	http_release(call);
 	oauth->done(oauth, token, life_of(answer));
 	if (token != NULL) /* jansson's own copy */
@@ -83,6 +85,7 @@ void oauth_start(struct oauth *oauth, const struct service_account *account,
 		.http2 = true,
 		.connections = 1,
 		.ca_file = provider->ca_file,
+		.proxy = provider->http_proxy,
 	};
 
 	oauth->account = account;

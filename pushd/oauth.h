@@ -18,7 +18,8 @@ struct oauth {
 	const struct service_account *account; /* borrowed */
 	struct http_pool *pool;
 	struct http_call call;
-	char *form; /* what is being posted */
+	char *form;   /* what is being posted */
+	bool refused; /* the last answer was that the account gets none */
 };
 
 /* Makes ready to ask ACCOUNT's endpoint as PROVIDER says; oauth->done is set. */

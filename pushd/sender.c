@@ -37,9 +37,9 @@ static void on_credential(struct credential_watch *watch)
 {
 	struct sender *sender = container_of(watch, struct sender, watch);
 
-	lane_wake(&sender->lane);
+	lane_renew(&sender->lane);
 	if (has_other(sender))
-		lane_wake(&sender->other);
+		lane_renew(&sender->other);
 }
 
 static void on_pace(struct pacer *pacer)
@@ -98,7 +98,8 @@ static void on_lane_done(struct job *job)
 		job->judgement = job->first;
 	if (job->judgement.verdict == VERDICT_SENT) {
 		guard_sent(&sender->guard, loop_now_ms());
-		job->environment = job->lane->environment;
+		if (job->moved)
+			job->environment = job->lane->environment;
 	} else if (job->judgement.doubtful) {
 		weigh_accusation(job);
 	}
