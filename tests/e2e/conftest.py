@@ -4,7 +4,15 @@ import asyncio
 
 import pytest
 
-from harness import Stage
+from harness import Redis, Stage
+from push_indexes import check_push_indexes
+
+
+def check_storage(stage):
+    """What pushd left in Redis agrees, whatever the tests did to it."""
+    for process in stage.processes:
+        if isinstance(process, Redis) and process.alive:
+            check_push_indexes(process)
 
 
 @pytest.fixture
@@ -12,6 +20,7 @@ def stage(tmp_path):
     """An empty stage of this test; all that is started on it ends with the test, and well."""
     with Stage(tmp_path) as it:
         yield it
+        check_storage(it)
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +28,7 @@ def module_stage(tmp_path_factory, request):
     """A stage that all tests of a module share."""
     with Stage(tmp_path_factory.mktemp(request.module.__name__)) as it:
         yield it
+        check_storage(it)
 
 
 @pytest.fixture

@@ -1,0 +1,382 @@
+"""Registrations under stress and over time: two pushds, lost answers, caps, ends of life, tokens
+that are dead, and devices that never registered. Each test ends with a look at every index."""
+
+import hashlib
+import json
+import random
+import socket
+import subprocess
+import threading
+
+import pytest
+
+from harness import TOKEN, free_port, wait_until
+from notify import (APNS, COMPONENT, DOMAIN, FCM, apns_token, claim, got, item, known, metric,
+                    new_owner, outcome, publish, register, script)
+from push_indexes import check_push_indexes
+
+MODULE = "monalProdiOS"
+EXPIRED = "outrigger_pushd_devices_expired_total"
+
+
+@pytest.fixture(scope="module")
+def redis(module_stage):
+    return module_stage.redis()
+
+
+@pytest.fixture(scope="module")
+def fake(module_stage):
+    return module_stage.providers()
+
+
+def sections(fake):
+    """The two providers, of which APNs serves Monal's module and FCM publishes that name none."""
+    providers = fake.provider_sections()
+    providers[APNS] |= {"push_modules": MODULE, "interval": 0}
+    providers[FCM] |= {"push_modules": "default", "interval": 0}
+    return providers
+
+
+@pytest.fixture(scope="module")
+def pushes(module_stage, redis, fake):
+    """Two pushds on one Redis."""
+    caps = {"devices_per_token_max": 3, "devices_per_owner_max": 4}
+    return [
+        module_stage.pushd(name, redis, fake, providers=sections(fake), **caps)
+        for name in ("devices-1", "devices-2")
+    ]
+
+
+@pytest.fixture
+def push(pushes):
+    return pushes[0]
+
+
+@pytest.fixture(autouse=True)
+def indexes(redis):
+    yield
+    check_push_indexes(redis)
+
+
+def listed(push, owner):
+    status, answer = push.call("GET", f"/v1/devices?owner={owner}")
+    assert status == 200
+    return answer["devices"]
+
+
+def at_once(*works):
+    """Runs WORKS, each in a thread of its own, begun together; what they gave."""
+    barrier, results = threading.Barrier(len(works)), [None] * len(works)
+
+    def run(index, work):
+        barrier.wait()
+        results[index] = work()
+
+    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(works)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+# The same again
+
+
+def test_registering_twice_at_once_from_two_pushds_makes_one_device(pushes):
+    for _ in range(20):
+        body = claim(FCM, dialect="p2", device_id="phone")
+        calls = [lambda push=push: push.call("POST", "/v1/devices", body) for push in pushes * 2]
+        answers = at_once(*calls)
+        assert [status for status, _ in answers] == [200] * 4
+        assert sum(answer.pop("created") for _, answer in answers) == 1
+        assert all(answer == answers[0][1] for _, answer in answers)
+        assert len(listed(pushes[0], body["owner"])) == 1
+
+
+def test_a_new_token_from_two_pushds_at_once_leaves_one_of_them(pushes, redis):
+    device = register(pushes[0], FCM, dialect="p2", device_id="phone")
+    body = {key: device[key] for key in ("component", "owner", "provider", "dialect", "device_id")}
+    for _ in range(20):
+        bodies = [{**body, "token": claim(FCM)["token"]} for _ in pushes]
+        works = zip(pushes, bodies)
+        calls = [lambda p=p, b=b: p.call("POST", "/v1/devices", b) for p, b in works]
+        assert [answer["node"] for _, answer in at_once(*calls)] == [device["node"]] * 2
+        kept = redis.command("HGET", f"og:push:device:{device['node']}", "token")
+        assert kept in [one["token"] for one in bodies]
+
+
+def send_and_leave(push, body):
+    """Registers without waiting for the answer."""
+    data = json.dumps(body).encode()
+    host, port = push.address("api").rsplit(":", 1)
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        head = f"POST /v1/devices HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
+        head += f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
+        connection.sendall(head.encode() + data)
+
+
+def test_a_registration_whose_answer_was_lost_is_the_same_when_it_is_asked_again(push, redis):
+    for _ in range(10):
+        body = claim()
+        send_and_leave(push, body)
+        owner = f"og:push:owner:{body['owner']}"
+        wait_until(lambda: redis.command("ZCARD", owner) == 1, what="the registration")
+        status, answer = push.call("POST", "/v1/devices", body)
+        assert (status, answer["created"]) == (200, False)
+        assert redis.command("ZRANGE", owner, 0, -1) == [answer["node"]]
+
+
+def test_a_registration_in_a_pushd_that_was_killed_is_there_once_or_not_at_all(
+    stage, push, redis, fake
+):
+    for _ in range(5):
+        victim, body = stage.pushd("devices-killed", redis, fake), claim()
+        send_and_leave(victim, body)
+        victim.kill()
+        before = listed(push, body["owner"])
+        status, answer = push.call("POST", "/v1/devices", body)
+        assert (status, answer["created"]) == (200, not before)
+        assert [device["node"] for device in listed(push, body["owner"])] == [answer["node"]]
+        stage.processes.remove(victim)
+
+
+# Caps
+
+
+def test_of_a_token_and_of_an_owner_the_newest_stay(pushes):
+    token, owner = apns_token(), new_owner()
+    by_token = [register(pushes[n % 2], token=token) for n in range(6)]
+    assert [known(pushes[0], device) for device in by_token] == [False] * 3 + [True] * 3
+    by_owner = [register(pushes[n % 2], owner=owner) for n in range(6)]
+    assert [known(pushes[0], device) for device in by_owner] == [False] * 2 + [True] * 4
+
+
+def test_many_at_once_never_exceed_a_cap_nor_leave_anything_stale(pushes, redis):
+    tokens, owners = [apns_token() for _ in range(4)], [new_owner() for _ in range(4)]
+
+    def churn(push):
+        chance = random.Random()
+        for _ in range(60):
+            body = claim(token=chance.choice(tokens), owner=chance.choice(owners))
+            if chance.random() < 0.2:
+                left = {key: body[key] for key in ("owner", "token")}
+                assert push.call("POST", "/v1/devices/unregister", left)[0] in (200, 404)
+            else:
+                assert push.call("POST", "/v1/devices", body)[0] == 200
+
+    at_once(*[lambda push=push: churn(push) for push in pushes * 2])
+    for token in tokens:
+        name = hashlib.sha256(token.encode()).hexdigest()
+        assert redis.command("ZCARD", f"og:push:token:{name}") <= 3
+    assert all(len(listed(pushes[0], owner)) <= 4 for owner in owners)
+
+
+# p2
+
+
+def test_a_p2_device_is_told_its_account_by_a_hash_and_nothing_readable(push, fake):
+    owner = new_owner()
+    device = register(push, FCM, owner=owner, dialect="p2", device_id="android-17")
+    summary = {"count": 1, "sender": "juliet@capulet.example/balcony", "body": "it is the east"}
+    assert outcome(push, device, secret=device["secret"], summary=summary) == "sent"
+    (request,) = got(fake, device["token"])
+    text = json.dumps(request["body"])
+    account = hashlib.sha1(f"{owner}\0android-17".encode()).hexdigest()
+    assert request["body"]["message"]["data"]["account"] == account
+    assert not any(word in text for word in (owner, "capulet", "east", device["node"]))
+
+
+def test_without_its_secret_a_p2_device_gets_the_answer_of_an_unknown_one(push, fake):
+    device = register(push, FCM, dialect="p2", device_id="android-17")
+    assert outcome(push, device) == "gone"
+    assert outcome(push, device, secret="0" * 32) == "gone"
+    assert known(push, device) and not got(fake, device["token"])
+
+
+# Life
+
+
+@pytest.fixture
+def mortal(stage, redis, fake):
+    """A pushd whose renewing devices live for two seconds."""
+    return stage.pushd("mortal", redis, fake, providers=sections(fake), device_ttl="2s")
+
+
+def test_who_does_not_come_again_goes_after_its_time_and_the_others_stay(mortal):
+    lasting = register(mortal)
+    left = [register(mortal, FCM, dialect="p2", device_id=str(n)) for n in range(3)]
+    kept = register(mortal, FCM, dialect="p2", device_id="kept")
+    body = {key: kept[key] for key in claim() | {"device_id": 0} if key in kept}
+
+    def gone():
+        assert mortal.call("POST", "/v1/devices", body)[1]["node"] == kept["node"]
+        return not any(known(mortal, device) for device in left)
+
+    wait_until(gone, what="the end of what isn't renewed")
+    assert known(mortal, kept) and known(mortal, lasting)
+    assert metric(mortal, EXPIRED) == 3
+    assert outcome(mortal, left[0], secret=left[0]["secret"]) == "gone"
+
+
+def test_publishing_renews_a_device_that_never_registers(mortal):
+    domain = "renewed.example"
+    busy, quiet = ({"node": apns_token()} for _ in range(2))
+    assert outcome(mortal, quiet, module=MODULE, domain=domain) == "sent"
+    (device,) = listed(mortal, domain)
+
+    def over():
+        assert outcome(mortal, busy, module=MODULE, domain=domain) == "sent"
+        return not known(mortal, device)
+
+    wait_until(over, what="the end of the quiet one")
+    (device,) = listed(mortal, domain)
+    assert device["token_hint"].startswith(busy["node"][:6])
+
+
+# fpush: the node is the token
+
+
+def pinned(redis, token):
+    name = hashlib.sha256(token.lower().encode()).hexdigest()
+    return redis.command("ZRANGE", f"og:push:token:{name}", 0, -1)
+
+
+def test_a_first_publish_pins_the_token_to_its_domain(pushes, fake, redis):
+    token = apns_token()
+    calls = [lambda p=p: outcome(p, {"node": token}, module=MODULE) for p in pushes * 2]
+    assert at_once(*calls) == ["sent"] * 4
+    (node,) = pinned(redis, token)
+    status, device = pushes[0].call("GET", f"/v1/devices/{node}")
+    assert (status, device["owner"], device["dialect"]) == (200, DOMAIN, "fpush")
+    assert device["provider"] == APNS and device["component"] == COMPONENT
+    assert len(got(fake, token)) == 4
+
+
+def test_each_domain_has_its_own_pin_up_to_the_cap(push, redis):
+    token = apns_token()
+    for n in range(5):
+        assert outcome(push, {"node": token}, module=MODULE, domain=f"d{n}.example") == "sent"
+        assert len(pinned(redis, token)) == min(n + 1, 3)
+    owners = {push.call("GET", f"/v1/devices/{node}")[1]["owner"] for node in pinned(redis, token)}
+    assert owners == {"d2.example", "d3.example", "d4.example"}
+
+
+def test_a_publish_without_a_module_means_the_default_one(push, fake):
+    token = claim(FCM)["token"] + "x" * 64
+    assert outcome(push, {"node": token}) == "sent"
+    assert len(got(fake, token)) == 1
+
+
+@pytest.mark.parametrize(
+    "node, more",
+    [
+        (apns_token(), {"module": "nobody's"}),
+        (apns_token()[:62], {"module": MODULE}),
+        (apns_token() + "0", {"module": MODULE}),
+        ("z" * 64, {"module": MODULE}),
+        (apns_token()[:32], {"module": MODULE}),
+    ],
+)
+def test_what_is_no_token_of_a_module_is_an_unknown_node(push, fake, redis, node, more):
+    keys = redis.command("DBSIZE")
+    assert outcome(push, {"node": node}, **more) == "gone"
+    assert redis.command("DBSIZE") == keys and not got(fake, node)
+
+
+def test_only_registrants_domains_have_pins(stage, redis, fake):
+    push = stage.pushd("strict", redis, fake, providers=sections(fake), registrants="example.net")
+    assert outcome(push, {"node": apns_token()}, module=MODULE) == "gone"
+    token = {"node": apns_token()}
+    assert outcome(push, token, module=MODULE, domain="example.net") == "sent"
+
+
+def test_a_pin_whose_provider_is_away_is_queued_and_sent_later(stage, redis, fake):
+    providers = sections(fake)
+    away = f"https://127.0.0.1:{free_port()}"
+    broken = {**providers, APNS: {**providers[APNS], "endpoint": away}}
+    push, token = stage.pushd("away", redis, providers=broken), apns_token()
+    assert outcome(push, {"node": token}, module=MODULE) == "queued"
+    check_push_indexes(redis)
+    push.stop()
+    push.configure({**push.sections, f"provider {APNS}": providers[APNS]})
+    push.start()
+    wait_until(lambda: len(got(fake, token)) == 1, 30, what="what had been queued")
+    wait_until(lambda: not redis.command("EXISTS", "og:push:notes"), what="an empty store")
+
+
+def test_a_module_of_two_providers_is_refused(stage, redis, fake):
+    providers = sections(fake)
+    providers[FCM]["push_modules"] = f"default, {MODULE}"
+    push = stage.pushd("twice", redis, providers=providers, start=False)
+    done = subprocess.run(list(map(str, push.argv)), capture_output=True, text=True, timeout=20)
+    stage.processes.remove(push)
+    assert done.returncode == 1
+    assert f"push-modules: {MODULE} is named twice" in done.stdout + done.stderr
+
+
+# Dead and doubtful tokens
+
+
+def test_a_dead_token_is_not_pinned_nor_tried_again_until_it_is_registered(pushes, fake, redis):
+    token = apns_token()
+    script(fake, token, 410, "Unregistered", times=1)
+    assert outcome(pushes[0], {"node": token}, module=MODULE) == "gone"
+    assert not pinned(redis, token)
+    for push in pushes:
+        assert outcome(push, {"node": token}, module=MODULE) == "gone"
+        assert outcome(push, {"node": token}, module=MODULE, domain="other.example") == "gone"
+    assert len(got(fake, token)) == 1
+    (dead,) = [key for key in redis.command("KEYS", "og:push:dead:*") if is_of(key, APNS, token)]
+    assert 23 * 3600 * 1000 < redis.command("PTTL", dead) <= 24 * 3600 * 1000
+    register(pushes[1], token=token)
+    assert not redis.command("EXISTS", dead)
+    assert outcome(pushes[0], {"node": token}, module=MODULE) == "sent"
+
+
+def is_of(key, provider, token):
+    name = hashlib.sha256(token.encode()).hexdigest()
+    return key.endswith(hashlib.sha1(f"{provider}:{name}".encode()).hexdigest())
+
+
+def test_a_dead_token_takes_all_of_its_registrations_along(push, fake):
+    token = apns_token()
+    devices = [register(push, token=token) for _ in range(3)]
+    script(fake, token, 410, "Unregistered", times=1)
+    assert outcome(push, devices[2]) == "gone"
+    assert not any(known(push, device) for device in devices)
+    assert outcome(push, devices[0]) == "gone"
+    assert len(got(fake, token)) == 1
+
+
+def test_a_token_that_is_doubted_on_three_days_is_dead(push, fake, redis):
+    device = register(push)
+    key = f"og:push:device:{device['node']}"
+    others = publish(push, *[item(register(push))] * 100)  # are good, so the credential is
+    assert {other["outcome"] for other in others} == {"sent"}
+    script(fake, device["token"], 400, "BadDeviceToken")
+    for day in range(2):
+        assert [outcome(push, device) for _ in range(2)] == ["unavailable"] * 2
+        assert redis.command("HGET", key, "suspect_days") == str(day + 1)
+        redis.command("HSET", key, "suspect_day", 20000 + day)
+    assert outcome(push, device) == "gone"
+    assert not known(push, device)
+
+
+def test_one_that_is_sent_ends_the_doubt(push, fake, redis):
+    device = register(push)
+    key = f"og:push:device:{device['node']}"
+    script(fake, device["token"], 400, "BadDeviceToken", times=1)
+    assert outcome(push, device) == "unavailable"
+    redis.command("HSET", key, "suspect_day", 20000)
+    assert outcome(push, device) == "sent"
+    wait_until(lambda: not redis.command("HEXISTS", key, "suspect_days"), what="the doubt's end")
+
+
+def test_what_a_renewed_device_was_is_forgotten(push, fake, redis):
+    device = register(push)
+    script(fake, device["token"], 400, "BadDeviceToken", times=1)
+    assert outcome(push, device) == "unavailable"
+    again = claim(owner=device["owner"], token=device["token"])
+    assert push.call("POST", "/v1/devices", again)[1]["node"] == device["node"]
+    assert not redis.command("HEXISTS", f"og:push:device:{device['node']}", "suspect_days")
