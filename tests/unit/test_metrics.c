@@ -107,6 +107,71 @@ START_TEST(a_histogram_counts_each_duration_in_all_buckets_that_hold_it)
 }
 END_TEST
 
+START_TEST(two_labels_make_a_series_for_each_pair_but_unused_values)
+{
+	static const char *const providers[] = { "a", "b" };
+	static const char *reasons[] = { "x", NULL, "z" };
+	static int64_t numbers[6];
+	struct metric metric = { .name = "failed_total",
+		                 .help = "Failures.",
+		                 .kind = METRIC_COUNTER,
+		                 .label = "provider",
+		                 .values = providers,
+		                 .series = 2,
+		                 .second_label = "reason",
+		                 .second_values = reasons,
+		                 .second_series = 3,
+		                 .numbers = numbers };
+
+	metrics_add(&metric);
+	metric_add(&metric, 2, 5);
+	metric_add(&metric, 3, 7);
+	check_print("# TYPE failed_total counter\n"
+	            "failed_total{provider=\"a\",reason=\"x\"} 0\n"
+	            "failed_total{provider=\"a\",reason=\"z\"} 5\n"
+	            "failed_total{provider=\"b\",reason=\"x\"} 7\n"
+	            "failed_total{provider=\"b\",reason=\"z\"} 0\n",
+	            false);
+}
+END_TEST
+
+START_TEST(a_histogram_with_a_label_has_buckets_for_each_value)
+{
+	static const char *const providers[] = { "a", "b" };
+	static int64_t numbers[2 * METRIC_HISTOGRAM_NUMBERS];
+	struct metric metric = { .name = "d",
+		                 .help = "Durations.",
+		                 .kind = METRIC_HISTOGRAM,
+		                 .label = "provider",
+		                 .values = providers,
+		                 .series = 2,
+		                 .numbers = numbers };
+
+	metrics_add(&metric);
+	metric_observe_in(&metric, 1, 600);
+	check_print("d_bucket{provider=\"a\",le=\"+Inf\"} 0\n"
+	            "d_sum{provider=\"a\"} 0\nd_count{provider=\"a\"} 0\n"
+	            "d_bucket{provider=\"b\",le=\"0.0005\"} 0\n"
+	            "d_bucket{provider=\"b\",le=\"0.001\"} 1\n",
+	            false);
+	check_print("d_sum{provider=\"b\"} 0.0006\nd_count{provider=\"b\"} 1\n", false);
+}
+END_TEST
+
+START_TEST(a_label_without_values_has_no_series)
+{
+	static int64_t numbers[1];
+	struct metric metric = { .name = "none_total",
+		                 .help = "Nothing.",
+		                 .kind = METRIC_COUNTER,
+		                 .label = "provider",
+		                 .numbers = numbers };
+
+	metrics_add(&metric);
+	check_print("# HELP none_total Nothing.\n# TYPE none_total counter\n", true);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -114,6 +179,9 @@ int main(void)
 		a_label_has_one_series_for_each_value,
 		a_computed_gauge_is_read_when_asked,
 		a_histogram_counts_each_duration_in_all_buckets_that_hold_it,
+		two_labels_make_a_series_for_each_pair_but_unused_values,
+		a_histogram_with_a_label_has_buckets_for_each_value,
+		a_label_without_values_has_no_series,
 	};
 
 	return unit_run("metrics", tests, ARRAY_LEN(tests), NULL, NULL);

@@ -58,6 +58,18 @@ START_TEST(addresses_are_apart_but_an_ipv6_site_is_one)
 }
 END_TEST
 
+START_TEST(who_is_refused_is_told_when_the_next_is_free)
+{
+	while (rate_take(&rate, "key", 3, 1000) == 0)
+		;
+	ck_assert_uint_eq(rate_take(&rate, "key", 3, 1000), 100000000);
+	ck_assert_uint_eq(rate_take(&rate, "key", 3, 99000999), 1000001);
+	ck_assert_uint_eq(rate_take(&rate, "key", 3, 100000999), 1);
+	ck_assert_uint_eq(rate_take(&rate, "key", 3, 100001000), 0);
+	ck_assert_uint_eq(rate_take(&rate, "keys", 4, 100001000), 0);
+}
+END_TEST
+
 START_TEST(a_full_table_forgets_the_quietest_address)
 {
 	char host[32];
@@ -80,6 +92,7 @@ int main(void)
 	const TTest *const tests[] = {
 		a_burst_is_allowed_and_then_one_per_interval,
 		addresses_are_apart_but_an_ipv6_site_is_one,
+		who_is_refused_is_told_when_the_next_is_free,
 		a_full_table_forgets_the_quietest_address,
 	};
 
