@@ -17,6 +17,7 @@ FORMS = "jabber:x:data"
 DISCO = "http://jabber.org/protocol/disco"
 COMMANDS = "http://jabber.org/protocol/commands"
 PUSH = "urn:xmpp:push:0"
+PUBLISH_OPTIONS = "http://jabber.org/protocol/pubsub#publish-options"
 BYTESTREAMS = "http://jabber.org/protocol/bytestreams"
 CHUNK = 256 * 1024
 
@@ -120,9 +121,16 @@ class Client(slixmpp.ClientXMPP):
         fields = {"provider": provider, "device-token": token}
         return await self.command(push_jid, "unregister-device", fields)
 
-    async def enable_push(self, push_jid, node):
-        """XEP-0357: the user's server publishes to NODE from now on."""
-        await self.query("set", None, f'<enable xmlns="{PUSH}" jid="{push_jid}" node="{node}"/>')
+    async def enable_push(self, push_jid, node, **options):
+        """XEP-0357: the user's server publishes to NODE from now on, with OPTIONS."""
+        form = "".join(
+            f'<field var="{var}"><value>{value}</value></field>' for var, value in options.items()
+        )
+        if form:
+            kind = f"<field var='FORM_TYPE' type='hidden'><value>{PUBLISH_OPTIONS}</value></field>"
+            form = f'<x xmlns="{FORMS}" type="submit">{kind}{form}</x>'
+        enable = f'<enable xmlns="{PUSH}" jid="{push_jid}" node="{node}">{form}</enable>'
+        await self.query("set", None, enable)
 
     async def disable_push(self, push_jid):
         await self.query("set", None, f'<disable xmlns="{PUSH}" jid="{push_jid}"/>')

@@ -13,7 +13,8 @@ APNS, FCM = "apns-binary-api", "fcm-xmpp-api"
 class Stack:
     """
     What `make run` and the tests of the whole start; TELL gets a line of text at each step.
-    USERS are there beside alice and bob; the last two are keys of [daemon] beyond the usual.
+    USERS are there beside alice and bob; RELAY_KEYS and GATEWAY_KEYS are keys of [daemon] beyond
+    the usual, PROVIDER_KEYS those of pushd's providers, by id.
     """
 
     def __init__(
@@ -25,6 +26,7 @@ class Stack:
         users=(),
         relay_keys=None,
         gateway_keys=None,
+        provider_keys=None,
     ):
         self.stage, self.domain, self.tell = stage, domain, tell
         self.relay_jid, self.push_jid = f"proxy.{domain}", f"push.{domain}"
@@ -34,6 +36,7 @@ class Stack:
         self.users = (self.user1, self.user2, *users)
         peers = {"peer_listen": "127.0.0.1:0", "peer_secret": secrets.token_hex(16)}
         self.relay_keys, self.gateway_keys = {**peers, **(relay_keys or {})}, gateway_keys or {}
+        self.provider_keys = provider_keys or {}
         self.redis = self.fake = self.push = self.gateway = None
         self.relays = []
 
@@ -53,7 +56,11 @@ class Stack:
         ]
         for relay in self.relays:
             self.tell(f"{relay.name}    SOCKS5 on {relay.address('socks')}")
-        self.push = stage.pushd("pushd", self.redis, self.fake)
+        providers = {
+            id: {**keys, **self.provider_keys.get(id, {})}
+            for id, keys in self.fake.provider_sections().items()
+        }
+        self.push = stage.pushd("pushd", self.redis, providers=providers)
         self.tell(f"pushd      {self.push.url()}")
         if redis:
             self.wait_registered()
