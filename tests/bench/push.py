@@ -1,314 +1,149 @@
-"""make bench-push: pushd beside a bare loop of libcurl's that posts the same request to the same
-pretend providers: notifications per CPU second through pushd's API (arrays, several calls in
-flight, devices in a real Redis) and by its sender alone, and pushd's memory at rest.
+"""make bench-push: pushd beside a bare loop of libcurl's and h2load, which post the same request to
+the same pretend providers: notifications per CPU second through pushd's API (1, 16 and 256 with
+each call, devices in a real Redis) and by its sender alone, at once and from afar; the whole path
+from publish to result; memory at rest and with many queued; what is lost when pushd or Redis dies.
 
-Environment: ROUNDS (5), SECONDS (2, of each in a round). Figures go to build/bench/push.txt and
-push.json.
+Environment: ROUNDS (5), SECONDS (2, of each in a round). Figures go to build/bench/push.txt,
+push.json and push.svg.
 """
 
-import dataclasses
-import http.client
-import itertools
-import json
+import contextlib
 import os
 import pathlib
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 
 import namespace  # noqa: E402
 import notify  # noqa: E402
+import push_distance  # noqa: E402
+import push_path  # noqa: E402
+import push_report  # noqa: E402
+import push_trouble  # noqa: E402
 import report  # noqa: E402
-import usage  # noqa: E402
 from harness import Stage, Trouble, wait_until  # noqa: E402
-from report import Samples, Target  # noqa: E402
+from push_load import Api  # noqa: E402
+from push_runners import Course, keep_apart, tell  # noqa: E402
 
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 SECONDS = float(os.environ.get("SECONDS", "2"))
-TURNS = 4  # of each in a round: what else the machine does then hits all alike
-ARRAY, CALLS, DEVICES = 256, 16, 2048
-DEADLINE_MS = 30000
-PATIENCE_S = 60
-SUMMARY = {"count": 1, "sender": "juliet@example.org/balcony"}
-SUMMARY["body"] = "Wherefore art thou, Romeo? Deny thy father and refuse thy name."
-PACKAGES = ["libcurl4", "libnghttp2-14", "libssl3", "libmicrohttpd12", "redis-server"]
-# What a provider allows on one connection, and pushd keeps full.
-STREAMS = {notify.APNS: 1000, notify.FCM: 100}
-LABELS = {notify.APNS: "APNs", notify.FCM: "FCM"}
+DEVICES = 50000  # of each provider: they are published to in turn, more seldom than `interval`
+ROUND_TRIPS_MS = (40, 80)
+FAR = ("libcurl", "sender", "api 256")
+DEATHS_OF_PUSHD, DEATHS_OF_REDIS = 5, 3
 
 
-CORES = sorted(os.sched_getaffinity(0))
+class Bench:
+    """What all parts use, and what they found."""
 
+    def __init__(self, stage):
+        self.stage = stage
+        self.redis, self.fake = stage.redis(), stage.providers()
+        self.distance = push_distance.choose(self.fake.url)
+        self.found = {"failures": {}, "rates": {}}
+        self.devices = {}
 
-def tell(text):
-    print(text, flush=True)
+    def attempt(self, title, part, *arguments):
+        """A part, after which all ends that it started; a failure is noted, the others go on."""
+        tell(title)
+        began = time.monotonic()
+        try:
+            with contextlib.ExitStack() as self.ends:
+                part(*arguments)
+        except (Trouble, OSError) as trouble:
+            self.found["failures"][title] = str(trouble).split("\n", 1)[0]
+            tell(f"  failed: {trouble}")
+        tell(f"  {time.monotonic() - began:.0f} s")
 
+    def start(self, name, **keys):
+        push = self.stage.pushd(f"pushd-{name}", self.redis, self.fake, **keys)
+        self.ends.callback(push.stop)
+        wait_until(lambda: push.call("GET", "/readyz")[0] == 200, what="pushd")
+        return push
 
-def keep_apart(measured, *others):
-    """The process that is measured gets a core of its own, if there is more than one."""
-    if len(CORES) > 1:
-        os.sched_setaffinity(measured, CORES[:1])
-        for pid in others:
-            os.sched_setaffinity(pid, CORES[1:])
+    def register(self):
+        push = self.start("first")
+        self.found["memory"] = {"rest_mib": push_trouble.private_mib(push)}
+        for provider in (notify.APNS, notify.FCM):
+            self.devices[provider] = Api(push).register(provider, DEVICES)
 
+    def mixed(self):
+        """Devices of both providers, by turns."""
+        return [device for pair in zip(*self.devices.values()) for device in pair]
 
-@dataclasses.dataclass
-class Turn:
-    """How many were sent, in how much CPU time and time."""
+    def courses(self, push, endpoint):
+        keep_apart(push.pid, self.fake.pid, self.redis.pid, os.getpid())
+        courses = []
+        for devices in self.devices.values():
+            courses.append(Course(push, self.fake, devices, endpoint))
+            self.ends.callback(courses[-1].close)
+        return courses
 
-    sent: int = 0
-    cpu: float = 0.0
-    wall: float = 0.0
+    def near(self):
+        push = self.start("near")
+        courses = self.courses(push, self.fake.url)
+        rounds = self.found["rates"]["0"] = []
+        for number in range(ROUNDS):
+            what = f"round {number + 1}"
+            rounds.append({course.provider: course.run(what, SECONDS) for course in courses})
+        self.found["memory"]["after_mib"] = push_trouble.private_mib(push)
 
-    def add(self, other):
-        self.sent, self.cpu, self.wall = (
-            self.sent + other.sent,
-            self.cpu + other.cpu,
-            self.wall + other.wall,
-        )
+    def far(self):
+        """The same, once, with a round trip to the provider."""
+        sections = self.fake.provider_sections()
+        for section in sections.values():
+            section["endpoint"] = self.distance.url
+        push = self.start("far", providers=sections, answer_within="20s")
+        courses = self.courses(push, self.distance.url)
+        if self.distance.pid:
+            keep_apart(push.pid, self.distance.pid)
+        self.ends.callback(self.distance.close)
+        for round_trip in ROUND_TRIPS_MS:
+            self.distance.set(round_trip)
+            what = f"{round_trip} ms away"
+            found = {c.provider: c.run(what, SECONDS, turns=1, names=FAR) for c in courses}
+            self.found["rates"][str(round_trip)] = [found]
 
-    def rates(self):
-        return {"per_cpu_second": self.sent / self.cpu, "per_second": self.sent / self.wall}
+    def path(self):
+        push = self.start("path")
+        parts = push_path.Parts(self.stage, self.redis, push, self.fake)
+        self.found["path"] = push_path.measure(parts, self.mixed(), ROUNDS, SECONDS)
 
+    def trouble(self, name, work, *more, **keys):
+        """A part of push_trouble, with a pushd of its own."""
+        push = self.start(name, **keys)
+        push_path.on_two_cores(push.pid, self.fake.pid, self.redis.pid, os.getpid())
+        self.found[name] = work(push, self.redis, self.fake, self.mixed(), *more)
 
-class Api:
-    """pushd's API: CALLS threads, each with a call of ARRAY notifications always in flight."""
-
-    def __init__(self, push, provider):
-        self.pid, self.token, self.address = push.pid, push.stage.token, push.address("api")
-        self.devices = [self.claim(provider) for _ in range(DEVICES)]
-        connection = http.client.HTTPConnection(self.address, timeout=PATIENCE_S)
-        for device in self.devices:
-            device.update(json.loads(self.post(connection, "/v1/devices", json.dumps(device))))
-        items = [notify.item(device, summary=SUMMARY) for device in self.devices]
-        self.item = items[0]
-        self.bodies = [self.compose(items[at : at + ARRAY]) for at in range(0, DEVICES, ARRAY)]
-        connection.close()
-
-    @staticmethod
-    def claim(provider):
-        return notify.claim(provider)
-
-    @staticmethod
-    def compose(items):
-        return json.dumps({"deadline_ms": DEADLINE_MS, "notifications": items})
-
-    def post(self, connection, path, body):
-        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
-        connection.request("POST", path, body, headers)
-        answer = connection.getresponse()
-        text = answer.read()
-        if answer.status != 200:
-            raise Trouble(f"pushd answered {answer.status} to {path}: {text[:200]}")
-        return text
-
-    def publish_one(self):
-        """One notification alone, so that the provider shows what it looks like."""
-        connection = http.client.HTTPConnection(self.address, timeout=PATIENCE_S)
-        self.post(connection, "/v1/notifications", self.compose([self.item]))
-        connection.close()
-
-    def call_until(self, end, bodies, counts):
-        connection = http.client.HTTPConnection(self.address, timeout=PATIENCE_S)
-        while time.monotonic() < end:
-            began = time.monotonic()
-            answer = self.post(connection, "/v1/notifications", next(bodies))
-            counts.append((answer.count(b'"sent"'), time.monotonic() - began))
-        connection.close()
-
-    def load(self, seconds):
-        """Calls for SECONDS: [(how many were sent, how long it took)]."""
-        bodies, counts = itertools.cycle(self.bodies), []
-        arguments = (time.monotonic() + seconds, bodies, counts)
-        threads = [threading.Thread(target=self.call_until, args=arguments) for _ in range(CALLS)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return counts
-
-    def run(self, seconds):
-        before, began = usage.cpu_seconds(self.pid), time.monotonic()
-        counts = self.load(seconds)
-        cpu, wall = usage.cpu_seconds(self.pid) - before, time.monotonic() - began
-        sent = sum(count for count, _ in counts)
-        if sent != ARRAY * len(counts):
-            raise Trouble(f"only {sent} of {ARRAY * len(counts)} were sent")
-        return Turn(sent, cpu, wall)
-
-
-class Program:
-    """One of our two programs that send by themselves; it waits for a line between turns."""
-
-    def __init__(self, stage, program, **options):
-        self.argv = [str(stage.binary(f"bench/{program}"))]
-        for name, value in options.items():
-            self.argv += [f"--{name.replace('_', '-')}", str(value)]
-        pipe = subprocess.PIPE
-        self.process = subprocess.Popen(self.argv, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
-        keep_apart(self.process.pid)
-        self.hear("ready")
-
-    def run(self, seconds):
-        before = usage.cpu_seconds(self.process.pid)
-        self.process.stdin.write(f"{seconds}\n")
-        self.process.stdin.flush()
-        figures = dict(word.split("=") for word in self.hear("sent=").split())
-        cpu = usage.cpu_seconds(self.process.pid) - before
-        if int(figures["refused"]):
-            raise Trouble(f"{self.argv[0]}: {figures['refused']} were refused")
-        return Turn(int(figures["sent"]), cpu, float(figures["seconds"]))
-
-    def hear(self, start):
-        guard = threading.Timer(PATIENCE_S, self.process.kill)
-        guard.start()
-        line = self.process.stdout.readline()
-        guard.cancel()
-        if not line.startswith(start):
-            why = self.process.stderr.read().strip() or "ended or hung"
-            raise Trouble(f"{self.argv[0]}: {why}")
-        return line
-
-    def close(self):
-        self.process.kill()
-        self.process.communicate()
-
-
-def write_request(fake, api, path):
-    """The request as pushd has just made it, as a pattern for a device's token and an id."""
-    sent = fake.received()[-1]
-    token = next(d["token"] for d in api.devices if d["node"] == api.item["node"])
-    body = json.dumps(sent["body"], ensure_ascii=False, separators=(",", ":"))
-    headers = dict(sent["headers"])
-    if len(body.encode()) != int(headers.pop("content-length")):
-        raise Trouble("the provider shows another body than the one that was sent")
-    headers.pop("user-agent", None)
-    if "apns-id" in headers:
-        headers["apns-id"] = "@ID@"
-    lines = [fake.url + sent["path"], *(f"{name}: {text}" for name, text in headers.items())]
-    path.write_text("\n".join([*lines, "", body, ""]).replace(token, "@TOKEN@"))
-
-
-class Course:
-    """Those who send to one provider, to be run one after another."""
-
-    def __init__(self, stage, push, fake, provider):
-        self.provider, self.fake = provider, fake
-        folder = stage.folder / provider
-        folder.mkdir()
-        api = Api(push, provider)
-        api.publish_one()
-        write_request(fake, api, folder / "request")
-        (folder / "tokens").write_text("".join(d["token"] + "\n" for d in api.devices))
-        (folder / "notification").write_text(json.dumps(api.item))
-        tokens = folder / "tokens"
-        bare = {"request": folder / "request", "ca": fake.ca, "in_flight": STREAMS[provider]}
-        alone = {"config": push.config, "provider": provider}
-        alone.update(notification=folder / "notification", in_flight=2 * STREAMS[provider])
-        self.runners = {
-            "libcurl": Program(stage, "push_libcurl", tokens=tokens, **bare),
-            "sender": Program(stage, "push_sender", tokens=tokens, **alone),
-            "api": api,
-        }
-
-    def run(self, number):
-        """One round: rates by runner."""
-        turns = {name: Turn() for name in self.runners}
-        for _ in range(TURNS):
-            for name, runner in self.runners.items():
-                self.fake.reset()
-                turns[name].add(runner.run(SECONDS / TURNS))
-        found = {name: turn.rates() for name, turn in turns.items()}
-        for name, rates in found.items():
-            text = ", ".join(f"{key} {value:.0f}" for key, value in rates.items())
-            tell(f"  round {number + 1}, {LABELS[self.provider]}, {name}: {text}")
-        return found
-
-    def close(self):
-        for runner in self.runners.values():
-            if isinstance(runner, Program):
-                runner.close()
+    def deaths(self, name, work, count):
+        self.trouble(name, work, count, **push_trouble.SHORT)
 
 
 def measure(stage):
-    """What was found: pushd's memory at rest, and for each provider its rounds."""
-    redis, fake = stage.redis(), stage.providers()
-    push = stage.pushd("pushd", redis, fake)
-    wait_until(lambda: push.call("GET", "/readyz")[0] == 200, what="pushd")
-    found = {"memory_mib": usage.private_bytes(push.pid) / (1 << 20)}
-    keep_apart(push.pid, fake.pid, redis.pid, os.getpid())
-    courses = {provider: Course(stage, push, fake, provider) for provider in LABELS}
-    found["rounds"] = [
-        {provider: course.run(number) for provider, course in courses.items()}
-        for number in range(ROUNDS)
-    ]
-    for course in courses.values():
-        course.close()
-    found["memory_after_mib"] = usage.private_bytes(push.pid) / (1 << 20)
-    return found
-
-
-def samples(found, provider, runner, base=None, figure="per_cpu_second"):
-    """A runner's figure in each round, or in parts of BASE's in the same one."""
-    rounds = [round[provider] for round in found["rounds"]]
-    return Samples(
-        round[runner][figure] / (round[base][figure] if base else 1) for round in rounds
-    )
-
-
-def rows(found):
-    titles = {
-        "libcurl": "bare libcurl loop",
-        "sender": "pushd's sender alone",
-        "api": f"pushd through its API, {CALLS} calls of {ARRAY}",
-    }
-    for provider, label in LABELS.items():
-        for runner, title in titles.items():
-            ratio = samples(found, provider, runner, "libcurl").text()
-            yield [
-                f"{label}, {title}",
-                samples(found, provider, runner).text(0),
-                "" if runner == "libcurl" else ratio,
-                samples(found, provider, runner, figure="per_second").text(0),
-            ]
-
-
-def targets(found):
-    for provider, label in LABELS.items():
-        share = samples(found, provider, "sender", "libcurl").median
-        yield Target(f"{label}: sender alone, of bare libcurl", share, 0.9)
-        rate = samples(found, provider, "api").median
-        yield Target(f"{label}: through the API, per CPU second", rate, 12000, digits=0)
-    memory = found["memory_mib"]
-    yield Target("pushd at rest: private memory", memory, 6, "MiB", most=True)
-
-
-NOTES = """\
-Median (least-most) of the rounds; a ratio is of the same round. CPU time is that of the process
-alone, from /proc/PID/stat: pushd's with API, devices and sender, or the loop's; it has a core of
-its own, the provider, Redis and the load have the rest. All send the same request over one HTTP/2
-connection, with as many at once as the provider allows (APNs 1000, FCM 100); the bare loop finds
-it made. Memory: private, from smaps_rollup, before the first call ({after:.1f} MiB at the end)."""
+    bench = Bench(stage)
+    bench.attempt("Registering devices", bench.register)
+    bench.attempt("Senders, one after another", bench.near)
+    bench.attempt("Senders, with the provider far away", bench.far)
+    bench.attempt("The whole path", bench.path)
+    pushd, redis = push_trouble.deaths_of_pushd, push_trouble.deaths_of_redis
+    bench.attempt("pushd dies", bench.deaths, "pushd", pushd, DEATHS_OF_PUSHD)
+    bench.attempt("Redis dies", bench.deaths, "redis", redis, DEATHS_OF_REDIS)
+    bench.attempt("Many queued", bench.trouble, "queue", push_trouble.queue)
+    return bench.found, bench.distance.note
 
 
 def main():
     namespace.enter()
     with tempfile.TemporaryDirectory() as folder:
         with Stage(folder, build=report.FOLDER.parent, record=False) as stage:
-            found = measure(stage)
-    goals = list(targets(found))
-    head = ["who", "per CPU second", "of libcurl", "per second"]
-    title = f"{report.machine()}\n{ROUNDS} rounds of {SECONDS:g} s each, in {TURNS} turns"
-    parts = [title, report.table(head, rows(found)), report.targets_table(goals)]
-    text = "\n\n".join([*parts, NOTES.format(after=found["memory_after_mib"])])
+            found, distance = measure(stage)
+    settings = {"rounds": ROUNDS, "seconds": SECONDS, "network": namespace.describe()}
+    text, data = push_report.compose(found, {**settings, "distance": distance})
     tell("\n" + text)
-    data = {"machine": report.machine(), "rounds": ROUNDS, "seconds": SECONDS, "found": found}
-    data.update(versions=report.versions(PACKAGES), targets=[goal.record() for goal in goals])
     report.write("push", text, data)
+    push_report.plot(data)
 
 
 if __name__ == "__main__":

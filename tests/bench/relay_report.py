@@ -1,7 +1,5 @@
 """The relay's bench as tables, targets and a plot."""
 
-import subprocess
-
 import report
 from report import Samples, Target
 
@@ -219,11 +217,4 @@ def plot(data):
         for peer, notes in data["found"].items()
         if "transfer 1" in notes
     ]
-    out = report.FOLDER / "relay.svg"
-    script = PLOT.format(out=out, title=data["machine"], rows="\n".join(rows))
-    try:
-        done = subprocess.run(["gnuplot"], input=script, text=True, capture_output=True)
-    except FileNotFoundError:
-        print("No plot: gnuplot is not installed")
-        return
-    print(f"Written: {out}" if done.returncode == 0 else f"No plot: {done.stderr.strip()}")
+    report.plot("relay", PLOT, title=data["machine"], rows="\n".join(rows))

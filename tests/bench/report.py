@@ -92,3 +92,15 @@ def write(name, text, data):
     (FOLDER / f"{name}.txt").write_text(text + "\n")
     (FOLDER / f"{name}.json").write_text(json.dumps(data, indent=1) + "\n")
     print(f"Written: {FOLDER}/{name}.txt, {name}.json")
+
+
+def plot(name, script, **texts):
+    """NAME.svg in build/bench, by gnuplot; SCRIPT has {out} and what TEXTS names in it."""
+    out = FOLDER / f"{name}.svg"
+    script = script.format(out=out, **texts)
+    try:
+        done = subprocess.run(["gnuplot"], input=script, text=True, capture_output=True)
+    except FileNotFoundError:
+        print("No plot: gnuplot is not installed")
+        return
+    print(f"Written: {out}" if done.returncode == 0 else f"No plot: {done.stderr.strip()}")
