@@ -30,7 +30,7 @@ struct question {
 	struct redis_call call;
 	bool answered;
 	int64_t number;
-	char text[512];
+	char text[4096];
 };
 
 static inline void on_answer(struct redis_call *call, const struct redisReply *reply)
