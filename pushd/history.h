@@ -19,8 +19,9 @@ int history_start(void *config);
 void history_stop(void);
 
 /*
- * PROVIDER (its id, borrowed for the process's life) answered STATUS (0: it didn't) with REASON ("" or NULL: none) to a notification
- * for NODE, whose OUTCOME is that. Returns at once: what Redis doesn't take is forgotten.
+ * PROVIDER (its id, borrowed for the process's life) answered STATUS (0: it didn't) with REASON (""
+ * or NULL: none) to a notification for NODE, whose OUTCOME is that. Returns at once: what Redis
+ * doesn't take is forgotten.
  */
 void history_add(const char *node, const char *provider, unsigned status, const char *reason,
                  enum outcome outcome);
@@ -34,8 +35,8 @@ struct history_query {
 };
 
 /*
- * What is known of NODE, which is borrowed until then; done runs in a later turn, unless redis_cancel() on call came first.
- * While Redis is away it is what this process knows.
+ * What is known of NODE, which is borrowed until then; done runs in a later turn, unless
+ * redis_cancel() on call came first. While Redis is away it is what this process knows.
  */
 void history_find(struct history_query *query, const char *node);
 

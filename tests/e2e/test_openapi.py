@@ -59,7 +59,8 @@ def resolve(body):
 
 def schema_of(body):
     """The file that a request's or response's JSON is described by, or None."""
-    return resolve(body).get("content", {}).get("application/json", {}).get("schema", {}).get("$ref")
+    content = resolve(body).get("content", {})
+    return content.get("application/json", {}).get("schema", {}).get("$ref")
 
 
 def file_of(name):

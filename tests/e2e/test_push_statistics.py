@@ -5,8 +5,7 @@ import time
 import pytest
 
 from harness import wait_until
-from notify import (APNS, DOMAIN, FCM, apns_token, item, metric, outcome, publish, register,
-                    script)
+from notify import (APNS, DOMAIN, FCM, item, metric, outcome, publish, register, script)
 
 
 @pytest.fixture
