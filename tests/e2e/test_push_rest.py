@@ -139,7 +139,7 @@ def test_a_body_without_a_length_is_411_and_a_long_one_413(push):
 
 def test_nothing_else_is_served_there(push):
     for path in ("/metrics", "/healthz", "/v1/devices?owner=a@b", "/"):
-        assert push.call_public("GET", path)[0] == 404
+        assert ask(push, b"", path, component="", method="GET")[0] == 404
 
 
 # How often

@@ -96,6 +96,7 @@ def test_what_the_api_shows_of_a_device_has_no_secret_and_no_whole_token(push):
     assert shown["token_hint"] == device["token"][:6] + "…"
     assert abs(shown.pop("registered_ms") / 1000 - time.time()) < 60
     shown.pop("token_hint")
+    assert (shown.pop("waiting"), shown.pop("verdicts")) == (False, [])
     names = ("node", "component", "owner", "provider", "dialect")
     assert shown == {name: device[name] for name in names}
 
