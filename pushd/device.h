@@ -40,8 +40,8 @@ struct device {
 
 struct device_limits {
 	int64_t per_token;
-	int64_t per_owner;
-	int64_t ttl_ms; /* of the dialects that renew */
+	int64_t per_owner; /* of a user, not of a domain */
+	int64_t ttl_ms;    /* of the dialects that renew */
 };
 
 /* True when the dialect's publishes carry the secret. */

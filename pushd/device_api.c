@@ -152,7 +152,8 @@ static void read_dialect(struct claim *claim, struct json_object *body)
 	if (name != NULL && (dialect == NULL || !dialect->registers))
 		json_complain(body, "dialect", "must be " DIALECTS_REGISTERING);
 	claim->device.dialect = name;
-	claim->device.device_id = json_string_member(body, "device_id", NAME_MAX_BYTES, false);
+	claim->device.device_id = json_string_member(body, "device_id", NAME_MAX_BYTES,
+	                                             dialect != NULL && dialect->by_device_id);
 }
 
 static void read_claim(struct claim *claim, struct json_object *body)

@@ -1,4 +1,4 @@
-/* The names under which devices are found, and those that we make up for them. Pure but for chance. */
+/* The names under which devices are found, and those made up for them. Pure but for chance. */
 #ifndef OG_PUSHD_DEVICE_KEY_H
 #define OG_PUSHD_DEVICE_KEY_H
 
@@ -28,8 +28,8 @@ void device_key_hash(const struct device *device, char hex[DEVICE_KEY_HEX]);
 void device_key_pin(const struct device *pin, char node[DEVICE_HEX]);
 
 /*
- * Of the token in lower case, since the hex of APNs comes in either and who unregisters may not name
- * the kind.
+ * Of the token in lower case, since the hex of APNs comes in either and who unregisters may not
+ * name the kind.
  */
 void device_key_token(const char *token, char hex[DEVICE_KEY_HEX]);
 

@@ -5,8 +5,8 @@
 
 /*
  * Siskin's family registers once and never again, so its devices have no TTL; Conversations' family
- * never unregisters and renews, so its devices have one. Monal's doesn't register: whoever knows the
- * token can push, and the server's publishes are all that renews.
+ * never unregisters and renews, so its devices have one. Monal's doesn't register: whoever knows
+ * the token can push, and the server's publishes are all that renews.
  */
 static const struct dialect dialects[] = {
 	{ .name = "tigase", .registers = true },

@@ -8,12 +8,12 @@
 
 struct dialect {
 	const char *name;  /* as in the API and in storage */
-	bool registers;    /* the app registers; else its server's first publish makes the device */
-	bool by_device_id; /* the same device is known by its own id, if it has one; else by token */
+	bool registers;    /* the app does; else its server's first publish makes the device */
+	bool by_device_id; /* the same device is known by its own id; else by its token */
 	bool has_secret;   /* a publish must carry the device's secret */
 	bool renews;       /* who still wants pushes comes again and again: the device has a TTL */
-	bool hides_owner;  /* the app knows the account by a hash, not by the JID */
 	bool domain_owns;  /* the owner is a server's domain, with as many devices as come */
+	bool hides_owner;  /* the app knows the account by a hash, not by the JID */
 };
 
 /* Those in which apps register, for a complaint. */

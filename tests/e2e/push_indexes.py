@@ -70,7 +70,7 @@ class Snapshot:
     def undocumented(self):
         table = list(key_rows())
         for key, kind in self.kinds.items():
-            lives = [life for name, is_kind, life in table if is_kind == kind and name.fullmatch(key)]
+            lives = [row[2] for row in table if row[1] == kind and row[0].fullmatch(key)]
             if kind != "none" and not lives:
                 yield f"{key} ({kind}) matches no row of schemas/redis.md"
             elif kind != "none" and self.lives[key] == -1 and not lives[0].startswith("no ttl"):
@@ -96,7 +96,8 @@ class Snapshot:
         yield from differences(wanted, self.places())
 
     def places(self):
-        found = {(f"key:{key}", node): None for key, node in self.named(self.strings, "key:").items()}
+        keys = self.named(self.strings, "key:")
+        found = {(f"key:{key}", node): None for key, node in keys.items()}
         for name, members in self.zsets.items():
             if name.startswith(("token:", "owner:")) or name == "expiry":
                 found.update({(name, node): score for node, score in members.items()})

@@ -187,6 +187,11 @@ def test_a_p2_device_is_told_its_account_by_a_hash_and_nothing_readable(push, fa
     assert not any(word in text for word in (owner, "capulet", "east", device["node"]))
 
 
+def test_a_p2_device_needs_an_id(push):
+    status, answer = push.call("POST", "/v1/devices", claim(FCM, dialect="p2"))
+    assert (status, answer["message"]) == (400, "device_id: is missing")
+
+
 def test_without_its_secret_a_p2_device_gets_the_answer_of_an_unknown_one(push, fake):
     device = register(push, FCM, dialect="p2", device_id="android-17")
     assert outcome(push, device) == "gone"

@@ -14,7 +14,8 @@ MODULE = "monalProdiOS-sandbox"
 
 @pytest.fixture(scope="module")
 def stack(module_stage):
-    return Stack(module_stage, provider_keys={APNS: {"push_modules": MODULE, "interval": 0}}).start()
+    keys = {"push_modules": MODULE, "interval": 0}
+    return Stack(module_stage, provider_keys={APNS: keys}).start()
 
 
 async def enable(stack, token, module=MODULE):
