@@ -87,17 +87,22 @@ static void admit(struct delivery *delivery)
 	delivery_dispatch(delivery);
 }
 
+/* What was answered `queued` isn't given up for what may pass. */
+static void refuse(struct delivery *delivery, const char *reason)
+{
+	if (delivery->stored)
+		keeper_postpone(delivery, RETRY_MS);
+	else
+		delivery_finish(delivery, OUTCOME_UNAVAILABLE, reason);
+}
+
 static void on_found(struct device_query *query, enum stored stored, const struct device *device,
                      size_t count)
 {
 	struct delivery *delivery = container_of(query, struct delivery, query);
 
-	if (stored == STORED_AWAY && delivery->stored) {
-		keeper_postpone(delivery, RETRY_MS);
-		return;
-	}
 	if (stored == STORED_AWAY) {
-		delivery_finish(delivery, OUTCOME_UNAVAILABLE, "storage");
+		refuse(delivery, "storage");
 		return;
 	}
 	if (stored != STORED_DONE || !may_publish(&delivery->notification, device)) {
@@ -108,7 +113,7 @@ static void on_found(struct device_query *query, enum stored stored, const struc
 	delivery->sender = senders_find(device->provider);
 	if (delivery->sender == NULL) {
 		log_warn("provider-unknown provider=%s node=%.6s", device->provider, device->node);
-		delivery_finish(delivery, OUTCOME_UNAVAILABLE, "provider-unknown");
+		refuse(delivery, "provider-unknown");
 		return;
 	}
 	admit(delivery);

@@ -12,7 +12,7 @@
 
 #define LOOK_MS 1000
 #define UNDER_WAY_MAX 512 /* that were taken for one provider and haven't ended */
-#define TRICKLE 16 /* taken each look however busy the sender is, or what waits would starve */
+#define TRICKLE 16 /* taken each look when others wait for the sender: or what is stored starves */
 
 struct backlog {
 	const struct sender *sender;
@@ -120,7 +120,7 @@ static void on_look(struct timer *timer)
 	struct backlog *backlog = container_of(timer, struct backlog, look);
 
 	timer_start(timer, LOOK_MS);
-	take(backlog, sender_room(backlog->sender) == 1 ? 1 : TRICKLE);
+	take(backlog, sender_queued(backlog->sender) > 0 ? TRICKLE : 0);
 }
 
 static void on_due(struct timer *timer)

@@ -205,6 +205,7 @@ static void on_secured(struct store_call *call, enum store_result result)
 	delivery->putting = false;
 	/* Where Redis didn't answer it may be there all the same. */
 	delivery->stored = result == STORE_DONE || result == STORE_AWAY;
+	delivery->abandoned = delivery->abandoned || result != STORE_DONE;
 	if (delivery->phase != DELIVERY_SENDING) {
 		reaction_start(delivery);
 		return;

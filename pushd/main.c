@@ -10,8 +10,8 @@
 #include "pushd/conf.h"
 #include "pushd/credential.h"
 #include "pushd/delivery.h"
-#include "pushd/expiry.h"
 #include "pushd/domain_limit.h"
+#include "pushd/expiry.h"
 #include "pushd/fleet.h"
 #include "pushd/history.h"
 #include "pushd/jwt.h"
@@ -19,8 +19,8 @@
 #include "pushd/senders.h"
 #include "pushd/statistics.h"
 #include "pushd/storage.h"
-#include "pushd/vault.h"
 #include "pushd/store.h"
+#include "pushd/vault.h"
 
 static const struct daemon_module modules[] = {
 	{ "storage", storage_start, storage_stop },

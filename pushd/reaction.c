@@ -39,17 +39,20 @@ static const struct conf_provider *provider_of(const struct delivery *delivery)
 
 /* ---- two ways on ---- */
 
+/* For whoever asks why a phone stays silent. */
 static void note(const struct delivery *delivery, enum outcome outcome)
 {
 	const struct judgement *judgement = &delivery->job.judgement;
 
+	if (delivery->job.attempts == 0)
+		return;
 	history_add(delivery->device.node, provider_of(delivery)->id, judgement->status,
 	            judgement->reason, outcome);
-	if (outcome != OUTCOME_SENT && outcome != OUTCOME_GONE && delivery->job.attempts > 0)
-		log_info("notification-failed provider=%s node=%.6s id=%s status=%u reason=%s "
-		         "outcome=%s",
-		         provider_of(delivery)->id, delivery->device.node, delivery->note_id,
-		         judgement->status, judgement->reason, outcome_names[outcome]);
+	if (outcome == OUTCOME_SENT || outcome == OUTCOME_GONE)
+		return;
+	log_info("notification-failed provider=%s node=%.6s id=%s status=%u reason=%s outcome=%s",
+	         provider_of(delivery)->id, delivery->device.node, delivery->note_id,
+	         judgement->status, judgement->reason, outcome_names[outcome]);
 }
 
 static void finish(struct delivery *delivery, enum outcome outcome, const char *reason)

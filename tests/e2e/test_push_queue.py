@@ -1,4 +1,4 @@
-"""What pushd answers `queued` and `merged`: it is stored, survives whoever stored it, and is sent."""
+"""What pushd answers `queued` and `merged`: it is stored, outlives who stored it, and is sent."""
 
 import signal
 import threading
@@ -272,6 +272,40 @@ def test_sigterm_sends_or_stores_everything(stage):
     stage.pushd("push-heir", redis, **keys)
     wait_until(lambda: not notes(redis), 30)
     assert len(accepted(fake)) == len(set(accepted(fake))) == 30
+
+
+def test_a_stop_that_cannot_wait_leaves_what_was_stored(stage, fake):
+    redis = stage.redis()
+    keys = {"answer_within": "300ms", "lease": "3s", "providers": only_apns(fake, interval="5s")}
+    push = stage.pushd("push-short", redis, drain_timeout="0s", **keys)
+    silent, waiting = register(push), register(push)
+    script(fake, silent["token"], silent=True, times=1)
+    assert outcome(push, waiting, **text(1)) == "sent"
+    assert outcome(push, waiting, **text(2)) == "queued"
+    assert outcome(push, silent, **text(1)) == "queued"
+    assert push.stop() == 0
+    assert len(notes(redis)) == 2
+    stage.pushd("push-heir", redis, **keys)
+    lost, sent = ids(arrived(fake, silent, 2))
+    assert lost == sent
+    assert arrived(fake, waiting, 2)[1]["body"]["body"] == "text 2"
+
+
+def test_what_cannot_be_stored_but_is_on_the_wire_is_still_heeded(stage, fake):
+    redis = stage.redis()
+    keys = {"answer_within": "200ms", "queue_max": 1}
+    push = stage.pushd("push-brim", redis, providers=only_apns(fake, pool_size=4), **keys)
+    first, dead, moody = register(push), register(push), register(push)
+    for warm in range(8):
+        outcome(push, register(push))
+    script(fake, first["token"], silent=True)
+    script(fake, dead["token"], 410, "Unregistered", delay_ms=700)
+    script(fake, moody["token"], 503, "ServiceUnavailable", delay_ms=700)
+    items = (item(one, **text(1)) for one in (first, dead, moody))
+    outcomes = publish(push, *items)
+    assert sorted(words(outcomes)) == ["queued", "unavailable", "unavailable"]
+    wait_until(lambda: not known(push, dead))
+    assert known(push, moody)
 
 
 # One device
