@@ -27,25 +27,25 @@ class Netem:
         if namespace.INSIDE not in os.environ:
             return False
         try:
-            cls.tc("add", 1)
-            cls.tc("del", 1)
+            cls.tc("add", "netem", "delay", "1ms")
+            cls.tc("del")
         except (Trouble, FileNotFoundError):
             return False
         return True
 
     @staticmethod
-    def tc(verb, one_way_ms):
-        argv = ["tc", "qdisc", verb, "dev", "lo", "root", "netem", "delay", f"{one_way_ms}ms"]
-        argv += ["limit", "1000000"]
+    def tc(verb, *what):
+        argv = ["tc", "qdisc", verb, "dev", "lo", "root", *what]
         done = subprocess.run(argv, capture_output=True, text=True)
         if done.returncode != 0:
             raise Trouble(f"tc: {done.stderr.strip()}")
 
     def set(self, round_trip_ms):
-        self.tc("replace", round_trip_ms / 2)
+        one_way = f"{round_trip_ms / 2:g}ms"
+        self.tc("replace", "netem", "delay", one_way, "limit", "1000000")
 
     def close(self):
-        self.tc("del", 0)
+        self.tc("del")
 
 
 class Line:

@@ -13,6 +13,8 @@ TITLES = {
     "sender": "pushd's sender alone",
     **{f"api {each}": f"pushd through its API, {each} per call" for each in EACH},
 }
+SHORT = {"h2load": "h2load", "libcurl": "bare libcurl", "sender": "sender alone"}
+SHORT.update({f"api {each}": f"API, {each} per call" for each in EACH})
 
 
 class Found:
@@ -64,7 +66,8 @@ def rate_table(found):
 
 def far_table(found):
     trips = list(found["rates"])
-    columns = [(at, "per_second") for at in trips] + [(at, "per_cpu_second") for at in trips[1:]]
+    far = [trip for trip in trips if trip != "0"]  # the first table has CPU time of the near
+    columns = [(at, "per_second") for at in trips] + [(at, "per_cpu_second") for at in far]
     rows = []
     for provider, label in LABELS.items():
         for runner, title in TITLES.items():
@@ -72,7 +75,7 @@ def far_table(found):
             if all(cells):
                 rows.append([f"{label}, {title}", *(cell.text(0) for cell in cells)])
     head = [f"per second, {trip} ms away" for trip in trips]
-    head += [f"per CPU second, {trip} ms" for trip in trips[1:]]
+    head += [f"per CPU second, {trip} ms" for trip in far]
     return report.table(["who", *head], rows)
 
 
@@ -162,15 +165,16 @@ def compose(measured, settings):
     found = Found(measured)
     goals = list(targets(found))
     title = "{rounds} rounds of {seconds:g} s each, in turns".format(**settings)
-    parts = [f"{report.machine()}\n{title}; {settings['network']}", rate_table(found)]
-    if len(found["rates"]) > 1:
-        parts.append(far_table(found))
-    if found["path"]:
-        parts.append(path_table(found))
-    if found["queue"]:
-        parts.append(queue_table(found))
-    if found["pushd"] or found["redis"]:
-        parts.append(death_table(found))
+    parts = [f"{report.machine()}\n{title}; {settings['network']}"]
+    for measured_at_all, table in (
+        ("0" in found["rates"], rate_table),
+        (len(found["rates"]) > 1, far_table),
+        (found["path"], path_table),
+        (found["queue"], queue_table),
+        (found["pushd"] or found["redis"], death_table),
+    ):
+        if measured_at_all:
+            parts.append(table(found))
     parts += [report.targets_table(goals), notes(found, settings)]
     data = {"machine": report.machine(), **settings, "versions": report.versions(PACKAGES)}
     data.update(found=measured, targets=[goal.record() for goal in goals])
@@ -186,6 +190,8 @@ set style histogram errorbars gap 1 lw 1
 set style fill solid 0.8 border -1
 set xtics rotate by -35 scale 0
 set grid ytics
+set bmargin 7
+set key top right
 $speed << EOD
 {speed}
 EOD
@@ -194,39 +200,38 @@ $far << EOD
 EOD
 set title "notifications per CPU second (median, least to most)"
 set logscale y
-set yrange [1000:*]
-set key top right
+set yrange [1000:1000000]
 plot $speed using 2:3:4:xtic(1) title "APNs", "" using 5:6:7 title "FCM"
-set title "notifications per second by distance, one connection"
-set yrange [100:*]
+set title "notifications per second over one connection to APNs"
+set yrange [100:1000000]
 plot {columns}
 unset multiplot
 """
 
 
 def cells(samples):
-    if not samples:
-        return ["NaN"] * 3
     return [f"{value:.0f}" for value in (samples.median, min(samples), max(samples))]
 
 
 def plot_rows(found, keys):
-    """A row for each runner: KEYS are (provider, figure, distance) of its columns."""
-    for runner, title in TITLES.items():
-        triples = [cells(found.samples(p, runner, figure=f, at=at)) for p, f, at in keys]
-        if any(triple[0] != "NaN" for triple in triples):
-            yield " ".join([f'"{title}"', *(cell for triple in triples for cell in triple)])
+    """A row for each runner that has all: KEYS are (provider, figure, distance) of its columns."""
+    for runner, title in SHORT.items():
+        samples = [found.samples(p, runner, figure=f, at=at) for p, f, at in keys]
+        if all(samples):
+            yield " ".join([f'"{title}"', *(cell for some in samples for cell in cells(some))])
 
 
 def plot(data):
     """push.svg, by gnuplot."""
     found = Found(data["found"])
+    if not found["rates"]:
+        return
     trips = list(found["rates"])
     speed = plot_rows(found, [(provider, "per_cpu_second", "0") for provider in LABELS])
     keys = [(notify.APNS, "per_second", at) for at in trips]
     columns = (
         f'{"$far" if n == 0 else chr(34) * 2} using {3 * n + 2}:{3 * n + 3}:{3 * n + 4}'
-        f'{":xtic(1)" if n == 0 else ""} title "APNs, {at} ms away"'
+        f'{":xtic(1)" if n == 0 else ""} title "{at} ms away"'
         for n, at in enumerate(trips)
     )
     texts = {"speed": "\n".join(speed), "far": "\n".join(plot_rows(found, keys))}

@@ -45,6 +45,14 @@ def stored(redis):
     return sum(map(int, found))
 
 
+def drained(redis):
+    """Waits until nothing is stored; what doesn't go then counts as lost, as it hasn't come."""
+    try:
+        wait_until(lambda: stored(redis) == 0, PATIENCE_S)
+    except Trouble as trouble:
+        tell(f"  {stored(redis)} are still queued: {trouble}")
+
+
 def publish_all(api, items, each, calls):
     """Publishes ITEMS; how many had which outcome."""
     requests = (api.publish(items[at : at + each]) for at in range(0, len(items), each))
@@ -92,7 +100,7 @@ def send_all(redis, fake, count):
     """Until all that waits has gone: how long it took, once the first had come."""
     wait_until(lambda: delivered(fake) > 0, PATIENCE_S, "the provider to be used again")
     began = time.monotonic()
-    wait_until(lambda: stored(redis) == 0, PATIENCE_S, "all that was queued to be sent")
+    drained(redis)
     took, there = time.monotonic() - began, delivered(fake)
     return {"seconds": took, "lost": max(count - there, 0), "twice": max(there - count, 0)}
 
@@ -131,7 +139,7 @@ class Campaign:
         for _ in range(deaths):
             self.load(PER_DEATH, kill)
             revive()
-        wait_until(lambda: stored(self.redis) == 0, PATIENCE_S, "all that was queued to be sent")
+        drained(self.redis)
         receipts = self.receipts()
         promised = [mark for mark, outcome in self.outcomes.items() if outcome in PROMISED]
         found = {"deaths": deaths, "published": len(self.outcomes), "promised": len(promised)}
