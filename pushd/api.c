@@ -9,6 +9,7 @@
 #include "common/net.h"
 #include "pushd/batch.h"
 #include "pushd/conf.h"
+#include "pushd/credential_api.h"
 #include "pushd/device_api.h"
 #include "pushd/provider.h"
 #include "pushd/senders.h"
@@ -46,6 +47,8 @@ static const struct http_route routes[] = {
 	{ "GET", "/v1/devices/{node}", device_api_show },
 	{ "DELETE", "/v1/devices/{node}", device_api_remove },
 	{ "GET", "/v1/providers", serve_providers },
+	{ "PUT", "/v1/providers/{id}/credential", credential_api_set },
+	{ "DELETE", "/v1/providers/{id}/credential", credential_api_remove },
 	{ "GET", "/v1/statistics", statistics_serve },
 	DAEMON_ROUTES,
 	{ NULL },

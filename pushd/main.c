@@ -20,6 +20,7 @@
 #include "pushd/statistics.h"
 #include "pushd/storage.h"
 #include "pushd/store.h"
+#include "pushd/validity.h"
 #include "pushd/vault.h"
 
 static const struct daemon_module modules[] = {
@@ -31,6 +32,7 @@ static const struct daemon_module modules[] = {
 	{ "domain-limit", domain_limit_start, domain_limit_stop },
 	{ "expiry", expiry_start, expiry_stop },
 	{ "senders", senders_start, senders_stop },
+	{ "validity", validity_start, validity_stop },
 	{ "addressee", addressee_start, addressee_stop },
 	{ "backlog", backlog_start, backlog_stop },
 	{ "deliveries", deliveries_start, deliveries_stop },

@@ -55,6 +55,15 @@ bool access_is_admin(const char *jid)
 	       has(&admins, jid_bare(&parsed, bare));
 }
 
+void access_each_admin(void (*each)(const char *admin, void *state), void *state)
+{
+	size_t cursor = 0;
+	const char *admin;
+
+	while ((admin = map_next(&admins, &cursor)) != NULL)
+		each(admin, state);
+}
+
 int access_start(void *config)
 {
 	const struct conf *conf = config;

@@ -14,6 +14,9 @@ void access_stop(void);
 /* True if DOMAIN (prepared) is served, as all are unless some are configured. */
 bool access_serves(const char *domain);
 
+/* Calls EACH with every administrator's bare JID, in no order. */
+void access_each_admin(void (*each)(const char *admin, void *state), void *state);
+
 /* True if JID, as it stands in a stanza's from, is one of an administrator's resources. */
 bool access_is_admin(const char *jid);
 

@@ -18,24 +18,46 @@ static void read_jid(struct json_object *top, const char *key, struct jid *jid)
 		json_complain(top, key, "must be a JID");
 }
 
-static enum event_verdict read_object(struct json_object *top, const char *component,
-                                      struct event *event)
+/* The text for people, which KEY has. */
+static enum event_verdict read_reason(struct json_object *top, const char *key, struct event *event)
 {
-	const char *kind = json_string_member(top, "type", KIND_MAX, true);
-	const char *owner = json_string_member(top, "component", JID_PART_MAX, true);
-	const char *reason;
+	const char *reason = json_string_member(top, key, EVENT_REASON_MAX, true);
 
-	if (!json_reader_ok(top->reader))
-		return EVENT_MALFORMED;
-	if (strcmp(owner, component) != 0 || strcmp(kind, "over-limit") != 0)
-		return EVENT_FOREIGN;
-	read_jid(top, "requester", &event->requester);
-	read_jid(top, "target", &event->target);
-	reason = json_string_member(top, "reason", EVENT_REASON_MAX, true);
 	if (!json_reader_ok(top->reader))
 		return EVENT_MALFORMED;
 	snprintf(event->reason, sizeof event->reason, "%s", reason);
 	return EVENT_READ;
+}
+
+static enum event_verdict read_over_limit(struct json_object *top, struct event *event)
+{
+	event->kind = EVENT_OVER_LIMIT;
+	read_jid(top, "requester", &event->requester);
+	read_jid(top, "target", &event->target);
+	return read_reason(top, "reason", event);
+}
+
+static enum event_verdict read_expiry(struct json_object *top, struct event *event)
+{
+	event->kind = EVENT_CREDENTIAL_EXPIRY;
+	event->at_ms = json_integer_member(top, "at_ms", 0, INT64_MAX, 0);
+	return read_reason(top, "text", event);
+}
+
+static enum event_verdict read_object(struct json_object *top, const char *component,
+                                      struct event *event)
+{
+	const char *kind = json_string_member(top, "type", KIND_MAX, true);
+	const char *owner;
+
+	if (kind != NULL && strcmp(kind, "credential-expiry") == 0)
+		return read_expiry(top, event);
+	owner = json_string_member(top, "component", JID_PART_MAX, true);
+	if (!json_reader_ok(top->reader))
+		return EVENT_MALFORMED;
+	if (strcmp(owner, component) != 0 || strcmp(kind, "over-limit") != 0)
+		return EVENT_FOREIGN;
+	return read_over_limit(top, event);
 }
 
 enum event_verdict event_read(const char *text, size_t len, const char *component,
@@ -67,4 +89,13 @@ void event_write(const struct event *event, const char *component, const char *i
 {
 	write_message(&event->requester, event, component, id, out);
 	write_message(&event->target, event, component, id, out);
+}
+
+void event_write_notice(const struct event *event, const char *component, const char *id,
+                        const char *admin, struct buf *out)
+{
+	markup_add(out,
+	           "<message id='%s' from='%s' to='%s'><subject>A push credential expires</subject>"
+	           "<body>%s</body></message>",
+	           id, component, admin, event->reason);
 }

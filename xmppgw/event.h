@@ -1,23 +1,32 @@
 /*
- * An event that a relay left for the gateways: a transfer that was ended over a limit, of which
- * both parties are told. What it says came through Redis and began with strangers, so all of it is
- * checked. Pure.
+ * An event that was left for the gateways. A relay leaves that a transfer was ended over a limit, of
+ * which both parties are told; a pushd that a credential comes to its end, of which the admins are.
+ * What it says came through Redis and began with strangers, so all of it is checked. Pure.
  */
 #ifndef OG_XMPPGW_EVENT_H
 #define OG_XMPPGW_EVENT_H
+
+#include <stdint.h>
 
 #include "common/buf.h"
 #include "xmppgw/jid.h"
 
 #define EVENT_REASON_MAX 4096 /* bytes; a JID may be part of it */
 
+enum event_kind {
+	EVENT_OVER_LIMIT,        /* for the parties */
+	EVENT_CREDENTIAL_EXPIRY, /* for the admins; of no component, so it is read for each */
+};
+
 struct event {
-	struct jid requester, target;
+	enum event_kind kind;
+	struct jid requester, target;      /* EVENT_OVER_LIMIT */
+	int64_t at_ms;                     /* EVENT_CREDENTIAL_EXPIRY: since 1970 */
 	char reason[EVENT_REASON_MAX + 1]; /* for people */
 };
 
 enum event_verdict {
-	EVENT_READ,      /* both are to be told */
+	EVENT_READ,      /* somebody is to be told */
 	EVENT_FOREIGN,   /* of another component, or of a kind that none of us is told about */
 	EVENT_MALFORMED, /* see the complaint */
 };
@@ -30,9 +39,13 @@ enum event_verdict event_read(const char *text, size_t len, const char *componen
                               struct event *event, char *complaint);
 
 /*
- * Appends the two messages (RFC 6121 5.2.2, type error) from COMPONENT to the requester and the
+ * EVENT_OVER_LIMIT: appends the two messages (RFC 6121 5.2.2, type error) from COMPONENT to the requester and the
  * target, both with the stanza id ID.
  */
 void event_write(const struct event *event, const char *component, const char *id, struct buf *out);
+
+/* EVENT_CREDENTIAL_EXPIRY: appends the message (type normal) from COMPONENT to the bare JID ADMIN. */
+void event_write_notice(const struct event *event, const char *component, const char *id,
+                        const char *admin, struct buf *out);
 
 #endif

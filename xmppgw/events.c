@@ -9,6 +9,7 @@
 #include "common/mem.h"
 #include "common/metrics.h"
 #include "common/redis.h"
+#include "xmppgw/access.h"
 #include "xmppgw/backend.h"
 #include "xmppgw/event.h"
 #include "xmppgw/links.h"
@@ -19,7 +20,8 @@
 #define ABANDONED_MS "30000" /* an entry that was kept this long has nobody any more */
 #define BATCH 16             /* entries at once */
 #define BATCH_TEXT "16"
-#define ID_MAX 41 /* two 64-bit numbers and a dash */
+#define NEWS_MS (INT64_C(7) * 24 * 60 * 60 * 1000) /* a notice that is older is none any more */
+#define ID_MAX 41                                  /* two 64-bit numbers and a dash */
 
 /*
  *   grouping ──▶ recovering ──▶ taking over ◀──▶ reading ⟲ every POLL_MS
@@ -54,7 +56,7 @@ static const char *const outcome_names[] = { "told", "foreign", "malformed" };
 static int64_t outcome_numbers[ARRAY_LEN(outcome_names)];
 static struct metric outcome_metric = {
 	.name = "outrigger_xmppgw_events_total",
-	.help = "Events of relays; foreign: for another component.",
+	.help = "Events of relays and push daemons; foreign: for another component.",
 	.kind = METRIC_COUNTER,
 	.label = "outcome",
 	.values = outcome_names,
@@ -63,6 +65,69 @@ static struct metric outcome_metric = {
 };
 
 /* ---- one entry ---- */
+
+/* True if DOMAIN is a host of the domain that the bare JID ADMIN is of. */
+static bool is_near(const char *domain, const char *admin)
+{
+	const char *at = strchr(admin, '@');
+	size_t len = strlen(domain), near;
+
+	admin = at != NULL ? at + 1 : admin;
+	near = strlen(admin);
+	return len > near && domain[len - near - 1] == '.' &&
+	       strcmp(domain + len - near, admin) == 0;
+}
+
+/* Of our push components the one that tells ADMIN: one of the same server, else the first. */
+static const struct link *teller_of(const char *admin)
+{
+	const struct link *first = NULL;
+
+	for (size_t i = 0; i < links_count(); i++) {
+		const struct link *link = links_at(i);
+
+		if (!(link->roles & ROLE_PUSH))
+			continue;
+		if (is_near(link->domain, admin))
+			return link;
+		if (first == NULL)
+			first = link;
+	}
+	return first;
+}
+
+/* A notice on its way to the admins that one link tells. */
+struct notice {
+	struct link *link;
+	const struct event *event;
+	const char *id;
+	unsigned told;
+};
+
+static void tell_admin(const char *admin, void *state)
+{
+	struct notice *notice = state;
+
+	if (teller_of(admin) != notice->link)
+		return;
+	event_write_notice(notice->event, notice->link->domain, notice->id, admin,
+	                   link_output(notice->link));
+	notice->told++;
+}
+
+/* True if EVENT, which was read, is told over LINK to anybody. */
+static bool tell_event(struct link *link, const struct event *event, const char *id)
+{
+	struct notice notice = { .link = link, .event = event, .id = id };
+
+	if (event->kind == EVENT_OVER_LIMIT) {
+		event_write(event, link->domain, id, link_output(link));
+		return true;
+	}
+	if (loop_wall_ms() - event->at_ms < NEWS_MS)
+		access_each_admin(tell_admin, &notice);
+	return notice.told > 0;
+}
 
 /* Tells the parties what TEXT says, if that is for them. */
 static void tell(struct follower *follower, const char *id, const char *text, size_t len)
@@ -76,7 +141,10 @@ static void tell(struct follower *follower, const char *id, const char *text, si
 		verdict = event_read(text, len, component, &event, complaint);
 	switch (verdict) {
 	case EVENT_READ:
-		event_write(&event, component, id, link_output(follower->link));
+		if (!tell_event(follower->link, &event, id)) {
+			outcome_numbers[OUTCOME_FOREIGN]++;
+			break;
+		}
 		log_info("event-told component=%s id=%s", component, id);
 		outcome_numbers[OUTCOME_TOLD]++;
 		break;
@@ -322,8 +390,6 @@ int events_start(void *config)
 	for (size_t i = 0; i < links_count(); i++) {
 		struct follower *follower = &followers[follower_count];
 
-		if (!(links_at(i)->roles & ROLE_RELAY))
-			continue;
 		follower->link = links_at(i);
 		follower->call.done = on_reply;
 		follower->timer.expired = on_timer;

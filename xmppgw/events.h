@@ -1,5 +1,6 @@
 /*
- * The stream og:events, in which relays leave what users are to be told. Each component is a
+ * The stream og:events, in which relays leave what users are to be told and push daemons what
+ * admins are. Each component is a
  * consumer group of it and each gateway a consumer, so that of several gateways with a link of that
  * component one takes an event. An entry is acknowledged once its messages have gone into the
  * link's socket, and taken over from a gateway that has kept it for too long: told at least once,
@@ -8,7 +9,7 @@
 #ifndef OG_XMPPGW_EVENTS_H
 #define OG_XMPPGW_EVENTS_H
 
-/* Module; after the links, of which it borrows those with the role relay. Nothing without Redis. */
+/* Module; after the links, which it borrows. Nothing without Redis. */
 int events_start(void *config);
 void events_stop(void);
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import time
 
 import pytest
 
@@ -194,7 +195,23 @@ def test_of_two_gateways_each_event_is_told_by_one(stage, redis, server):
         assert sorted(told) == sorted(event_ids * 2)
 
 
-def test_a_component_that_is_only_for_pushes_takes_no_events(stage, redis, server):
+NOTICE = "The certificate of the push provider apns-main expires on 2027-01-31."
+
+
+def notice(**changes):
+    members = {"type": "credential-expiry", "provider": "apns-main", "days": 7, "text": NOTICE}
+    members.update(expires_ms=1801353600000, at_ms=int(time.time() * 1000))
+    return json.dumps({**members, **changes})
+
+
+def bodies(link, timeout=0.2):
+    """The messages that have come: {to: body}."""
+    while link.read(timeout):
+        pass
+    return {m.get("to"): m.findtext(ACCEPT + "body") for m in link.stanzas}
+
+
+def test_a_component_that_is_only_for_pushes_tells_no_parties(stage, redis, server):
     with contextlib.closing(ComponentServer("push.example.org")) as push:
         components = {
             RELAY: {**server.section, "role": "relay"},
@@ -203,8 +220,40 @@ def test_a_component_that_is_only_for_pushes_takes_no_events(stage, redis, serve
         stage.xmppgw(redis, components)
         link, push_link = server.accept().log_in(), push.accept().log_in()
         assert messages(link, add(redis, event()))
-        assert not push_link.read(0.1) and not push_link.stanzas
-        assert len(redis.command("XINFO", "GROUPS", STREAM)) == 1
+        assert bodies(push_link) == {}
+
+
+def test_each_admin_is_told_once_by_the_push_component_that_is_next(stage, redis, server):
+    """Of its own server if there is one, else the first; never by a relay's."""
+    with contextlib.closing(ComponentServer("push.example.net")) as first, contextlib.closing(
+        ComponentServer("push.example.org")
+    ) as second:
+        components = {RELAY: {**server.section, "role": "relay"}}
+        for push in (first, second):
+            components[push.domain] = {**push.section, "role": "push"}
+        admins = "root@example.org, boss@example.com, one@xexample.net"
+        stage.xmppgw(redis, components, admins=admins)
+        links = [one.accept().log_in() for one in (server, first, second)]
+        add(redis, notice())
+        found = wait_until(lambda: [all_of for all_of in [[bodies(link) for link in links]]
+                                    if sum(map(len, all_of)) == 3])
+        assert found == [[
+            {},
+            {"boss@example.com": NOTICE, "one@xexample.net": NOTICE},
+            {"root@example.org": NOTICE},
+        ]]
+
+
+def test_an_old_notice_is_no_news(stage, redis, server):
+    week_ms = 7 * 86400 * 1000
+    old = notice(at_ms=int(time.time() * 1000) - week_ms - 1000)
+    section = {**server.section, "role": "push"}
+    gateway = stage.xmppgw(redis, {RELAY: section}, admins="root@example.org")
+    link = server.accept().log_in()
+    add(redis, old)
+    add(redis, notice(text="This is new."))
+    gateway.wait_log("event-told")
+    assert bodies(link) == {"root@example.org": "This is new."}
 
 
 def test_events_are_read_again_when_redis_was_emptied_or_away(stage, redis, server):

@@ -12,8 +12,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (event_read((const char *)data, size, COMPONENT, &event, complaint) != EVENT_READ)
 		return 0;
 	assert(complaint[0] == '\0');
-	event_write(&event, COMPONENT, "1-0", &out);
-	assert(stream_count(buf_data(&out), buf_len(&out)) == 2);
+	if (event.kind == EVENT_OVER_LIMIT)
+		event_write(&event, COMPONENT, "1-0", &out);
+	else
+		event_write_notice(&event, COMPONENT, "1-0", "root@example.org", &out);
+	assert(stream_count(buf_data(&out), buf_len(&out)) ==
+	       (event.kind == EVENT_OVER_LIMIT ? 2 : 1));
 	buf_release(&out);
 	return 0;
 }

@@ -82,6 +82,30 @@ START_TEST(addresses_are_prepared_and_can_break_out_of_no_attribute)
 }
 END_TEST
 
+START_TEST(admins_get_a_message_with_the_text)
+{
+	static const char notice[] =
+	        "{\"type\":\"credential-expiry\",\"provider\":\"apns\",\"days\":7,"
+	        "\"expires_ms\":2,\"at_ms\":1,\"text\":\"It <ends>.\"}";
+	struct buf out = { 0 };
+	char *text;
+
+	ck_assert_int_eq(read_text(notice), EVENT_READ);
+	ck_assert_int_eq(event.kind, EVENT_CREDENTIAL_EXPIRY);
+	ck_assert_int_eq(event.at_ms, 1);
+	event_write_notice(&event, COMPONENT, "1-0", "root@example.org", &out);
+	text = buf_take(&out);
+	ck_assert_str_eq(text, "<message id='1-0' from='proxy.example.org' to='root@example.org'>"
+	                       "<subject>A push credential expires</subject>"
+	                       "<body>It &lt;ends&gt;.</body></message>");
+	free(text);
+	ck_assert_int_eq(read_text("{\"type\":\"credential-expiry\",\"at_ms\":1}"),
+	                 EVENT_MALFORMED);
+	ck_assert_int_eq(read_text("{\"type\":\"credential-expiry\",\"text\":\"x\",\"at_ms\":-1}"),
+	                 EVENT_MALFORMED);
+}
+END_TEST
+
 START_TEST(what_is_for_others_is_foreign)
 {
 	ck_assert_int_eq(read_with("component", json_string("other.example.org")), EVENT_FOREIGN);
@@ -149,6 +173,7 @@ int main(void)
 	const TTest *const tests[] = {
 		both_parties_get_an_error_message_with_the_reason_and_the_events_id,
 		addresses_are_prepared_and_can_break_out_of_no_attribute,
+		admins_get_a_message_with_the_text,
 		what_is_for_others_is_foreign,
 		what_is_malformed_is_complained_about,
 		texts_have_an_end,

@@ -1,0 +1,443 @@
+"""Credentials: every form, checked, replaced while pushes are under way, shared, and their end."""
+
+import concurrent.futures
+import json
+import re
+import subprocess
+
+import pytest
+
+from certificates import DAY, Authority, clock_library, master_key, packed
+from chat import Client
+from harness import wait_until
+from notify import (APNS, FCM, apns_token, got, item, metric, outcome, publish, register, script)
+from servers import Prosody
+
+TOPIC = "org.example.chat"
+PATH = f"/v1/providers/{APNS}/credential"
+PASSWORD = "mellon-of-the-test"
+
+
+@pytest.fixture
+def redis(stage):
+    return stage.redis()
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def fake(stage, authority):
+    """Pretend providers that take certificates of our authority, too."""
+    return stage.providers(args=["--client-ca", authority.certificate])
+
+
+@pytest.fixture
+def master(tmp_path):
+    return master_key(tmp_path)
+
+
+def sections(fake, apns=None):
+    """The two providers, that of APNs with the keys APNS as its credential, if they are given."""
+    both = {name: {**keys, "interval": "0"} for name, keys in fake.provider_sections().items()}
+    if apns is not None:
+        kept = {key: both[APNS][key] for key in ("kind", "endpoint", "ca_file", "interval")}
+        both[APNS] = {**kept, **apns}
+    return both
+
+
+def start(stage, redis, fake, apns=None, name="push-1", **keys):
+    """A pushd; APNS: its APNs provider's keys, by default those of the demonstration."""
+    return stage.pushd(name, redis, fake, providers=sections(fake, apns), **keys)
+
+
+def put(push, credential, path=PATH, **more):
+    return push.call("PUT", path, {"credential": credential, **more})
+
+
+def signers(fake):
+    """The different authorizations that APNs saw."""
+    requests = [request for request in fake.received() if request["provider"] == "apns"]
+    return {request["headers"].get("authorization") for request in requests}
+
+
+def send(push, fake, **keys):
+    """Registers a device and sends to it: the outcome, and the requests that came."""
+    device = register(push, **keys)
+    return outcome(push, device), got(fake, device["token"])
+
+
+def ahead(push, folder, days):
+    """Sets the clock of PUSH, which isn't running, DAYS ahead."""
+    asan = push.stage.sanitizer_env["ASAN_OPTIONS"]
+    push.env = {
+        **push.stage.sanitizer_env,
+        "ASAN_OPTIONS": f"{asan}:verify_asan_link_order=0",
+        "LD_PRELOAD": str(clock_library(folder)),
+        "OG_CLOCK_OFFSET": str(int(days * DAY)),
+    }
+
+
+# Files
+
+
+def test_a_keychain_file_signs_in_and_gives_the_topic(stage, redis, fake, authority, tmp_path):
+    file = tmp_path / "push.p12"
+    file.write_bytes(authority.p12(TOPIC, PASSWORD))
+    push = start(stage, redis, fake, {"cert_file": file, "cert_password": PASSWORD})
+    word, (request,) = send(push, fake)
+    assert word == "sent" and request.get("certificate") is True
+    assert "authorization" not in request["headers"]
+    assert request["headers"]["apns-topic"] == TOPIC
+    dump = subprocess.run([*push.argv, "-T"], capture_output=True, text=True)
+    assert "cert-password = (hidden)" in dump.stdout and PASSWORD not in dump.stdout
+
+
+FAULTS = {
+    "wrong-password": (lambda ca: ca.p12(TOPIC, "other"), "has another password"),
+    "expired": (lambda ca: ca.pem(TOPIC, days=30, started_days_ago=100).encode(), "expired on 20"),
+    "other-key": (
+        lambda ca: (ca.sign(TOPIC)[0] + ca.sign(TOPIC)[1]).encode(),
+        "has a private key that doesn't match the certificate",
+    ),
+    "other-topic": (
+        lambda ca: ca.pem("org.example.other").encode(),
+        f"is for the topic org.example.other, not for {TOPIC}",
+    ),
+    "no-key": (lambda ca: ca.sign(TOPIC)[0].encode(), "has no private key"),
+    "wrong-curve": (lambda ca: ca.p8("secp384r1").encode(), "is no key on the curve P-256"),
+    "cut-off": (lambda ca: ca.p12(TOPIC, PASSWORD)[:-7], "is no PKCS #12 file"),
+    "garbage": (lambda ca: b"garbage", "is neither a .p12 file, nor PEM with a certificate"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_file_at_fault_is_refused_at_start_in_plain_words(
+    stage, redis, fake, authority, tmp_path, fault
+):
+    make, words = FAULTS[fault]
+    file = tmp_path / "push.p12"
+    file.write_bytes(make(authority))
+    keys = {"topic": TOPIC, "cert_file": file, "cert_password": PASSWORD}
+    push = stage.pushd("push-1", redis, fake, start=False, providers=sections(fake, keys))
+    push.clean = (1,)
+    assert push.start(wait=False).wait_exit() == 1
+    assert f"[provider {APNS}]: cert-file {file} {words}" in push.log_text()
+    assert PASSWORD not in push.log_text()
+
+
+def test_a_file_is_read_again_on_sighup_and_one_at_fault_is_not_used(
+    stage, redis, fake, authority, tmp_path
+):
+    file = tmp_path / "push.pem"
+    file.write_text(authority.pem(TOPIC))
+    push = start(stage, redis, fake, {"topic": TOPIC, "cert_file": file})
+    device = register(push)
+    assert outcome(push, device) == "sent"
+    file.write_text(authority.pem("org.example.other"))
+    push.popen.send_signal(1)
+    push.wait_log(r"config-refused .*is for the topic org\.example\.other")
+    assert outcome(push, device) == "sent"
+    file.write_text(authority.pem(TOPIC))
+    push.popen.send_signal(1)
+    push.wait_log("credential-replaced .*form=certificate from=file")
+    assert outcome(push, device) == "sent"
+    first, second, third = [request["connection"] for request in got(fake, device["token"])]
+    assert first == second != third
+
+
+def test_the_files_themselves_may_be_others_after_sighup(stage, redis, fake, authority, tmp_path):
+    file = tmp_path / "push.pem"
+    file.write_text(authority.pem(TOPIC))
+    push = start(stage, redis, fake)
+    device = register(push)
+    assert outcome(push, device) == "sent"
+    provider = push.sections[f"provider {APNS}"]
+    for key in ("key_file", "key_id", "team_id"):
+        del provider[key]
+    provider["cert_file"] = file
+    push.configure(push.sections)
+    push.popen.send_signal(1)
+    push.wait_log("credential-replaced .*form=certificate from=file")
+    assert "config-needs-restart" not in push.log_text()
+    assert outcome(push, device) == "sent"
+    certified = [request.get("certificate", False) for request in got(fake, device["token"])]
+    assert certified == [False, True]
+
+
+# Set by the API
+
+
+@pytest.fixture
+def settable(stage, redis, fake, master):
+    """A pushd whose APNs credential is to be set."""
+    return start(stage, redis, fake, {"topic": TOPIC}, master_key_file=master)
+
+
+def test_without_one_notifications_are_unavailable_until_one_is_set(
+    settable, fake, authority
+):
+    device = register(settable)
+    assert outcome(settable, device) == "unavailable"
+    status, answer = put(settable, packed(authority.p12(TOPIC, PASSWORD)), password=PASSWORD)
+    assert status == 200, answer
+    assert answer["form"] == "certificate" and answer["topics"] == [TOPIC]
+    assert any("It expires on 20" in finding for finding in answer["findings"])
+    wait_until(lambda: outcome(settable, device) == "sent")
+    assert got(fake, device["token"])[0]["certificate"] is True
+
+
+def test_every_form_can_be_set(settable, fake, authority):
+    p8 = (fake.set / "apns.p8").read_text()
+    ids = {"key_id": "FAKEKEY001", "team_id": "FAKETEAM01"}
+    assert put(settable, p8)[0] == 400  # whose key?
+    for credential, form in (
+        (p8, "key"),
+        (packed(p8.encode()), "key"),
+        (authority.pem(TOPIC), "certificate"),
+        (packed(authority.pem(TOPIC).encode()), "certificate"),
+    ):
+        status, answer = put(settable, credential, **(ids if form == "key" else {}))
+        assert (status, answer.get("form")) == (200, form), answer
+        word, (request,) = send(settable, fake)
+        assert word == "sent" and request.get("certificate", False) is (form == "certificate")
+    account = (fake.set / "service-account.json").read_text()
+    status, answer = put(settable, account, f"/v1/providers/{FCM}/credential")
+    assert (status, answer["form"]) == (200, "service-account")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_one_at_fault_is_refused_and_the_old_one_stays(settable, fake, authority, redis, fault):
+    assert put(settable, authority.pem(TOPIC))[0] == 200
+    kept = redis.command("GET", f"og:push:credential:{APNS}")
+    make, words = FAULTS[fault]
+    ids = {"key_id": "FAKEKEY001", "team_id": "FAKETEAM01"} if fault == "wrong-curve" else {}
+    status, answer = put(settable, packed(make(authority)), password=PASSWORD, **ids)
+    assert (status, answer["error"]) == (400, "bad_request")
+    assert answer["message"].startswith(f"credential: it {words}")
+    assert redis.command("GET", f"og:push:credential:{APNS}") == kept
+    word, (request,) = send(settable, fake)
+    assert word == "sent" and request.get("certificate") is True
+
+
+def test_wrong_calls_have_their_errors(settable, stage, redis, fake, authority):
+    pem = authority.pem(TOPIC)
+    assert put(settable, pem, "/v1/providers/nobody/credential")[0] == 404
+    for body in ({}, {"credential": 1}, {"credential": pem, "more": 1}, {"credential": "!"}, []):
+        status, answer = settable.call("PUT", PATH, body)
+        assert (status, answer["error"]) == (400, "bad_request"), body
+    account = (fake.set / "service-account.json").read_text()
+    assert put(settable, account)[0] == 400
+    assert put(settable, pem, f"/v1/providers/{FCM}/credential")[0] == 400
+    plain = start(stage, redis, fake, name="push-2")
+    status, answer = put(plain, pem)
+    assert (status, answer["error"]) == (409, "conflict") and "master-key-file" in answer["message"]
+    redis.kill()
+    settable.wait_log("redis-away")
+    assert put(settable, pem)[0] == 503
+
+
+def test_it_is_replaced_while_pushes_are_in_flight(settable, fake, authority):
+    assert put(settable, authority.pem(TOPIC))[0] == 200
+    devices = [register(settable) for _ in range(30)]
+    assert outcome(settable, devices[0]) == "sent"
+    fake.script({"match": {"provider": "apns"}, "answer": {"delay_ms": 1200}})
+    before = len(fake.received())
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        work = pool.submit(publish, settable, *(item(device) for device in devices[1:]))
+        wait_until(lambda: len(fake.received()) > before, what="the first to be in flight")
+        assert put(settable, authority.pem(TOPIC))[0] == 200
+        words = {outcome["outcome"] for outcome in work.result()}
+    assert words <= {"sent", "queued"} and "sent" in words
+    for device in devices[1:]:
+        wait_until(lambda: got(fake, device["token"]), what="what was queued to be sent")
+        assert len(got(fake, device["token"])) == 1
+    connections = {r["connection"] for r in fake.received() if r["provider"] == "apns"}
+    assert len(connections) == 2
+
+
+def test_the_others_take_it_within_seconds_and_give_it_back(
+    stage, redis, fake, authority, master, settable
+):
+    file = fake.provider_sections()[APNS]["key_file"]
+    keys = {"topic": TOPIC, "key_file": file, "key_id": "FAKEKEY001", "team_id": "FAKETEAM01"}
+    other = start(stage, redis, fake, keys, name="push-2", master_key_file=master)
+    assert put(settable, authority.pem(TOPIC))[0] == 200
+    other.wait_log("credential-replaced .*form=certificate from=redis", timeout=8)
+    word, (request,) = send(other, fake)
+    assert word == "sent" and request.get("certificate") is True
+    other.stop()
+    other.start()  # it is there after a restart
+    other.wait_log("credential-replaced .*form=certificate from=redis", timeout=8)
+    assert settable.call("DELETE", PATH)[0] == 204
+    other.wait_log("credential-replaced .*form=key from=file", timeout=8)
+    word, (request,) = send(other, fake)
+    assert word == "sent" and request.get("certificate", False) is False
+    settable.wait_log("credential-replaced .*form=none from=nowhere")
+    assert outcome(settable, register(settable)) == "unavailable"
+
+
+def test_what_is_sealed_with_another_key_or_tampered_with_is_not_used(
+    stage, redis, fake, authority, settable, tmp_path
+):
+    assert put(settable, authority.pem(TOPIC))[0] == 200
+    other = start(stage, redis, fake, {"topic": TOPIC}, name="push-2",
+                  master_key_file=master_key(tmp_path, "other.key"))
+    other.wait_log("credential-refused .*another master key")
+    assert outcome(other, register(other)) == "unavailable"
+    key = f"og:push:credential:{APNS}"
+    sealed = redis.command("GET", key)
+    redis.command("SET", key, sealed[:99] + ("A" if sealed[99] != "A" else "B") + sealed[100:])
+    settable.wait_log("credential-refused .*from=redis")
+    word, (request,) = send(settable, fake)
+    assert word == "sent" and request.get("certificate") is True
+
+
+def test_no_secret_is_told_to_anybody(stage, redis, fake, authority, settable, tmp_path):
+    secrets = [PASSWORD, "PRIVATE KEY", "ya29.", "eyJ"]
+    put(settable, packed(authority.p12(TOPIC, PASSWORD)), password=PASSWORD)
+    put(settable, packed(authority.p12(TOPIC, PASSWORD)), password=PASSWORD + "x")
+    ids = {"key_id": "FAKEKEY001", "team_id": "FAKETEAM01"}
+    status, answer = put(settable, (fake.set / "apns.p8").read_text(), **ids)
+    assert status == 200
+    assert send(settable, fake)[0] == "sent" and send(settable, fake, provider=FCM)[0] == "sent"
+    settable.popen.send_signal(10)
+    wait_until(lambda: "state draining=no" in settable.log_text())
+    told = [settable.log_text(), json.dumps(answer)]
+    told += [redis.command("GET", key) for key in redis.command("KEYS", "og:push:credential:*")]
+    told += [redis.command("GET", key) for key in redis.command("KEYS", "og:push:bearer:*")]
+    assert len(told) == 5
+    assert [secret for secret in secrets for text in told if secret in text] == []
+
+
+# Shared
+
+
+def test_all_pushd_show_one_token_of_each_kind(stage, redis, fake, master):
+    pushes = [start(stage, redis, fake, name=f"push-{n}", master_key_file=master)
+              for n in range(3)]
+    for push in pushes:
+        assert send(push, fake)[0] == "sent" and send(push, fake, provider=FCM)[0] == "sent"
+    pushes[0].stop()
+    pushes[0].start()
+    assert send(pushes[0], fake)[0] == "sent"
+    assert len(signers(fake)) == 1
+    assert len([r for r in fake.received() if r["provider"] == "oauth"]) == 1
+    made = [line for push in pushes for line in push.log_text(True).splitlines()
+            if "access-token-made" in line]
+    assert len(made) == 2
+
+
+def test_a_fresh_token_is_not_signed_anew_whatever_the_provider_says(stage, redis, fake, master):
+    pushes = [start(stage, redis, fake, name=f"push-{n}", master_key_file=master)
+              for n in range(2)]
+    for push in pushes:
+        device = register(push)
+        script(fake, device["token"], 403, "ExpiredProviderToken")
+        assert outcome(push, device) == "unavailable"
+    assert len(signers(fake)) == 1
+
+
+def test_an_old_token_is_signed_anew_by_one_for_all(stage, redis, fake, master, tmp_path):
+    pushes = [start(stage, redis, fake, name=f"push-{n}", master_key_file=master)
+              for n in range(2)]
+    for push in pushes:
+        assert send(push, fake)[0] == "sent"
+        push.stop()
+    fake.stop()
+    for lock in redis.command("KEYS", "og:push:bearer-lock:*"):
+        redis.command("DEL", lock)  # Redis's clock doesn't jump
+    minutes = 51 / (24 * 60)
+    for process in (fake, *pushes):
+        ahead(process, tmp_path, minutes)
+        process.start()
+    for push in pushes:
+        assert send(push, fake)[0] == "sent"
+    assert len(signers(fake)) == 1  # since the fake's start
+    made = [line for push in pushes for line in push.log_text(True).splitlines()
+            if f"access-token-made provider={APNS}" in line]
+    assert len(made) == 2
+
+
+def test_a_dead_maker_of_a_token_holds_nobody_up_for_long(stage, redis, fake, master):
+    push = start(stage, redis, fake, master_key_file=master)
+    assert send(push, fake, provider=FCM)[0] == "sent"
+    (name,) = [key for key in redis.command("KEYS", "og:push:bearer:*")
+               if redis.command("PTTL", key) > 3550000]
+    lock = name.replace(":bearer:", ":bearer-lock:")
+    push.stop()
+    redis.command("DEL", name)
+    redis.command("SET", lock, "1", "PX", "1500")
+    push.start()
+    wait_until(lambda: send(push, fake, provider=FCM)[0] == "sent")
+    assert redis.command("EXISTS", name) == 1
+
+
+# Their end
+
+
+def events(redis):
+    entries = redis.command("XRANGE", "og:events", "-", "+")
+    return [json.loads(fields[1]) for _, fields in entries]
+
+
+def test_each_threshold_is_told_once_by_one_of_the_fleet(stage, redis, fake, authority, tmp_path):
+    file = tmp_path / "push.pem"
+    file.write_text(authority.pem(TOPIC, days=40))
+    keys = {"cert_file": file}
+    pushes = [start(stage, redis, fake, keys, name=f"push-{n}") for n in range(2)]
+    name = "outrigger_pushd_credential_expires_seconds"
+    for push in pushes:
+        wait_until(lambda: metric(push, name, provider=APNS) > 39.9 * DAY)
+    assert f'{name}{{provider="{FCM}"}}' not in pushes[0].call("GET", "/metrics")[1]
+    wait_until(lambda: redis.command("KEYS", "og:push:validity:*"))
+    told = []
+    for days, threshold in ((11, 30), (12, None), (27, 14), (33, 7), (33.5, None), (39.5, 1)):
+        for push in pushes:
+            push.stop()
+            ahead(push, tmp_path, days)
+            push.start()
+        told += [threshold] if threshold else []
+        wait_until(lambda: len([d for d in pushes if "validity-checked" in d.log_text()]) == 1
+                   or days == 33.5)
+        wait_until(lambda: [event["days"] for event in events(redis)] == told)
+    assert [event["provider"] for event in events(redis)] == [APNS] * len(told)
+    push = pushes[0]
+    assert 0 < metric(push, name, provider=APNS) < DAY
+
+
+def test_a_certificate_that_has_ended_is_told_as_such_while_it_is_in_use(
+    stage, redis, fake, authority, tmp_path
+):
+    """It was good when it was read; the day it ended, the clock went on."""
+    file = tmp_path / "push.pem"
+    file.write_text(authority.pem(TOPIC, days=1))
+    push = start(stage, redis, fake, {"cert_file": file})
+    push.wait_log(f"credential-expires provider={APNS} days=1")
+    (event,) = events(redis)
+    assert event["days"] == 1 and re.search(r"expires on 20\d\d-\d\d-\d\d, in 2[34] hours", event["text"])
+
+
+def test_the_admins_get_a_message(stage, redis, fake, authority, tmp_path, run):
+    component, secret = "push.example.org", "of the component"
+    server = stage.run(Prosody(stage, "example.org", {component: secret}))
+    server.add_user("root", "secret")
+    address = f"127.0.0.1:{server.component_port(component)}"
+    section = {"server": address, "secret": secret, "role": "push"}
+    gateway = stage.xmppgw(redis, {component: section}, admins="root@example.org")
+    gateway.wait_log("link-up")
+    file = tmp_path / "push.pem"
+    file.write_text(authority.pem(TOPIC, days=10))
+
+    async def work():
+        async with Client(server, "root", "secret") as client:
+            start(stage, redis, fake, {"cert_file": file})
+            message = await client.messages.get()
+            return message["from"].bare, message["subject"], message["body"]
+
+    sender, subject, body = run(work())
+    assert sender == component and subject == "A push credential expires"
+    assert re.match(rf"The certificate of the push provider {APNS} expires on 20\d\d-", body)
+    gateway.wait_log("event-told")
