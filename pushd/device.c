@@ -160,6 +160,7 @@ static void bury(struct device_removal *removal, struct redis *redis, const stru
 	                      field == DEVICE_TOKEN ? device->token : device->second_token);
 	device_argument_number(&arguments, ms[0]);
 	device_argument_number(&arguments, ms[1]);
+	device_argument(&arguments, dialect_fpush->name);
 	removal->call.done = on_removed;
 	device_call(redis, &removal->call, &device_lua_bury, 1, &arguments);
 }

@@ -118,7 +118,8 @@ void device_remove(struct device_removal *removal, struct redis *redis, const ch
  * Removes DEVICE (node, token, second_token), whose token is dead since BEFORE_MS, or only the
  * second token; unless it has another one now or was registered after that: STORED_NEWER. With it
  * go the others of this token and provider that were registered no later; if none is left the token
- * is held dead for a day (DEVICE_DEAD_MS), or until it is registered. All are counted.
+ * is held dead for a day (DEVICE_DEAD_MS), or until it is registered. All are counted. Those of
+ * fpush are never newer: that somebody published to a token doesn't show that it lives.
  */
 void device_bury(struct device_removal *removal, struct redis *redis, const struct device *device,
                  bool second, int64_t before_ms);

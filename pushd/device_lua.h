@@ -25,8 +25,9 @@ extern struct redis_script device_lua_remove;
 
 /*
  * KEYS: the device. ARGV: prefix, node, field of the token, the token, before, how long to hold the
- * token dead (0: not at all, and it goes alone). Answers how many have gone (1 for a second token),
- * 0 when it wasn't there, -1 when it is newer or has another token.
+ * token dead (0: not at all, and it goes alone), the dialect whose devices are never newer, for a
+ * publish made them, not the app. Answers how many have gone (1 for a second token), 0 when it
+ * wasn't there, -1 when it is newer or has another token.
  */
 extern struct redis_script device_lua_bury;
 

@@ -339,6 +339,13 @@ def test_a_dead_token_is_not_pinned_nor_tried_again_until_it_is_registered(pushe
     assert outcome(pushes[0], {"node": token}, module=MODULE) == "sent"
 
 
+def test_a_token_that_died_before_its_first_publish_is_gone_too(push, fake, redis):
+    token = apns_token()
+    script(fake, token, 410, "Unregistered", timestamp=1500000000000)
+    assert outcome(push, {"node": token}, module=MODULE) == "gone"
+    assert not pinned(redis, token)
+
+
 def is_of(key, provider, token):
     name = hashlib.sha256(token.encode()).hexdigest()
     return key.endswith(hashlib.sha1(f"{provider}:{name}".encode()).hexdigest())
@@ -385,3 +392,42 @@ def test_what_a_renewed_device_was_is_forgotten(push, fake, redis):
     again = claim(owner=device["owner"], token=device["token"])
     assert push.call("POST", "/v1/devices", again)[1]["node"] == device["node"]
     assert not redis.command("HEXISTS", f"og:push:device:{device['node']}", "suspect_days")
+
+
+# The look at the indexes itself
+
+
+def damages(device):
+    """Commands that make the indexes of DEVICE wrong, one at a time."""
+    node, owner = device["node"], f"og:push:owner:{device['owner']}"
+    hash_of_token = hashlib.sha256(device["token"].lower().encode()).hexdigest()
+    parts = (COMPONENT, device["owner"], FCM, "id", "x")
+    key = hashlib.sha256("".join(part + "\0" for part in parts).encode()).hexdigest()
+    yield "DEL", owner
+    yield "ZADD", owner, 1, "0" * 32
+    yield "ZINCRBY", owner, 1, node
+    yield "DEL", f"og:push:token:{hash_of_token}"
+    yield "DEL", f"og:push:key:{key}"
+    yield "SET", f"og:push:key:{key}", "0" * 32
+    yield "ZREM", "og:push:expiry", node
+    yield "ZADD", "og:push:expiry", 1, "0" * 32
+    yield "DEL", f"og:push:device:{node}"
+    yield "HDEL", f"og:push:device:{node}", "expires"
+    yield "HSET", f"og:push:device:{node}", "account", device["owner"]
+    yield "SET", f"og:push:slot:{node}", "no-note"
+    yield "ZADD", "og:push:notes", 1, "no-note"
+    yield "HSET", "og:push:stored", FCM, 1
+
+
+def test_whatever_is_wrong_in_an_index_is_seen(stage, fake):
+    redis = stage.redis()
+    push = stage.pushd("broken", redis, providers=sections(fake))
+    owner, token = new_owner(), claim(FCM)["token"]
+    body = claim(FCM, owner=owner, token=token, dialect="p2", device_id="x")
+    for n in range(len(list(damages({**body, "node": "any"})))):
+        device = register(push, **body)
+        check_push_indexes(redis)
+        redis.command(*list(damages(device))[n])
+        with pytest.raises(AssertionError):
+            check_push_indexes(redis, timeout=0)
+        redis.command("FLUSHALL")
