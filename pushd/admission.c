@@ -80,7 +80,8 @@ static void weigh(struct delivery *delivery)
 static void admit(struct delivery *delivery)
 {
 	weigh(delivery);
-	delivery->slotted = delivery_interval_ms(delivery) > 0 &&
+	/* Also without an interval: a device that gets too many has one waiting. */
+	delivery->slotted = (delivery_interval_ms(delivery) > 0 || delivery->query.waiting) &&
 	                    !merge_bypasses(&delivery->notification, delivery->priority);
 	if (delivery->slotted)
 		delivery->seat = seat_hold(deliveries_seats(), delivery->device.node);

@@ -164,7 +164,7 @@ static uint64_t seat_delay_ms(const struct delivery *delivery)
 	/* What waits in the slot is older: this one goes there too, or it would overtake. */
 	if (wait_ms == 0 && !delivery->stored &&
 	    (delivery->query.waiting || delivery->seat->storing != NULL))
-		return interval_ms;
+		return interval_ms > 0 ? interval_ms : RETRY_MS;
 	return wait_ms;
 }
 

@@ -47,7 +47,11 @@ void judgement_look_up(struct judgement *judgement, const struct verdict_row *ta
 	judgement->reconnect = row->effects & EFFECT_RECONNECT;
 	judgement->doubtful = row->effects & EFFECT_DOUBTFUL;
 	judgement->everyone = row->effects & EFFECT_EVERYONE;
-	judgement->retry_after_ms = wait_ms > row->wait_s * 1000 ? wait_ms : row->wait_s * 1000;
+	judgement->retry_after_ms = row->wait_s * 1000;
+	/* What the provider says counts, but a hot device has its minute of peace. */
+	if (wait_ms > judgement->retry_after_ms ||
+	    (wait_ms > 0 && row->verdict != VERDICT_THROTTLED))
+		judgement->retry_after_ms = wait_ms;
 	if (*reason != '\0')
 		provider_copy_text(judgement->reason, sizeof(judgement->reason), reason);
 	else

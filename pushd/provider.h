@@ -139,7 +139,7 @@ struct verdict_row {
 	const char *reason; /* NULL: any */
 	enum verdict verdict;
 	unsigned effects; /* of enum effect */
-	unsigned wait_s;  /* at least, before the next attempt */
+	unsigned wait_s;  /* before the next attempt, if the answer doesn't say how long */
 };
 
 /*
