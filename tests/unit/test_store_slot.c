@@ -125,6 +125,8 @@ START_TEST(one_that_is_leased_hands_its_due_time_to_nobody)
 
 	ck_assert_int_eq(put(counted("a", PRIORITY_LOW, 1), leased), STORE_DONE);
 	ck_assert_int_eq(put(counted("b", PRIORITY_LOW, 2), waits(0, NEWER_HIGH)), STORE_DONE);
+	take(0);
+	ck_assert_int_eq(taken.next_due_ms, 0);
 	ck_assert_int_eq(put(counted("c", PRIORITY_LOW, 3), leased), STORE_DONE);
 	ck_assert_str_eq(take(10), "");
 	ck_assert_int_gt(taken.next_due_ms, 40000);
@@ -207,12 +209,14 @@ END_TEST
 
 START_TEST(a_full_queue_takes_what_does_not_make_it_longer)
 {
-	conf.daemon.queue_max = 1;
+	put_due("x", "other.example", PRIORITY_LOW);
 	fill(counted("a", PRIORITY_HIGH, 1), 0);
+	conf.daemon.queue_max = 1;
 	ck_assert_int_eq(put(counted("b", PRIORITY_LOW, 2), waits(0, NEWER_LOW)), STORE_MERGED);
 	ck_assert_int_eq(put(counted("c", PRIORITY_HIGH, 3), waits(0, NEWER_HIGH)), STORE_DONE);
 	ck_assert_str_eq(slot(), "c");
 	settle("c");
+	settle("x");
 	check_empty();
 }
 END_TEST

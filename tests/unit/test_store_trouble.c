@@ -142,9 +142,26 @@ END_TEST
 static struct redis_server replica;
 static char replica_of[64];
 
+static bool told;
+
 static void on_told(struct redis_call *call, const struct redisReply *reply)
 {
 	ck_assert(reply != NULL && redis_reply_error(reply) == NULL);
+	told = true;
+}
+
+/* Has the server at URL carry out COMMAND, over a connection of its own. */
+static void tell(const char *url, const char *command)
+{
+	struct redis_options options = { url, "og:", TIMEOUT_MS };
+	struct redis_call call = { .done = on_told };
+	const char *why;
+	struct redis *other = redis_new(&options, &why);
+
+	told = false;
+	redis_command(other, &call, command);
+	WAIT_UNTIL(told);
+	redis_free(other);
 }
 
 /*
@@ -153,18 +170,11 @@ static void on_told(struct redis_call *call, const struct redisReply *reply)
  */
 static void attach_replica(void)
 {
-	struct redis_options options = { replica.url, "og:", TIMEOUT_MS };
-	struct redis_call call = { .done = on_told };
-	const char *why;
-	struct redis *other;
-
 	redis_server_start(&replica);
-	other = redis_new(&options, &why);
-	redis_command(other, &call, replica_of);
+	tell(replica.url, replica_of);
 	for (int i = 0; i < 2; i++)
 		WAIT_UNTIL((ask("SET greeting hello"), ask("WAIT 1 100")->number) == 1);
 	ask("DEL greeting");
-	redis_free(other);
 }
 
 /* It has written down what it was given at first. */
@@ -242,6 +252,7 @@ START_TEST(one_wait_is_for_all_that_were_put_together)
 }
 END_TEST
 
+/* What the new connection is told of replicas is about what it has written: nothing. */
 START_TEST(a_connection_that_is_lost_while_replicas_are_awaited_leaves_no_put_believed)
 {
 	struct asked calls[2] = { { .call.done = on_asked }, { .call.done = on_asked } };
@@ -249,16 +260,35 @@ START_TEST(a_connection_that_is_lost_while_replicas_are_awaited_leaves_no_put_be
 	struct store_entry second = note("b", "example.org", PRIORITY_HIGH);
 
 	start_with_replicas(1);
-	release_replica();
+	attach_replica();
+	put_due("c", "example.org", PRIORITY_HIGH);
+	kill(replica.pid, SIGSTOP);
 	store_put(&calls[0].call, &first, &(struct store_place){ 0 });
 	store_put(&calls[1].call, &second, &(struct store_place){ 0 });
-	WAIT_UNTIL(redis_busy(&self.replication.wait));
-	WAIT_UNTIL(list_linked(&calls[1].call.write.link));
-	redis_server_kill(&server);
-	WAIT_UNTIL(calls[0].answers > 0 && calls[1].answers > 0);
-	ck_assert_int_eq(calls[0].result, STORE_AWAY);
-	ck_assert_int_eq(calls[1].result, STORE_AWAY);
-	ck_assert(!store_busy(&calls[0].call) && !store_busy(&calls[1].call));
+	WAIT_UNTIL(!list_empty(&self.replication.waiting));
+	WAIT_UNTIL(!list_empty(&self.replication.written));
+	tell(server.url, "CLIENT KILL TYPE normal SKIPME yes");
+	kill(replica.pid, SIGCONT);
+	ck_assert_int_eq(await(&calls[0]), STORE_AWAY);
+	ck_assert_int_eq(await(&calls[1]), STORE_AWAY);
+	release_replica();
+}
+END_TEST
+
+START_TEST(a_put_may_be_cancelled_while_replicas_are_awaited)
+{
+	struct asked asked = { .call.done = on_asked };
+	struct store_entry entry = note("a", "example.org", PRIORITY_HIGH);
+
+	start_with_replicas(1);
+	redis_server_release(&replica);
+	store_put(&asked.call, &entry, &(struct store_place){ 0 });
+	WAIT_UNTIL(!list_empty(&self.replication.waiting));
+	ck_assert(store_busy(&asked.call));
+	store_cancel(&asked.call);
+	ck_assert(!store_busy(&asked.call));
+	WAIT_UNTIL(!redis_busy(&self.replication.wait));
+	ck_assert_int_eq(asked.answers, 0);
 }
 END_TEST
 
@@ -276,6 +306,7 @@ int main(void)
 		with_too_few_replicas_a_put_is_not_believed,
 		one_wait_is_for_all_that_were_put_together,
 		a_connection_that_is_lost_while_replicas_are_awaited_leaves_no_put_believed,
+		a_put_may_be_cancelled_while_replicas_are_awaited,
 	};
 
 	return unit_run("store_trouble", tests, ARRAY_LEN(tests), setup, teardown);
