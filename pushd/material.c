@@ -112,6 +112,19 @@ static char *judge_dates(const struct certificate *certificate, int64_t now_ms)
 	return why;
 }
 
+/* Old certificates are for one of Apple's worlds, and say which; those of today are for both. */
+static char *judge_world(const struct certificate *certificate,
+                         const struct conf_provider *provider)
+{
+	bool sandbox = provider->environment == CONF_SANDBOX;
+
+	if (certificate->sandbox == certificate->production || certificate->sandbox == sandbox)
+		return NULL;
+	return mem_printf("is for Apple's %s alone, and the provider's environment is %s",
+	                  certificate->sandbox ? "sandbox" : "production",
+	                  sandbox ? "sandbox" : "production");
+}
+
 static char *read_certificate(struct material *material, const struct conf_provider *provider,
                               const struct material_source *source, int64_t now_ms)
 {
@@ -126,7 +139,9 @@ static char *read_certificate(struct material *material, const struct conf_provi
 	print_fingerprint(material,
 	                  (const char *const[]){ "certificate", certificate->fingerprint, NULL });
 	why = judge_dates(certificate, now_ms);
-	return why != NULL ? why : judge_topic(certificate, provider->topic);
+	if (why == NULL)
+		why = judge_topic(certificate, provider->topic);
+	return why != NULL ? why : judge_world(certificate, provider);
 }
 
 static char *read_account(struct material *material, const struct conf_provider *provider,

@@ -1,7 +1,7 @@
 /*
- * An event that was left for the gateways. A relay leaves that a transfer was ended over a limit, of
- * which both parties are told; a pushd that a credential comes to its end, of which the admins are.
- * What it says came through Redis and began with strangers, so all of it is checked. Pure.
+ * An event that was left for the gateways. A relay leaves that a transfer was ended over a limit,
+ * of which both parties are told; a pushd that a credential comes to its end, of which the admins
+ * are. What it says came through Redis and began with strangers, so all of it is checked. Pure.
  */
 #ifndef OG_XMPPGW_EVENT_H
 #define OG_XMPPGW_EVENT_H
@@ -39,12 +39,15 @@ enum event_verdict event_read(const char *text, size_t len, const char *componen
                               struct event *event, char *complaint);
 
 /*
- * EVENT_OVER_LIMIT: appends the two messages (RFC 6121 5.2.2, type error) from COMPONENT to the requester and the
- * target, both with the stanza id ID.
+ * EVENT_OVER_LIMIT: appends the two messages (RFC 6121 5.2.2, type error) from COMPONENT to the
+ * requester and the target, both with the stanza id ID.
  */
 void event_write(const struct event *event, const char *component, const char *id, struct buf *out);
 
-/* EVENT_CREDENTIAL_EXPIRY: appends the message (type normal) from COMPONENT to the bare JID ADMIN. */
+/*
+ * EVENT_CREDENTIAL_EXPIRY: appends the message (type normal) from COMPONENT to the bare JID ADMIN,
+ * with the stanza id ID.
+ */
 void event_write_notice(const struct event *event, const char *component, const char *id,
                         const char *admin, struct buf *out);
 

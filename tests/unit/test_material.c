@@ -127,6 +127,17 @@ START_TEST(a_certificate_must_be_valid_now)
 }
 END_TEST
 
+START_TEST(a_certificate_of_one_of_apples_worlds_is_not_for_the_other)
+{
+	const struct credentials_subject subject = { .uid = TOPIC }; /* it says: production */
+	char *text = identity(&subject);
+
+	provider.environment = CONF_SANDBOX;
+	check_refused(text, "is for Apple's production alone, and the provider's environment is "
+	                    "sandbox");
+}
+END_TEST
+
 START_TEST(what_is_something_else_is_refused)
 {
 	check_refused(mem_dup("{\"type\":\"service_account\"}"),
@@ -197,6 +208,7 @@ int main(void)
 		a_signing_key_needs_the_right_curve_ids_and_a_topic,
 		a_certificate_must_be_for_the_topic,
 		a_certificate_must_be_valid_now,
+		a_certificate_of_one_of_apples_worlds_is_not_for_the_other,
 		what_is_something_else_is_refused,
 		the_fingerprint_tells_credentials_apart_and_no_secret,
 		what_is_kept_can_be_restored,
