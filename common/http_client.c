@@ -39,8 +39,7 @@ struct http_transfer {
 	struct http_call *call;
 	CURL *easy;
 	bool active;               /* libcurl has it */
-	bool sent;                 /* the request has begun to go out */
-	unsigned tries;            /* how often it has */
+	unsigned tries;            /* how often the request has begun to go out */
 	enum http_failure failure; /* what our callbacks found */
 	struct buf response;
 	struct curl_slist *headers; /* an array whose strings are the call's */
@@ -81,7 +80,6 @@ static int before_request(void *data, char *peer, char *local, int peer_port, in
 		transfer->failure = HTTP_NOT_H2;
 		return CURL_PREREQFUNC_ABORT;
 	}
-	transfer->sent = true;
 	transfer->tries++;
 	return CURL_PREREQFUNC_OK;
 }
@@ -103,14 +101,13 @@ static enum http_failure judge(const struct http_transfer *transfer, CURLcode co
 	if (transfer->failure != HTTP_OK)
 		return transfer->failure;
 	/* An answer cut short has come all the same; libcurl 7.88 says "cut" even of whole ones. */
-	if (code == CURLE_OK || (transfer->sent && status >= 200))
+	if (code == CURLE_OK || (transfer->tries > 0 && status >= 200))
 		return HTTP_OK;
-	if (transfer->sent && code == CURLE_OPERATION_TIMEDOUT)
+	if (transfer->tries > 0 && code == CURLE_OPERATION_TIMEDOUT)
 		return HTTP_TIMED_OUT;
-	if (transfer->sent && transfer->pool->options.http2 && transfer->tries > RESENDS_MAX)
-		return HTTP_REFUSED;
-	if (transfer->sent)
-		return HTTP_BROKEN;
+	if (transfer->tries > 0)
+		return transfer->pool->options.http2 && transfer->tries > RESENDS_MAX ? HTTP_REFUSED
+		                                                                      : HTTP_BROKEN;
 	switch (code) {
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_PEER_FAILED_VERIFICATION:
@@ -131,7 +128,7 @@ static void complete(struct http_transfer *transfer, CURLcode code)
 	const char *text = transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(code);
 	long status = 0;
 
-	if (transfer->sent)
+	if (transfer->tries > 0)
 		curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_multi_remove_handle(transfer->pool->multi, transfer->easy);
 	transfer->active = false;
@@ -141,9 +138,7 @@ static void complete(struct http_transfer *transfer, CURLcode code)
 	transfer->response.max = 0;
 	buf_append(&transfer->response, "", 1);
 	call->response = buf_data(&transfer->response);
-	call->error[0] = '\0';
-	if (call->failure != HTTP_OK)
-		snprintf(call->error, sizeof(call->error), "%.127s", text);
+	snprintf(call->error, sizeof(call->error), "%.127s", call->failure != HTTP_OK ? text : "");
 	call->done(call);
 }
 
@@ -248,7 +243,7 @@ static CURL *new_easy(const struct http_pool_options *options)
 	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* or ending one waits for its look-up */
 	curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L);
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-	/* "": not from the environment */
+	/* "" is none, not even that of the environment. */
 	curl_easy_setopt(easy, CURLOPT_PROXY, options->proxy != NULL ? options->proxy : "");
 	curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
@@ -366,7 +361,6 @@ void http_send(struct http_pool *pool, struct http_call *call)
 	transfer = take_transfer(pool);
 	call->transfer = transfer;
 	transfer->call = call;
-	transfer->sent = false;
 	transfer->tries = 0;
 	transfer->failure = HTTP_OK;
 	transfer->error[0] = '\0';

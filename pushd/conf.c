@@ -69,8 +69,8 @@ static const struct config_key daemon_keys[] = {
 	{ KEY("domain-burst", CONFIG_INTEGER, domain_burst), "1000",
 	  "How many of them may come at once.", 1, 1000000 },
 	{ KEY("master-key-file", CONFIG_STRING, master_key_file), NULL,
-	  "32 bytes as 64 hex digits: seals credentials in Redis, so that they can be set there and "
-	  "shared." },
+	  "32 bytes as 64 hex digits: seals credentials in Redis, so that they can be set there "
+	  "and shared." },
 	{ KEY("in-flight-max", CONFIG_INTEGER, in_flight_max), "10000",
 	  "Most notifications that are being worked on; more are answered unavailable.", 1,
 	  1000000 },
@@ -114,7 +114,7 @@ static const struct config_key provider_keys[] = {
 	{ PROVIDER("environment", CONFIG_CHOICE, environment), "production",
 	  "APNs: which of Apple's worlds it sends to.", .choices = environments },
 	{ PROVIDER("try-other-environment", CONFIG_BOOLEAN, try_other_environment), "no",
-	  "APNs: a token that is bad in one world is tried once in the other; what works is kept." },
+	  "APNs: a token that is bad in one world is tried in the other; what works is kept." },
 	{ PROVIDER("other-endpoint", CONFIG_STRING, other_endpoint), NULL,
 	  "https://HOST[:PORT] of the other world; Apple's by default." },
 	{ PROVIDER("address", CONFIG_CHOICE, address), "token",

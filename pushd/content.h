@@ -17,8 +17,8 @@ struct content_item {
 
 /*
  * Lists what to send of MESSAGE when CUT is left out; returns how many items. With an encrypted
- * payload nothing in clear goes beside it but the account; a terse message has nothing else. Texts are borrowed or in the message's
- * arena.
+ * payload nothing in clear goes beside it but the account; a terse message has nothing else. Texts
+ * are borrowed or in the message's arena.
  */
 size_t content_list(const struct provider_message *message, enum provider_cut cut,
                     struct content_item items[CONTENT_MAX]);

@@ -93,7 +93,7 @@ static void on_lane_done(struct job *job)
 
 	if (try_other(job))
 		return;
-	/* The other environment may be closed to this credential: that isn't the provider's state. */
+	/* The other environment may be closed to this credential, which says nothing of here. */
 	if (job->moved && job->judgement.verdict == VERDICT_CREDENTIAL)
 		job->judgement = job->first;
 	if (job->judgement.verdict == VERDICT_SENT) {

@@ -23,7 +23,7 @@ void sender_free(struct sender *sender);
 /* Why a new notification need not be submitted now. */
 enum sender_refusal {
 	SENDER_TAKES,
-	SENDER_UNREACHABLE, /* the provider can't be reached, or has no room for the whole project */
+	SENDER_UNREACHABLE, /* nobody answers there, or the project sends too much in all */
 	SENDER_PACED,       /* more wait than rate-max lets out in a second; a call still goes */
 	SENDER_CREDENTIAL,  /* nothing goes until someone mends the credential */
 };
@@ -42,7 +42,7 @@ unsigned sender_room(const struct sender *sender);
 
 /*
  * True when its recent answers show that the credential and the payloads are good, so that an
- * accusation against a token may be believed: design 10, nothing is deleted because of our trouble.
+ * accusation against a token may be believed: nothing is deleted because of our own trouble.
  */
 bool sender_trusted(const struct sender *sender);
 
