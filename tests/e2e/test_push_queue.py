@@ -171,6 +171,22 @@ def test_a_full_queue_is_unavailable(stage):
     assert outcome(push, devices[4]) == "sent"
 
 
+def calls(redis):
+    """How often each command has run."""
+    lines = redis.command("INFO", "commandstats").splitlines()
+    found = [line.split(":", 1) for line in lines if line.startswith("cmdstat_")]
+    return {name[8:]: int(rest.split(",")[0].removeprefix("calls=")) for name, rest in found}
+
+
+def test_what_is_sent_at_once_writes_nothing_to_redis(push, redis):
+    devices = [register(push) for _ in range(256)]
+    before = calls(redis)
+    assert set(words(publish(push, *(item(one, **text(1)) for one in devices)))) == {"sent"}
+    after = calls(redis)
+    often = {name for name in after if after[name] - before.get(name, 0) > 100}
+    assert often <= {"hmget", "exists", "get"}
+
+
 # Processes that die
 
 
