@@ -92,7 +92,7 @@ static const struct config_key provider_keys[] = {
 	{ PROVIDER("kind", CONFIG_CHOICE, kind), NULL, "apns or fcm.", .choices = kinds,
 	  .needed = true },
 	{ PROVIDER("push-modules", CONFIG_LIST, push_modules), NULL,
-	  "Values of pushModule for which a publish's node is a token of this provider; none." },
+	  "Values of pushModule whose publishes name this provider's tokens; none by default." },
 	{ PROVIDER("topic", CONFIG_STRING, topic), NULL, "APNs: the app's bundle id." },
 	{ PROVIDER("key-file", CONFIG_STRING, key_file), NULL, "APNs: signing key (.p8).",
 	  .live = true },
