@@ -291,7 +291,14 @@ class Providers(Process):
         return self.control("POST", "/environments", tokens)
 
     def received(self, first=0):
-        return self.control("GET", f"/received?from={first}")
+        """All requests from number FIRST on."""
+        found, most = [], 10000
+        while True:
+            page = self.control("GET", f"/received?from={first}&limit={most}")
+            found += page
+            if len(page) < most:
+                return found
+            first = page[-1]["n"] + 1
 
     def stats(self):
         return self.control("GET", "/stats")
