@@ -95,7 +95,7 @@ def devices(push, count, provider=APNS):
 
 @pytest.mark.parametrize("fault, times", [
     ({"rst": "REFUSED_STREAM"}, 1), ({"rst": "REFUSED_STREAM"}, 3),
-    ({"rst": "REFUSED_STREAM"}, 8), ({"goaway": {}}, 1)])
+    ({"rst": "REFUSED_STREAM"}, 14), ({"goaway": {}}, 1)])
 def test_what_was_refused_unprocessed_is_sent_again_at_once(stage, redis, fake, fault, times):
     """More often than attempts are counted, and than libcurl does it by itself."""
     push = stage.pushd("push-refused", redis, providers=only(fake))
@@ -199,6 +199,19 @@ def test_a_connection_begins_with_one_request_and_after_a_rejection_again(stage,
     stats = fake.stats()
     assert stats["streams"]["most_per_connection"] > 1
     assert len({one["connection"] for one in fake.received() if one["provider"] == "apns"}) == 1
+
+
+def test_only_the_first_goes_until_it_is_answered(stage, redis, fake):
+    """Whatever the provider allows: it shows whether the others would be rejected."""
+    push = stage.pushd("push-first", redis, providers=only(fake))
+    crowd = devices(push, 30)
+    fake.script({"match": {"provider": "apns", "times": 1}, "answer": {"delay_ms": 600}})
+    thread = threading.Thread(target=publish, args=(push, *map(item, crowd)))
+    thread.start()
+    wait_until(fake.received)
+    assert metric(push, "outrigger_pushd_requests_in_flight") == 1
+    thread.join()
+    assert len(fake.received()) == 30
 
 
 def test_pool_size_connections_share_the_load(stage, redis, fake):
