@@ -199,6 +199,7 @@ static void on_day(struct redis_call *call, const struct redisReply *reply)
 	if (reply == NULL || redis_reply_error(reply) != NULL)
 		return; /* at the next tick */
 	if (redis_reply_nil(reply)) {
+		log_info("validity-left day=%s reason=another-looks", self.asked_day);
 		memcpy(self.done_day, self.asked_day, sizeof(self.done_day));
 		return;
 	}

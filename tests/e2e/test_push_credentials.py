@@ -361,6 +361,21 @@ def test_an_old_token_is_signed_anew_by_one_for_all(stage, redis, fake, master, 
     assert len(made) == 2
 
 
+def test_of_many_that_need_a_token_at_once_one_makes_it(stage, redis, fake, master):
+    fake.script({"match": {"provider": "oauth"}, "answer": {"delay_ms": 1500}})
+    pushes = [stage.pushd(f"push-{n}", redis, fake, start=False, providers=sections(fake),
+                          master_key_file=master) for n in range(4)]
+    for push in pushes:
+        push.start(wait=False)
+    for push in pushes:
+        push.wait_log(f"access-token-(made|shared) provider={FCM}")
+        push.wait_log(f"access-token-(made|shared) provider={APNS}")
+    text = "".join(push.log_text() for push in pushes)
+    assert len([r for r in fake.received() if r["provider"] == "oauth"]) == 1
+    assert text.count(f"access-token-made provider={FCM}") == 1
+    assert text.count(f"access-token-made provider={APNS}") == 1
+
+
 def test_a_dead_maker_of_a_token_holds_nobody_up_for_long(stage, redis, fake, master):
     push = start(stage, redis, fake, master_key_file=master)
     assert send(push, fake, provider=FCM)[0] == "sent"
@@ -384,8 +399,10 @@ def events(redis):
 
 
 def lookers(pushes):
-    """Those that looked at the credentials today."""
-    return [push for push in pushes if "validity-checked" in push.log_text()]
+    """How many looked at the credentials today, once all know whose day it is."""
+    for push in pushes:
+        push.wait_log("validity-(checked|left) ")
+    return len([push for push in pushes if "validity-checked" in push.log_text()])
 
 
 def test_each_threshold_is_told_once_by_one_of_the_fleet(stage, redis, fake, authority, tmp_path):
@@ -397,7 +414,7 @@ def test_each_threshold_is_told_once_by_one_of_the_fleet(stage, redis, fake, aut
     for push in pushes:
         wait_until(lambda: metric(push, name, provider=APNS) > 39.9 * DAY)
     assert f'{name}{{provider="{FCM}"}}' not in pushes[0].call("GET", "/metrics")[1]
-    wait_until(lambda: redis.command("KEYS", "og:push:validity:*"))
+    assert lookers(pushes) == 1
     told = []
     for days, threshold in ((11, 30), (12, None), (27, 14), (33, 7), (37, 3), (39.5, 1)):
         for push in pushes:
@@ -405,9 +422,8 @@ def test_each_threshold_is_told_once_by_one_of_the_fleet(stage, redis, fake, aut
             ahead(push, tmp_path, days)
             push.start()
         told += [threshold] if threshold else []
-        wait_until(lambda: lookers(pushes))
+        assert lookers(pushes) == 1
         wait_until(lambda: [event["days"] for event in events(redis)] == told)
-        assert len(lookers(pushes)) == 1
     assert [event["provider"] for event in events(redis)] == [APNS] * len(told)
     assert 0 < metric(pushes[0], name, provider=APNS) < DAY
 
