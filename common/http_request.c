@@ -79,6 +79,15 @@ void http_request_serve(struct http_request *request)
 		request->route->handle(request);
 }
 
+void http_request_free(struct http_request *request)
+{
+	http_route_free_params(request->params);
+	json_decref(request->json);
+	buf_release(&request->body);
+	free(request->path);
+	free(request);
+}
+
 /* ---- for handlers ---- */
 
 void *http_context(const struct http_request *request)

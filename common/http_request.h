@@ -49,6 +49,9 @@ void http_request_judge(struct http_request *request, const char *method);
 /* Hands it to its handler, now that the body is whole. */
 void http_request_serve(struct http_request *request);
 
+/* Frees it and what it holds, but not what belongs to the library. */
+void http_request_free(struct http_request *request);
+
 /* Answers 503: nothing is served any more. */
 void http_request_refuse(struct http_request *request);
 

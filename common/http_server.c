@@ -1,14 +1,13 @@
 #include "common/http_server.h"
 
 #include <assert.h>
-#include <fcntl.h>
 #include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
+#include "common/acceptor.h"
 #include "common/http_request.h"
 #include "common/linger.h"
 #include "common/log.h"
@@ -21,11 +20,15 @@
 #define ANSWER_MS 60000
 #define IDLE_S 60
 #define CONNECTION_MAX 1000
+#define DISPLACED_MAX 256
+#define IDLE_RUNS 3
+#define IDLE_RUN_MS 20
 #define TLS_VERSIONS "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
 struct http_server {
 	struct http_service service;
-	struct engine *engine; /* the one that accepts */
+	struct acceptor acceptor;
+	struct engine *engine; /* the one that gets new connections */
 	struct list retired;   /* engines that only finish what they have begun */
 	unsigned connection_max, idle_s;
 	union net_address address;
@@ -42,9 +45,10 @@ struct engine {
 	struct MHD_Daemon *daemon;
 	struct io io;          /* the library's own epoll descriptor */
 	struct timer timeout;  /* when the library wants to run next */
-	struct list_link link; /* in retired; in none while it accepts */
+	struct list_link link; /* in retired; in none while it gets new connections */
 	struct list idle;      /* clients without a whole request, the longest so first */
 	unsigned connections;
+	unsigned idle_runs; /* in a row, that it wanted at once and that served no request */
 };
 
 /* A TCP connection, from accept to close. */
@@ -58,16 +62,22 @@ struct client {
 
 /* ---- the library on the loop ---- */
 
-/* Lets the library work, and asks it when it wants to work again: both change with every step. */
+/*
+ * Lets the library work, and asks it when it wants to work again: both change with every step.
+ * While a client is slow in a TLS handshake it always says "at once", to no end: what matters comes
+ * as an event.
+ */
 static void run(struct engine *engine)
 {
 	unsigned long long timeout_ms;
 
 	MHD_run(engine->daemon);
-	if (MHD_get_timeout(engine->daemon, &timeout_ms) == MHD_YES)
-		timer_start(&engine->timeout, timeout_ms);
-	else
+	if (MHD_get_timeout(engine->daemon, &timeout_ms) != MHD_YES) {
 		timer_stop(&engine->timeout);
+		return;
+	}
+	engine->idle_runs = timeout_ms > 0 ? 0 : engine->idle_runs + 1;
+	timer_start(&engine->timeout, engine->idle_runs > IDLE_RUNS ? IDLE_RUN_MS : timeout_ms);
 }
 
 static void on_ready(struct io *io, uint32_t events)
@@ -137,22 +147,15 @@ static void on_deadline(struct timer *timer)
 	shutdown(client->fd, SHUT_RDWR);
 }
 
-/* ---- connections ---- */
-
-/* Beyond its limit the library accepts nobody, so one of those that only wait makes room. */
+/* Beyond its limit the library takes nobody, so one of those that only wait makes room. */
 static void make_room(struct engine *engine)
 {
-	struct list_link *link;
-	struct client *client;
+	struct list_link *link = NULL;
 
-	if (engine->connections < engine->server->connection_max)
-		return;
-	link = list_take(&engine->idle);
-	if (link == NULL)
-		return;
-	client = container_of(link, struct client, link);
-	log_debug("http-client-displaced fd=%d", client->fd);
-	shutdown(client->fd, SHUT_RDWR);
+	if (engine->connections >= engine->server->connection_max)
+		link = list_take(&engine->idle);
+	if (link != NULL)
+		shutdown(container_of(link, struct client, link)->fd, SHUT_RDWR);
 }
 
 static void end_client(struct client *client)
@@ -165,7 +168,15 @@ static void end_client(struct client *client)
 	list_remove(&client->link);
 	client->engine->connections--;
 	free(client);
-	task_start(&server->resume); /* at its limit it only accepts again once it runs */
+	task_start(&server->resume); /* a retired engine may have been waiting for this */
+}
+
+static void on_spoke(struct acceptor *acceptor, int fd, const union net_address *address)
+{
+	struct http_server *server = container_of(acceptor, struct http_server, acceptor);
+
+	/* It has to be beyond the limit for a moment, until one that was displaced has gone. */
+	MHD_add_connection(server->engine->daemon, fd, &address->sa, net_length(address));
 }
 
 static void on_connection(void *cls, struct MHD_Connection *connection, void **context,
@@ -233,6 +244,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 {
 	struct http_request *request = *context;
 
+	((struct engine *)cls)->idle_runs = 0;
 	if (!request->begun) {
 		timer_start(&request->client->deadline, BODY_MS);
 		http_request_judge(request, method);
@@ -255,12 +267,11 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
 {
 	struct engine *engine = cls;
 	struct http_request *request = *context;
-	struct client *client;
+	struct client *client = request != NULL ? request->client : NULL;
 
 	if (request == NULL)
 		return;
 	*context = NULL;
-	client = request->client;
 	timer_start(&client->deadline, engine->server->idle_s * 1000ull + HEADER_MS);
 	list_remove(&client->link);
 	list_append(&engine->idle, &client->link);
@@ -269,11 +280,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
 		request->release(request->state);
 	if (request->response != NULL)
 		MHD_destroy_response(request->response);
-	http_route_free_params(request->params);
-	json_decref(request->json);
-	buf_release(&request->body);
-	free(request->path);
-	free(request);
+	http_request_free(request);
 }
 
 /* ---- for handlers ---- */
@@ -339,10 +346,8 @@ void http_answer_header(struct http_request *request, const char *name, const ch
 
 /* ---- start and stop ---- */
 
-static void on_library_log(void *cls, const char *format, va_list args)
-        __attribute__((format(printf, 2, 0)));
-
-static void on_library_log(void *cls, const char *format, va_list args)
+static void __attribute__((format(printf, 2, 0)))
+on_library_log(void *cls, const char *format, va_list args)
 {
 	struct http_server *server = ((struct engine *)cls)->server;
 	char line[200];
@@ -356,10 +361,11 @@ static void on_library_log(void *cls, const char *format, va_list args)
 }
 
 static struct MHD_Daemon *start_daemon(struct engine *engine, const char *certificate,
-                                       const char *key, int fd)
+                                       const char *key)
 {
 	const struct http_server *server = engine->server;
-	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+	unsigned flags = (certificate != NULL ? MHD_USE_TLS : 0) | MHD_USE_EPOLL |
+	                 MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
 	struct MHD_OptionItem tls[] = {
 		{ MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)certificate },
 		{ MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)key },
@@ -367,24 +373,23 @@ static struct MHD_Daemon *start_daemon(struct engine *engine, const char *certif
 		{ MHD_OPTION_END, 0, NULL },
 	};
 
-	if (certificate != NULL)
-		flags |= MHD_USE_TLS;
-	else
+	if (certificate == NULL)
 		tls[0].option = MHD_OPTION_END;
 	return MHD_start_daemon(
 	        flags, 0, NULL, NULL, on_request, engine, MHD_OPTION_EXTERNAL_LOGGER,
-	        on_library_log, engine, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-	        server->connection_max, MHD_OPTION_CONNECTION_TIMEOUT, server->idle_s,
-	        MHD_OPTION_NOTIFY_CONNECTION, on_connection, engine, MHD_OPTION_URI_LOG_CALLBACK,
-	        on_request_line, engine, MHD_OPTION_NOTIFY_COMPLETED, on_completed, engine,
-	        MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+	        on_library_log, engine, MHD_OPTION_CONNECTION_LIMIT,
+	        server->connection_max + DISPLACED_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+	        server->idle_s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, engine,
+	        MHD_OPTION_URI_LOG_CALLBACK, on_request_line, engine, MHD_OPTION_NOTIFY_COMPLETED,
+	        on_completed, engine, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 }
 
-/* An engine that accepts on FD, which it owns from then on, even if it fails: NULL with *WHY. */
-static struct engine *new_engine(struct http_server *server, int fd, const char *certificate,
+/* NULL with *WHY (heap) when it doesn't start. */
+static struct engine *new_engine(struct http_server *server, const char *certificate,
                                  const char *key, char **why)
 {
 	struct engine *engine = mem_alloc(1, sizeof(*engine));
+	int fd;
 
 	*why = NULL;
 	engine->server = server;
@@ -392,11 +397,10 @@ static struct engine *new_engine(struct http_server *server, int fd, const char 
 	engine->timeout.expired = on_timeout;
 	list_init(&engine->idle);
 	server->why = why;
-	engine->daemon = start_daemon(engine, certificate, key, fd);
+	engine->daemon = start_daemon(engine, certificate, key);
 	server->why = NULL;
 	if (engine->daemon == NULL) {
-		if (*why == NULL)
-			*why = mem_dup("the HTTP library didn't start");
+		*why = *why != NULL ? *why : mem_dup("the HTTP library didn't start");
 		free(engine);
 		return NULL;
 	}
@@ -405,7 +409,6 @@ static struct engine *new_engine(struct http_server *server, int fd, const char 
 	fd = MHD_get_daemon_info(engine->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
 	if (io_start(&engine->io, fd, EPOLLIN) < 0)
 		abort();
-	run(engine);
 	return engine;
 }
 
@@ -425,42 +428,38 @@ static struct http_server *prepare(const struct http_server_options *options)
 	list_init(&server->answered);
 	lingers_init(&server->lingers);
 	server->resume.run = on_resume;
+	server->acceptor.spoke = on_spoke;
+	server->acceptor.tls = options->certificate != NULL;
+	server->acceptor.silent_max = server->connection_max;
 	return server;
 }
 
 struct http_server *http_server_new(const struct http_server_options *options, char **why)
 {
 	struct http_server *server = prepare(options);
-	int fd = net_listen(&options->listen, SOMAXCONN);
 
-	if (fd < 0 || net_local(fd, &server->address) < 0)
-		*why = mem_printf("can't listen: %m");
-	else
-		server->engine = new_engine(server, fd, options->certificate, options->key, why);
-	if (server->engine != NULL)
+	server->engine = new_engine(server, options->certificate, options->key, why);
+	if (server->engine == NULL)
+		goto failed;
+	if (acceptor_start(&server->acceptor, &options->listen) == 0 &&
+	    net_local(server->acceptor.io.fd, &server->address) == 0)
 		return server;
+	*why = mem_printf("can't listen: %m");
+	acceptor_stop(&server->acceptor);
+	free_engine(server->engine);
+failed:
 	free(server);
 	return NULL;
 }
 
-/* The new engine listens on the same socket before the old one leaves it: nobody is turned away. */
 int http_server_renew(struct http_server *server, const char *certificate, const char *key,
                       char **why)
 {
-	struct engine *old = server->engine, *engine;
-	const union MHD_DaemonInfo *info =
-	        MHD_get_daemon_info(old->daemon, MHD_DAEMON_INFO_LISTEN_FD);
-	int fd = fcntl(info->listen_fd, F_DUPFD_CLOEXEC, 0);
+	struct engine *engine = new_engine(server, certificate, key, why);
 
-	if (fd < 0) {
-		*why = mem_printf("can't listen: %m");
-		return -1;
-	}
-	engine = new_engine(server, fd, certificate, key, why);
 	if (engine == NULL)
 		return -1;
-	close(MHD_quiesce_daemon(old->daemon));
-	list_append(&server->retired, &old->link);
+	list_append(&server->retired, &server->engine->link);
 	server->engine = engine;
 	task_start(&server->resume);
 	return 0;
@@ -477,6 +476,7 @@ void http_server_free(struct http_server *server)
 
 	if (server == NULL)
 		return;
+	acceptor_stop(&server->acceptor);
 	server->service.stopping = true;
 	while ((link = list_first(&server->waiting)) != NULL)
 		http_request_refuse(container_of(link, struct http_request, link));

@@ -228,9 +228,10 @@ static unsigned choose_connection_max(void)
 {
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur / 2 > CONNECTIONS_MAX)
+	/* There may be so many that are silent besides those that speak. */
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur / 4 > CONNECTIONS_MAX)
 		return CONNECTIONS_MAX;
-	return (unsigned)limit.rlim_cur / 2 + 1;
+	return (unsigned)limit.rlim_cur / 4 + 1;
 }
 
 static int listen_on(const struct identity *identity)

@@ -320,6 +320,29 @@ def test_thousands_of_slow_clients_do_not_stop_a_normal_one(push, count, say):
     assert not known(push, device)
 
 
+def cpu_seconds(process):
+    fields = open(f"/proc/{process.pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+HELLO = b"\x16\x03\x01\x02\x00\x01"  # the beginning of one
+
+
+def test_thousands_who_begin_a_handshake_do_not_stop_a_normal_client(tls):
+    with contextlib.ExitStack() as crowd:
+        for _ in range(9000):
+            client = crowd.enter_context(socket.create_connection(tls.where, timeout=10))
+            client.sendall(HELLO)
+        began = time.monotonic()
+        with tls.connect() as normal:
+            assert answered(normal).startswith(b"HTTP/1.1 404")
+        assert time.monotonic() - began < 2
+        # Nor do they cost anything while nothing comes of them.
+        before, began = cpu_seconds(tls.push), time.monotonic()
+        wait_until(lambda: time.monotonic() - began > 1)
+        assert cpu_seconds(tls.push) - before < 0.3
+
+
 # The whole way
 
 
