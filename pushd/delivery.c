@@ -161,6 +161,9 @@ static uint64_t seat_delay_ms(const struct delivery *delivery)
 		return 0;
 	interval_ms = delivery_interval_ms(delivery);
 	wait_ms = seat_wait_ms(delivery->seat, loop_now_ms(), interval_ms);
+	/* It may be long until a provider answers: no need to ask the store all the time. */
+	if (delivery->stored && delivery->seat->taken && wait_ms < RETRY_MS)
+		return RETRY_MS;
 	/* What waits in the slot is older: this one goes there too, or it would overtake. */
 	if (wait_ms == 0 && !delivery->stored &&
 	    (delivery->query.waiting || delivery->seat->storing != NULL))
@@ -224,6 +227,7 @@ static void on_lease_end(struct timer *timer)
 		return;
 	sender_cancel(&delivery->job);
 	vacate(delivery, false);
+	delivery->tried = true;
 	keeper_postpone(delivery, RETRY_MS);
 }
 

@@ -62,6 +62,7 @@ struct delivery {
 	bool hurried;   /* its caller wants an outcome now */
 	bool stored;    /* it is, or may be, in the store: there it must end too */
 	bool putting;   /* being stored under a lease while it is on the wire */
+	bool tried;     /* an attempt was made since it came from the store */
 	bool seated;    /* it has taken the seat */
 	bool slotted;   /* it waits in its device's slot, and is merged there */
 	struct list_link link;

@@ -162,6 +162,7 @@ static void give_back(struct delivery *delivery)
 	struct store_place place = {
 		.delay_ms = delivery->delay_ms,
 		.slot = delivery->slotted,
+		.untried = !delivery->tried,
 	};
 
 	if (delivery->slotted)

@@ -66,8 +66,6 @@ static void postpone(struct delivery *delivery, uint64_t delay_ms)
 	int64_t least_ms = delivery->job.judgement.retry_after_ms;
 
 	note(delivery, OUTCOME_QUEUED);
-	if (delivery->job.attempts > 0)
-		delivery->attempts++;
 	keeper_postpone(delivery, delay_ms < (uint64_t)least_ms ? (uint64_t)least_ms : delay_ms);
 }
 
@@ -81,9 +79,19 @@ static uint64_t backoff_ms(const struct delivery *delivery, uint32_t least_ms, u
 	return backoff_next(&backoff);
 }
 
+/* An attempt has failed. */
+static void wait_longer(struct delivery *delivery, uint32_t least_ms, uint32_t most_ms)
+{
+	uint64_t delay_ms = backoff_ms(delivery, least_ms, most_ms);
+
+	delivery->tried = true;
+	delivery->attempts++;
+	postpone(delivery, delay_ms);
+}
+
 static void try_again(struct delivery *delivery)
 {
-	postpone(delivery, backoff_ms(delivery, RETRY_LEAST_MS, RETRY_MOST_MS));
+	wait_longer(delivery, RETRY_LEAST_MS, RETRY_MOST_MS);
 }
 
 /* ---- a dead registration ---- */
@@ -211,7 +219,7 @@ static void sent(struct delivery *delivery)
 static void cool_down(struct delivery *delivery)
 {
 	delivery->slotted = !merge_bypasses(&delivery->notification, delivery->priority);
-	postpone(delivery, backoff_ms(delivery, THROTTLED_LEAST_MS, THROTTLED_MOST_MS));
+	wait_longer(delivery, THROTTLED_LEAST_MS, THROTTLED_MOST_MS);
 }
 
 void reaction_start(struct delivery *delivery)

@@ -367,6 +367,7 @@ void store_return(struct store_call *call, const char *id, const struct store_pl
 	assert(!place->leased);
 	add_number(&words, (int64_t)place->delay_ms);
 	add(&words, slot_decisions(place));
+	add_number(&words, place->untried ? 0 : 1);
 	call->replaced = false;
 	call->call.done = on_returned;
 	run(&call->call, &store_lua_return, &words);

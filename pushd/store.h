@@ -59,6 +59,7 @@ struct store_place {
 	uint64_t delay_ms; /* until it is due; not heeded when it is leased */
 	bool leased;       /* ours for `lease`; then anybody's */
 	bool slot;         /* it waits in its device's slot; never for VoIP */
+	bool untried;      /* of store_return(): it doesn't count as an attempt */
 	/* With SLOT: STORE_WAITING_COUNT characters, what to do where such a one waits. */
 	const char *decisions;
 };
@@ -130,7 +131,8 @@ void store_take(struct store_taking *taking, const char *provider, unsigned coun
 void store_settle(struct store_call *call, const char *id);
 
 /*
- * Gives the entry back: due once more after place->delay_ms, attempts + 1. With SLOT it goes back
+ * Gives the entry back: due once more after place->delay_ms, attempts + 1 unless
+ * it was untried. With SLOT it goes back
  * to its device's waiting place. One that waits there meanwhile is newer:
  * - STORE_REPLACE: it goes, and the returned one takes its count, unless absent. STORE_DONE and
  *   `replaced`.

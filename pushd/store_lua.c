@@ -179,7 +179,7 @@ struct redis_script store_lua_return = { COMMON ADOPT
 	"local id, slot, replaced = ARGV[2], '', false\n"
 	"local n = look(id)\n"
 	"if not n then return 'absent' end\n"
-	"local due, attempts = math.floor(now) + ARGV[3], n[6] + 1\n"
+	"local due, attempts = math.floor(now) + ARGV[3], n[6] + ARGV[5]\n"
 	"if ARGV[4] ~= '' then\n"
 	"  slot = 'w'\n"
 	"  local waiting, w = in_slot(n)\n"

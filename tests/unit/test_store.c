@@ -131,6 +131,9 @@ START_TEST(what_is_given_back_is_due_once_more_with_one_attempt_more)
 	ck_assert_str_eq(take(1), "");
 	ck_assert_str_eq(take_when_due(), "a");
 	ck_assert_uint_eq(taken.last.attempts, 1);
+	give_back("a", (struct store_place){ .untried = true });
+	ck_assert_str_eq(take(1), "a");
+	ck_assert_uint_eq(taken.last.attempts, 1);
 	settle("a");
 	ck_assert_int_eq(give_back("a", (struct store_place){ 0 }), STORE_ABSENT);
 	check_empty();
