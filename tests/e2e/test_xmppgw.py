@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import itertools
+import json
 import socket
 import time
 
@@ -548,16 +549,25 @@ def test_strangers_get_one_and_the_same_answer(push):
     assert push.publish(node, secret="s" * 500) == (*GONE, None)
 
 
-def test_a_dead_token_is_gone_and_trouble_with_the_provider_is_not(push):
-    token, other = apns_token(), fcm_token()
-    node, other_node = push.node(token), push.node(other, FCM)
+def test_a_dead_token_is_gone_a_doubtful_one_is_not_and_trouble_is_waited_out(push):
+    token, doubtful, late = apns_token(), apns_token(), fcm_token()
+    nodes = push.node(token), push.node(doubtful), push.node(late, FCM)
     dead = {"status": 410, "reason": "Unregistered", "timestamp": 4102444800000}
     push.fake.script({"match": {"token": token}, "answer": dead})
-    push.fake.script({"match": {"token": other}, "answer": {"status": 503}})
-    assert push.publish(node)[:2] == GONE
-    assert push.publish(other_node)[:2] == TROUBLE
+    bad = {"status": 400, "reason": "BadDeviceToken"}
+    push.fake.script({"match": {"token": doubtful}, "answer": bad})
+    push.fake.script({"match": {"token": late}, "answer": {"status": 503}})
+    assert push.publish(nodes[0])[:2] == GONE
+    assert push.publish(nodes[1])[:2] == TROUBLE
+    assert push.publish(nodes[2]) is None
     push.fake.reset()
-    assert push.publish(other_node) is None
+    assert push.publish(nodes[1]) is None
+
+    def sent():
+        records = [one for one in push.fake.received() if late in json.dumps(one["body"])]
+        return [one["answered"] for one in records] == [200]
+
+    wait_until(sent, 30, "what had been queued")
 
 
 def test_many_publishes_in_one_turn_go_in_arrays_and_all_are_answered(push):
