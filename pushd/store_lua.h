@@ -48,7 +48,10 @@ extern struct redis_script store_lua_sweep;
 /* ARGV: prefix, id. Answers "done" or "absent". */
 extern struct redis_script store_lua_settle;
 
-/* ARGV: prefix, id, delay, decisions, attempts to add. Answers "done", "replaced", "merged" or "absent". */
+/*
+ * ARGV: prefix, id, delay, decisions, attempts to add. Answers "done", "replaced", "merged" or
+ * "absent".
+ */
 extern struct redis_script store_lua_return;
 
 #endif
