@@ -320,8 +320,8 @@ static void linger_expired(struct deadline *deadline)
 }
 
 /*
- * Closing over input that nobody has read sends an RST, at which a client's kernel may drop what the
- * client hasn't read yet. So those that were cut off may see the end and close first.
+ * Closing over input that nobody has read sends an RST, at which a client's kernel may drop what
+ * the client hasn't read yet. So those that were cut off may see the end and close first.
  */
 static bool may_take_leave(const struct stream *stream, uint64_t waited_ms)
 {

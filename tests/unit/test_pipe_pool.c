@@ -123,7 +123,10 @@ END_TEST
 
 START_TEST(when_pages_run_short_pipes_get_smaller_and_then_are_memory)
 {
-	/* 512 pages: a quarter is less than one huge pipe, half is 4 large pipes, seven eighths leave room for 12 small ones. */
+	/*
+	 * 512 pages: a quarter is less than one huge pipe, half is 4 large ones, seven eighths
+	 * leave room for 12 small ones.
+	 */
 	struct pipe *pipes[20];
 	unsigned count[PIPE_TIERS] = { 0 };
 
