@@ -44,7 +44,7 @@
 	"end\n" \
 	"local function in_slot(n)\n" \
 	"  local id = redis.call('GET', slot_of(n))\n" \
-	"  if id then return id, look(id) end\n" \
+	"  if id then return id, look(id, 'created') end\n" \
 	"end\n" \
 	"local function replaces(decisions, w)\n" \
 	"  local place = w[2] == 'high' and 1 or w[7] == '0' and 3 or 2\n" \
@@ -174,16 +174,34 @@ struct redis_script store_lua_settle = { COMMON
 	"drop(ARGV[2], n)\n"
 	"return 'done'\n" };
 
-/* What waits in the slot came later than what returns. */
+/*
+ * What waits in the slot came later than what returns, as a rule: an earlier one that was under way
+ * at the same time may have come back before. Then it goes, unless it is high and this one low.
+ */
 struct redis_script store_lua_return = { COMMON ADOPT
 	"local id, slot, replaced = ARGV[2], '', false\n"
-	"local n = look(id)\n"
+	"local n = look(id, 'created')\n"
 	"if not n then return 'absent' end\n"
 	"local due, attempts = math.floor(now) + ARGV[3], n[6] + ARGV[5]\n"
 	"if ARGV[4] ~= '' then\n"
 	"  slot = 'w'\n"
 	"  local waiting, w = in_slot(n)\n"
-	"  if w and waiting ~= id then\n"
+	"  if w and waiting ~= id and tonumber(w[9]) < tonumber(n[9]) then\n"
+	"    attempts = math.max(attempts, w[6])\n"
+	"    if w[2] == 'high' and n[2] == 'low' and n[7] ~= '0' then\n"
+	"      drop(id, n)\n"
+	"      if n[7] ~= '-1' then\n"
+	"        redis.call('HSET', prefix .. 'note:' .. waiting, 'count', n[7])\n"
+	"      end\n"
+	"      adopt(waiting, w, n[8], attempts)\n"
+	"      return 'merged'\n"
+	"    end\n"
+	"    if w[5] == 'w' then\n"
+	"      due = math.max(due, redis.call('ZSCORE', entries(w), waiting))\n"
+	"    end\n"
+	"    drop(waiting, w)\n"
+	"    replaced = true\n"
+	"  elseif w and waiting ~= id then\n"
 	"    if not replaces(ARGV[4], w) then\n"
 	"      drop(id, n)\n"
 	"      adopt(waiting, w, n[8], attempts)\n"
