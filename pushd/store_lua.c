@@ -5,7 +5,7 @@
  * "l" when it is leased there. Of a note `n`: 1 provider, 2 priority, 3 domain, 4 node, 5 slot,
  * 6 attempts, 7 count, 8 expires, then what MORE names.
  *
- * adopt(): STAYS stands for what goes, too, so it lives as long and has tried as often.
+ * adopt(): STAYS stands for what goes, too, so it lives as long, has tried as often and is as new.
  */
 /* clang-format off */
 #define COMMON \
@@ -52,10 +52,10 @@
 	"end\n"
 
 #define ADOPT \
-	"local function adopt(id, stays, expires, attempts)\n" \
+	"local function adopt(id, stays, expires, attempts, created)\n" \
 	"  local expires = math.max(stays[8], expires)\n" \
 	"  redis.call('HSET', prefix .. 'note:' .. id, 'expires', expires,\n" \
-	"    'attempts', math.max(stays[6], attempts))\n" \
+	"    'attempts', math.max(stays[6], attempts), 'created', math.max(stays[9], created))\n" \
 	"  redis.call('ZADD', prefix .. 'notes', expires, id)\n" \
 	"end\n"
 
@@ -78,7 +78,7 @@ struct redis_script store_lua_put = { COMMON ADOPT
 	"    if ARGV[8] ~= '-1' then\n"
 	"      redis.call('HSET', prefix .. 'note:' .. waiting, 'count', ARGV[8])\n"
 	"    end\n"
-	"    adopt(waiting, w, expires, 0)\n"
+	"    adopt(waiting, w, expires, 0, created)\n"
 	"    return 'merged'\n"
 	"  elseif w then\n"
 	"    attempts = math.max(attempts, w[6])\n"
@@ -193,7 +193,7 @@ struct redis_script store_lua_return = { COMMON ADOPT
 	"      if n[7] ~= '-1' then\n"
 	"        redis.call('HSET', prefix .. 'note:' .. waiting, 'count', n[7])\n"
 	"      end\n"
-	"      adopt(waiting, w, n[8], attempts)\n"
+	"      adopt(waiting, w, n[8], attempts, n[9])\n"
 	"      return 'merged'\n"
 	"    end\n"
 	"    if w[5] == 'w' then\n"
@@ -204,7 +204,7 @@ struct redis_script store_lua_return = { COMMON ADOPT
 	"  elseif w and waiting ~= id then\n"
 	"    if not replaces(ARGV[4], w) then\n"
 	"      drop(id, n)\n"
-	"      adopt(waiting, w, n[8], attempts)\n"
+	"      adopt(waiting, w, n[8], attempts, n[9])\n"
 	"      if w[5] == 'w' then redis.call('ZADD', entries(w), 'GT', due, waiting) end\n"
 	"      return 'merged'\n"
 	"    end\n"
@@ -212,7 +212,7 @@ struct redis_script store_lua_return = { COMMON ADOPT
 	"    if w[7] ~= '-1' then\n"
 	"      redis.call('HSET', prefix .. 'note:' .. id, 'count', w[7])\n"
 	"    end\n"
-	"    adopt(id, n, w[8], 0)\n"
+	"    adopt(id, n, w[8], 0, w[9])\n"
 	"    replaced = true\n"
 	"  end\n"
 	"  redis.call('SET', slot_of(n), id)\n"

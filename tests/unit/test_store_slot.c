@@ -167,6 +167,7 @@ static void overtake(enum priority priority, struct store_entry newer)
 {
 	fill(counted("a", priority, 1), 0);
 	ck_assert_str_eq(take(1), "a");
+	newer.created_ms = loop_wall_ms() + 10;
 	fill(newer, 0);
 }
 
@@ -203,6 +204,45 @@ START_TEST(a_high_one_that_returns_to_a_newer_dismissal_is_dismissed)
 	ck_assert_int_eq(give_back("a", waits(0, RETURNED_HIGH)), STORE_MERGED);
 	ck_assert_str_eq(take(10), "b");
 	settle("b");
+	check_empty();
+}
+END_TEST
+
+/* Takes "a" and "b", which is newer, and gives "a" back first. */
+static void come_back_first(enum priority older, enum priority newer)
+{
+	struct store_entry entry = counted("a", older, 1);
+
+	entry.created_ms -= 1000;
+	ck_assert_int_eq(put(entry, (struct store_place){ 0 }), STORE_DONE);
+	ck_assert_int_eq(put(counted("b", newer, 2), (struct store_place){ 0 }), STORE_DONE);
+	take(2);
+	ck_assert_int_eq(
+	        give_back("a", waits(0, older == PRIORITY_HIGH ? RETURNED_HIGH : RETURNED_LOW)),
+	        STORE_DONE);
+	ck_assert_str_eq(slot(), "a");
+}
+
+START_TEST(an_older_one_that_has_come_back_before_goes)
+{
+	come_back_first(PRIORITY_HIGH, PRIORITY_HIGH);
+	ck_assert_int_eq(give_back("b", waits(0, RETURNED_HIGH)), STORE_DONE);
+	ck_assert(replaced);
+	ck_assert_str_eq(slot(), "b");
+	ck_assert_str_eq(take(10), "b");
+	ck_assert_int_eq(taken.last.count, 2);
+	settle("b");
+	check_empty();
+}
+END_TEST
+
+START_TEST(an_older_high_one_that_has_come_back_before_takes_the_low_ones_count)
+{
+	come_back_first(PRIORITY_HIGH, PRIORITY_LOW);
+	ck_assert_int_eq(give_back("b", waits(0, RETURNED_LOW)), STORE_MERGED);
+	ck_assert_str_eq(take(10), "a");
+	ck_assert_int_eq(taken.last.count, 2);
+	settle("a");
 	check_empty();
 }
 END_TEST
@@ -286,6 +326,8 @@ int main(void)
 		a_newer_one_that_waits_absorbs_the_one_that_returns_and_is_no_less_throttled,
 		a_high_one_that_returns_replaces_a_newer_low_one_and_takes_its_count,
 		a_high_one_that_returns_to_a_newer_dismissal_is_dismissed,
+		an_older_one_that_has_come_back_before_goes,
+		an_older_high_one_that_has_come_back_before_takes_the_low_ones_count,
 		a_full_queue_takes_what_does_not_make_it_longer,
 		whatever_is_done_notes_queues_slots_and_counts_are_at_one,
 	};
