@@ -167,7 +167,11 @@ static void give_back(struct delivery *delivery)
 
 	if (delivery->slotted)
 		place.decisions = merge_return_decisions(class_of(delivery));
-	delivery_answer(delivery, OUTCOME_QUEUED, NULL);
+	/* Nothing is promised of one that was stored only perhaps: where Redis didn't say so. */
+	if (delivery->abandoned)
+		delivery_answer(delivery, OUTCOME_UNAVAILABLE, "storage");
+	else
+		delivery_answer(delivery, OUTCOME_QUEUED, NULL);
 	delivery->phase = DELIVERY_LEAVING;
 	delivery->call.done = on_left;
 	store_return(&delivery->call, delivery->note_id, &place);
