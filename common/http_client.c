@@ -125,9 +125,12 @@ static enum http_failure judge(const struct http_transfer *transfer, CURLcode co
 static void complete(struct http_transfer *transfer, CURLcode code)
 {
 	struct http_call *call = transfer->call;
-	const char *text = transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(code);
+	const char *text = curl_easy_strerror(code);
 	long status = 0;
 
+	/* What libcurl can't read as a proxy it quotes, with its password. */
+	if (transfer->error[0] != '\0' && code != CURLE_COULDNT_RESOLVE_PROXY)
+		text = transfer->error;
 	if (transfer->tries > 0)
 		curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_multi_remove_handle(transfer->pool->multi, transfer->easy);
@@ -241,14 +244,12 @@ static CURL *new_easy(const struct http_pool_options *options)
 		abort();
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* or ending one waits for its look-up */
-	curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L);
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	/* "" is none, not even that of the environment. */
 	curl_easy_setopt(easy, CURLOPT_PROXY, options->proxy != NULL ? options->proxy : "");
 	curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 4096L);
-	curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, 0L);
 	curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, options->http2 ? HTTP2_AGE_S : HTTP1_AGE_S);
 	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, options->http2 ? 1L : 0L);
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, options->http2 ? "https" : "http,https");

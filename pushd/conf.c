@@ -177,21 +177,32 @@ static bool valid_endpoint(const char *endpoint)
 	       strpbrk(endpoint + sizeof(scheme) - 1, "/?#@ \t") == NULL;
 }
 
+/* 1 to 65535. */
+static bool valid_port(const char *text)
+{
+	size_t digits = strspn(text, "0123456789");
+	unsigned long port = digits > 0 && digits <= 5 ? strtoul(text, NULL, 10) : 0;
+
+	return text[digits] == '\0' && port >= 1 && port <= UINT16_MAX;
+}
+
 /* "http://[USER:PASSWORD@]HOST:PORT". */
 static bool valid_proxy(const char *proxy)
 {
 	static const char scheme[] = "http://";
-	const char *host, *port;
+	const char *rest, *host, *port;
 
 	if (proxy == NULL)
 		return true;
 	if (strncmp(proxy, scheme, sizeof(scheme) - 1) != 0)
 		return false;
-	host = strrchr(proxy, '@');
-	host = host != NULL ? host + 1 : proxy + sizeof(scheme) - 1;
+	rest = proxy + sizeof(scheme) - 1;
+	host = strrchr(rest, '@');
+	host = host != NULL ? host + 1 : rest;
 	port = strrchr(host, ':');
-	return port != NULL && port > host && strpbrk(host, "/?# \t") == NULL && port[1] != '\0' &&
-	       strlen(port) <= 6 && port[1 + strspn(port + 1, "0123456789")] == '\0';
+	/* Elsewhere in a URL these end its authority: in a password they are written %XX. */
+	return port != NULL && port > host && strpbrk(rest, "/?# \t") == NULL &&
+	       valid_port(port + 1);
 }
 
 /* Only Apple has two worlds, and a test server for one of them is none for the other. */
@@ -249,11 +260,9 @@ static char *find_fault(const struct conf *conf, const struct conf_provider *pro
 	return why;
 }
 
-static int check_provider(const struct conf *conf, const struct conf_provider *provider,
-                          struct buf *complaints)
+/* Appends WHY (freed), if there is anything wrong with PROVIDER. */
+static int complain(const struct conf_provider *provider, char *why, struct buf *complaints)
 {
-	char *why = find_fault(conf, provider);
-
 	if (why == NULL)
 		return 0;
 	buf_printf(complaints, "[provider %s]: %s\n", provider->id, why);
@@ -383,7 +392,24 @@ int conf_check(const void *config, struct buf *complaints)
 	if (check_master_key(&conf->daemon, complaints) != 0)
 		result = -1;
 	for (size_t i = 0; i < conf->providers.count; i++)
-		if (check_provider(conf, conf_provider(conf, i), complaints) != 0)
+		if (complain(conf_provider(conf, i), find_fault(conf, conf_provider(conf, i)),
+		             complaints) != 0)
 			result = -1;
+	return result;
+}
+
+int conf_check_more(const void *config, struct buf *complaints)
+{
+	const struct conf *conf = config;
+	int result = 0;
+
+	for (size_t i = 0; i < conf->providers.count; i++) {
+		const struct conf_provider *provider = conf_provider(conf, i);
+		char *why;
+
+		credential_check_files(provider, &why);
+		if (complain(provider, why, complaints) != 0)
+			result = -1;
+	}
 	return result;
 }

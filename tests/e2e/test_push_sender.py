@@ -340,6 +340,8 @@ def check(stage, redis, providers):
 @pytest.mark.parametrize("change, complaint", [
     ({"http_proxy": "socks5://127.0.0.1:1080"}, "http-proxy must be"),
     ({"http_proxy": "http://127.0.0.1"}, "http-proxy must be"),
+    ({"http_proxy": "http://push:1080@127.0.0.1:65536"}, "http-proxy must be"),
+    ({"http_proxy": "http://push:10#1080@127.0.0.1:3128"}, "http-proxy must be"),
     ({"other_endpoint": "http://127.0.0.1"}, "other-endpoint must be https"),
     ({"try_other_environment": "yes"}, "needs other-endpoint"),
     ({"environment": "staging"}, "environment"),

@@ -182,6 +182,20 @@ START_TEST(proxies_of_the_environment_and_redirects_are_not_followed)
 }
 END_TEST
 
+START_TEST(a_proxy_that_makes_no_sense_is_not_told_with_its_password)
+{
+	struct asked asked = { 0 };
+
+	http_pool_free(pool);
+	pool = http_pool_new(
+	        &(struct http_pool_options){ .proxy = "http://push:s3cret@127.0.0.1:99999" });
+	ask(&asked, "GET", "https://127.0.0.1:1/");
+	expect(&asked, HTTP_UNREACHABLE, 0);
+	ck_assert_ptr_null(strstr(asked.call.error, "s3cret"));
+	http_release(&asked.call);
+}
+END_TEST
+
 /* ---- what comes back ---- */
 
 START_TEST(an_answer_is_given_whole_with_its_headers)
@@ -438,6 +452,7 @@ int main(void)
 		a_request_has_what_was_given_and_nothing_of_libcurls,
 		every_method_goes_out_as_it_is_also_on_a_handle_that_had_another,
 		proxies_of_the_environment_and_redirects_are_not_followed,
+		a_proxy_that_makes_no_sense_is_not_told_with_its_password,
 		an_answer_is_given_whole_with_its_headers,
 		an_answer_that_comes_byte_by_byte_is_given_whole,
 		requests_one_after_another_share_a_connection_and_a_handle,
