@@ -47,9 +47,17 @@ static uint64_t next_ns(const struct pacer *pacer, uint64_t now_ns)
 	return pacer->next_ns > oldest ? pacer->next_ns : oldest;
 }
 
+/* How much of the pause is left. */
+static uint64_t pause_left_ms(const struct pacer *pacer)
+{
+	uint64_t now_ms = loop_now_ms();
+
+	return now_ms < pacer->paused_ms ? pacer->paused_ms - now_ms : 0;
+}
+
 bool pacer_paused(const struct pacer *pacer)
 {
-	return loop_now_ms() < pacer->paused_ms;
+	return pause_left_ms(pacer) > 0;
 }
 
 unsigned pacer_room(const struct pacer *pacer)
@@ -72,10 +80,10 @@ static void wait_for(struct pacer *pacer, uint64_t delay_ms)
 
 bool pacer_take(struct pacer *pacer)
 {
-	uint64_t now_ns, next;
+	uint64_t now_ns, next, pause_ms = pause_left_ms(pacer);
 
-	if (pacer_paused(pacer)) {
-		wait_for(pacer, pacer->paused_ms - loop_now_ms());
+	if (pause_ms > 0) {
+		wait_for(pacer, pause_ms);
 		return false;
 	}
 	if (pacer->rate == 0)

@@ -1,8 +1,24 @@
+#include "common/loop.h"
+
+static uint64_t read_clock(void);
+
+#define loop_now_ms read_clock
 #include "pushd/pacer.c"
+#undef loop_now_ms
 
 #include <string.h>
 
 #include "tests/unit/unit.h"
+
+static uint64_t lost_ms, lose_ms; /* what has passed besides, and what passes at each look */
+
+static uint64_t read_clock(void)
+{
+	uint64_t now_ms = loop_now_ms() + lost_ms;
+
+	lost_ms += lose_ms;
+	return now_ms;
+}
 
 static struct pacer pacer;
 static unsigned passes;
@@ -99,6 +115,18 @@ START_TEST(a_pause_holds_everything_back_and_a_shorter_one_changes_nothing)
 }
 END_TEST
 
+START_TEST(a_pause_that_ends_while_it_is_looked_at_is_not_waited_for_forever)
+{
+	pacer_init(&pacer, 0);
+	pacer_pause(&pacer, 60);
+	timer_stop(&pacer.wait);
+	lose_ms = 100;
+	ck_assert(!pacer_take(&pacer));
+	ck_assert(timer_active(&pacer.wait));
+	ck_assert_uint_le(pacer.wait.due_ns, loop_now_ns() + 60 * 1000000);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -106,6 +134,7 @@ int main(void)
 		what_is_beyond_the_rate_waits_and_is_told,
 		room_is_what_can_be_taken,
 		a_pause_holds_everything_back_and_a_shorter_one_changes_nothing,
+		a_pause_that_ends_while_it_is_looked_at_is_not_waited_for_forever,
 	};
 
 	return unit_run("pacer", tests, sizeof(tests) / sizeof(tests[0]), setup, teardown);
