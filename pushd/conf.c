@@ -260,9 +260,11 @@ static char *find_fault(const struct conf *conf, const struct conf_provider *pro
 	return why;
 }
 
-/* Appends WHY (freed), if there is anything wrong with PROVIDER. */
-static int complain(const struct conf_provider *provider, char *why, struct buf *complaints)
+static int check_provider(const struct conf *conf, const struct conf_provider *provider,
+                          struct buf *complaints)
 {
+	char *why = find_fault(conf, provider);
+
 	if (why == NULL)
 		return 0;
 	buf_printf(complaints, "[provider %s]: %s\n", provider->id, why);
@@ -392,24 +394,7 @@ int conf_check(const void *config, struct buf *complaints)
 	if (check_master_key(&conf->daemon, complaints) != 0)
 		result = -1;
 	for (size_t i = 0; i < conf->providers.count; i++)
-		if (complain(conf_provider(conf, i), find_fault(conf, conf_provider(conf, i)),
-		             complaints) != 0)
+		if (check_provider(conf, conf_provider(conf, i), complaints) != 0)
 			result = -1;
-	return result;
-}
-
-int conf_check_more(const void *config, struct buf *complaints)
-{
-	const struct conf *conf = config;
-	int result = 0;
-
-	for (size_t i = 0; i < conf->providers.count; i++) {
-		const struct conf_provider *provider = conf_provider(conf, i);
-		char *why;
-
-		credential_check_files(provider, &why);
-		if (complain(provider, why, complaints) != 0)
-			result = -1;
-	}
 	return result;
 }
