@@ -39,7 +39,8 @@ void judgement_look_up(struct judgement *judgement, const struct verdict_row *ta
 	const struct verdict_row *row = table;
 	int64_t wait_ms = provider_retry_after_ms(answer->retry_after);
 
-	while ((row->status != 0 && row->status != answer->status) ||
+	while ((row->status != 0 && row->status != answer->status &&
+	        row->status != answer->status / 100) ||
 	       (row->reason != NULL && strcmp(row->reason, reason) != 0))
 		row++;
 	judgement->verdict = row->verdict;

@@ -88,7 +88,8 @@ enum verdict {
 	VERDICT_TOO_LARGE,  /* to be sent once more with less in it */
 	VERDICT_THROTTLED,  /* this device gets too many; retry_after_ms is at least a minute */
 	VERDICT_TRANSIENT,  /* not processed: may be sent again later */
-	VERDICT_EXPIRED,    /* the bearer token must be renewed, then once more; never in done */
+	VERDICT_EXPIRED,    /* the bearer token must be renewed, then once more; in done only when
+	                       there was no time for that */
 	VERDICT_CREDENTIAL, /* nothing goes with this credential until someone mends it */
 	VERDICT_UNREACHABLE, /* no connection: nothing was sent */
 	VERDICT_UNKNOWN,     /* no answer: it may have been processed */
@@ -135,7 +136,7 @@ enum effect { EFFECT_RECONNECT = 1, EFFECT_DOUBTFUL = 2, EFFECT_EVERYONE = 4 };
 
 /* One row of a kind's table of verdicts; the first that fits counts. */
 struct verdict_row {
-	unsigned status;    /* 0: any */
+	unsigned status;    /* 5: any from 500 to 599; 0: any */
 	const char *reason; /* NULL: any */
 	enum verdict verdict;
 	unsigned effects; /* of enum effect */
