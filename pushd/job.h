@@ -43,7 +43,8 @@ struct job {
 	unsigned attempts;      /* those that may have been processed */
 	unsigned refusals;      /* those that were not */
 	unsigned generation;    /* of the bearer token that it was sent with */
-	bool renewed;           /* it has been sent again with another */
+	unsigned version;       /* of the credential that it was sent with */
+	bool renewed;           /* it has been sent again with another bearer token */
 	bool moved;             /* to the other environment */
 	struct judgement first; /* what was said before that */
 };

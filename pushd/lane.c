@@ -115,19 +115,29 @@ static void retry(struct job *job, uint64_t delay_ms)
 	task_start(&job->lane->pump);
 }
 
-static void renew_bearer(struct job *job)
+/* The provider doesn't take our credential. If it was replaced since, that is not its fault. */
+static void lose_trust(struct job *job)
 {
 	struct lane *lane = job->lane;
 
+	job->judgement.verdict = VERDICT_CREDENTIAL;
+	if (job->version != lane->version) {
+		retry(job, 0);
+		return;
+	}
+	open_breaker(lane, BREAKER_CREDENTIAL, job->judgement.reason);
+	finish(job);
+}
+
+static void renew_bearer(struct job *job)
+{
 	if (job->renewed) {
-		job->judgement.verdict = VERDICT_CREDENTIAL;
-		open_breaker(lane, BREAKER_CREDENTIAL, job->judgement.reason);
-		finish(job);
+		lose_trust(job);
 		return;
 	}
 	job->renewed = true;
 	job->attempts--;
-	credential_renew(lane->credential, job->generation);
+	credential_renew(job->lane->credential, job->generation);
 	retry(job, 0);
 }
 
@@ -189,8 +199,8 @@ static void react(struct job *job)
 		retry(job, job->attempts == 1 ? 0 : job_retry_delay_ms(job));
 		return;
 	case VERDICT_CREDENTIAL:
-		open_breaker(lane, BREAKER_CREDENTIAL, job->judgement.reason);
-		break;
+		lose_trust(job);
+		return;
 	default: /* it takes our credential and judges our notifications */
 		note_success(lane);
 		break;
@@ -309,6 +319,7 @@ static void transmit(struct job *job, struct connection *connection, const char 
 	queue_remove(&job->lane->queue, &job->link);
 	job->attempts++;
 	job->connection = connection;
+	job->version = job->lane->version;
 	job->sent_ns = loop_now_ns();
 	job->call.done = on_done;
 	job->call.method = "POST";

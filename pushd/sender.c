@@ -17,7 +17,8 @@ struct sender {
 	struct credential_watch watch;
 	struct pacer pacer;
 	struct guard guard;
-	bool doubting; /* the last accusation wasn't believed */
+	bool doubting;    /* the last accusation wasn't believed */
+	bool other_first; /* the other lane was the first at the pacer the last time */
 	size_t queue_max;
 	struct lane lane;  /* to the configured environment */
 	struct lane other; /* with try-other-environment only */
@@ -46,6 +47,10 @@ static void on_pace(struct pacer *pacer)
 {
 	struct sender *sender = container_of(pacer, struct sender, pacer);
 
+	/* Where but one may go each time, it would always be the same lane's. */
+	sender->other_first = has_other(sender) && !sender->other_first;
+	if (sender->other_first)
+		lane_wake(&sender->other);
 	lane_wake(&sender->lane);
 	if (has_other(sender))
 		lane_wake(&sender->other);
@@ -65,7 +70,6 @@ static bool try_other(struct job *job)
 	job->moved = true;
 	job->first = job->judgement;
 	job->renewed = false;
-	job->attempts = 0;
 	lane_submit(job->lane == &sender->lane ? &sender->other : &sender->lane, job);
 	return true;
 }

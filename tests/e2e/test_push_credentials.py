@@ -258,6 +258,20 @@ def test_it_is_replaced_while_pushes_are_in_flight(settable, fake, authority):
     assert len(connections) == 2
 
 
+def test_a_refusal_of_the_old_one_says_nothing_of_the_new_one(settable, fake, authority):
+    assert put(settable, authority.pem(TOPIC))[0] == 200
+    device, other = register(settable), register(settable)
+    script(fake, device["token"], 403, "BadCertificate", times=1, delay_ms=1000)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        work = pool.submit(outcome, settable, device)
+        wait_until(lambda: got(fake, device["token"]), what="it to be in flight")
+        assert put(settable, authority.pem(TOPIC))[0] == 200
+        assert work.result() == "sent"
+    assert [one["answered"] for one in got(fake, device["token"])] == [403, 200]
+    assert outcome(settable, other) == "sent"
+    assert "provider-open" not in settable.log.read_text()
+
+
 def test_the_others_take_it_within_seconds_and_give_it_back(
     stage, redis, fake, authority, master, settable
 ):

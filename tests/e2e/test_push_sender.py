@@ -6,6 +6,7 @@ import socket
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -84,6 +85,11 @@ def arrivals(fake, crowd, last="before"):
 def state(push, provider=APNS):
     providers = push.call("GET", "/v1/providers")[1]["providers"]
     return {one["id"]: one["state"] for one in providers}[provider]
+
+
+def verdicts(push, device):
+    """What the provider said of DEVICE lately."""
+    return push.call("GET", f"/v1/devices/{device['node']}")[1]["verdicts"]
 
 
 def devices(push, count, provider=APNS):
@@ -387,14 +393,35 @@ def test_a_token_that_is_bad_in_both_environments_is_suspect_and_kept(stage, red
 def test_a_key_that_is_closed_to_the_other_environment_closes_nothing_here(stage, redis, fake):
     sections = only(fake, try_other_environment="yes", other_endpoint=fake.sandbox_url)
     push = stage.pushd("push-scoped", redis, providers=sections)
-    device, other = devices(push, 2)
-    fake.script(
-        {"match": {"token": device["token"], "environment": "sandbox"},
-         "answer": {"status": 403, "reason": "BadEnvironmentKeyIdInToken"}},
-        {"match": {"token": device["token"], "environment": "production"},
-         "answer": {"status": 400, "reason": "BadDeviceToken"}})
-    assert publish(push, item(device)) == [{"outcome": "unavailable", "reason": "BadDeviceToken"}]
+    device, second, other = devices(push, 3)
+    fake.environments(sandbox=[device["token"], second["token"]])
+    fake.script({"match": {"environment": "sandbox"},
+                 "answer": {"status": 403, "reason": "BadEnvironmentKeyIdInToken"}})
+    for bad in (device, second):  # the second one isn't even tried there
+        assert publish(push, item(bad)) == [{"outcome": "unavailable", "reason": "BadDeviceToken"}]
+        wait_until(lambda: [verdict["reason"] for verdict in verdicts(push, bad)]
+                   == ["BadDeviceToken"], what="it to be told of the device")
     assert state(push) == "ready" and outcome(push, other) == "sent"
+
+
+def test_at_a_pace_neither_environment_waits_for_the_other(stage, fake):
+    """Both are sent to with one credential, which rate-max is for."""
+    sections = only(fake, try_other_environment="yes", other_endpoint=fake.sandbox_url,
+                    rate_max="10")
+    push = stage.pushd("push-fair", stage.redis(), providers=sections)
+    development, *crowd = devices(push, 161)
+    fake.environments(sandbox=[development["token"]])
+
+    def flood():
+        for at in range(0, len(crowd), 5):
+            publish(push, *(item(device) for device in crowd[at:at + 5]), deadline_ms=200)
+
+    with ThreadPoolExecutor() as pool:
+        work = pool.submit(flood)
+        wait_until(lambda: len(fake.received()) > 10, what="more than can be sent")
+        assert outcome(push, development) == "sent"
+        assert not work.done()
+        work.result()
 
 
 # Ways of addressing, and what is told
