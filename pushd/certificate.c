@@ -19,6 +19,7 @@
 #define OID_PRODUCTION "1.2.840.113635.100.6.3.2"
 #define OID_TOPICS "1.2.840.113635.100.6.3.6"
 #define TOPICS_MAX 400 /* as many as Apple lets a key have */
+#define TOPIC_MAX 255
 
 /* ---- PEM ---- */
 
@@ -48,10 +49,15 @@ static const char *read_pem(struct p12 *parts, const char *bytes, size_t len, co
 
 	parts->chain = sk_X509_new_null();
 	assert(parts->chain != NULL);
+	ERR_clear_error();
 	while ((one = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL)
 		if (sk_X509_push(parts->chain, one) == 0)
 			abort();
 	BIO_free(bio);
+	if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) {
+		ERR_clear_error();
+		return "has a damaged certificate";
+	}
 	bio = open_text(bytes, len);
 	parts->key = PEM_read_bio_PrivateKey(bio, NULL, give_password, (void *)password);
 	BIO_free(bio);
@@ -127,6 +133,19 @@ static char *text_of(const ASN1_STRING *string)
 	return text;
 }
 
+/* STRING if it is a bundle id, since it goes into a header as it is; heap, else NULL. */
+static char *topic_of(const ASN1_STRING *string)
+{
+	char *text = text_of(string);
+
+	if (text != NULL && strlen(text) <= TOPIC_MAX &&
+	    text[strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789"
+	                      "ABCDEFGHIJKLMNOPQRSTUVWXYZ-._:")] == '\0')
+		return text;
+	free(text);
+	return NULL;
+}
+
 static char *read_topic(const X509 *x509)
 {
 	const X509_NAME *name = X509_get_subject_name(x509);
@@ -134,7 +153,7 @@ static char *read_topic(const X509 *x509)
 
 	if (at < 0)
 		return NULL;
-	return text_of(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
+	return topic_of(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
 }
 
 static X509_EXTENSION *find_extension(const X509 *x509, const char *oid)
@@ -167,7 +186,7 @@ static char **read_topics(const X509 *x509)
 	for (int i = 0; i < sk_ASN1_TYPE_num(items) && n < TOPICS_MAX; i++) {
 		const ASN1_TYPE *item = sk_ASN1_TYPE_value(items, i);
 		char *topic =
-		        item->type == V_ASN1_UTF8STRING ? text_of(item->value.utf8string) : NULL;
+		        item->type == V_ASN1_UTF8STRING ? topic_of(item->value.utf8string) : NULL;
 
 		if (topic != NULL)
 			topics[n++] = topic;

@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@
 
 #define P256_BYTES 32
 #define RSA_LEAST_BITS 2048 /* RFC 7518, section 3.3 */
+#define RSA_MOST_BITS 8192  /* more would hold the loop up at each signature */
 
 struct jwt_key {
 	enum jwt_algorithm algorithm;
@@ -35,14 +37,36 @@ static const char *judge_key(const EVP_PKEY *pkey, enum jwt_algorithm algorithm)
 	char group[32] = "";
 
 	if (algorithm == JWT_RS256)
-		return EVP_PKEY_is_a(pkey, "RSA") && EVP_PKEY_get_bits(pkey) >= RSA_LEAST_BITS
+		return EVP_PKEY_is_a(pkey, "RSA") && EVP_PKEY_get_bits(pkey) >= RSA_LEAST_BITS &&
+		                       EVP_PKEY_get_bits(pkey) <= RSA_MOST_BITS
 		               ? NULL
-		               : "is no RSA key of at least 2048 bits";
+		               : "is no RSA key of 2048 to 8192 bits";
 	if (!EVP_PKEY_is_a(pkey, "EC") ||
 	    EVP_PKEY_get_group_name(pkey, group, sizeof(group), NULL) != 1 ||
 	    (strcmp(group, "prime256v1") != 0 && strcmp(group, "P-256") != 0))
 		return "is no key on the curve P-256";
 	return NULL;
+}
+
+/* A key that parses may still be damaged, which would show only when it is used. */
+static bool can_sign(EVP_PKEY *pkey)
+{
+	static const unsigned char text[] = "a trial";
+	EVP_MD_CTX *signing = EVP_MD_CTX_new(), *checking = EVP_MD_CTX_new();
+	size_t len = (size_t)EVP_PKEY_get_size(pkey);
+	unsigned char *signature = mem_alloc(1, len);
+	bool good;
+
+	assert(signing != NULL && checking != NULL);
+	good = EVP_DigestSignInit(signing, NULL, EVP_sha256(), NULL, pkey) == 1 &&
+	       EVP_DigestSign(signing, signature, &len, text, sizeof(text)) == 1 &&
+	       EVP_DigestVerifyInit(checking, NULL, EVP_sha256(), NULL, pkey) == 1 &&
+	       EVP_DigestVerify(checking, signature, len, text, sizeof(text)) == 1;
+	EVP_MD_CTX_free(signing);
+	EVP_MD_CTX_free(checking);
+	free(signature);
+	ERR_clear_error();
+	return good;
 }
 
 struct jwt_key *jwt_key_read(const char *pem, size_t len, enum jwt_algorithm algorithm,
@@ -58,6 +82,8 @@ struct jwt_key *jwt_key_read(const char *pem, size_t len, enum jwt_algorithm alg
 	ERR_clear_error();
 	*why = pkey == NULL ? "is no private key (PEM, without a passphrase)"
 	                    : judge_key(pkey, algorithm);
+	if (*why == NULL && !can_sign(pkey))
+		*why = "is a damaged key";
 	if (*why != NULL) {
 		EVP_PKEY_free(pkey);
 		return NULL;
@@ -68,19 +94,35 @@ struct jwt_key *jwt_key_read(const char *pem, size_t len, enum jwt_algorithm alg
 	return key;
 }
 
+/* What BIO (freed) has collected; heap. */
+static char *take_text(BIO *bio)
+{
+	char *bytes, *text;
+	long len = BIO_get_mem_data(bio, &bytes);
+
+	text = mem_dup_bytes(bytes, (size_t)len);
+	mem_wipe(bytes, (size_t)len);
+	BIO_free(bio);
+	return text;
+}
+
 char *jwt_key_public(const struct jwt_key *key)
 {
 	BIO *bio = BIO_new(BIO_s_mem());
-	char *bytes, *text;
-	long len;
 
-	assert(bio != NULL);
-	if (PEM_write_bio_PUBKEY(bio, key->pkey) != 1)
+	if (bio == NULL || PEM_write_bio_PUBKEY(bio, key->pkey) != 1)
 		abort();
-	len = BIO_get_mem_data(bio, &bytes);
-	text = mem_dup_bytes(bytes, (size_t)len);
-	BIO_free(bio);
-	return text;
+	return take_text(bio);
+}
+
+char *jwt_key_print(const struct jwt_key *key)
+{
+	BIO *bio = BIO_new(BIO_s_secmem());
+
+	if (bio == NULL ||
+	    PEM_write_bio_PKCS8PrivateKey(bio, key->pkey, NULL, NULL, 0, NULL, NULL) != 1)
+		abort();
+	return take_text(bio);
 }
 
 void jwt_key_free(struct jwt_key *key)

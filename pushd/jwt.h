@@ -22,6 +22,9 @@ struct jwt_key *jwt_key_read(const char *pem, size_t len, enum jwt_algorithm alg
 /* The public half of KEY as PEM; heap, the caller frees it. */
 char *jwt_key_public(const struct jwt_key *key);
 
+/* KEY itself as PEM, a secret; heap, the caller frees it. */
+char *jwt_key_print(const struct jwt_key *key);
+
 /* Frees the key; NULL is fine. */
 void jwt_key_free(struct jwt_key *key);
 

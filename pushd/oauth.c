@@ -71,6 +71,8 @@ static void on_answer(struct http_call *call)
 	}
 	oauth->refused = call->failure == HTTP_OK && call->status >= 400 && call->status < 500 &&
 	                 call->status != 429;
+	if (call->response != NULL)
+		mem_wipe((char *)call->response, call->response_len);
 	http_release(call);
 	oauth->done(oauth, token, life_of(answer));
 	if (token != NULL) /* jansson's own copy */

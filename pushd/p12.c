@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#define MAC_COUNT_MAX 1000000 /* OpenSSL writes 2048, the Keychain no more */
+
 /* OpenSSL's, for one file. */
 struct reading {
 	OSSL_LIB_CTX *context;
@@ -81,6 +83,16 @@ static void adopt_certificate(STACK_OF(X509) * chain, X509 *certificate)
 		abort();
 }
 
+/* The file says how often its password is hashed, which holds the whole loop up. */
+static bool counts_long(PKCS12 *file)
+{
+	const ASN1_INTEGER *count = NULL;
+
+	PKCS12_get0_mac(NULL, NULL, NULL, &count, file);
+	return count != NULL &&
+	       (ASN1_INTEGER_get(count) < 0 || ASN1_INTEGER_get(count) > MAC_COUNT_MAX);
+}
+
 static const char *parse(struct reading *reading, const char *password, struct p12 *p12)
 {
 	STACK_OF(X509) *others = NULL;
@@ -114,6 +126,8 @@ int p12_open(struct p12 *p12, const void *bytes, size_t len, const char *passwor
 	begin(&reading);
 	if (d2i_PKCS12(&reading.file, &at, (long)len) == NULL)
 		*why = "is no PKCS #12 file";
+	else if (counts_long(reading.file))
+		*why = "counts its password on too long (MAC iterations)";
 	else if (!password_fits(reading.file, &password))
 		*why = password == NULL || *password == '\0' ? "needs a password"
 		                                             : "has another password";

@@ -8,6 +8,10 @@
 #define SCOPE "https://www.googleapis.com/auth/firebase.messaging"
 #define GRANT_LIFE_S 3600 /* the most that Google takes */
 
+/* The project goes into a URL as it is. */
+static const char plain[] = "abcdefghijklmnopqrstuvwxyz0123456789"
+                            "ABCDEFGHIJKLMNOPQRSTUVWXYZ-._:";
+
 static const char *read_text(const json_t *file, const char *key)
 {
 	const char *text = json_string_value(json_object_get(file, key));
@@ -19,6 +23,7 @@ static const char *judge_file(const json_t *file)
 {
 	const char *type = read_text(file, "type");
 	const char *uri = read_text(file, "token_uri");
+	const char *project = read_text(file, "project_id");
 
 	if (!json_is_object(file))
 		return "is no JSON object";
@@ -32,6 +37,8 @@ static const char *judge_file(const json_t *file)
 		return "has no private_key";
 	if (uri == NULL || strncmp(uri, "https://", 8) != 0)
 		return "has no token_uri with https";
+	if (project != NULL && project[strspn(project, plain)] != '\0')
+		return "has a project_id of other characters than letters, digits and -._:";
 	return NULL;
 }
 
@@ -46,7 +53,8 @@ int service_account_read(struct service_account *account, const char *text, size
 	if (*why == NULL) {
 		account->key = jwt_key_read(pem, strlen(pem), JWT_RS256, why);
 		if (account->key == NULL)
-			*why = "has a private_key that is no RSA key of at least 2048 bits";
+			*why = "has a private_key that is no RSA key of 2048 to 8192 bits, or is "
+			       "damaged";
 	}
 	if (*why == NULL) {
 		account->client_email = mem_dup(read_text(file, "client_email"));

@@ -1,5 +1,7 @@
 #include "pushd/certificate.c"
 
+#include <openssl/pkcs12.h>
+
 #include "tests/unit/credentials.h"
 #include "tests/unit/unit.h"
 
@@ -113,6 +115,43 @@ START_TEST(pem_is_read_in_any_order_and_the_keys_own_certificate_comes_first)
 }
 END_TEST
 
+START_TEST(a_chain_of_which_a_part_is_damaged_is_refused_rather_than_cut_short)
+{
+	char *spoiled = mem_dup(own);
+
+	memset(strchr(spoiled, '\n') + 1, '!', 8);
+	check_refused(mem_printf("%s%s%s", own, spoiled, secret), NULL,
+	              "has a damaged certificate");
+	free(spoiled);
+}
+END_TEST
+
+START_TEST(a_keychain_file_that_would_be_counted_on_for_hours_is_refused_at_once)
+{
+	char *pem = mem_printf("%s%s", own, secret), *bytes;
+	const unsigned char *at;
+	unsigned char *der = NULL;
+	const ASN1_INTEGER *count;
+	PKCS12 *file;
+	size_t len;
+	int size;
+
+	bytes = credentials_p12(pem, "mellon", &len);
+	at = (unsigned char *)bytes;
+	file = d2i_PKCS12(NULL, &at, (long)len);
+	PKCS12_get0_mac(NULL, NULL, NULL, &count, file);
+	ASN1_INTEGER_set((ASN1_INTEGER *)count, 2000000000);
+	size = i2d_PKCS12(file, &der);
+	ck_assert_int_eq(certificate_read(&certificate, (char *)der, (size_t)size, "mellon", &why),
+	                 -1);
+	ck_assert_str_eq(why, "counts its password on too long (MAC iterations)");
+	PKCS12_free(file);
+	OPENSSL_free(der);
+	free(bytes);
+	free(pem);
+}
+END_TEST
+
 START_TEST(an_encrypted_key_needs_its_password)
 {
 	char *locked = credentials_key(key, "mellon");
@@ -197,6 +236,8 @@ int main(void)
 		old_ciphers_stay_out_of_the_rest_of_the_process,
 		every_cut_of_a_keychain_file_is_refused,
 		pem_is_read_in_any_order_and_the_keys_own_certificate_comes_first,
+		a_chain_of_which_a_part_is_damaged_is_refused_rather_than_cut_short,
+		a_keychain_file_that_would_be_counted_on_for_hours_is_refused_at_once,
 		an_encrypted_key_needs_its_password,
 		what_lacks_a_part_is_refused_in_words,
 		a_certificate_serves_its_topic_and_that_apps_calls,

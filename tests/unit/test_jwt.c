@@ -157,7 +157,7 @@ START_TEST(keys_that_do_not_fit_are_refused_with_the_reason)
 {
 	static const char no_key[] = "is no private key (PEM, without a passphrase)";
 	static const char no_curve[] = "is no key on the curve P-256";
-	static const char no_rsa[] = "is no RSA key of at least 2048 bits";
+	static const char no_rsa[] = "is no RSA key of 2048 to 8192 bits";
 
 	ck_assert_str_eq(refusal("", JWT_ES256), no_key);
 	ck_assert_str_eq(refusal("-----BEGIN PRIVATE KEY-----\nAAAA\n", JWT_ES256), no_key);
@@ -169,12 +169,40 @@ START_TEST(keys_that_do_not_fit_are_refused_with_the_reason)
 }
 END_TEST
 
+/* The modulus made even, which no product of two primes is. */
+START_TEST(a_damaged_key_is_refused_since_signing_with_it_would_fail)
+{
+	EVP_PKEY *rsa = EVP_RSA_gen(2048);
+	BIGNUM *modulus = NULL;
+	unsigned char n[256], *der = NULL, *at;
+	BIO *bio = BIO_new(BIO_s_mem());
+	const char *why = NULL;
+	char *pem;
+	int len;
+
+	EVP_PKEY_get_bn_param(rsa, OSSL_PKEY_PARAM_RSA_N, &modulus);
+	BN_bn2bin(modulus, n);
+	len = i2d_PrivateKey(rsa, &der);
+	at = memmem(der, (size_t)len, n, sizeof(n));
+	at[sizeof(n) - 1] ^= 1;
+	PEM_write_bio(bio, "RSA PRIVATE KEY", "", der, len);
+	len = (int)BIO_get_mem_data(bio, &pem);
+	ck_assert_ptr_null(jwt_key_read(pem, (size_t)len, JWT_RS256, &why));
+	ck_assert_str_eq(why, "is a damaged key");
+	BIO_free(bio);
+	OPENSSL_free(der);
+	BN_free(modulus);
+	EVP_PKEY_free(rsa);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
 		an_es256_token_is_two_texts_and_64_bytes_that_verify,
 		an_rs256_token_says_its_type_and_verifies,
 		keys_that_do_not_fit_are_refused_with_the_reason,
+		a_damaged_key_is_refused_since_signing_with_it_would_fail,
 	};
 
 	return unit_run("jwt", tests, sizeof(tests) / sizeof(tests[0]), NULL, NULL);

@@ -75,7 +75,8 @@ static void check_spoiled(const char *key, const char *value, const char *expect
 
 START_TEST(a_file_that_lacks_something_is_refused_with_what_it_lacks)
 {
-	static const char no_key[] = "has a private_key that is no RSA key of at least 2048 bits";
+	static const char no_key[] =
+	        "has a private_key that is no RSA key of 2048 to 8192 bits, or is damaged";
 	struct service_account account;
 	const char *why;
 
@@ -84,6 +85,8 @@ START_TEST(a_file_that_lacks_something_is_refused_with_what_it_lacks)
 	check_spoiled("private_key_id", "", "has no private_key_id");
 	check_spoiled("private_key", NULL, "has no private_key");
 	check_spoiled("private_key", "garbage", no_key);
+	check_spoiled("project_id", "proj-1/../proj-2",
+	              "has a project_id of other characters than letters, digits and -._:");
 	check_spoiled("token_uri", "http://oauth2.googleapis.com/token",
 	              "has no token_uri with https");
 	ck_assert_int_eq(service_account_read(&account, "[]", 2, &why), -1);
