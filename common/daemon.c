@@ -398,6 +398,8 @@ static int check_more(int what)
 
 	if (what == CHECK || what == RUN)
 		result = check_config(self.config, &complaints);
+	if (what == CHECK && result == 0 && self.spec->check_more != NULL)
+		result = self.spec->check_more(self.config, &complaints);
 	print_complaints(&complaints);
 	return result;
 }

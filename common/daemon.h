@@ -47,6 +47,11 @@ struct daemon_spec {
 	 * NULL: nothing.
 	 */
 	int (*check)(const void *config, struct buf *complaints);
+	/*
+	 * The same for what is wrong but must not keep it from running: run by -n alone, once
+	 * check has found nothing. NULL: nothing.
+	 */
+	int (*check_more)(const void *config, struct buf *complaints);
 	/* SIGTERM, SIGINT: ends by calling daemon_exit(). NULL: exit at once. */
 	void (*drain)(void);
 	/* SIGHUP: live keys were changed in place. NULL: nothing more to do. */

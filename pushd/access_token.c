@@ -365,6 +365,11 @@ static bool same_text(const char *a, const char *b)
 	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
+static bool same_way(const struct conf_provider *a, const struct conf_provider *b)
+{
+	return same_text(a->ca_file, b->ca_file) && same_text(a->http_proxy, b->http_proxy);
+}
+
 /* One endpoint may need to be reached in another way by another provider. */
 static struct access_token *find(const struct material *material,
                                  const struct conf_provider *provider)
@@ -373,7 +378,7 @@ static struct access_token *find(const struct material *material,
 		struct access_token *token = container_of(link, struct access_token, link);
 
 		if (strcmp(token->material->fingerprint, material->fingerprint) == 0 &&
-		    (is_signed(token) || same_text(token->provider->ca_file, provider->ca_file)))
+		    (is_signed(token) || same_way(token->provider, provider)))
 			return token;
 	}
 	return NULL;
@@ -431,11 +436,13 @@ void access_token_close(struct access_token *token, struct access_token_watch *w
 	free(token);
 }
 
-/* Gets a JWT its successor when it is time. */
+/*
+ * Gets it its successor when it is time: a JWT always, what an endpoint gave when the clock has
+ * leapt past its end, which timers don't.
+ */
 static void look_after(struct access_token *token)
 {
-	if (is_signed(token) && token->step == STEP_IDLE &&
-	    !is_fresh(token, token->made_ms, token->ends_ms))
+	if (token->step == STEP_IDLE && !is_fresh(token, token->made_ms, token->ends_ms))
 		begin(token);
 }
 
@@ -461,7 +468,7 @@ const char *access_token_text(struct access_token *token, unsigned *generation)
 
 void access_token_renew(struct access_token *token, unsigned generation)
 {
-	if (token->generation != generation || token->text == NULL)
+	if (token->generation != generation || token->text == NULL || token->refused)
 		return;
 	if (is_signed(token) && !older_than(token->made_ms, SIGNED_LEAST_MS))
 		return;

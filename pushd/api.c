@@ -9,6 +9,7 @@
 #include "common/net.h"
 #include "pushd/batch.h"
 #include "pushd/conf.h"
+#include "pushd/credential.h"
 #include "pushd/credential_api.h"
 #include "pushd/device_api.h"
 #include "pushd/provider.h"
@@ -27,9 +28,11 @@ static void serve_providers(struct http_request *request)
 	for (size_t i = 0; i < senders_count(); i++) {
 		const struct sender *sender = senders_at(i);
 		const struct conf_provider *provider = sender_provider(sender);
-		json_t *item = json_pack("{s:s, s:s, s:s}", "id", provider->id, "kind",
+		const struct credential *credential = credential_find(provider->id);
+		json_t *item = json_pack("{s:s, s:s, s:s, s:o}", "id", provider->id, "kind",
 		                         provider_kinds[provider->kind]->name, "state",
-		                         sender_state(sender));
+		                         sender_state(sender), "credential",
+		                         credential_api_describe(credential));
 
 		if (provider->topic != NULL)
 			json_object_set_new(item, "topic", json_string(provider->topic));

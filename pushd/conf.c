@@ -9,7 +9,7 @@
 #include "common/mem.h"
 #include "common/net.h"
 #include "common/networks.h"
-#include "pushd/credential.h"
+#include "pushd/credential_file.h"
 #include "pushd/environment.h"
 #include "pushd/provider.h"
 #include "pushd/vault.h"
@@ -256,15 +256,13 @@ static char *find_fault(const struct conf *conf, const struct conf_provider *pro
 		return mem_dup("topic and project-id are made of letters, digits and -._:");
 	if (provider->ca_file != NULL && access(provider->ca_file, R_OK) != 0)
 		return mem_printf("ca-file %s: %s", provider->ca_file, strerror(errno));
-	credential_check(provider, conf->daemon.master_key_file != NULL, &why);
+	credential_file_check(provider, conf->daemon.master_key_file != NULL, &why);
 	return why;
 }
 
-static int check_provider(const struct conf *conf, const struct conf_provider *provider,
-                          struct buf *complaints)
+/* Appends WHY (freed), if there is anything wrong with PROVIDER. */
+static int complain(const struct conf_provider *provider, char *why, struct buf *complaints)
 {
-	char *why = find_fault(conf, provider);
-
 	if (why == NULL)
 		return 0;
 	buf_printf(complaints, "[provider %s]: %s\n", provider->id, why);
@@ -394,7 +392,24 @@ int conf_check(const void *config, struct buf *complaints)
 	if (check_master_key(&conf->daemon, complaints) != 0)
 		result = -1;
 	for (size_t i = 0; i < conf->providers.count; i++)
-		if (check_provider(conf, conf_provider(conf, i), complaints) != 0)
+		if (complain(conf_provider(conf, i), find_fault(conf, conf_provider(conf, i)),
+		             complaints) != 0)
 			result = -1;
+	return result;
+}
+
+int conf_check_more(const void *config, struct buf *complaints)
+{
+	const struct conf *conf = config;
+	int result = 0;
+
+	for (size_t i = 0; i < conf->providers.count; i++) {
+		const struct conf_provider *provider = conf_provider(conf, i);
+		char *why;
+
+		credential_file_check_all(provider, &why);
+		if (complain(provider, why, complaints) != 0)
+			result = -1;
+	}
 	return result;
 }

@@ -95,4 +95,7 @@ const struct conf_provider *conf_provider(const struct conf *conf, size_t index)
  */
 int conf_check(const void *config, struct buf *complaints);
 
+/* Likewise, what doesn't keep it from serving: credentials in files that are of no use now. */
+int conf_check_more(const void *config, struct buf *complaints);
+
 #endif

@@ -1,19 +1,16 @@
 #include "pushd/credential.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/file.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
 #include "pushd/access_token.h"
+#include "pushd/credential_file.h"
 #include "pushd/material.h"
-#include "pushd/provider.h"
 #include "pushd/vault.h"
 
-#define FILE_MAX (64 * 1024)
 #define POLL_MS 2000 /* between two looks whether another pushd has stored one */
 
 struct credential {
@@ -21,8 +18,9 @@ struct credential {
 	const struct conf_provider *provider;
 	struct list watches;
 	struct material *filed;  /* from the files; NULL: none are configured */
-	struct material *stored; /* from Redis, which goes before the files; NULL: none */
-	unsigned version;        /* 0: neither */
+	struct material *stored; /* from Redis; NULL: none */
+	struct material *used;   /* one of the two, or NULL; borrowed */
+	unsigned version;        /* of what is used; 0: nothing */
 	struct access_token *token;
 	struct access_token_watch token_watch;
 	struct vault_call call;
@@ -32,98 +30,16 @@ struct credential {
 
 static struct list credentials;
 
-static struct material *current(const struct credential *credential)
+/* What was set goes before the files, unless only they are any good by now. */
+static struct material *choose(const struct credential *credential)
 {
-	return credential->stored != NULL ? credential->stored : credential->filed;
-}
+	struct material *filed = credential->filed, *stored = credential->stored;
+	int64_t now_ms = loop_wall_ms();
 
-/* ---- files ---- */
-
-/* Which of PROVIDER's keys names a file, and that file; false: none does. */
-static bool find_file(const struct conf_provider *provider, const char **key, const char **path)
-{
-	bool oauth = provider_kinds[provider->kind]->scheme == SCHEME_OAUTH;
-
-	if (oauth) {
-		*key = "service-account-file";
-		*path = provider->service_account_file;
-	} else if (provider->cert_file != NULL) {
-		*key = "cert-file";
-		*path = provider->cert_file;
-	} else {
-		*key = "key-file";
-		*path = provider->key_file;
-	}
-	return *path != NULL;
-}
-
-/* What doesn't fit together before any file is read; NULL, or what is wrong. */
-static const char *judge_keys(const struct conf_provider *provider)
-{
-	bool named = provider->key_id != NULL && provider->team_id != NULL;
-
-	if (provider_kinds[provider->kind]->scheme == SCHEME_OAUTH)
-		return provider->cert_file != NULL || provider->key_file != NULL
-		               ? "FCM takes a service-account-file, no cert-file or key-file"
-		               : NULL;
-	if (provider->service_account_file != NULL)
-		return "APNs takes a cert-file or a key-file, no service-account-file";
-	if (provider->cert_file != NULL && provider->key_file != NULL)
-		return "either cert-file or key-file, not both";
-	if (provider->key_file != NULL && !named)
-		return "key-file, key-id and team-id are needed";
-	return NULL;
-}
-
-/* Reads the file at PATH; NULL with *WHY. */
-static struct material *read_file(const struct conf_provider *provider, const char *path,
-                                  char **why)
-{
-	struct material_source source = { .password = provider->cert_password };
-	struct material *material;
-	char *bytes = file_read(path, FILE_MAX, &source.len);
-
-	if (bytes == NULL) {
-		*why = mem_printf(": %s", strerror(errno));
-		return NULL;
-	}
-	source.bytes = bytes;
-	material = material_read(provider, &source, loop_wall_ms(), why);
-	mem_wipe(bytes, source.len);
-	free(bytes);
-	return material;
-}
-
-/* What PROVIDER's files hold; NULL with *WHY, or with *WHY NULL if it names none. */
-static struct material *read_files(const struct conf_provider *provider, char **why)
-{
-	const char *key, *path, *fault = judge_keys(provider);
-	struct material *material;
-	char *trouble;
-
-	*why = fault != NULL ? mem_dup(fault) : NULL;
-	if (fault != NULL || !find_file(provider, &key, &path))
-		return NULL;
-	material = read_file(provider, path, &trouble);
-	if (material != NULL)
-		return material;
-	*why = mem_printf("%s %s%s%s", key, path, *trouble == ':' ? "" : " ", trouble);
-	free(trouble);
-	return NULL;
-}
-
-int credential_check(const struct conf_provider *provider, bool settable, char **why)
-{
-	struct material *material = read_files(provider, why);
-	bool oauth = provider_kinds[provider->kind]->scheme == SCHEME_OAUTH;
-
-	if (material == NULL && *why == NULL && !settable)
-		*why = mem_dup(oauth ? "service-account-file is needed, or a master-key-file, "
-		                       "so that one can be set"
-		                     : "cert-file is needed, or key-file, key-id and team-id are "
-		                       "needed, or a master-key-file, so that one can be set");
-	material_release(material);
-	return *why == NULL ? 0 : -1;
+	if (stored == NULL || filed == NULL)
+		return stored != NULL ? stored : filed;
+	return material_is_valid(stored, now_ms) || !material_is_valid(filed, now_ms) ? stored
+	                                                                              : filed;
 }
 
 /* ---- the one in use ---- */
@@ -149,7 +65,7 @@ static bool same_material(const struct material *a, const struct material *b)
 
 static void reopen_token(struct credential *credential)
 {
-	struct material *material = current(credential);
+	struct material *material = credential->used;
 
 	access_token_close(credential->token, &credential->token_watch);
 	credential->token = NULL;
@@ -158,47 +74,60 @@ static void reopen_token(struct credential *credential)
 		        access_token_open(material, credential->provider, &credential->token_watch);
 }
 
-/* What is current may be another one than BEFORE: uses it. */
-static void switch_over(struct credential *credential, const struct material *before)
+/* Uses MATERIAL from here on, which isn't what was used. */
+static void use(struct credential *credential, struct material *material)
 {
 	static unsigned versions;
-	const struct material *now = current(credential);
+	bool same = same_material(material, credential->used);
 
-	if (now == before)
-		return;
-	if (!same_material(now, before))
+	credential->used = material;
+	if (!same)
 		reopen_token(credential);
-	credential->version = now != NULL ? ++versions : 0;
+	credential->version = material != NULL ? ++versions : 0;
 }
 
 static void log_replacement(const struct credential *credential)
 {
-	const struct material *now = current(credential);
+	const struct material *now = credential->used;
 	const char *form = now != NULL ? material_forms[now->form] : "none";
 	const char *from = now == NULL ? "nowhere" : "file";
 
-	if (now != NULL && now == credential->stored)
+	if (credential_is_stored(credential))
 		from = "redis";
 	log_info("credential-replaced provider=%s form=%s from=%s", credential->provider->id, form,
 	         from);
 }
 
+/* Uses the better of the two, which time may have made another one. */
+static void use_best(struct credential *credential)
+{
+	struct material *best = choose(credential);
+
+	if (best == credential->used)
+		return;
+	use(credential, best);
+	log_replacement(credential);
+	tell(credential);
+}
+
 /* Puts MATERIAL (owned now) into PLACE, and in use if that makes a difference. */
 static void put(struct credential *credential, struct material **place, struct material *material)
 {
-	struct material *before = current(credential), *old = *place;
+	struct material *old = *place;
 
 	if (same_material(old, material)) {
 		material_release(material);
 		return;
 	}
 	*place = material;
-	if (current(credential) != before) {
-		log_replacement(credential);
-		switch_over(credential, before);
-		tell(credential);
-	}
+	use_best(credential);
 	material_release(old);
+}
+
+static void log_trouble(const struct credential *credential, const char *from, const char *why)
+{
+	log_error("credential-refused provider=%s from=%s reason=\"%s\"", credential->provider->id,
+	          from, why);
 }
 
 /* ---- what is stored in Redis ---- */
@@ -211,16 +140,16 @@ char *credential_name(const struct conf_provider *provider)
 static void take_stored(struct credential *credential, const char *text)
 {
 	char *why;
-	struct material *material =
-	        material_restore(credential->provider, text, loop_wall_ms(), &why);
+	struct material *material = material_restore(credential->provider, text, &why);
 
-	if (material != NULL) {
-		put(credential, &credential->stored, material);
-		return;
-	}
-	log_error("credential-refused provider=%s from=redis reason=\"it %s\"",
-	          credential->provider->id, why);
+	if (material != NULL)
+		why = material_judge_dates(material, loop_wall_ms());
+	if (why != NULL)
+		log_error("credential-refused provider=%s from=redis reason=\"it %s\"",
+		          credential->provider->id, why);
 	free(why);
+	if (material != NULL)
+		put(credential, &credential->stored, material);
 }
 
 static void on_stored(struct vault_call *call, enum vault_result result, const char *text)
@@ -237,14 +166,13 @@ static void on_stored(struct vault_call *call, enum vault_result result, const c
 		put(credential, &credential->stored, NULL);
 		break;
 	case VAULT_UNREADABLE:
-		log_error("credential-refused provider=%s from=redis reason=\"it was sealed with "
-		          "another master key\"",
-		          credential->provider->id);
+		log_trouble(credential, "redis", "it was sealed with another master key");
 		break;
 	case VAULT_SAME:
 	case VAULT_AWAY:
 		break;
 	}
+	use_best(credential);
 }
 
 static void look(struct credential *credential)
@@ -267,26 +195,36 @@ void credential_set(struct credential *credential, struct material *material)
 
 /* ---- opened and closed ---- */
 
+/* FILED, with what is wrong with it or why there is none. One that isn't valid is kept, too. */
+static void take_files(struct credential *credential, struct material *filed, char *why)
+{
+	if (why != NULL)
+		log_trouble(credential, "file", why);
+	free(why);
+	credential->filed = filed;
+	if (filed != NULL)
+		use(credential, filed);
+}
+
 struct credential *credential_open(const struct conf_provider *provider,
                                    struct credential_watch *watch, char **why)
 {
-	struct material *filed = read_files(provider, why);
+	struct material *filed = credential_file_read(provider, why);
 	struct credential *credential;
 
-	if (filed == NULL && *why != NULL)
+	if (filed == NULL && *why != NULL && !vault_usable())
 		return NULL;
 	if (credentials.head.next == NULL)
 		list_init(&credentials);
 	credential = mem_alloc(1, sizeof(*credential));
 	credential->provider = provider;
-	credential->filed = filed;
 	credential->token_watch.changed = on_token;
 	credential->call.done = on_stored;
 	credential->poll.expired = on_poll;
 	list_init(&credential->watches);
 	list_append(&credential->watches, &watch->link);
 	list_append(&credentials, &credential->link);
-	switch_over(credential, NULL);
+	take_files(credential, filed, *why);
 	if (vault_usable())
 		look(credential);
 	else
@@ -329,11 +267,11 @@ struct credential *credential_find(const char *id)
 static void reload(struct credential *credential)
 {
 	char *why;
-	struct material *filed = read_files(credential->provider, &why);
+	struct material *filed = credential_file_read(credential->provider, &why);
 
 	if (why != NULL) {
-		log_error("credential-refused provider=%s from=file reason=\"%s\"",
-		          credential->provider->id, why);
+		log_trouble(credential, "file", why);
+		material_release(filed);
 		free(why);
 		return;
 	}
@@ -366,7 +304,12 @@ bool credentials_settled(void)
 
 const struct material *credential_material(const struct credential *credential)
 {
-	return current(credential);
+	return credential->used;
+}
+
+bool credential_is_stored(const struct credential *credential)
+{
+	return credential->used != NULL && credential->used == credential->stored;
 }
 
 const struct conf_provider *credential_provider(const struct credential *credential)
@@ -377,7 +320,7 @@ const struct conf_provider *credential_provider(const struct credential *credent
 /* The certificate in use, or NULL. */
 static const struct certificate *certificate_of(const struct credential *credential)
 {
-	const struct material *material = current(credential);
+	const struct material *material = credential->used;
 
 	return material != NULL && material->form == MATERIAL_CERTIFICATE ? &material->certificate
 	                                                                  : NULL;
@@ -394,8 +337,9 @@ enum credential_state credential_state(struct credential *credential)
 
 	if (credential->token != NULL)
 		return states[access_token_state(credential->token)];
-	if (current(credential) != NULL)
-		return CREDENTIAL_READY;
+	if (credential->used != NULL)
+		return material_is_valid(credential->used, loop_wall_ms()) ? CREDENTIAL_READY
+		                                                           : CREDENTIAL_INVALID;
 	return credential->settled ? CREDENTIAL_ABSENT : CREDENTIAL_WAITING;
 }
 
@@ -440,7 +384,7 @@ const char *credential_topic(const struct credential *credential)
 
 const char *credential_project(const struct credential *credential)
 {
-	const struct material *material = current(credential);
+	const struct material *material = credential->used;
 
 	return material != NULL ? material->account.project_id : NULL;
 }

@@ -19,7 +19,8 @@ enum credential_state {
 	CREDENTIAL_WAITING,     /* one is being fetched */
 	CREDENTIAL_FAILED,      /* it was refused; tried again by and by */
 	CREDENTIAL_UNREACHABLE, /* who gives it can't be reached; likewise */
-	CREDENTIAL_ABSENT,      /* no files are configured, and none has been set yet */
+	CREDENTIAL_ABSENT,      /* no good files are configured, and none has been set yet */
+	CREDENTIAL_INVALID,     /* the certificate has expired, or isn't valid yet */
 };
 
 struct credential_watch {
@@ -28,14 +29,8 @@ struct credential_watch {
 };
 
 /*
- * Tries what PROVIDER names without using it: 0, or -1 with *WHY (heap, the caller frees it). It
- * may name nothing if it is SETTABLE, since then the API may set one.
- */
-int credential_check(const struct conf_provider *provider, bool settable, char **why);
-
-/*
- * The credential of PROVIDER (borrowed; one of each); NULL with *WHY (heap, the caller frees it).
- * WATCH is told of changes.
+ * The credential of PROVIDER (borrowed; one of each); NULL with *WHY (heap, the caller frees
+ * it) when its files are at fault and no other one can be set. WATCH is told of changes.
  */
 struct credential *credential_open(const struct conf_provider *provider,
                                    struct credential_watch *watch, char **why);
@@ -62,6 +57,9 @@ void credential_set(struct credential *credential, struct material *material);
 
 /* What it is made of (borrowed), or NULL. */
 const struct material *credential_material(const struct credential *credential);
+
+/* True if it is the one that was set, and is kept in Redis. */
+bool credential_is_stored(const struct credential *credential);
 
 const struct conf_provider *credential_provider(const struct credential *credential);
 

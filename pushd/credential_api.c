@@ -117,6 +117,28 @@ static json_t *describe(const struct setting *setting)
 	return answer;
 }
 
+json_t *credential_api_describe(const struct credential *credential)
+{
+	const struct material *material = credential_material(credential);
+	const char *topic = credential_topic(credential);
+	json_t *object = json_object();
+	int64_t expires_ms;
+
+	if (material == NULL) {
+		json_object_set_new(object, "kind", json_string("none"));
+		return object;
+	}
+	expires_ms = material_expires_ms(material);
+	json_object_set_new(object, "kind", json_string(material_forms[material->form]));
+	json_object_set_new(object, "source",
+	                    json_string(credential_is_stored(credential) ? "stored" : "file"));
+	if (expires_ms != 0)
+		json_object_set_new(object, "expires_ms", json_integer((json_int_t)expires_ms));
+	if (topic != NULL)
+		json_object_set_new(object, "topic", json_string(topic));
+	return object;
+}
+
 /* ---- setting ---- */
 
 static void on_kept(struct vault_call *call, enum vault_result result, const char *text)
@@ -193,6 +215,20 @@ static void wipe_request(struct http_request *request, const char *text,
 	mem_wipe((char *)body, len);
 }
 
+/* Only what can be used now is worth keeping. NULL with *WHY. */
+static struct material *read_valid(const struct conf_provider *provider,
+                                   const struct material_source *source, char **why)
+{
+	struct material *material = material_read(provider, source, why);
+
+	if (material != NULL)
+		*why = material_judge_dates(material, loop_wall_ms());
+	if (*why == NULL)
+		return material;
+	material_release(material);
+	return NULL;
+}
+
 /* Checks what SOURCE describes, whose bytes are TEXT unpacked, and keeps it if it is good. */
 static void try_it(struct http_request *request, struct credential *credential, const char *text,
                    struct material_source *source)
@@ -201,12 +237,13 @@ static void try_it(struct http_request *request, struct credential *credential, 
 	struct material *material;
 
 	if (bytes == NULL) {
+		wipe_request(request, text, source);
 		http_fail(request, 400, "bad_request",
 		          "credential: is neither PEM, nor JSON, nor anything in base64");
 		return;
 	}
 	source->bytes = bytes;
-	material = material_read(credential_provider(credential), source, loop_wall_ms(), &why);
+	material = read_valid(credential_provider(credential), source, &why);
 	wipe_request(request, text, source);
 	if (material != NULL) {
 		keep(request, credential, material, source);

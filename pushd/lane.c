@@ -341,9 +341,11 @@ static void lack_bearer(struct lane *lane, enum breaker_fault fault, const char 
 static bool find_bearer(struct lane *lane, const char **bearer, unsigned *generation)
 {
 	*bearer = credential_bearer(lane->credential, generation);
-	if (*bearer != NULL || credential_certificate(lane->credential) != NULL)
+	if (*bearer != NULL)
 		return true;
 	switch (credential_state(lane->credential)) {
+	case CREDENTIAL_READY:
+		return true;
 	case CREDENTIAL_FAILED:
 		lack_bearer(lane, BREAKER_CREDENTIAL, "no-bearer-token");
 		break;
@@ -353,7 +355,10 @@ static bool find_bearer(struct lane *lane, const char **bearer, unsigned *genera
 	case CREDENTIAL_ABSENT:
 		lack_bearer(lane, BREAKER_CREDENTIAL, "no-credential");
 		break;
-	default:
+	case CREDENTIAL_INVALID:
+		lack_bearer(lane, BREAKER_CREDENTIAL, "credential-not-valid");
+		break;
+	case CREDENTIAL_WAITING:
 		break;
 	}
 	return false;

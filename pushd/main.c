@@ -76,6 +76,7 @@ static const struct daemon_spec spec = {
 	.common_offset = offsetof(struct conf, daemon.common),
 	.modules = modules,
 	.check = conf_check,
+	.check_more = conf_check_more,
 	.drain = drain,
 	.reloaded = reloaded,
 	.dump = senders_dump,

@@ -99,19 +99,6 @@ static char *judge_topic(const struct certificate *certificate, const char *topi
 	                  topic);
 }
 
-static char *judge_dates(const struct certificate *certificate, int64_t now_ms)
-{
-	bool over = certificate->expires_ms <= now_ms;
-	char *date, *why;
-
-	if (!over && certificate->starts_ms <= now_ms)
-		return NULL;
-	date = material_date(over ? certificate->expires_ms : certificate->starts_ms);
-	why = mem_printf(over ? "expired on %s" : "isn't valid before %s", date);
-	free(date);
-	return why;
-}
-
 /* Old certificates are for one of Apple's worlds, and say which; those of today are for both. */
 static char *judge_world(const struct certificate *certificate,
                          const struct conf_provider *provider)
@@ -126,7 +113,7 @@ static char *judge_world(const struct certificate *certificate,
 }
 
 static char *read_certificate(struct material *material, const struct conf_provider *provider,
-                              const struct material_source *source, int64_t now_ms)
+                              const struct material_source *source)
 {
 	struct certificate *certificate = &material->certificate;
 	const char *fault;
@@ -138,9 +125,7 @@ static char *read_certificate(struct material *material, const struct conf_provi
 		return mem_dup(fault);
 	print_fingerprint(material,
 	                  (const char *const[]){ "certificate", certificate->fingerprint, NULL });
-	why = judge_dates(certificate, now_ms);
-	if (why == NULL)
-		why = judge_topic(certificate, provider->topic);
+	why = judge_topic(certificate, provider->topic);
 	return why != NULL ? why : judge_world(certificate, provider);
 }
 
@@ -171,12 +156,12 @@ static bool contains(const struct material_source *source, const char *text)
 
 /* A .p12 is DER, whose first byte says: a sequence. */
 static char *read_any(struct material *material, const struct conf_provider *provider,
-                      const struct material_source *source, int64_t now_ms)
+                      const struct material_source *source)
 {
 	if (provider_kinds[provider->kind]->scheme == SCHEME_OAUTH)
 		return read_account(material, provider, source);
 	if (contains(source, "-----BEGIN CERTIFICATE-----") || source->bytes[0] == 0x30)
-		return read_certificate(material, provider, source, now_ms);
+		return read_certificate(material, provider, source);
 	if (contains(source, "-----BEGIN "))
 		return read_key(material, provider, source);
 	return mem_dup("is neither a .p12 file, nor PEM with a certificate and its key, nor a "
@@ -184,12 +169,12 @@ static char *read_any(struct material *material, const struct conf_provider *pro
 }
 
 struct material *material_read(const struct conf_provider *provider,
-                               const struct material_source *source, int64_t now_ms, char **why)
+                               const struct material_source *source, char **why)
 {
 	struct material *material = mem_alloc(1, sizeof(*material));
 
 	material->users = 1;
-	*why = read_any(material, provider, source, now_ms);
+	*why = read_any(material, provider, source);
 	if (*why == NULL)
 		return material;
 	material_release(material);
@@ -215,6 +200,28 @@ void material_release(struct material *material)
 	free(material);
 }
 
+bool material_is_valid(const struct material *material, int64_t now_ms)
+{
+	const struct certificate *certificate = &material->certificate;
+
+	return material->form != MATERIAL_CERTIFICATE ||
+	       (certificate->starts_ms <= now_ms && certificate->expires_ms > now_ms);
+}
+
+char *material_judge_dates(const struct material *material, int64_t now_ms)
+{
+	const struct certificate *certificate = &material->certificate;
+	bool over = certificate->expires_ms <= now_ms;
+	char *date, *why;
+
+	if (material_is_valid(material, now_ms))
+		return NULL;
+	date = material_date(over ? certificate->expires_ms : certificate->starts_ms);
+	why = mem_printf(over ? "expired on %s" : "isn't valid before %s", date);
+	free(date);
+	return why;
+}
+
 int64_t material_expires_ms(const struct material *material)
 {
 	return material->form == MATERIAL_CERTIFICATE ? material->certificate.expires_ms : 0;
@@ -232,7 +239,11 @@ static void drop_secret(json_t *object)
 	json_decref(object);
 }
 
-/* A certificate is kept as PEM, whatever it came as: no password and no old cipher is needed. */
+/*
+ * Certificates and keys are kept as PEM that we have made, whatever they came as: no password, no
+ * old cipher and no text around it is needed. A service account is JSON, so it can be kept as it
+ * is.
+ */
 char *material_write(const struct material *material, const struct material_source *source)
 {
 	const struct certificate *certificate = &material->certificate;
@@ -241,6 +252,8 @@ char *material_write(const struct material *material, const struct material_sour
 
 	if (material->form == MATERIAL_CERTIFICATE)
 		pem = mem_printf("%s%s", certificate->chain, certificate->key);
+	else if (material->form == MATERIAL_KEY)
+		pem = jwt_key_print(material->key);
 	object = json_pack("{s:s, s:s?, s:s?}", "text", pem != NULL ? pem : source->bytes, "key_id",
 	                   material->key_id, "team_id", material->team_id);
 	mem_free_secret(pem);
@@ -251,7 +264,7 @@ char *material_write(const struct material *material, const struct material_sour
 }
 
 struct material *material_restore(const struct conf_provider *provider, const char *text,
-                                  int64_t now_ms, char **why)
+                                  char **why)
 {
 	json_t *object = json_loads(text, 0, NULL);
 	struct material_source source = {
@@ -265,7 +278,7 @@ struct material *material_restore(const struct conf_provider *provider, const ch
 		*why = mem_dup("is of a form that this version doesn't know");
 	} else {
 		source.len = strlen(source.bytes);
-		material = material_read(provider, &source, now_ms, why);
+		material = material_read(provider, &source, why);
 	}
 	drop_secret(object);
 	return material;

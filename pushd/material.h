@@ -5,6 +5,7 @@
 #ifndef OG_PUSHD_MATERIAL_H
 #define OG_PUSHD_MATERIAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,16 +41,21 @@ struct material_source {
 };
 
 /*
- * Reads SOURCE for PROVIDER at NOW_MS since 1970, and checks all that can be known of it: that it
- * parses, its key matches and has the right curve, it hasn't expired, its topic fits. NULL with
- * *WHY (heap, the caller frees it), which goes on after the name of what was read: "expired on …".
+ * Reads SOURCE for PROVIDER and checks all that doesn't change with time: that it parses, its key
+ * matches and has the right curve, its topic fits. NULL with *WHY (heap, the caller frees it),
+ * which goes on after the name of what was read: "has no private key".
  */
 struct material *material_read(const struct conf_provider *provider,
-                               const struct material_source *source, int64_t now_ms, char **why);
+                               const struct material_source *source, char **why);
 
 /* One user more, one user less; the last one frees it. NULL is fine. */
 struct material *material_hold(struct material *material);
 void material_release(struct material *material);
+
+/* NULL when it is valid at NOW_MS since 1970; else why not, as above: "expired on …". */
+char *material_judge_dates(const struct material *material, int64_t now_ms);
+
+bool material_is_valid(const struct material *material, int64_t now_ms);
 
 /* When it expires, in milliseconds since 1970; 0: never. */
 int64_t material_expires_ms(const struct material *material);
@@ -59,7 +65,7 @@ char *material_write(const struct material *material, const struct material_sour
 
 /* What material_write() has written, read and checked as material_read() does. */
 struct material *material_restore(const struct conf_provider *provider, const char *text,
-                                  int64_t now_ms, char **why);
+                                  char **why);
 
 /* MS since 1970 as a date, "2027-01-31"; heap. */
 char *material_date(int64_t ms);

@@ -223,6 +223,16 @@ bool sender_trusted(const struct sender *sender)
 
 const char *sender_state(const struct sender *sender)
 {
+	switch (credential_state(sender->credential)) {
+	case CREDENTIAL_FAILED:
+	case CREDENTIAL_ABSENT:
+	case CREDENTIAL_INVALID:
+		return breaker_fault_names[BREAKER_CREDENTIAL];
+	case CREDENTIAL_READY:
+	case CREDENTIAL_WAITING:
+	case CREDENTIAL_UNREACHABLE:
+		break;
+	}
 	if (!sender->lane.breaker.open)
 		return "ready";
 	return breaker_fault_names[sender->lane.breaker.fault];

@@ -63,7 +63,10 @@ void sender_cancel(struct job *job);
 
 const struct conf_provider *sender_provider(const struct sender *sender);
 
-/* "ready"; "unreachable" or "credential" while the breaker keeps notifications away. */
+/*
+ * "ready"; "credential" while there is none that is any good; this or "unreachable" while the
+ * breaker keeps notifications away.
+ */
 const char *sender_state(const struct sender *sender);
 
 /* How many wait for room on a connection. */

@@ -4,6 +4,7 @@ import concurrent.futures
 import json
 import re
 import subprocess
+import time
 
 import pytest
 
@@ -113,19 +114,111 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_file_at_fault_is_refused_at_start_in_plain_words(
-    stage, redis, fake, authority, tmp_path, fault
-):
+def prepare(stage, redis, fake, authority, tmp_path, fault, **keys):
+    """A pushd with a file that has FAULT, not started; and what it must say of the file."""
     make, words = FAULTS[fault]
     file = tmp_path / "push.p12"
     file.write_bytes(make(authority))
-    keys = {"topic": TOPIC, "cert_file": file, "cert_password": PASSWORD}
-    push = stage.pushd("push-1", redis, fake, start=False, providers=sections(fake, keys))
+    apns = {"topic": TOPIC, "cert_file": file, "cert_password": PASSWORD}
+    push = stage.pushd("push-1", redis, fake, start=False, providers=sections(fake, apns), **keys)
+    return push, f"cert-file {file} {words}"
+
+
+def complaint(push):
+    """What -n says, which must be that something is wrong."""
+    done = subprocess.run([*push.argv, "-n"], capture_output=True, text=True)
+    assert done.returncode == 1 and PASSWORD not in done.stderr
+    return done.stderr
+
+
+def providers(push):
+    return {one["id"]: one for one in push.call("GET", "/v1/providers")[1]["providers"]}
+
+
+def check_only_apns_is_out(push, words):
+    """The other provider serves as ever."""
+    assert f'credential-refused provider={APNS} from=file reason="{words}' in push.log_text()
+    assert PASSWORD not in push.log_text()
+    found = providers(push)
+    assert (found[APNS]["state"], found[FCM]["state"]) == ("credential", "ready")
+    assert outcome(push, register(push)) == "unavailable"
+    assert outcome(push, register(push, provider=FCM)) == "sent"
+    assert providers(push)[APNS]["state"] == "credential"
+    return found[APNS]["credential"]
+
+
+@pytest.mark.parametrize("fault", sorted(FAULTS.keys() - {"expired"}))
+def test_a_file_at_fault_is_refused_at_start_in_plain_words(
+    stage, redis, fake, authority, tmp_path, fault
+):
+    push, words = prepare(stage, redis, fake, authority, tmp_path, fault)
+    assert f"[provider {APNS}]: {words}" in complaint(push)
     push.clean = (1,)
     assert push.start(wait=False).wait_exit() == 1
-    assert f"[provider {APNS}]: cert-file {file} {words}" in push.log_text()
+    assert f"[provider {APNS}]: {words}" in push.log_text()
     assert PASSWORD not in push.log_text()
+
+
+def test_a_file_that_has_expired_stops_its_own_provider_alone(
+    stage, redis, fake, authority, tmp_path
+):
+    push, words = prepare(stage, redis, fake, authority, tmp_path, "expired")
+    assert f"[provider {APNS}]: {words}" in complaint(push)
+    credential = check_only_apns_is_out(push.start(), words)
+    assert (credential["kind"], credential["source"]) == ("certificate", "file")
+    assert credential["expires_ms"] < 1000 * time.time() and credential["topic"] == TOPIC
+    push.wait_log(f"credential-expires provider={APNS} days=0")
+    file = push.sections[f"provider {APNS}"]["cert_file"]
+    file.write_bytes(authority.p12(TOPIC, PASSWORD))
+    push.popen.send_signal(1)
+    push.wait_log("credential-replaced .*form=certificate from=file")
+    assert send(push, fake)[0] == "sent"
+    assert providers(push)[APNS]["state"] == "ready"
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_where_one_can_be_set_a_file_at_fault_stops_its_own_provider_alone(
+    stage, redis, fake, authority, tmp_path, fault, master
+):
+    push, words = prepare(stage, redis, fake, authority, tmp_path, fault, master_key_file=master)
+    assert f"[provider {APNS}]: {words}" in complaint(push)
+    check_only_apns_is_out(push.start(), words)
+    assert put(push, authority.pem(TOPIC))[0] == 200
+    assert send(push, fake)[0] == "sent"
+    push.stop()
+    push.start()  # with a bad file and a good one in Redis
+    push.wait_log("credential-replaced .*form=certificate from=redis")
+    assert send(push, fake)[0] == "sent"
+    found = providers(push)[APNS]
+    assert (found["state"], found["credential"]["source"]) == ("ready", "stored")
+
+
+def test_a_certificate_that_ends_meanwhile_is_a_credential_fault(
+    stage, redis, fake, authority, tmp_path
+):
+    file = tmp_path / "push.pem"
+    file.write_text(authority.pem(TOPIC, days=10))
+    push = start(stage, redis, fake, {"cert_file": file})
+    push.stop()
+    ahead(push, tmp_path, 11)
+    push.start()
+    assert outcome(push, register(push)) == "unavailable"
+    push.wait_log("provider-open .*reason=credential-not-valid fault=credential")
+
+
+def test_the_providers_are_told_with_what_they_sign_in(stage, redis, fake, authority, master):
+    push = start(stage, redis, fake, {"topic": TOPIC}, master_key_file=master)
+    found = providers(push)
+    assert found[APNS]["credential"] == {"kind": "none"}
+    assert found[APNS]["state"] == "credential"
+    assert found[FCM]["credential"] == {"kind": "service-account", "source": "file"}
+    assert put(push, authority.pem(TOPIC))[0] == 200
+    credential = providers(push)[APNS]["credential"]
+    assert credential.pop("expires_ms") > 1000 * time.time()
+    assert credential == {"kind": "certificate", "source": "stored", "topic": TOPIC}
+    ids = {"key_id": "FAKEKEY001", "team_id": "FAKETEAM01"}
+    assert put(push, (fake.set / "apns.p8").read_text(), **ids)[0] == 200
+    assert providers(push)[APNS]["credential"] == {"kind": "key", "source": "stored"}
 
 
 def test_a_file_is_read_again_on_sighup_and_one_at_fault_is_not_used(

@@ -1,5 +1,7 @@
 #include "pushd/credential.c"
 
+#include "common/file.h"
+#include "pushd/provider.h"
 #include "tests/unit/credentials.h"
 #include "tests/unit/unit.h"
 
@@ -36,11 +38,10 @@ static void write_key(const char *curve)
 	EVP_PKEY_free(key);
 }
 
-static void write_certificate(void)
+static void write_identity(const struct credentials_subject *subject)
 {
-	const struct credentials_subject subject = { .uid = TOPIC };
 	EVP_PKEY *key = EVP_EC_gen("P-256");
-	char *own = credentials_certificate(key, &subject), *secret = credentials_key(key, NULL);
+	char *own = credentials_certificate(key, subject), *secret = credentials_key(key, NULL);
 	char *text = mem_printf("%s%s", own, secret);
 
 	write_file(text);
@@ -48,6 +49,31 @@ static void write_certificate(void)
 	free(secret);
 	free(own);
 	EVP_PKEY_free(key);
+}
+
+static void write_certificate(void)
+{
+	write_identity(&(struct credentials_subject){ .uid = TOPIC });
+}
+
+static void write_expired(void)
+{
+	write_identity(&(struct credentials_subject){
+	        .uid = TOPIC, .starts_s = -9 * DAY_S, .ends_s = -DAY_S });
+}
+
+/* What the file holds. */
+static struct material *read_it(void)
+{
+	struct material_source source = { 0 };
+	char *bytes = file_read(path, 65536, &source.len), *why = NULL;
+	struct material *material;
+
+	source.bytes = bytes;
+	material = material_read(&provider, &source, &why);
+	ck_assert_msg(material != NULL, "%s", why);
+	free(bytes);
+	return material;
 }
 
 static void setup(void)
@@ -131,18 +157,14 @@ END_TEST
 
 START_TEST(without_files_there_is_none_until_one_is_set)
 {
-	char *bytes, *why = NULL;
-	struct material_source source = { 0 };
 	struct material *material;
 
 	write_certificate();
-	bytes = file_read(path, 65536, &source.len);
-	source.bytes = bytes;
+	material = read_it();
 	provider.key_file = NULL;
 	open_it();
 	ck_assert_int_eq(credential_state(credential), CREDENTIAL_ABSENT);
 	ck_assert_uint_eq(credential_version(credential), 0);
-	material = material_read(&provider, &source, loop_wall_ms(), &why);
 	credential_set(credential, material);
 	ck_assert_int_eq(credential_state(credential), CREDENTIAL_READY);
 	ck_assert_uint_ne(credential_version(credential), 0);
@@ -153,7 +175,70 @@ START_TEST(without_files_there_is_none_until_one_is_set)
 	ck_assert_ptr_null(credential_certificate(credential));
 	ck_assert_int_eq(changes, 2);
 	material_release(material);
-	free(bytes);
+}
+END_TEST
+
+START_TEST(an_expired_certificate_is_known_for_what_it_is_until_a_better_one_comes)
+{
+	struct material *good;
+	char *why = NULL;
+
+	write_certificate();
+	good = read_it();
+	write_expired();
+	provider.cert_file = path;
+	provider.key_file = NULL;
+	ck_assert_int_eq(credential_file_check_all(&provider, &why), -1);
+	ck_assert_ptr_nonnull(strstr(why, " expired on "));
+	free(why);
+	ck_assert_int_eq(credential_file_check(&provider, false, &why), 0);
+	open_it();
+	ck_assert_int_eq(credential_state(credential), CREDENTIAL_INVALID);
+	ck_assert_int_lt(material_expires_ms(credential_material(credential)), loop_wall_ms());
+	ck_assert_str_eq(credential_topic(credential), TOPIC);
+	credential_set(credential, good);
+	ck_assert_int_eq(credential_state(credential), CREDENTIAL_READY);
+	ck_assert(credential_is_stored(credential));
+	credential_set(credential, NULL);
+	ck_assert_int_eq(credential_state(credential), CREDENTIAL_INVALID);
+	ck_assert(!credential_is_stored(credential));
+	ck_assert_int_eq(changes, 2);
+	write_certificate();
+	credentials_reload();
+	ck_assert_int_eq(credential_state(credential), CREDENTIAL_READY);
+	write_expired();
+	credentials_reload(); /* the good one stays */
+	ck_assert_int_eq(credential_state(credential), CREDENTIAL_READY);
+	material_release(good);
+}
+END_TEST
+
+START_TEST(one_that_was_set_and_has_expired_gives_way_to_a_good_file)
+{
+	struct material *old, *good;
+
+	write_certificate();
+	good = read_it();
+	write_expired();
+	old = read_it();
+	write_certificate();
+	provider.cert_file = path;
+	provider.key_file = NULL;
+	open_it();
+	credential_set(credential, old);
+	ck_assert_int_eq(credential_state(credential), CREDENTIAL_READY);
+	ck_assert(!credential_is_stored(credential));
+	ck_assert_int_eq(changes, 0);
+	credential_set(credential, good);
+	ck_assert(credential_is_stored(credential));
+	ck_assert_int_eq(changes, 1);
+	good->certificate.expires_ms = loop_wall_ms() - 1; /* a year later */
+	on_stored(&credential->call, VAULT_SAME, NULL);
+	ck_assert_int_eq(credential_state(credential), CREDENTIAL_READY);
+	ck_assert(!credential_is_stored(credential));
+	ck_assert_int_eq(changes, 2);
+	material_release(old);
+	material_release(good);
 }
 END_TEST
 
@@ -161,7 +246,7 @@ static void check_fault(const char *expected, bool settable)
 {
 	char *why = NULL;
 
-	ck_assert_int_eq(credential_check(&provider, settable, &why), -1);
+	ck_assert_int_eq(credential_file_check(&provider, settable, &why), -1);
 	ck_assert_msg(strncmp(why, expected, strlen(expected)) == 0, "%s", why);
 	free(why);
 }
@@ -171,7 +256,7 @@ START_TEST(what_does_not_fit_together_is_said)
 	char *why = NULL;
 
 	write_key("P-256");
-	ck_assert_int_eq(credential_check(&provider, false, &why), 0);
+	ck_assert_int_eq(credential_file_check(&provider, false, &why), 0);
 	provider.cert_file = path;
 	check_fault("either cert-file or key-file, not both", true);
 	provider.cert_file = NULL;
@@ -182,12 +267,15 @@ START_TEST(what_does_not_fit_together_is_said)
 	check_fault("key-file, key-id and team-id are needed", true);
 	provider.key_id = key_id;
 	write_file("");
-	check_fault("key-file /tmp/og-unit-", true);
+	check_fault("key-file /tmp/og-unit-", false);
 	unlink(path);
-	check_fault("key-file /tmp/og-unit-", true);
+	check_fault("key-file /tmp/og-unit-", false);
+	ck_assert_int_eq(credential_file_check(&provider, true, &why), 0); /* another may be set */
+	ck_assert_int_eq(credential_file_check_all(&provider, &why), -1);
+	free(why);
 	provider.key_file = NULL;
 	check_fault("cert-file is needed, or key-file, key-id and team-id are needed", false);
-	ck_assert_int_eq(credential_check(&provider, true, &why), 0);
+	ck_assert_int_eq(credential_file_check(&provider, true, &why), 0);
 	provider.key_file = path;
 }
 END_TEST
@@ -198,6 +286,8 @@ int main(void)
 		a_signing_key_gives_a_bearer_token_and_a_certificate_does_not,
 		a_file_that_changed_is_used_after_a_reload_and_one_at_fault_is_not,
 		without_files_there_is_none_until_one_is_set,
+		an_expired_certificate_is_known_for_what_it_is_until_a_better_one_comes,
+		one_that_was_set_and_has_expired_gives_way_to_a_good_file,
 		what_does_not_fit_together_is_said,
 	};
 

@@ -24,7 +24,7 @@ static struct material *read_text(const char *text, char **why)
 {
 	struct material_source source = { .bytes = text, .len = strlen(text) };
 
-	return material_read(&provider, &source, NOW_MS, why);
+	return material_read(&provider, &source, why);
 }
 
 static void check_refused(char *text, const char *expected)
@@ -109,17 +109,33 @@ START_TEST(a_certificate_must_be_for_the_topic)
 }
 END_TEST
 
+/* TEXT is read, and EXPECTED is what its dates come to. */
+static void check_dates(char *text, const char *expected)
+{
+	char *why;
+
+	check_read(text);
+	why = material_judge_dates(material, NOW_MS);
+	ck_assert_pstr_eq(why, expected);
+	ck_assert(material_is_valid(material, NOW_MS) == (expected == NULL));
+	material_release(material);
+	free(why);
+	free(text);
+}
+
 START_TEST(a_certificate_must_be_valid_now)
 {
 	const struct credentials_subject old = { .uid = TOPIC, .starts_s = -9 * DAY_S, -DAY_S };
 	const struct credentials_subject early = { .uid = TOPIC, .starts_s = DAY_S, 9 * DAY_S };
+	const struct credentials_subject now = { .uid = TOPIC };
 	char *yesterday = material_date(NOW_MS - DAY_S * 1000);
 	char *tomorrow = material_date(NOW_MS + DAY_S * 1000);
 	char *expired = mem_printf("expired on %s", yesterday);
 	char *later = mem_printf("isn't valid before %s", tomorrow);
 
-	check_refused(identity(&old), expired);
-	check_refused(identity(&early), later);
+	check_dates(identity(&old), expired);
+	check_dates(identity(&early), later);
+	check_dates(identity(&now), NULL);
 	free(later);
 	free(expired);
 	free(tomorrow);
@@ -135,6 +151,19 @@ START_TEST(a_certificate_of_one_of_apples_worlds_is_not_for_the_other)
 	provider.environment = CONF_SANDBOX;
 	check_refused(text, "is for Apple's production alone, and the provider's environment is "
 	                    "sandbox");
+}
+END_TEST
+
+START_TEST(a_topic_that_cannot_go_into_a_header_is_none)
+{
+	const struct credentials_subject lines = { .uid = TOPIC "\r\napns-priority: 10" };
+	const struct credentials_subject blank = { .uid = "org example" };
+
+	provider.topic = NULL;
+	check_refused(identity(&lines),
+	              "names no topic (UID of its subject): topic must be configured");
+	check_refused(identity(&blank),
+	              "names no topic (UID of its subject): topic must be configured");
 }
 END_TEST
 
@@ -177,7 +206,7 @@ static void check_restored(const char *text)
 	check_read(text);
 	written = material_write(material, &source);
 	provider.key_id = provider.team_id = NULL; /* what was set brings its own */
-	restored = material_restore(&provider, written, NOW_MS, &why);
+	restored = material_restore(&provider, written, &why);
 	ck_assert_msg(restored != NULL, "%s", why);
 	ck_assert_str_eq(restored->fingerprint, material->fingerprint);
 	material_release(restored);
@@ -192,9 +221,13 @@ START_TEST(what_is_kept_can_be_restored)
 	const struct credentials_subject subject = { .uid = TOPIC };
 	char *key = signing_key("P-256"), *certificate = identity(&subject), *why;
 
+	char *odd = mem_printf("# Schl\xfcssel\n%s", key); /* what isn't UTF-8 is no JSON */
+
 	check_restored(key);
+	check_restored(odd);
 	check_restored(certificate);
-	ck_assert_ptr_null(material_restore(&provider, "{}", NOW_MS, &why));
+	free(odd);
+	ck_assert_ptr_null(material_restore(&provider, "{}", &why));
 	ck_assert_str_eq(why, "is of a form that this version doesn't know");
 	free(why);
 	free(certificate);
@@ -209,6 +242,7 @@ int main(void)
 		a_certificate_must_be_for_the_topic,
 		a_certificate_must_be_valid_now,
 		a_certificate_of_one_of_apples_worlds_is_not_for_the_other,
+		a_topic_that_cannot_go_into_a_header_is_none,
 		what_is_something_else_is_refused,
 		the_fingerprint_tells_credentials_apart_and_no_secret,
 		what_is_kept_can_be_restored,
