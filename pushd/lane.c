@@ -118,14 +118,12 @@ static void retry(struct job *job, uint64_t delay_ms)
 /* The provider doesn't take our credential. If it was replaced since, that is not its fault. */
 static void lose_trust(struct job *job)
 {
-	struct lane *lane = job->lane;
-
 	job->judgement.verdict = VERDICT_CREDENTIAL;
-	if (job->version != lane->version) {
+	if (job->version != job->lane->version) {
 		retry(job, 0);
 		return;
 	}
-	open_breaker(lane, BREAKER_CREDENTIAL, job->judgement.reason);
+	open_breaker(job->lane, BREAKER_CREDENTIAL, job->judgement.reason);
 	finish(job);
 }
 
@@ -295,7 +293,8 @@ static void on_done(struct http_call *call)
 	job->connection = NULL;
 	connection_settled(connection);
 	connection_observe(duration_ns);
-	if (call->failure == HTTP_OK)
+	/* The status counts, also where more is said with it than we read. */
+	if (call->failure == HTTP_OK || call->failure == HTTP_TOO_LARGE)
 		take_answer(job, connection);
 	else
 		take_failure(job, connection);

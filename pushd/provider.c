@@ -66,7 +66,8 @@ bool provider_collapse(const struct provider_message *message, char text[COLLAPS
 
 	if (message->priority != PRIORITY_LOW || message->node == NULL ||
 	    notification->payload != NULL || notification->action != NULL ||
-	    notification->inviter != NULL || notification->account_removed)
+	    notification->meet_id != NULL || notification->inviter != NULL ||
+	    notification->account_removed)
 		return false;
 	if (EVP_Digest(message->node, strlen(message->node), digest, NULL, EVP_sha256(), NULL) != 1)
 		abort();

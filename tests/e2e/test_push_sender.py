@@ -115,6 +115,13 @@ def test_what_was_refused_unprocessed_is_sent_again_at_once(stage, redis, fake, 
     assert state(push) == "ready"
 
 
+def test_an_answer_counts_however_much_is_said_with_it(push, fake):
+    device = register(push)
+    script(fake, device["token"], 200, body="x" * 100000)
+    assert outcome(push, device, **MESSAGE) == "sent"
+    assert len(got(fake, device["token"])) == 1
+
+
 def test_connections_that_are_ended_at_once_are_not_made_again_and_again(stage, fake):
     """Apple takes rapid connecting for an attack."""
     push = stage.pushd("push-ended", stage.redis(), providers=only(fake))
