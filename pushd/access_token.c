@@ -21,7 +21,8 @@
 /* Google: renewed some minutes before the end; a short life is used to three quarters. */
 #define RENEW_EARLY_MS (300 * 1000)
 
-#define LOCK_MS 15000     /* longer than the endpoint may take */
+#define LOCK_MS 15000 /* longer than the endpoint may take */
+#define RETRY_MOST_MS 60000
 #define LOOK_AGAIN_MS 250 /* while another one makes it */
 
 /*
@@ -30,7 +31,8 @@
  *              │  └── later ◀───┴─────────────────────────┴─────┘
  *              └──▶ idle, with the one that was found
  *
- * Without a vault: idle, making, and idle or later.
+ * Without a vault: idle, making, and idle or later. Where Redis takes nothing, and what there was
+ * is at its end: from locking straight to making, and what was made isn't shared.
  */
 enum step {
 	STEP_IDLE,
@@ -102,6 +104,12 @@ static bool is_good(const struct access_token *token)
 {
 	return token->text != NULL && !token->refused && loop_wall_ms() < token->ends_ms &&
 	       !older_than(token->made_ms, token->ends_ms - token->made_ms);
+}
+
+/* True if the next try to share one may come too late. */
+static bool is_needed(const struct access_token *token)
+{
+	return !is_good(token) || token->ends_ms - loop_wall_ms() <= 2 * RETRY_MOST_MS;
 }
 
 /* ---- steps ---- */
@@ -295,17 +303,23 @@ static void after_reading(struct access_token *token, enum vault_result result, 
 /* After a success the lock runs out: who is late must see what was made before it may lock. */
 static void after_locking(struct access_token *token, enum vault_result result)
 {
-	if (result == VAULT_DONE)
+	if (result == VAULT_DONE || (result == VAULT_REFUSED && is_needed(token)))
 		make(token);
 	else
 		try_later(token,
 		          result == VAULT_NONE ? LOOK_AGAIN_MS : backoff_next(&token->backoff));
 }
 
-/* One that may not have been written isn't used: another pushd would make a second one. */
+/*
+ * One that may not have been written isn't used: another pushd would make a second one. But sending
+ * needs no room in Redis, so it goes on where there is none.
+ */
 static void after_writing(struct access_token *token, enum vault_result result)
 {
-	if (result == VAULT_DONE) {
+	if (result == VAULT_REFUSED)
+		log_warn("access-token-unshared provider=%s reason=redis-takes-nothing",
+		         token->provider->id);
+	if (result == VAULT_DONE || result == VAULT_REFUSED) {
 		adopt_made(token);
 		return;
 	}
@@ -393,7 +407,7 @@ static struct access_token *new_token(struct material *material,
 	token->provider = provider;
 	list_init(&token->watches);
 	token->again.expired = on_again;
-	token->backoff = (struct backoff){ .least_ms = 1000, .most_ms = 60000 };
+	token->backoff = (struct backoff){ .least_ms = 1000, .most_ms = RETRY_MOST_MS };
 	token->call.done = on_vault;
 	token->oauth.done = on_oauth;
 	list_append(&tokens, &token->link);

@@ -169,6 +169,7 @@ static void on_stored(struct vault_call *call, enum vault_result result, const c
 		log_trouble(credential, "redis", "it was sealed with another master key");
 		break;
 	case VAULT_SAME:
+	case VAULT_REFUSED:
 	case VAULT_AWAY:
 		break;
 	}
@@ -337,10 +338,11 @@ enum credential_state credential_state(struct credential *credential)
 
 	if (credential->token != NULL)
 		return states[access_token_state(credential->token)];
-	if (credential->used != NULL)
-		return material_is_valid(credential->used, loop_wall_ms()) ? CREDENTIAL_READY
-		                                                           : CREDENTIAL_INVALID;
-	return credential->settled ? CREDENTIAL_ABSENT : CREDENTIAL_WAITING;
+	if (credential->used != NULL && material_is_valid(credential->used, loop_wall_ms()))
+		return CREDENTIAL_READY;
+	if (!credential->settled)
+		return CREDENTIAL_WAITING;
+	return credential->used != NULL ? CREDENTIAL_INVALID : CREDENTIAL_ABSENT;
 }
 
 const char *credential_bearer(struct credential *credential, unsigned *generation)

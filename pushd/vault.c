@@ -131,8 +131,10 @@ static void on_settled(struct redis_call *redis, const struct redisReply *reply)
 	struct vault_call *call = container_of(redis, struct vault_call, redis);
 	enum vault_result result = VAULT_DONE;
 
-	if (reply == NULL || redis_reply_error(reply) != NULL)
+	if (reply == NULL)
 		result = VAULT_AWAY;
+	else if (redis_reply_error(reply) != NULL)
+		result = VAULT_REFUSED;
 	else if (redis_reply_nil(reply))
 		result = VAULT_NONE;
 	call->done(call, result, NULL);

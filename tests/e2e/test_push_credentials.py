@@ -139,8 +139,9 @@ def check_only_apns_is_out(push, words):
     """The other provider serves as ever."""
     assert f'credential-refused provider={APNS} from=file reason="{words}' in push.log_text()
     assert PASSWORD not in push.log_text()
+    wait_until(lambda: providers(push)[APNS]["state"] == "credential")
     found = providers(push)
-    assert (found[APNS]["state"], found[FCM]["state"]) == ("credential", "ready")
+    assert found[FCM]["state"] == "ready"
     assert outcome(push, register(push)) == "unavailable"
     assert outcome(push, register(push, provider=FCM)) == "sent"
     assert providers(push)[APNS]["state"] == "credential"
@@ -495,6 +496,20 @@ def test_a_dead_maker_of_a_token_holds_nobody_up_for_long(stage, redis, fake, ma
     push.start()
     wait_until(lambda: send(push, fake, provider=FCM)[0] == "sent")
     assert redis.command("EXISTS", name) == 1
+
+
+def test_a_redis_that_takes_nothing_more_stops_no_provider(stage, redis, fake, master):
+    push = start(stage, redis, fake, master_key_file=master)
+    devices = [register(push), register(push, provider=FCM)]
+    push.stop()
+    for key in redis.command("KEYS", "og:push:bearer*"):
+        redis.command("DEL", key)
+    redis.command("CONFIG", "SET", "maxmemory", "1")
+    push.start()
+    for device in devices:
+        wait_until(lambda: outcome(push, device) == "sent")
+    assert len(push.log_text().split("access-token-made")) == 3
+    assert "access-token-unshared" in push.log_text()
 
 
 # Their end
