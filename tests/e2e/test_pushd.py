@@ -432,8 +432,10 @@ def test_it_is_in_the_registry_with_its_providers(push, redis):
     text = wait_until(lambda: redis.command("GET", "og:registry:push:push-shared"))
     assert '"providers":[{"id":"apns-binary-api","kind":"apns"}' in text.replace(" ", "")
     assert push.call("GET", "/v1/providers") == (200, {"providers": [
-        {"id": APNS, "kind": "apns", "topic": "org.example.chat", "state": "ready"},
-        {"id": FCM, "kind": "fcm", "state": "ready"}]})
+        {"id": APNS, "kind": "apns", "topic": "org.example.chat", "state": "ready",
+         "credential": {"kind": "key", "source": "file"}},
+        {"id": FCM, "kind": "fcm", "state": "ready",
+         "credential": {"kind": "service-account", "source": "file"}}]})
 
 
 def test_the_log_has_no_tokens_secrets_or_texts(stage, redis, fake):
