@@ -57,14 +57,16 @@ void connection_free(struct connection *connection)
 void connection_send(struct connection *connection, struct http_call *call)
 {
 	connection->in_flight++;
+	connection->body_bytes += call->body_len;
 	metric_add(&in_flight_metric, 0, 1);
 	http_send(connection->pool, call);
 }
 
-void connection_settled(struct connection *connection)
+void connection_settled(struct connection *connection, const struct http_call *call)
 {
-	assert(connection->in_flight > 0);
+	assert(connection->in_flight > 0 && connection->body_bytes >= call->body_len);
 	connection->in_flight--;
+	connection->body_bytes -= call->body_len;
 	metric_add(&in_flight_metric, 0, -1);
 }
 

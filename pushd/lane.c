@@ -291,7 +291,7 @@ static void on_done(struct http_call *call)
 	uint64_t duration_ns = loop_now_ns() - job->sent_ns;
 
 	job->connection = NULL;
-	connection_settled(connection);
+	connection_settled(connection, call);
 	connection_observe(duration_ns);
 	/* The status counts, also where more is said with it than we read. */
 	if (call->failure == HTTP_OK || call->failure == HTTP_TOO_LARGE)
@@ -459,7 +459,7 @@ void lane_cancel(struct job *job)
 	timer_stop(&job->again);
 	if (job->connection != NULL) {
 		http_release(&job->call);
-		connection_settled(job->connection);
+		connection_settled(job->connection, &job->call);
 		task_start(&job->lane->pump);
 		job->connection = NULL;
 	}
