@@ -1,9 +1,9 @@
 /*
  * One HTTP/2 connection to a provider, with our own window of requests on it: it starts at 1,
- * doubles with each success and falls to 1 after a rejection, as Apple's own limit does. Bodies on it
- * fit into HTTP/2's initial window (RFC 9113, section 6.9.2), which Apple never widens: Debian 12's
- * libcurl spins while that is used up. A retired connection serves what is on it and takes nothing
- * new.
+ * doubles with each success and falls to 1 after a rejection, as Apple's own limit does. Bodies on
+ * it fit into HTTP/2's initial window (RFC 9113, section 6.9.2), which Apple never widens: Debian
+ * 12's libcurl spins while that is used up. A retired connection serves what is on it and takes
+ * nothing new.
  */
 #ifndef OG_PUSHD_CONNECTION_H
 #define OG_PUSHD_CONNECTION_H

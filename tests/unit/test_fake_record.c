@@ -133,14 +133,15 @@ START_TEST(counts_show_statuses_and_faults_and_what_is_open_survives_a_reset)
 	stats_answered(&stats, PROVIDER_FCM, &(struct answer){ .fault = FAULT_RST });
 	shown = stats_show(&stats);
 	text = json_dumps(shown, JSON_COMPACT);
-	ck_assert_str_eq(text, "{\"providers\":{"
-	                       "\"apns\":{\"requests\":0,\"statuses\":{},\"faults\":{}},"
-	                       "\"fcm\":{\"requests\":2,\"statuses\":{\"404\":1},"
-	                       "\"faults\":{\"rst\":1}},"
-	                       "\"oauth\":{\"requests\":0,\"statuses\":{},\"faults\":{}}},"
-	                       "\"connections\":{\"open\":1,\"most\":1,\"accepted\":1,"
-	                       "\"failed\":0,\"bytes_without_h2\":0},"
-	                       "\"streams\":{\"open\":1,\"most\":2,\"most_per_connection\":2}}");
+	ck_assert_str_eq(
+	        text, "{\"providers\":{"
+	              "\"apns\":{\"requests\":0,\"statuses\":{},\"faults\":{}},"
+	              "\"fcm\":{\"requests\":2,\"statuses\":{\"404\":1},"
+	              "\"faults\":{\"rst\":1}},"
+	              "\"oauth\":{\"requests\":0,\"statuses\":{},\"faults\":{}}},"
+	              "\"connections\":{\"open\":1,\"most\":1,\"accepted\":1,"
+	              "\"failed\":0,\"bytes_without_h2\":0},"
+	              "\"streams\":{\"open\":1,\"most\":2,\"most_per_connection\":2},\"pings\":0}");
 	free(text);
 	json_decref(shown);
 	stats_reset(&stats);
