@@ -47,7 +47,7 @@
 	"  if id then return id, look(id, 'created') end\n" \
 	"end\n" \
 	"local function replaces(decisions, w)\n" \
-	"  local place = w[2] == 'high' and 1 or w[7] == '0' and 3 or 2\n" \
+	"  local place = w[2] ~= 'low' and 1 or w[7] == '0' and 3 or 2\n" \
 	"  return decisions:sub(place, place) == 'r'\n" \
 	"end\n"
 
@@ -188,7 +188,7 @@ struct redis_script store_lua_return = { COMMON ADOPT
 	"  local waiting, w = in_slot(n)\n"
 	"  if w and waiting ~= id and tonumber(w[9]) < tonumber(n[9]) then\n"
 	"    attempts = math.max(attempts, w[6])\n"
-	"    if w[2] == 'high' and n[2] == 'low' and n[7] ~= '0' then\n"
+	"    if w[2] ~= 'low' and n[2] == 'low' and n[7] ~= '0' then\n"
 	"      drop(id, n)\n"
 	"      if n[7] ~= '-1' then\n"
 	"        redis.call('HSET', prefix .. 'note:' .. waiting, 'count', n[7])\n"

@@ -218,7 +218,7 @@ static void come_back_first(enum priority older, enum priority newer)
 	ck_assert_int_eq(put(counted("b", newer, 2), (struct store_place){ 0 }), STORE_DONE);
 	take(2);
 	ck_assert_int_eq(
-	        give_back("a", waits(0, older == PRIORITY_HIGH ? RETURNED_HIGH : RETURNED_LOW)),
+	        give_back("a", waits(0, older == PRIORITY_LOW ? RETURNED_LOW : RETURNED_HIGH)),
 	        STORE_DONE);
 	ck_assert_str_eq(slot(), "a");
 }
@@ -242,6 +242,30 @@ START_TEST(an_older_high_one_that_has_come_back_before_takes_the_low_ones_count)
 	ck_assert_int_eq(give_back("b", waits(0, RETURNED_LOW)), STORE_MERGED);
 	ck_assert_str_eq(take(10), "a");
 	ck_assert_int_eq(taken.last.count, 2);
+	settle("a");
+	check_empty();
+}
+END_TEST
+
+/* Its app has no second token any more, so it goes as an alert: a call all the same. */
+START_TEST(a_call_that_returns_into_the_slot_does_not_give_way_to_a_low_one)
+{
+	put_due("a", PHONE, PRIORITY_VOIP);
+	take(1);
+	ck_assert_int_eq(give_back("a", waits(0, RETURNED_HIGH)), STORE_DONE);
+	ck_assert_int_eq(put(counted("b", PRIORITY_LOW, 2), waits(0, NEWER_LOW)), STORE_MERGED);
+	ck_assert_str_eq(take(10), "a");
+	ck_assert_int_eq(taken.last.count, 2);
+	settle("a");
+	check_empty();
+}
+END_TEST
+
+START_TEST(a_low_one_that_returns_does_not_take_an_older_calls_place)
+{
+	come_back_first(PRIORITY_VOIP, PRIORITY_LOW);
+	ck_assert_int_eq(give_back("b", waits(0, RETURNED_LOW)), STORE_MERGED);
+	ck_assert_str_eq(take(10), "a");
 	settle("a");
 	check_empty();
 }
@@ -328,6 +352,8 @@ int main(void)
 		a_high_one_that_returns_to_a_newer_dismissal_is_dismissed,
 		an_older_one_that_has_come_back_before_goes,
 		an_older_high_one_that_has_come_back_before_takes_the_low_ones_count,
+		a_call_that_returns_into_the_slot_does_not_give_way_to_a_low_one,
+		a_low_one_that_returns_does_not_take_an_older_calls_place,
 		a_full_queue_takes_what_does_not_make_it_longer,
 		whatever_is_done_notes_queues_slots_and_counts_are_at_one,
 	};
