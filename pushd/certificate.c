@@ -12,6 +12,7 @@
 
 #include "common/mem.h"
 #include "pushd/p12.h"
+#include "pushd/pem.h"
 
 #define VOIP ".voip"
 /* Apple's extensions of push certificates. */
@@ -70,18 +71,6 @@ static const char *read_pem(struct p12 *parts, const char *bytes, size_t len, co
 	return "has no private key";
 }
 
-/* What BIO (freed) has collected; heap. */
-static char *take_text(BIO *bio)
-{
-	char *bytes, *text;
-	long len = BIO_get_mem_data(bio, &bytes);
-
-	text = mem_dup_bytes(bytes, (size_t)len);
-	mem_wipe(bytes, (size_t)len);
-	BIO_free(bio);
-	return text;
-}
-
 static BIO *new_text(void)
 {
 	BIO *bio = BIO_new(BIO_s_mem());
@@ -97,7 +86,7 @@ static char *print_chain(const STACK_OF(X509) * chain)
 	for (int i = 0; i < sk_X509_num(chain); i++)
 		if (PEM_write_bio_X509(bio, sk_X509_value(chain, i)) != 1)
 			abort();
-	return take_text(bio);
+	return pem_take(bio);
 }
 
 static char *print_key(EVP_PKEY *key)
@@ -106,7 +95,7 @@ static char *print_key(EVP_PKEY *key)
 
 	if (PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) != 1)
 		abort();
-	return take_text(bio);
+	return pem_take(bio);
 }
 
 /* ---- what the certificate says ---- */
@@ -116,7 +105,7 @@ static char *print_subject(const X509 *x509)
 	BIO *bio = new_text();
 
 	X509_NAME_print_ex(bio, X509_get_subject_name(x509), 0, XN_FLAG_RFC2253);
-	return take_text(bio);
+	return pem_take(bio);
 }
 
 /* STRING as UTF-8 on the heap; NULL if it is none or has a NUL in it. */

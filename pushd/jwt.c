@@ -14,6 +14,7 @@
 
 #include "common/buf.h"
 #include "common/mem.h"
+#include "pushd/pem.h"
 
 #define P256_BYTES 32
 #define RSA_LEAST_BITS 2048 /* RFC 7518, section 3.3 */
@@ -94,25 +95,13 @@ struct jwt_key *jwt_key_read(const char *pem, size_t len, enum jwt_algorithm alg
 	return key;
 }
 
-/* What BIO (freed) has collected; heap. */
-static char *take_text(BIO *bio)
-{
-	char *bytes, *text;
-	long len = BIO_get_mem_data(bio, &bytes);
-
-	text = mem_dup_bytes(bytes, (size_t)len);
-	mem_wipe(bytes, (size_t)len);
-	BIO_free(bio);
-	return text;
-}
-
 char *jwt_key_public(const struct jwt_key *key)
 {
 	BIO *bio = BIO_new(BIO_s_mem());
 
 	if (bio == NULL || PEM_write_bio_PUBKEY(bio, key->pkey) != 1)
 		abort();
-	return take_text(bio);
+	return pem_take(bio);
 }
 
 char *jwt_key_print(const struct jwt_key *key)
@@ -122,7 +111,7 @@ char *jwt_key_print(const struct jwt_key *key)
 	if (bio == NULL ||
 	    PEM_write_bio_PKCS8PrivateKey(bio, key->pkey, NULL, NULL, 0, NULL, NULL) != 1)
 		abort();
-	return take_text(bio);
+	return pem_take(bio);
 }
 
 void jwt_key_free(struct jwt_key *key)

@@ -31,6 +31,17 @@ def module_stage(tmp_path_factory, request):
         check_storage(it)
 
 
+@pytest.fixture(scope="module")
+def redis(module_stage):
+    return module_stage.redis()
+
+
+@pytest.fixture(scope="module")
+def fake(module_stage):
+    """The module's pretend providers."""
+    return module_stage.providers()
+
+
 @pytest.fixture
 def run():
     """Runs a coroutine to its end, within a minute."""

@@ -19,16 +19,6 @@ MODULE = "monalProdiOS"
 EXPIRED = "outrigger_pushd_devices_expired_total"
 
 
-@pytest.fixture(scope="module")
-def redis(module_stage):
-    return module_stage.redis()
-
-
-@pytest.fixture(scope="module")
-def fake(module_stage):
-    return module_stage.providers()
-
-
 def sections(fake):
     """The two providers, of which APNs serves Monal's module and FCM publishes that name none."""
     providers = fake.provider_sections()

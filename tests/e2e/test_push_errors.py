@@ -161,16 +161,6 @@ CREDENTIAL = [
 ]
 
 
-@pytest.fixture(scope="module")
-def redis(module_stage):
-    return module_stage.redis()
-
-
-@pytest.fixture(scope="module")
-def fake(module_stage):
-    return module_stage.providers()
-
-
 @pytest.fixture(autouse=True)
 def afresh(fake):
     """What came in earlier tests is none of this one's business."""

@@ -12,17 +12,6 @@ from notify import (APNS, apns_token, got, item, known, metric, outcome, publish
 CALL = {"priority": "high", "encrypted": {"iv": "aXY=", "payload": "Y2FsbA==", "voip": True}}
 
 
-@pytest.fixture(scope="module")
-def fake(module_stage):
-    """Pretend providers that stay up."""
-    return module_stage.providers()
-
-
-@pytest.fixture(scope="module")
-def redis(module_stage):
-    return module_stage.redis()
-
-
 def only_apns(fake, **changes):
     return {APNS: {**fake.provider_sections()[APNS], **changes}}
 

@@ -19,16 +19,6 @@ PATHS = ("/unregister-device/", "/rest/push/unregister-device/")
 SUCCESS = {"result": "success"}
 
 
-@pytest.fixture(scope="module")
-def redis(module_stage):
-    return module_stage.redis()
-
-
-@pytest.fixture(scope="module")
-def fake(module_stage):
-    return module_stage.providers()
-
-
 @pytest.fixture
 def push(stage, redis, fake):
     """A pushd of the test's own, since an address may only ask so often."""

@@ -19,11 +19,6 @@ MESSAGE = {"summary": {"count": 1, "sender": f"juliet@{DOMAIN}", "body": "hello"
 
 
 @pytest.fixture(scope="module")
-def redis(module_stage):
-    return module_stage.redis()
-
-
-@pytest.fixture(scope="module")
 def shared(module_stage):
     return module_stage.providers()
 

@@ -15,16 +15,6 @@ SUMMARY = {"count": 3, "sender": "juliet@example.org", "body": "hello"}
 
 
 @pytest.fixture(scope="module")
-def redis(module_stage):
-    return module_stage.redis()
-
-
-@pytest.fixture(scope="module")
-def fake(module_stage):
-    return module_stage.providers()
-
-
-@pytest.fixture(scope="module")
 def push(module_stage, redis, fake):
     """One pushd that all tests here share."""
     caps = {"devices_per_token_max": 3, "devices_per_owner_max": 4}

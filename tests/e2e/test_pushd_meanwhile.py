@@ -16,16 +16,6 @@ CALL = {"priority": "high", "encrypted": {"iv": "aXY=", "payload": "Y2FsbA==", "
 
 
 @pytest.fixture(scope="module")
-def redis(module_stage):
-    return module_stage.redis()
-
-
-@pytest.fixture(scope="module")
-def fake(module_stage):
-    return module_stage.providers()
-
-
-@pytest.fixture(scope="module")
 def push(module_stage, redis, fake):
     return module_stage.pushd("push-meanwhile", redis, fake)
 

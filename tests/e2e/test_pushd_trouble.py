@@ -15,16 +15,6 @@ from notify import (APNS, COMPONENT, FCM, apns_token, claim, got, item, known, m
 
 
 @pytest.fixture(scope="module")
-def redis(module_stage):
-    return module_stage.redis()
-
-
-@pytest.fixture(scope="module")
-def fake(module_stage):
-    return module_stage.providers()
-
-
-@pytest.fixture(scope="module")
 def push(module_stage, redis, fake):
     """One pushd that the tests share which don't need their own."""
     return module_stage.pushd("push-shared", redis, fake)

@@ -123,11 +123,6 @@ def send_through(first, second, size):
 
 
 @pytest.fixture(scope="module")
-def redis(module_stage):
-    return module_stage.redis()
-
-
-@pytest.fixture(scope="module")
 def relay(module_stage, redis):
     """One relay without default limits that tests share which make their own accounts."""
     return limited(module_stage, redis, "relay-shared")
