@@ -231,10 +231,16 @@ static void on_lease_end(struct timer *timer)
 	keeper_postpone(delivery, RETRY_MS);
 }
 
+/* Draining, and what is on the wire has had its time. */
+static bool drained(void)
+{
+	return self.idle != NULL && !timer_active(&self.drained);
+}
+
 void delivery_lease(struct delivery *delivery)
 {
 	delivery->lease.expired = on_lease_end;
-	timer_start(&delivery->lease, store_lease_ms() * 3 / 4);
+	timer_start(&delivery->lease, drained() ? 0 : store_lease_ms() * 3 / 4);
 }
 
 static bool read_entry(struct delivery *delivery, const struct store_entry *entry)

@@ -121,7 +121,7 @@ static void on_second_buried(struct device_removal *removal, enum stored stored)
 	else if (delivery->abandoned)
 		finish(delivery, OUTCOME_UNAVAILABLE, "second-token-gone");
 	else
-		delivery_submit(delivery);
+		delivery_dispatch(delivery);
 }
 
 static void on_buried(struct device_removal *removal, enum stored stored)
