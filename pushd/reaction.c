@@ -249,8 +249,8 @@ void reaction_start(struct delivery *delivery)
 			finish(delivery, OUTCOME_UNAVAILABLE, job->judgement.reason);
 		return;
 	case VERDICT_TOO_LARGE:
-		/* It had been let go of before it could be cut. */
-		if (delivery->stored && job->notification == NULL) {
+		/* It was too late to cut it: it is cut when it is sent next. */
+		if (delivery->stored && job->request.cut < CUT_TEXT) {
 			postpone(delivery, 0);
 			return;
 		}

@@ -90,3 +90,18 @@ def test_a_call_whose_token_dies_slowly_is_queued_as_an_alert(stage, fake):
     stall_writes(redis, 1500)
     assert publishing.result() == [{"outcome": "queued"}]
     wait_until(lambda: got(fake, device["token"]))
+
+
+def test_what_was_stored_and_is_too_large_is_cut_next_time_if_not_now(stage, fake):
+    redis = stage.redis()
+    keys = {"providers": only_apns(fake), "answer_within": "300ms", "lease": "2s"}
+    push = stage.pushd("push-large", redis, **keys)
+    device = register(push)
+    answers = {1: {"status": 503, "reason": "ServiceUnavailable"},
+               2: {"status": 413, "reason": "PayloadTooLarge", "delay_ms": 900},
+               3: {"status": 413, "reason": "PayloadTooLarge"}}
+    fake.script(*({"match": {"token": device["token"], "nth": nth}, "answer": answer}
+                  for nth, answer in answers.items()))
+    assert publish(push, item(device, **TEXT)) == [{"outcome": "queued"}]
+    wait_until(lambda: len(got(fake, device["token"])) == 4, 15)
+    assert got(fake, device["token"])[-1]["answered"] == 200
