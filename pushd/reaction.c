@@ -17,6 +17,8 @@
 #define RETRY_MOST_MS (5 * 60 * 1000)
 #define THROTTLED_LEAST_MS (60 * 1000)
 #define THROTTLED_MOST_MS (15 * 60 * 1000)
+#define DOUBT_LEAST_MS (60 * 1000)
+#define DOUBT_MOST_MS (6 * 60 * 60 * 1000)
 #define SUSPECT_DAYS 3 /* a token that was doubtful on so many is dead */
 
 static int64_t removed_number;
@@ -92,6 +94,20 @@ static void wait_longer(struct delivery *delivery, uint32_t least_ms, uint32_t m
 static void try_again(struct delivery *delivery)
 {
 	wait_longer(delivery, RETRY_LEAST_MS, RETRY_MOST_MS);
+}
+
+/*
+ * The provider won't have it as it is: a token, a topic or a payload at fault. What was answered
+ * `queued` stays until it expires, since the fault may be ours and be mended.
+ */
+static void refuse(struct delivery *delivery)
+{
+	if (!delivery->stored) {
+		finish(delivery, OUTCOME_UNAVAILABLE, delivery->job.judgement.reason);
+		return;
+	}
+	delivery->slotted = !merge_bypasses(&delivery->notification, delivery->priority);
+	wait_longer(delivery, DOUBT_LEAST_MS, DOUBT_MOST_MS);
 }
 
 /* ---- a dead registration ---- */
@@ -171,13 +187,13 @@ static void on_suspected(struct device_suspicion *suspicion, enum stored stored)
 	    sender_trusted(delivery->sender))
 		bury(delivery);
 	else
-		finish(delivery, OUTCOME_UNAVAILABLE, delivery->job.judgement.reason);
+		refuse(delivery);
 }
 
 static void suspect(struct delivery *delivery)
 {
 	if (delivery->job.priority == PRIORITY_VOIP) {
-		finish(delivery, OUTCOME_UNAVAILABLE, delivery->job.judgement.reason);
+		refuse(delivery);
 		return;
 	}
 	delivery->phase = DELIVERY_BURYING;
@@ -263,5 +279,5 @@ void reaction_start(struct delivery *delivery)
 	default:
 		break;
 	}
-	finish(delivery, OUTCOME_UNAVAILABLE, job->judgement.reason);
+	refuse(delivery);
 }

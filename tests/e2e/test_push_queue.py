@@ -116,6 +116,22 @@ def test_what_has_a_permanent_fault_is_not_stored(stage, fake):
     assert not notes(redis)
 
 
+def test_what_was_answered_queued_is_not_given_up_for_a_fault_that_may_be_ours(stage, fake):
+    redis = stage.redis()
+    push = stage.pushd("push-doubt", redis, providers=only_apns(fake), answer_within="300ms")
+    for reason in ("BadTopic", "BadDeviceToken"):
+        device = register(push)
+        answers = {1: {"status": 503, "reason": "ServiceUnavailable", "delay_ms": 600},
+                   2: {"status": 400, "reason": reason}}
+        fake.script(*({"match": {"token": device["token"], "nth": nth}, "answer": answer}
+                      for nth, answer in answers.items()))
+        before = len(notes(redis))
+        assert outcome(push, device, **text(1)) == "queued"
+        push.wait_log(rf"notification-failed .*node={device['node'][:6]} .*status=400 "
+                      rf"reason={reason} outcome=queued")
+        assert len(notes(redis)) == before + 1
+
+
 def test_a_credential_fault_is_never_queued_but_keeps_what_was_stored(stage):
     redis, fake = stage.redis(), stage.providers()
     push = stage.pushd("push-credential", redis, providers=only_apns(fake), answer_within="300ms")

@@ -10,7 +10,7 @@ from slixmpp.exceptions import IqError
 import demo
 from demo import apns_token, fcm_token
 from chat import open_bytestream, transfer
-from harness import Stage, wait_until
+from harness import Stage, Trouble, wait_until
 from stack import APNS, FCM, Stack
 
 MIB = 1024 * 1024
@@ -325,6 +325,14 @@ def test_all_heal_by_themselves_when_redis_has_been_away(stack, run):
     stack.wait_registered()
     wait_until(lambda: sent(stack, run, token), 30, "a push to the device that was registered")
     assert run(send_file(stack, stack.user1, stack.user2, 64 * 1024))
+
+
+def sent(stack, run, token):
+    """user1 writes to user2: true if a push came to TOKEN soon."""
+    try:
+        return run(pushed(stack, token))[token]["answered"] == 200
+    except Trouble:
+        return False
 
 
 def test_everything_starts_without_redis_and_serves_once_it_comes(tmp_path, run):
