@@ -136,7 +136,7 @@ def test_a_credential_fault_is_never_queued_but_keeps_what_was_stored(stage):
     redis, fake = stage.redis(), stage.providers()
     push = stage.pushd("push-credential", redis, providers=only_apns(fake), answer_within="300ms")
     device, other = register(push), register(push)
-    answers = {1: {"status": 503, "reason": "ServiceUnavailable"},
+    answers = {1: {"status": 503, "reason": "ServiceUnavailable", "delay_ms": 600},
                2: {"status": 403, "reason": "InvalidProviderToken"}}
     fake.script(*({"match": {"token": device["token"], "nth": nth}, "answer": answer}
                   for nth, answer in answers.items()))
