@@ -28,7 +28,7 @@ static void leave(void)
 
 /*
  * A process that takes one connection, and sends ANSWER in single bytes once it has seen the
- * request.
+ * request. Who asked may leave when the status line is there.
  */
 static pid_t serve(const char *answer)
 {
@@ -45,7 +45,7 @@ static pid_t serve(const char *answer)
 		_exit(1);
 	for (; *answer != '\0'; answer++)
 		if (send(fd, answer, 1, MSG_NOSIGNAL) != 1)
-			_exit(2);
+			_exit(errno == EPIPE || errno == ECONNRESET ? 0 : 2);
 	_exit(0);
 }
 
