@@ -380,12 +380,13 @@ bool redis_busy(const struct redis_call *call)
 
 /* ---- the connection's life ---- */
 
-struct redis *redis_new(const struct redis_options *options, const char **why)
+struct redis *redis_new(const struct redis_options *options)
 {
 	struct redis *redis = mem_alloc(1, sizeof(*redis));
+	const char *why = redis_url_parse(&redis->url, options->url);
 
-	*why = redis_url_parse(&redis->url, options->url);
-	if (*why != NULL) {
+	if (why != NULL) {
+		log_error("redis-url-refused reason=\"%s\"", why);
 		free(redis);
 		return NULL;
 	}

@@ -41,8 +41,8 @@ struct redis_args {
 	const char *const *argv;
 };
 
-/* Reads the URL and starts connecting. NULL with *WHY (static text) when the URL isn't one. */
-struct redis *redis_new(const struct redis_options *options, const char **why);
+/* Reads the URL and starts connecting. NULL, and the log says why, when the URL isn't one. */
+struct redis *redis_new(const struct redis_options *options);
 
 /* Ends the connection; calls that are under way are forgotten, not called. */
 void redis_free(struct redis *redis);

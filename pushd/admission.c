@@ -13,7 +13,6 @@
 #include "pushd/senders.h"
 
 #define CALL_EXPIRY_MS 30000 /* nobody answers a call that is older */
-#define RETRY_MS 1000
 
 static bool same_secret(const char *ours, const char *theirs)
 {
@@ -92,7 +91,7 @@ static void admit(struct delivery *delivery)
 static void refuse(struct delivery *delivery, const char *reason)
 {
 	if (delivery->stored)
-		keeper_postpone(delivery, RETRY_MS);
+		keeper_postpone(delivery, DELIVERY_RETRY_MS);
 	else
 		delivery_finish(delivery, OUTCOME_UNAVAILABLE, reason);
 }

@@ -15,7 +15,6 @@
 #include "pushd/statistics.h"
 
 #define SEATS_QUIET_MAX 65536
-#define RETRY_MS 1000 /* of one that waits for its next attempt and is stored instead */
 
 const char *const outcome_names[OUTCOME_COUNT + 1] = {
 	"sent", "queued", "merged", "gone", "unavailable",
@@ -144,7 +143,7 @@ void delivery_submit(struct delivery *delivery)
 	};
 	memcpy(delivery->job.id, delivery->note_id, sizeof(delivery->job.id));
 	if (!sender_submit(delivery->sender, &delivery->job)) {
-		keeper_postpone(delivery, RETRY_MS);
+		keeper_postpone(delivery, DELIVERY_RETRY_MS);
 		return;
 	}
 	delivery->phase = DELIVERY_SENDING;
@@ -162,12 +161,12 @@ static uint64_t seat_delay_ms(const struct delivery *delivery)
 	interval_ms = delivery_interval_ms(delivery);
 	wait_ms = seat_wait_ms(delivery->seat, loop_now_ms(), interval_ms);
 	/* It may be long until a provider answers: no need to ask the store all the time. */
-	if (delivery->stored && delivery->seat->taken && wait_ms < RETRY_MS)
-		return RETRY_MS;
+	if (delivery->stored && delivery->seat->taken && wait_ms < DELIVERY_RETRY_MS)
+		return DELIVERY_RETRY_MS;
 	/* What waits in the slot is older: this one goes there too, or it would overtake. */
 	if (wait_ms == 0 && !delivery->stored &&
 	    (delivery->query.waiting || delivery->seat->storing != NULL))
-		return interval_ms > 0 ? interval_ms : RETRY_MS;
+		return interval_ms > 0 ? interval_ms : DELIVERY_RETRY_MS;
 	return wait_ms;
 }
 
@@ -228,7 +227,7 @@ static void on_lease_end(struct timer *timer)
 	sender_cancel(&delivery->job);
 	vacate(delivery, false);
 	delivery->tried = true;
-	keeper_postpone(delivery, RETRY_MS);
+	keeper_postpone(delivery, DELIVERY_RETRY_MS);
 }
 
 /* Draining, and what is on the wire has had its time. */
@@ -292,7 +291,7 @@ void delivery_hurry(struct delivery *delivery)
 	if (delivery->phase != DELIVERY_SENDING || delivery->putting || delivery->stored)
 		return;
 	if (withdraw(delivery))
-		keeper_postpone(delivery, delivery->job.attempts > 0 ? RETRY_MS : 0);
+		keeper_postpone(delivery, delivery->job.attempts > 0 ? DELIVERY_RETRY_MS : 0);
 	else
 		keeper_secure(delivery);
 }

@@ -24,6 +24,8 @@
 #include "pushd/sender.h"
 #include "pushd/store.h"
 
+#define DELIVERY_RETRY_MS 1000 /* of one that is stored since it can't be sent now */
+
 enum outcome {
 	OUTCOME_SENT,
 	OUTCOME_QUEUED, /* stored: it will be sent, by whoever serves the store */

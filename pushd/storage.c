@@ -72,21 +72,22 @@ static void on_change(struct redis *redis, bool connected)
 		ask();
 }
 
-int storage_start(void *config)
+struct redis *storage_connect(const struct conf *conf)
 {
-	const struct conf *conf = config;
-	struct redis_options options = {
+	const struct redis_options options = {
 		.url = conf->daemon.redis,
 		.prefix = conf->daemon.redis_prefix,
 		.timeout_ms = TIMEOUT_MS,
 	};
-	const char *why;
 
-	self.redis = redis_new(&options, &why);
-	if (self.redis == NULL) {
-		log_error("config-refused key=redis reason=\"%s\"", why);
+	return redis_new(&options);
+}
+
+int storage_start(void *config)
+{
+	self.redis = storage_connect(config);
+	if (self.redis == NULL)
 		return -1;
-	}
 	self.info.done = on_info;
 	self.again.expired = on_again;
 	redis_on_change(self.redis, on_change);

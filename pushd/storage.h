@@ -1,7 +1,8 @@
 /*
- * The connection to Redis that all of pushd uses: started first, stopped last. A server that may
- * evict keys forgets what was promised, so it is refused: at the first connection the daemon exits
- * 1, later it does not serve until the server's policy is noeviction.
+ * The connection to Redis that all of pushd uses but the store, which has its own: started first,
+ * stopped last. A server that may evict keys forgets what was promised, so it is refused: at the
+ * first connection the daemon exits 1, later it does not serve until the server's policy is
+ * noeviction.
  */
 #ifndef OG_PUSHD_STORAGE_H
 #define OG_PUSHD_STORAGE_H
@@ -10,11 +11,16 @@
 
 #include "common/redis.h"
 
+struct conf;
+
 /* For the daemon's table of modules. */
 int storage_start(void *config);
 void storage_stop(void);
 
 struct redis *storage_redis(void);
+
+/* A connection of one's own to the same server, or NULL. */
+struct redis *storage_connect(const struct conf *conf);
 
 /* False once the server was seen to evict keys, until it was seen not to. */
 bool storage_keeps(void);

@@ -13,7 +13,6 @@
 #include "pushd/storage.h"
 #include "pushd/store_lua.h"
 
-#define TIMEOUT_MS 2000
 #define SETTLE_AGAIN_MS 500
 #define SWEEP_EVERY_MS 5000
 #define SWEEP_MAX 100 /* in one call */
@@ -439,18 +438,10 @@ static void make_metric(const struct conf *conf)
 int store_start(void *config)
 {
 	const struct conf *conf = config;
-	struct redis_options options = {
-		.url = conf->daemon.redis,
-		.prefix = conf->daemon.redis_prefix,
-		.timeout_ms = TIMEOUT_MS,
-	};
-	const char *why;
 
-	self.redis = redis_new(&options, &why);
-	if (self.redis == NULL) {
-		log_error("config-refused key=redis reason=\"%s\"", why);
+	self.redis = storage_connect(conf);
+	if (self.redis == NULL)
 		return -1;
-	}
 	self.conf = conf;
 	self.prefix = mem_printf("%spush:", conf->daemon.redis_prefix);
 	self.refuse.run = on_refuse;

@@ -18,19 +18,14 @@ int store_start(void *config)
 {
 	const struct relay_conf *conf = config;
 	const struct redis_options options = { conf->redis, conf->redis_prefix, STORE_TIMEOUT_MS };
-	const char *why;
 
 	store.epoch_ms = loop_wall_ms();
 	store.id = conf_id(conf);
 	store.owner = mem_printf("%s %lld", store.id, (long long)store.epoch_ms);
 	if (!conf_has_redis(conf))
 		return 0;
-	store.redis = redis_new(&options, &why);
-	if (store.redis == NULL) {
-		log_error("config-bad key=redis why=\"%s\"", why);
-		return -1;
-	}
-	return 0;
+	store.redis = redis_new(&options);
+	return store.redis != NULL ? 0 : -1;
 }
 
 void store_stop(void)

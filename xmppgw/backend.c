@@ -303,7 +303,6 @@ int backend_start(void *config)
 	const struct conf *conf = config;
 	const struct redis_options options = { conf->daemon.redis, conf->daemon.redis_prefix,
 		                               REDIS_TIMEOUT_MS };
-	const char *why;
 
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
 		list_init(&kinds[i].all);
@@ -311,11 +310,9 @@ int backend_start(void *config)
 		add_configured(conf);
 		return 0;
 	}
-	redis = redis_new(&options, &why);
-	if (redis == NULL) {
-		log_error("redis-url-refused reason=\"%s\"", why);
+	redis = redis_new(&options);
+	if (redis == NULL)
 		return -1;
-	}
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
 		start_watch(&kinds[i]);
 	return 0;

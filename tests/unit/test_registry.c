@@ -10,9 +10,8 @@ static struct redis *redis;
 static struct redis *open_redis(void)
 {
 	struct redis_options options = { .url = server.url, .prefix = "og:", .timeout_ms = 500 };
-	const char *why;
 
-	return redis_new(&options, &why);
+	return redis_new(&options);
 }
 
 /* A daemon with a record, and a reader. */

@@ -2,6 +2,7 @@
 
 #include "common/mem.h"
 #include "tests/unit/redis_server.h"
+#include "tests/unit/redis_tell.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/wait.h"
 
@@ -31,28 +32,6 @@ static void teardown(void)
 	loop_release();
 }
 
-static bool answered;
-
-static void on_answer(struct redis_call *call, const struct redisReply *reply)
-{
-	ck_assert(reply != NULL && redis_reply_error(reply) == NULL);
-	answered = true;
-}
-
-/* Has the server carry out COMMAND over another connection. */
-static void tell(const char *command)
-{
-	struct redis_options options = { server.url, "og:", TIMEOUT_MS };
-	struct redis_call call = { .done = on_answer };
-	const char *why;
-	struct redis *other = redis_new(&options, &why);
-
-	answered = false;
-	redis_command(other, &call, command);
-	WAIT_UNTIL(answered);
-	redis_free(other);
-}
-
 static void open_storage(void)
 {
 	ck_assert_int_eq(storage_start(&conf), 0);
@@ -73,7 +52,7 @@ END_TEST
 START_TEST(a_server_that_evicts_at_the_first_connection_ends_the_daemon)
 {
 	redis_server_start(&server);
-	tell("CONFIG SET maxmemory-policy allkeys-lru");
+	redis_tell(server.url, "CONFIG SET maxmemory-policy allkeys-lru");
 	open_storage();
 	ck_assert(!storage_keeps());
 	ck_assert(!storage_serving());
@@ -85,11 +64,11 @@ START_TEST(a_server_that_evicts_later_is_not_served_until_it_keeps_everything)
 {
 	redis_server_start(&server);
 	open_storage();
-	tell("CONFIG SET maxmemory-policy volatile-ttl");
-	tell("CLIENT KILL TYPE normal SKIPME yes");
+	redis_tell(server.url, "CONFIG SET maxmemory-policy volatile-ttl");
+	redis_tell(server.url, "CLIENT KILL TYPE normal SKIPME yes");
 	WAIT_UNTIL(!storage_keeps());
 	ck_assert(redis_connected(storage_redis()) && !storage_serving());
-	tell("CONFIG SET maxmemory-policy noeviction");
+	redis_tell(server.url, "CONFIG SET maxmemory-policy noeviction");
 	WAIT_UNTIL(storage_serving());
 	ck_assert_int_eq(failures, 0);
 }
@@ -98,7 +77,7 @@ END_TEST
 START_TEST(a_server_that_does_not_tell_is_served)
 {
 	redis_server_start(&server);
-	tell("ACL SETUSER default -info");
+	redis_tell(server.url, "ACL SETUSER default -info");
 	open_storage();
 	ck_assert(!self.seen);
 	ck_assert(storage_serving());

@@ -1,6 +1,7 @@
 #include "pushd/store.c"
 
 #include "tests/unit/push_store.h"
+#include "tests/unit/redis_tell.h"
 
 START_TEST(a_script_that_the_server_has_forgotten_is_loaded_anew)
 {
@@ -142,28 +143,6 @@ END_TEST
 static struct redis_server replica;
 static char replica_of[64];
 
-static bool told;
-
-static void on_told(struct redis_call *call, const struct redisReply *reply)
-{
-	ck_assert(reply != NULL && redis_reply_error(reply) == NULL);
-	told = true;
-}
-
-/* Has the server at URL carry out COMMAND, over a connection of its own. */
-static void tell(const char *url, const char *command)
-{
-	struct redis_options options = { url, "og:", TIMEOUT_MS };
-	struct redis_call call = { .done = on_told };
-	const char *why;
-	struct redis *other = redis_new(&options, &why);
-
-	told = false;
-	redis_command(other, &call, command);
-	WAIT_UNTIL(told);
-	redis_free(other);
-}
-
 /*
  * Has the replica follow the server, and waits until it acknowledges what is written from then on:
  * the first WAIT may be about a write that was before it came.
@@ -171,7 +150,7 @@ static void tell(const char *url, const char *command)
 static void attach_replica(void)
 {
 	redis_server_start(&replica);
-	tell(replica.url, replica_of);
+	redis_tell(replica.url, replica_of);
 	for (int i = 0; i < 2; i++)
 		WAIT_UNTIL((ask("SET greeting hello"), ask("WAIT 1 100")->number) == 1);
 	ask("DEL greeting");
@@ -267,7 +246,7 @@ START_TEST(a_connection_that_is_lost_while_replicas_are_awaited_leaves_no_put_be
 	store_put(&calls[1].call, &second, &(struct store_place){ 0 });
 	WAIT_UNTIL(!list_empty(&self.replication.waiting));
 	WAIT_UNTIL(!list_empty(&self.replication.written));
-	tell(server.url, "CLIENT KILL TYPE normal SKIPME yes");
+	redis_tell(server.url, "CLIENT KILL TYPE normal SKIPME yes");
 	kill(replica.pid, SIGCONT);
 	ck_assert_int_eq(await(&calls[0]), STORE_AWAY);
 	ck_assert_int_eq(await(&calls[1]), STORE_AWAY);
