@@ -1,3 +1,5 @@
+#include <sched.h>
+
 #include "common/daemon.h"
 #include "common/log.h"
 #include "common/redis.h"
@@ -29,28 +31,42 @@ static int start_nothing(void *config)
 	return 0;
 }
 
+/*
+ * Files aren't interactive: when bytes wake relayd, whoever runs may finish his turn, and then more
+ * of them wait (sched(7), SCHED_BATCH). A policy that somebody chose stays.
+ */
+static int start_batch_scheduling(void *config)
+{
+	const struct sched_param param = { 0 };
+
+	if (sched_getscheduler(0) == SCHED_OTHER)
+		(void)sched_setscheduler(0, SCHED_BATCH, &param);
+	return 0;
+}
+
 /* clang-format off */
 static const struct daemon_module modules[] = {
-	{ "pipes",         pipe_pool_start,       pipe_pool_stop },
-	{ "store",         store_start,           store_stop },
-	{ "outbox",        outbox_start,          outbox_stop },
-	{ "calendar",      calendar_start,        calendar_stop },
-	{ "ledgers",       ledger_start,          ledger_stop },
-	{ "quotas",        quota_start,           quota_stop },
-	{ "admission",     admission_start,       NULL },
-	{ "claims",        claim_start,           claim_stop },
-	{ "drain",         start_nothing,         drain_stop },
-	{ "transfers",     transfer_start_queues, transfer_stop_queues },
-	{ "pending",       pending_start,         pending_close },
-	{ "streams",       stream_start,          stream_stop },
-	{ "dialling",      dial_start,            dial_stop },
-	{ "bridges",       bridge_start,          bridge_stop },
-	{ "handshakes",    handshake_start,       NULL },
-	{ "halves",        half_start,            half_stop },
-	{ "listener",      listener_start,        listener_stop },
-	{ "control",       control_start,         control_stop },
-	{ "presence",      presence_start,        presence_stop },
-	{ "advertised",    advertised_start,      advertised_stop },
+	{ "scheduling",    start_batch_scheduling, NULL },
+	{ "pipes",         pipe_pool_start,        pipe_pool_stop },
+	{ "store",         store_start,            store_stop },
+	{ "outbox",        outbox_start,           outbox_stop },
+	{ "calendar",      calendar_start,         calendar_stop },
+	{ "ledgers",       ledger_start,           ledger_stop },
+	{ "quotas",        quota_start,            quota_stop },
+	{ "admission",     admission_start,        NULL },
+	{ "claims",        claim_start,            claim_stop },
+	{ "drain",         start_nothing,          drain_stop },
+	{ "transfers",     transfer_start_queues,  transfer_stop_queues },
+	{ "pending",       pending_start,          pending_close },
+	{ "streams",       stream_start,           stream_stop },
+	{ "dialling",      dial_start,             dial_stop },
+	{ "bridges",       bridge_start,           bridge_stop },
+	{ "handshakes",    handshake_start,        NULL },
+	{ "halves",        half_start,             half_stop },
+	{ "listener",      listener_start,         listener_stop },
+	{ "control",       control_start,          control_stop },
+	{ "presence",      presence_start,         presence_stop },
+	{ "advertised",    advertised_start,       advertised_stop },
 	{ 0 },
 };
 /* clang-format on */

@@ -581,6 +581,15 @@ def test_an_idle_relay_drains_at_once(stage):
     assert relay.wait_exit(5) == 0
 
 
+def test_it_is_scheduled_for_throughput_unless_its_owner_chose_otherwise(stage):
+    relay = stage.relayd("relay-1", None)
+    assert os.sched_getscheduler(relay.pid) == os.SCHED_BATCH
+    relay = stage.relayd("relay-2", None, start=False)
+    relay.argv = ["chrt", "--idle", "0", *relay.argv]
+    relay.start()
+    assert os.sched_getscheduler(relay.pid) == os.SCHED_IDLE
+
+
 def test_too_many_connections_wait_their_turn(stage):
     relay = stage.relayd(redis=None, connection_max=4)
     first, second, name = bs.pair(relay)
