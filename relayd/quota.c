@@ -13,8 +13,9 @@
 #define WISH_MS 500  /* a lease is to last this long */
 #define LEAD_MS 20   /* and the next one is to come so long before it is used up */
 #define QUANTA_MAX 16
-#define OPENINGS_MAX 3 /* each after the news that it is another month */
-#define TURNS_MAX 64   /* quotas that change months in one turn of the loop */
+#define WISH_LEAST_MS 50 /* but a very fast stream's lasts so long, for each call costs */
+#define OPENINGS_MAX 3   /* each after the news that it is another month */
+#define TURNS_MAX 64     /* quotas that change months in one turn of the loop */
 
 static struct {
 	uint64_t quantum;
@@ -33,19 +34,24 @@ static struct metric waits_metric = {
 	.numbers = &waits,
 };
 
-uint64_t quota_wish(uint64_t quantum, uint64_t spent, uint64_t elapsed_ms)
-{
-	uint64_t soon = spent * WISH_MS / (elapsed_ms == 0 ? 1 : elapsed_ms);
-	uint64_t quanta = soon / quantum + (soon % quantum != 0);
-
-	if (quanta < 1)
-		quanta = 1;
-	return quantum * (quanta < QUANTA_MAX ? quanta : QUANTA_MAX);
-}
-
 static uint64_t lesser(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
+}
+
+static uint64_t greater(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+uint64_t quota_wish(uint64_t quantum, uint64_t spent, uint64_t elapsed_ms)
+{
+	uint64_t time_ms = greater(elapsed_ms, LEAD_MS); /* what came in one burst is no rate */
+	uint64_t soon = spent * WISH_MS / time_ms, sooner = spent * WISH_LEAST_MS / time_ms;
+	uint64_t bytes = lesser(soon, greater(quantum * QUANTA_MAX, sooner));
+	uint64_t quanta = bytes / quantum + (bytes % quantum != 0);
+
+	return quantum * greater(quanta, 1);
 }
 
 /* The budget at which the next lease is asked for: half of a lease, or more for a fast stream. */

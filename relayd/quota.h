@@ -75,7 +75,7 @@ void quota_free(struct quota *quota);
 
 /*
  * Bytes to ask for, after SPENT bytes in ELAPSED_MS: what goes through in half a second, from 1 to
- * 16 times QUANTUM.
+ * 16 times QUANTUM; or more than 16, where that would not last for 50 ms.
  */
 uint64_t quota_wish(uint64_t quantum, uint64_t spent, uint64_t elapsed_ms);
 

@@ -80,8 +80,16 @@ START_TEST(a_lease_lasts_half_a_second_and_is_one_to_sixteen_quanta)
 	ck_assert_uint_eq(quota_wish(MIB, MIB, 100), 5 * MIB);
 	ck_assert_uint_eq(quota_wish(MIB, MIB, 1), 16 * MIB);
 	ck_assert_uint_eq(quota_wish(MIB, MIB, 0), 16 * MIB);
-	ck_assert_uint_eq(quota_wish(1000, 1 << 30, 1), 16000);
+	ck_assert_uint_eq(quota_wish(MIB, 16 * MIB, 60), 16 * MIB);
 	ck_assert_uint_eq(quota_wish(1, 0, 0), 1);
+}
+END_TEST
+
+START_TEST(a_lease_lasts_50_ms_at_any_speed)
+{
+	ck_assert_uint_eq(quota_wish(MIB, 256 * MIB, 50), 256 * MIB);
+	ck_assert_uint_eq(quota_wish(MIB, 16 * MIB, 25), 32 * MIB);
+	ck_assert_uint_eq(quota_wish(1000, 20000, 1), 50000);
 }
 END_TEST
 
@@ -361,6 +369,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		a_lease_lasts_half_a_second_and_is_one_to_sixteen_quanta,
+		a_lease_lasts_50_ms_at_any_speed,
 		the_next_lease_is_asked_for_at_half_or_20_ms_before_the_end,
 		the_first_lease_is_one_quantum_and_the_next_comes_before_it_is_used_up,
 		a_stream_that_starves_is_told_when_there_is_budget_again,
