@@ -56,8 +56,8 @@ static const struct config_key daemon_keys[] = {
 	LIMIT("default-file-limit", default_file_limit,
 	  "Bytes of one transfer, where no row says another limit."),
 	{ "transfer-update-quantization", CONFIG_SIZE, AT(quantum_bytes), "1M",
-	  "Bytes by which a transfer takes from the limits: 1 to 16 times this at once.", 1,
-	  TERABYTE },
+	  "Bytes by which a transfer takes from the limits: 1 to 16 times this at once, or what it "
+	  "relays in 50 ms.", 1, TERABYTE },
 	{ "transfers-max", CONFIG_INTEGER, AT(transfers_max), "100000",
 	  "About how many records of transfers Redis keeps.", 1, 1000000000 },
 	RETIRED("verifier-class", "verifier = open or limits says it"),
