@@ -217,6 +217,7 @@ static void take_answer(struct job *job, struct connection *connection)
 		.id = http_response_header(&job->call, "apns-id"),
 	};
 
+	lane->answered_ns = loop_now_ns();
 	if (answer.status != 200)
 		answer.retry_after = http_response_header(&job->call, "retry-after");
 	lane->kind->judge(&answer, &job->judgement);
@@ -275,6 +276,8 @@ static void take_failure(struct job *job, struct connection *connection)
 		break;
 	case HTTP_TIMED_OUT:
 		pool_replace(&lane->pool, connection);
+		if (lane->answered_ns < job->sent_ns) /* nobody got an answer meanwhile */
+			strike(lane, reason);
 		break;
 	default:
 		break;
@@ -330,35 +333,28 @@ static void transmit(struct job *job, struct connection *connection, const char 
 	connection_send(connection, &job->call);
 }
 
-static void lack_bearer(struct lane *lane, enum breaker_fault fault, const char *reason)
-{
-	lane->lacking = true;
-	open_breaker(lane, fault, reason);
-}
-
 /* What says who we are: a bearer token, or the connections' certificate (NULL). False: neither. */
 static bool find_bearer(struct lane *lane, const char **bearer, unsigned *generation)
 {
+	static const struct {
+		enum breaker_fault fault;
+		const char *reason; /* NULL: it is coming */
+	} lacks[] = {
+		[CREDENTIAL_WAITING] = { .reason = NULL },
+		[CREDENTIAL_FAILED] = { BREAKER_CREDENTIAL, "no-bearer-token" },
+		[CREDENTIAL_UNREACHABLE] = { BREAKER_UNREACHABLE, "no-bearer-token" },
+		[CREDENTIAL_ABSENT] = { BREAKER_CREDENTIAL, "no-credential" },
+		[CREDENTIAL_INVALID] = { BREAKER_CREDENTIAL, "credential-not-valid" },
+	};
+	enum credential_state state;
+
 	*bearer = credential_bearer(lane->credential, generation);
-	if (*bearer != NULL)
+	state = *bearer != NULL ? CREDENTIAL_READY : credential_state(lane->credential);
+	if (state == CREDENTIAL_READY)
 		return true;
-	switch (credential_state(lane->credential)) {
-	case CREDENTIAL_READY:
-		return true;
-	case CREDENTIAL_FAILED:
-		lack_bearer(lane, BREAKER_CREDENTIAL, "no-bearer-token");
-		break;
-	case CREDENTIAL_UNREACHABLE:
-		lack_bearer(lane, BREAKER_UNREACHABLE, "no-bearer-token");
-		break;
-	case CREDENTIAL_ABSENT:
-		lack_bearer(lane, BREAKER_CREDENTIAL, "no-credential");
-		break;
-	case CREDENTIAL_INVALID:
-		lack_bearer(lane, BREAKER_CREDENTIAL, "credential-not-valid");
-		break;
-	case CREDENTIAL_WAITING:
-		break;
+	if (lacks[state].reason != NULL) {
+		lane->lacking = true;
+		open_breaker(lane, lacks[state].fault, lacks[state].reason);
 	}
 	return false;
 }

@@ -32,9 +32,10 @@ struct lane {
 	struct queue queue;
 	struct pool pool;
 	struct breaker breaker;
-	unsigned version;   /* of the credential that the connections were made for */
-	bool lacking;       /* the breaker is open for want of a credential */
-	uint64_t warned_ms; /* when a failure was last logged */
+	unsigned version;     /* of the credential that the connections were made for */
+	bool lacking;         /* the breaker is open for want of a credential */
+	uint64_t warned_ms;   /* when a failure was last logged */
+	uint64_t answered_ns; /* when the last answer came */
 	struct task pump;
 };
 

@@ -19,7 +19,8 @@
 #define TICK_MS 10000
 #define UNSETTLED_TICK_MS 500 /* while it isn't known yet what there is to look at */
 #define DAY_MS (INT64_C(24) * 60 * 60 * 1000)
-#define DAY_KEY_LIFE_MS "172800000"  /* two days: any zone's and any clock's same day */
+#define DAY_LOOKED_AT_MS "60000"     /* then another may, if the first one died in it */
+#define DAY_DONE_MS "172800000"      /* two days: any clock's same day */
 #define WARNED_LIFE_MS "34560000000" /* 400 days: longer than a certificate lives */
 #define EVENTS_MAX "10000"
 #define DAY_TEXT_SIZE 9
@@ -48,8 +49,9 @@ static struct {
 	const char *id;
 	struct timer tick;
 	struct redis_call call;
+	struct redis_call mark;        /* that it is done */
 	char asked_day[DAY_TEXT_SIZE]; /* whether it is ours */
-	char our_day[DAY_TEXT_SIZE], done_day[DAY_TEXT_SIZE];
+	char our_day[DAY_TEXT_SIZE], left_day[DAY_TEXT_SIZE], done_day[DAY_TEXT_SIZE];
 	struct warning *warnings; /* one for each provider */
 	size_t providers;
 	const char **names; /* those in the metric */
@@ -127,13 +129,21 @@ static char *make_event(const struct warning *warning, int64_t expires_ms)
 	return event;
 }
 
-/* The day counts as done once all its warnings are; one that fails is tried at the next tick. */
+static void on_marked(struct redis_call *call, const struct redisReply *reply)
+{
+	if (reply != NULL && redis_reply_error(reply) == NULL)
+		memcpy(self.done_day, self.our_day, sizeof(self.done_day));
+}
+
+/* The day is done once all its warnings are; one that fails is tried at the next tick. */
 static void settle(void)
 {
 	for (size_t i = 0; i < self.providers; i++)
 		if (redis_busy(&self.warnings[i].call) || self.warnings[i].failed)
 			return;
-	memcpy(self.done_day, self.our_day, sizeof(self.done_day));
+	if (!redis_busy(&self.mark))
+		redis_command(storage_redis(), &self.mark, "SET %spush:validity:%s %s PX %s",
+		              redis_prefix(storage_redis()), self.our_day, self.id, DAY_DONE_MS);
 }
 
 static void on_warned(struct redis_call *call, const struct redisReply *reply)
@@ -199,8 +209,9 @@ static void on_day(struct redis_call *call, const struct redisReply *reply)
 	if (reply == NULL || redis_reply_error(reply) != NULL)
 		return; /* at the next tick */
 	if (redis_reply_nil(reply)) {
-		log_info("validity-left day=%s reason=another-looks", self.asked_day);
-		memcpy(self.done_day, self.asked_day, sizeof(self.done_day));
+		if (strcmp(self.left_day, self.asked_day) != 0)
+			log_info("validity-left day=%s reason=another-looks", self.asked_day);
+		memcpy(self.left_day, self.asked_day, sizeof(self.left_day));
 		return;
 	}
 	memcpy(self.our_day, self.asked_day, sizeof(self.our_day));
@@ -230,7 +241,7 @@ static void take_day(void)
 	}
 	memcpy(self.asked_day, day, sizeof(day));
 	redis_command(storage_redis(), &self.call, "SET %spush:validity:%s %s NX PX %s",
-	              redis_prefix(storage_redis()), day, self.id, DAY_KEY_LIFE_MS);
+	              redis_prefix(storage_redis()), day, self.id, DAY_LOOKED_AT_MS);
 }
 
 static void on_tick(struct timer *timer)
@@ -256,6 +267,7 @@ int validity_start(void *config)
 	expires_metric.numbers = self.seconds;
 	metrics_add(&expires_metric);
 	self.call.done = on_day;
+	self.mark.done = on_marked;
 	self.tick.expired = on_tick;
 	on_tick(&self.tick);
 	return 0;
@@ -265,6 +277,7 @@ void validity_stop(void)
 {
 	timer_stop(&self.tick);
 	redis_cancel(&self.call);
+	redis_cancel(&self.mark);
 	for (size_t i = 0; i < self.providers; i++)
 		redis_cancel(&self.warnings[i].call);
 	free(self.warnings);

@@ -550,6 +550,17 @@ def test_each_threshold_is_told_once_by_one_of_the_fleet(stage, redis, fake, aut
     assert 0 < metric(pushes[0], name, provider=APNS) < DAY
 
 
+def test_the_day_of_one_that_died_is_taken_over(stage, redis, fake, authority, tmp_path):
+    file = tmp_path / "push.pem"
+    file.write_text(authority.pem(TOPIC, days=10))
+    day = f"og:push:validity:{time.strftime('%Y%m%d', time.gmtime())}"
+    redis.command("SET", day, "push-that-died", "PX", "1000")
+    push = start(stage, redis, fake, {"cert_file": file})
+    push.wait_log("validity-left ")
+    push.wait_log(f"credential-expires provider={APNS} days=14")
+    wait_until(lambda: redis.command("PTTL", day) > DAY * 1000)
+
+
 def test_the_last_day_is_told_in_hours(stage, redis, fake, authority, tmp_path):
     file = tmp_path / "push.pem"
     file.write_text(authority.pem(TOPIC, days=1))
