@@ -217,7 +217,6 @@ static void take_answer(struct job *job, struct connection *connection)
 		.id = http_response_header(&job->call, "apns-id"),
 	};
 
-	lane->answered_ns = loop_now_ns();
 	if (answer.status != 200)
 		answer.retry_after = http_response_header(&job->call, "retry-after");
 	lane->kind->judge(&answer, &job->judgement);
@@ -276,8 +275,6 @@ static void take_failure(struct job *job, struct connection *connection)
 		break;
 	case HTTP_TIMED_OUT:
 		pool_replace(&lane->pool, connection);
-		if (lane->answered_ns < job->sent_ns) /* nobody got an answer meanwhile */
-			strike(lane, reason);
 		break;
 	default:
 		break;

@@ -32,10 +32,9 @@ struct lane {
 	struct queue queue;
 	struct pool pool;
 	struct breaker breaker;
-	unsigned version;     /* of the credential that the connections were made for */
-	bool lacking;         /* the breaker is open for want of a credential */
-	uint64_t warned_ms;   /* when a failure was last logged */
-	uint64_t answered_ns; /* when the last answer came */
+	unsigned version;   /* of the credential that the connections were made for */
+	bool lacking;       /* the breaker is open for want of a credential */
+	uint64_t warned_ms; /* when a failure was last logged */
 	struct task pump;
 };
 

@@ -169,14 +169,6 @@ def compose(measured, missing, settings):
 
 
 PLOT = """\
-set terminal svg size 1100,520 font "sans-serif,12" background rgb "white"
-set output "{out}"
-set multiplot layout 1,2 title "{title}" font ",13"
-set style data histogram
-set style histogram errorbars gap 1 lw 1
-set style fill solid 0.8 border -1
-set xtics rotate by -35 scale 0
-set grid ytics
 set yrange [0:*]
 $data << EOD
 {rows}

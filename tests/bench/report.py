@@ -9,6 +9,16 @@ import subprocess
 
 from harness import ROOT
 
+PLOT_HEAD = """\
+set terminal svg size 1100,520 font "sans-serif,12" background rgb "white"
+set output "{out}"
+set multiplot layout 1,2 title "{title}" font ",13"
+set style data histogram
+set style histogram errorbars gap 1 lw 1
+set style fill solid 0.8 border -1
+set xtics rotate by -35 scale 0
+set grid ytics
+"""
 FOLDER = pathlib.Path(os.environ.get("OG_BUILD", ROOT / "build")).resolve() / "bench"
 
 
@@ -95,9 +105,9 @@ def write(name, text, data):
 
 
 def plot(name, script, **texts):
-    """NAME.svg in build/bench, by gnuplot; SCRIPT has {out} and what TEXTS names in it."""
+    """NAME.svg in build/bench: two histograms by gnuplot; SCRIPT has what TEXTS names in it."""
     out = FOLDER / f"{name}.svg"
-    script = script.format(out=out, **texts)
+    script = (PLOT_HEAD + script).format(out=out, **texts)
     try:
         done = subprocess.run(["gnuplot"], input=script, text=True, capture_output=True)
     except FileNotFoundError:

@@ -2,9 +2,13 @@
 
 import itertools
 import random
+import threading
+
+from harness import wait_until
 
 APNS, FCM = "apns-binary-api", "fcm-xmpp-api"
 COMPONENT, DOMAIN = "push.example.org", "example.org"
+IN_FLIGHT = "outrigger_pushd_requests_in_flight"
 
 counter = itertools.count(1)
 
@@ -92,3 +96,15 @@ def metric(push, name, **label):
         if line.startswith(wanted):
             return float(line.rsplit(" ", 1)[1])
     return 0.0
+
+
+def meanwhile(push, act, *items, **more):
+    """The outcomes of ITEMS; ACT is called once the first of them is on the wire."""
+    outcomes = []
+    thread = threading.Thread(target=lambda: outcomes.extend(publish(push, *items, **more)))
+    before = metric(push, IN_FLIGHT)
+    thread.start()
+    wait_until(lambda: metric(push, IN_FLIGHT) > before)
+    act()
+    thread.join()
+    return outcomes

@@ -1,13 +1,13 @@
 """What pushd answers `queued` and `merged`: it is stored, outlives who stored it, and is sent."""
 
 import signal
-import threading
 import time
 
 import pytest
 
 from harness import wait_until
-from notify import (APNS, apns_token, got, item, known, metric, outcome, publish, register, script)
+from notify import (APNS, apns_token, got, item, known, meanwhile, metric, outcome, publish,
+                    register, script)
 
 CALL = {"priority": "high", "encrypted": {"iv": "aXY=", "payload": "Y2FsbA==", "voip": True}}
 
@@ -246,12 +246,7 @@ def test_what_cannot_be_stored_is_unavailable_and_not_gone(stage, fake):
     push = stage.pushd("push-unstored", redis, providers=only_apns(fake), answer_within="500ms")
     device = register(push)
     script(fake, device["token"], delay_ms=5000)
-    answers = []
-    thread = threading.Thread(target=lambda: answers.extend(publish(push, item(device))))
-    thread.start()
-    wait_until(lambda: metric(push, "outrigger_pushd_requests_in_flight"))
-    redis.kill()
-    thread.join()
+    answers = meanwhile(push, redis.kill, item(device))
     assert answers == [{"outcome": "unavailable", "reason": "storage"}]
     redis.start()
     wait_until(lambda: push.call("GET", "/readyz")[0] == 200)
@@ -279,15 +274,13 @@ def test_sigterm_sends_or_stores_everything(stage):
     push = stage.pushd("push-drain", redis, **keys)
     devices = [register(push) for _ in range(30)]
     fake.script({"match": {"provider": "apns"}, "answer": {"delay_ms": 300}})
-    answers = []
-    items = [item(device, **text(1)) for device in devices]
-    thread = threading.Thread(target=lambda: answers.extend(publish(push, *items)))
-    thread.start()
-    wait_until(lambda: metric(push, "outrigger_pushd_requests_in_flight"))
-    began = time.monotonic()
-    assert push.stop() == 0
-    assert time.monotonic() - began < 5
-    thread.join()
+
+    def drain():
+        began = time.monotonic()
+        assert push.stop() == 0
+        assert time.monotonic() - began < 5
+
+    answers = meanwhile(push, drain, *(item(device, **text(1)) for device in devices))
     assert set(words(answers)) == {"sent", "queued"}
     assert len(notes(redis)) == words(answers).count("queued")
     stage.pushd("push-heir", redis, **keys)

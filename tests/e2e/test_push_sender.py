@@ -12,8 +12,8 @@ from contextlib import contextmanager
 import pytest
 
 from harness import HOST, free_port, wait_until
-from notify import (APNS, COMPONENT, DOMAIN, FCM, apns_token, got, item, known, metric, outcome,
-                    publish, register, script)
+from notify import (APNS, COMPONENT, DOMAIN, FCM, IN_FLIGHT, apns_token, got, item, known,
+                    meanwhile, metric, outcome, publish, register, script)
 
 MESSAGE = {"summary": {"count": 1, "sender": f"juliet@{DOMAIN}", "body": "hello"}}
 
@@ -214,11 +214,12 @@ def test_only_the_first_goes_until_it_is_answered(stage, redis, fake):
     push = stage.pushd("push-first", redis, providers=only(fake))
     crowd = devices(push, 30)
     fake.script({"match": {"provider": "apns", "times": 1}, "answer": {"delay_ms": 600}})
-    thread = threading.Thread(target=publish, args=(push, *map(item, crowd)))
-    thread.start()
-    wait_until(fake.received)
-    assert metric(push, "outrigger_pushd_requests_in_flight") == 1
-    thread.join()
+
+    def look():
+        wait_until(fake.received)
+        assert metric(push, IN_FLIGHT) == 1
+
+    meanwhile(push, look, *map(item, crowd))
     assert len(fake.received()) == 30
 
 

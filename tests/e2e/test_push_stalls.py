@@ -1,13 +1,12 @@
 """Redis that stalls or dies while a notification that is on the wire is being stored."""
 
 import signal
-import threading
 import time
 
 import pytest
 
 from harness import wait_until
-from notify import APNS, apns_token, got, item, metric, publish, register, script
+from notify import (APNS, apns_token, got, item, meanwhile, metric, publish, register, script)
 
 
 @pytest.fixture(scope="module")
@@ -24,25 +23,6 @@ TEXT = {"summary": {"count": 1, "body": "text"}}
 CALL = {"priority": "high", "encrypted": {"iv": "aXY=", "payload": "Y2FsbA==", "voip": True}}
 
 
-class Publishing(threading.Thread):
-    """One call for one device, which is on the wire when this is made."""
-
-    def __init__(self, push, fake, device, **more):
-        super().__init__()
-        self.push, self.outcomes = push, None
-        self.item = item(device, **(more or TEXT))
-        self.start()
-        token = device["second_token"] if more else device["token"]
-        wait_until(lambda: got(fake, token))
-
-    def run(self):
-        self.outcomes = publish(self.push, self.item)
-
-    def result(self):
-        self.join()
-        return self.outcomes
-
-
 def stall_writes(redis, milliseconds):
     redis.command("CLIENT", "PAUSE", milliseconds, "WRITE")
 
@@ -57,9 +37,8 @@ def test_a_verdict_while_storage_dies_promises_only_what_is_true(stage, fake, st
     push = stage.pushd("push-perhaps", redis, providers=only_apns(fake), answer_within="600ms")
     device = register(push)
     script(fake, device["token"], status, reason, delay_ms=1200)
-    publishing = Publishing(push, fake, device)
-    redis.popen.send_signal(signal.SIGSTOP)
-    (answer,) = publishing.result()
+    stop = lambda: redis.popen.send_signal(signal.SIGSTOP)
+    (answer,) = meanwhile(push, stop, item(device, **TEXT))
     redis.popen.send_signal(signal.SIGCONT)
     answer.pop("id", None)
     assert answer == result
@@ -72,12 +51,14 @@ def test_a_drain_does_not_wait_for_what_was_stored_as_it_ended(stage, fake):
     push = stage.pushd("push-late", redis, **keys)
     device = register(push)
     script(fake, device["token"], delay_ms=9000)
-    publishing = Publishing(push, fake, device)
-    stall_writes(redis, 1500)
-    began = time.monotonic()
-    assert push.stop() == 0
-    assert time.monotonic() - began < 5
-    assert publishing.result() == [{"outcome": "queued"}]
+
+    def drain():
+        stall_writes(redis, 1500)
+        began = time.monotonic()
+        assert push.stop() == 0
+        assert time.monotonic() - began < 5
+
+    assert meanwhile(push, drain, item(device, **TEXT)) == [{"outcome": "queued"}]
 
 
 def test_a_call_whose_token_dies_slowly_is_queued_as_an_alert(stage, fake):
@@ -86,9 +67,8 @@ def test_a_call_whose_token_dies_slowly_is_queued_as_an_alert(stage, fake):
     device = register(push, second_token=apns_token())
     script(fake, device["second_token"], 410, "Unregistered", delay_ms=500)
     script(fake, device["token"], silent=True)
-    publishing = Publishing(push, fake, device, **CALL)
-    stall_writes(redis, 1500)
-    assert publishing.result() == [{"outcome": "queued"}]
+    stall = lambda: stall_writes(redis, 1500)
+    assert meanwhile(push, stall, item(device, **CALL)) == [{"outcome": "queued"}]
     wait_until(lambda: got(fake, device["token"]))
 
 

@@ -4,32 +4,19 @@ import json
 import os
 import signal
 import socket
-import threading
 
 import pytest
 
 from harness import TOKEN, wait_until
-from notify import apns_token, claim, got, item, known, metric, publish, register, script
+from notify import (IN_FLIGHT, apns_token, claim, got, item, known, meanwhile, metric, publish,
+                    register, script)
 
-IN_FLIGHT = "outrigger_pushd_requests_in_flight"
 CALL = {"priority": "high", "encrypted": {"iv": "aXY=", "payload": "Y2FsbA==", "voip": True}}
 
 
 @pytest.fixture(scope="module")
 def push(module_stage, redis, fake):
     return module_stage.pushd("push-meanwhile", redis, fake)
-
-
-def meanwhile(push, act, *items, **more):
-    """The outcomes of ITEMS; ACT is called once the first of them is on the wire."""
-    outcomes = []
-    thread = threading.Thread(target=lambda: outcomes.extend(publish(push, *items, **more)))
-    before = metric(push, IN_FLIGHT)
-    thread.start()
-    wait_until(lambda: metric(push, IN_FLIGHT) > before)
-    act()
-    thread.join()
-    return outcomes
 
 
 def again(push, device):

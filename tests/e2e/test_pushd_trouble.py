@@ -10,8 +10,8 @@ import time
 import pytest
 
 from harness import HOST, TOKEN, free_port, http as call_http, wait_until
-from notify import (APNS, COMPONENT, FCM, apns_token, claim, got, item, known, metric, outcome,
-                    publish, register, script)
+from notify import (APNS, COMPONENT, FCM, apns_token, claim, got, item, known, meanwhile,
+                    outcome, publish, register, script)
 
 
 @pytest.fixture(scope="module")
@@ -80,12 +80,7 @@ def test_a_dead_token_is_not_called_gone_while_redis_is_away(stage, fake):
     push = stage.pushd("push-half", redis, fake)
     device = register(push)
     script(fake, device["token"], 410, "Unregistered", delay_ms=700)
-    answers = []
-    thread = threading.Thread(target=lambda: answers.extend(publish(push, item(device))))
-    thread.start()
-    wait_until(lambda: metric(push, "outrigger_pushd_requests_in_flight"))
-    redis.kill()
-    thread.join()
+    answers = meanwhile(push, redis.kill, item(device))
     assert answers == [{"outcome": "unavailable", "reason": "storage"}]
     redis.start()
     wait_until(lambda: push.call("GET", "/readyz")[0] == 200)
@@ -395,13 +390,9 @@ def test_sigterm_finishes_what_is_under_way(stage, redis, fake):
     push = stage.pushd("push-drain", redis, fake, drain_timeout="10s")
     device = register(push)
     script(fake, device["token"], delay_ms=1000)
-    answers = []
-    thread = threading.Thread(target=lambda: answers.extend(publish(push, item(device))))
-    thread.start()
-    wait_until(lambda: metric(push, "outrigger_pushd_requests_in_flight") == 1)
-    assert push.stop() == 0
-    thread.join()
-    assert [one["outcome"] for one in answers] == ["sent"]
+    (answer,) = meanwhile(push, push.stop, item(device))
+    assert answer["outcome"] == "sent"
+    assert push.status == 0
     assert redis.command("GET", "og:registry:push:push-drain") is None
 
 
