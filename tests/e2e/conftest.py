@@ -43,6 +43,12 @@ def fake(module_stage):
 
 
 @pytest.fixture
+def fresh(fake):
+    """For those tests that want nothing scripted, recorded or counted by others."""
+    fake.reset()
+
+
+@pytest.fixture
 def run():
     """Runs a coroutine to its end, within a minute."""
     return lambda work, timeout=60: asyncio.run(asyncio.wait_for(work, timeout))

@@ -20,17 +20,7 @@ ALERT = b'{"aps":{"alert":"x"}}'
 ENHANCE_YOUR_CALM = 11
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 
-
-@pytest.fixture(scope="module")
-def shared(module_stage):
-    return module_stage.providers()
-
-
-@pytest.fixture
-def fake(shared):
-    """The module's providers, with nothing scripted, recorded or counted."""
-    shared.reset()
-    return shared
+pytestmark = pytest.mark.usefixtures("fresh")
 
 
 def base64url(data):
@@ -61,11 +51,11 @@ def provider_token(fake, issued=None):
 
 
 @pytest.fixture(scope="module")
-def headers(shared):
+def headers(fake):
     """Those of a good push."""
     return [
-        ("authorization", f"bearer {provider_token(shared)}"),
-        ("apns-topic", shared.topic),
+        ("authorization", f"bearer {provider_token(fake)}"),
+        ("apns-topic", fake.topic),
         ("apns-push-type", "alert"),
     ]
 

@@ -16,24 +16,13 @@ from notify import (APNS, COMPONENT, DOMAIN, FCM, IN_FLIGHT, apns_token, got, it
                     meanwhile, metric, outcome, publish, register, script)
 
 MESSAGE = {"summary": {"count": 1, "sender": f"juliet@{DOMAIN}", "body": "hello"}}
+pytestmark = pytest.mark.usefixtures("fresh")
 
 
 @pytest.fixture(scope="module")
-def shared(module_stage):
-    return module_stage.providers()
-
-
-@pytest.fixture
-def fake(shared):
-    """The module's providers, with nothing scripted, recorded or counted."""
-    shared.reset()
-    return shared
-
-
-@pytest.fixture(scope="module")
-def push(module_stage, redis, shared):
+def push(module_stage, redis, fake):
     sections = {id: {**section, "interval": "0"}
-                for id, section in shared.provider_sections().items()}
+                for id, section in fake.provider_sections().items()}
     return module_stage.pushd("push-sender", redis, providers=sections)
 
 

@@ -9,12 +9,6 @@ from harness import wait_until
 from notify import (APNS, apns_token, got, item, meanwhile, metric, publish, register, script)
 
 
-@pytest.fixture(scope="module")
-def fake(module_stage):
-    """Pretend providers that stay up."""
-    return module_stage.providers()
-
-
 def only_apns(fake, **changes):
     return {APNS: {**fake.provider_sections()[APNS], **changes}}
 

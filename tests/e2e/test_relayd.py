@@ -48,7 +48,7 @@ def test_bytes_arrive_unchanged_in_both_directions_at_once(relay):
     assert receivers[1].result() == (len(back), sha(back), "end")
     assert not any(sender.error for sender in senders)
     line = relay.wait_log(rf"stream-ended id={name} .*").group(0)
-    assert f"reason=completed state=draining" in line
+    assert "reason=completed state=draining" in line
     assert f"first={len(there)} second={len(back)}" in line
 
 
