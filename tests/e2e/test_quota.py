@@ -231,14 +231,16 @@ def test_what_was_read_for_a_reader_that_stalls_still_arrives_when_the_limit_is_
     first, second, name = pair(relay, about(one, other), receive_buffer=65536)
     sender = Flood(first)  # until all buffers on the way are full, and a pipe is
     assert wait_until(lambda: is_stuck(relay, name), what="a full pipe") < 24 * MIB
-    bs.Sender(second, bytes(48 * MIB))
     back = bs.Receiver(first)
+    answerer = Flood(second, pause=0.001)  # so that not both ways to FIRST are jammed
     wait_until(lambda: relay.call("GET", f"/v1/streams/{name}")[1]["state"] == "draining")
     taken = relay.call("GET", f"/v1/streams/{name}")[1]["halves"][0]["received"]
     there = bs.Receiver(second, pause=0.001, per_read=50000)
     assert there.result()[0] + back.result()[0] == 24 * MIB
     assert there.result()[0] == taken  # a kernel that made room late let some more in
     assert there.ended == "end"  # although the relay never reads what it still sends
+    second.close()
+    answerer.stop()
     sender.stop()
     assert reason(relay, name) == "over-limit"
 
