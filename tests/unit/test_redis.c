@@ -1,5 +1,6 @@
 #include "common/redis.c"
 
+#include "tests/unit/logged.h"
 #include "tests/unit/redis_fixture.h"
 
 /* ---- calls on a healthy server ---- */
@@ -207,11 +208,15 @@ START_TEST(readers_answer_only_for_the_type_they_read)
 }
 END_TEST
 
-START_TEST(a_url_that_is_none_is_refused)
+START_TEST(a_url_that_is_none_is_refused_with_a_reason)
 {
 	struct redis_options options = { .url = "http://redis", .prefix = "og:", .timeout_ms = 1 };
+	struct logged logged = logged_start();
+	const char *text;
 
 	ck_assert_ptr_null(redis_new(&options));
+	text = logged_end(&logged);
+	ck_assert_ptr_nonnull(strstr(text, "it must begin with redis:// or unix://"));
 }
 END_TEST
 
@@ -229,7 +234,7 @@ int main(void)
 		a_script_runs_although_the_server_has_never_seen_it_or_has_forgotten_it,
 		a_script_that_the_server_cannot_compile_ends_with_its_error,
 		readers_answer_only_for_the_type_they_read,
-		a_url_that_is_none_is_refused,
+		a_url_that_is_none_is_refused_with_a_reason,
 	};
 
 	return unit_run("redis", tests, ARRAY_LEN(tests), setup, teardown);

@@ -1,5 +1,6 @@
 #include "common/registry.c"
 
+#include "tests/unit/logged.h"
 #include "tests/unit/redis_server.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/wait.h"
@@ -230,18 +231,11 @@ static void stop_watch(struct registry_watch *watch, const json_t *records)
 /* Turns the loop for MS milliseconds; how often TEXT was logged meanwhile. */
 static int count_logged(const char *text, uint64_t ms)
 {
-	static char logged[65536];
-	FILE *file = tmpfile();
-	int saved = dup(STDERR_FILENO), count = 0;
+	struct logged logged = logged_start();
+	int count = 0;
 
-	dup2(fileno(file), STDERR_FILENO);
 	turn_for(ms);
-	dup2(saved, STDERR_FILENO);
-	close(saved);
-	rewind(file);
-	logged[fread(logged, 1, sizeof(logged) - 1, file)] = '\0';
-	fclose(file);
-	for (const char *at = logged; (at = strstr(at, text)) != NULL; at++)
+	for (const char *at = logged_end(&logged); (at = strstr(at, text)) != NULL; at++)
 		count++;
 	return count;
 }
