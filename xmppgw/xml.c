@@ -21,6 +21,12 @@
  */
 #define PARSER_BYTES (2 * 1024 * 1024)
 
+/*
+ * expat 2.6 brought this function, and an update of Debian 12 its 2.5.0. Neither the header nor the
+ * library need have it: where it is missing when the program runs, its address is NULL.
+ */
+XML_Bool XML_SetReparseDeferralEnabled(XML_Parser parser, XML_Bool enabled) __attribute__((weak));
+
 struct xml_reader {
 	XML_Parser parser;
 	struct arena arena; /* of the stanza that is being read or was last given out */
@@ -279,9 +285,10 @@ static XML_Parser new_parser(void)
 		abort();
 	/*
 	 * Deferred, the end of a stanza that came in two pieces would wait for the next stanza's
-	 * bytes.
+	 * bytes. An expat without the function defers nothing.
 	 */
-	XML_SetReparseDeferralEnabled(parser, XML_FALSE);
+	if (XML_SetReparseDeferralEnabled != NULL)
+		XML_SetReparseDeferralEnabled(parser, XML_FALSE);
 	return parser;
 }
 
