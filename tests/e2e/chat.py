@@ -37,12 +37,22 @@ class Client(slixmpp.ClientXMPP):
     async def __aenter__(self):
         online, failed = self.future_of("session_start"), self.future_of("failed_all_auth")
         lost = self.future_of("connection_failed")
-        self.connect((HOST, self.home.c2s_port), disable_starttls=True, force_starttls=False)
+        self.connect_without_tls()
         await asyncio.wait({online, failed, lost}, timeout=20, return_when="FIRST_COMPLETED")
         if not online.done():
             raise Trouble(f"{self.boundjid} could not log in")
         self.send_presence()
         return self
+
+    def connect_without_tls(self):
+        """Debian 12's slixmpp (1.8) is told so by arguments, Debian 13's (1.10) by attributes."""
+        if hasattr(self, "enable_plaintext"):
+            self.enable_direct_tls = self.enable_starttls = False
+            self.enable_plaintext = True
+            self.connect(HOST, self.home.c2s_port)
+        else:
+            address = (HOST, self.home.c2s_port)
+            self.connect(address, disable_starttls=True, force_starttls=False)
 
     async def __aexit__(self, *error):
         if self.is_connected():
