@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/net.h"
+
 struct redis;
 struct redisReply; /* hiredis's; read it with the functions below */
 
@@ -49,6 +51,9 @@ void redis_free(struct redis *redis);
 
 /* True while commands go out at once. */
 bool redis_connected(const struct redis *redis);
+
+/* This end of the connection (of family AF_UNIX where it is a unix socket); false without one. */
+bool redis_local(const struct redis *redis, union net_address *address);
 
 /* Called (if set) each time the connection has come up or gone. */
 void redis_on_change(struct redis *redis, void (*change)(struct redis *redis, bool connected));

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "common/mem.h"
@@ -68,6 +69,7 @@ static void write_record(struct registry_entry *entry)
 	const char *argv[] = { index, key, entry->id, text, ttl };
 
 	assert(text != NULL);
+	entry->call.done = on_joined;
 	snprintf(ttl, sizeof(ttl), "%d", REGISTRY_TTL_MS);
 	redis_eval(entry->redis, &entry->call, &join_script,
 	           &(struct redis_args){ 2, ARRAY_LEN(argv), argv });
@@ -77,19 +79,38 @@ static void write_record(struct registry_entry *entry)
 	free(index);
 }
 
+/* Without an answer the next beat tries again. */
+static void on_connected(struct redis_call *call, const struct redisReply *reply)
+{
+	struct registry_entry *entry = container_of(call, struct registry_entry, call);
+
+	if (reply != NULL)
+		write_record(entry);
+}
+
+/* The record names our end of the connection, so what waits for one is a PING. */
+static void write_when_connected(struct registry_entry *entry)
+{
+	if (redis_connected(entry->redis)) {
+		write_record(entry);
+		return;
+	}
+	entry->call.done = on_connected;
+	redis_command(entry->redis, &entry->call, "PING");
+}
+
 /* A beat that Redis has not answered yet is not followed by another. */
 static void on_beat(struct timer *timer)
 {
 	struct registry_entry *entry = container_of(timer, struct registry_entry, beat);
 
 	if (!redis_busy(&entry->call))
-		write_record(entry);
+		write_when_connected(entry);
 	timer_start(&entry->beat, REGISTRY_BEAT_MS);
 }
 
 void registry_join(struct registry_entry *entry)
 {
-	entry->call.done = on_joined;
 	entry->beat.expired = on_beat;
 	registry_touch(entry);
 }
@@ -97,7 +118,7 @@ void registry_join(struct registry_entry *entry)
 void registry_touch(struct registry_entry *entry)
 {
 	redis_cancel(&entry->call);
-	write_record(entry);
+	write_when_connected(entry);
 	timer_start(&entry->beat, REGISTRY_BEAT_MS);
 }
 
@@ -118,6 +139,54 @@ void registry_leave(struct registry_entry *entry)
 	redis_cancel(&entry->call);
 	free(key);
 	free(index);
+}
+
+/* ---- where a daemon is reached ---- */
+
+/* A socket on the wildcard of IPv6 takes IPv4, too. */
+static bool serves(const union net_address *wildcard, const union net_address *local)
+{
+	bool v6 = wildcard->sa.sa_family == AF_INET6;
+
+	return local->sa.sa_family == AF_INET || (v6 && local->sa.sa_family == AF_INET6);
+}
+
+/* The place of LISTENER, where LOCAL is our end of the connection to Redis; heap. */
+static char *place_of(const union net_address *listener, const union net_address *local)
+{
+	char text[NET_TEXT_MAX], host[NET_HOST_MAX + 1] = "";
+	union net_address address = *local;
+	uint16_t port = net_port(listener);
+
+	if (!net_is_wildcard(listener))
+		return mem_dup(net_format(listener, text));
+	if (!serves(listener, local)) {
+		gethostname(host, sizeof(host) - 1);
+		return mem_printf("%s:%u", host, port);
+	}
+	if (address.sa.sa_family == AF_INET)
+		address.in.sin_port = htons(port);
+	else
+		address.in6.sin6_port = htons(port);
+	return mem_dup(net_format(&address, text));
+}
+
+json_t *registry_place(const struct redis *redis, const char *given, const char *scheme,
+                       const union net_address *listener)
+{
+	union net_address local = { 0 };
+	char *place;
+	json_t *string;
+
+	if (listener == NULL)
+		return json_null();
+	if (given != NULL)
+		return json_string(given);
+	(void)redis_local(redis, &local);
+	place = place_of(listener, &local);
+	string = json_sprintf("%s%s", scheme, place);
+	free(place);
+	return string;
 }
 
 /* ---- all records of a kind ---- */

@@ -17,17 +17,20 @@
 
 /* A daemon's own record. */
 struct registry_entry {
-	json_t *(*describe)(
-	        struct registry_entry *entry); /* the record; the caller owns the answer */
-	const char *kind;                      /* "relay" or "push" */
-	const char *id;                        /* unique among its kind; borrowed */
+	/* The record; the caller owns the answer. Only asked while there is a connection. */
+	json_t *(*describe)(struct registry_entry *entry);
+	const char *kind; /* "relay" or "push" */
+	const char *id;   /* unique among its kind; borrowed */
 	struct redis *redis;
 	struct redis_call call;
 	struct timer beat;
 	bool refused; /* by Redis, the last time: that was logged */
 };
 
-/* Writes the record now and every REGISTRY_BEAT_MS. The members down to redis are set. */
+/*
+ * Writes the record now, or once there is a connection, and every REGISTRY_BEAT_MS. The members
+ * down to redis are set.
+ */
 void registry_join(struct registry_entry *entry);
 
 /* Writes the record again at once (something changed, such as draining). */
@@ -35,6 +38,15 @@ void registry_touch(struct registry_entry *entry);
 
 /* Stops renewing and takes the record out (as far as Redis can be reached in this turn). */
 void registry_leave(struct registry_entry *entry);
+
+/*
+ * How others reach LISTENER (NULL: null), as a new string for the record: GIVEN, if the operator
+ * says it, else SCHEME and where it listens. A wildcard stands for any address of this machine, so
+ * what counts is the local address of the connection to Redis: by that network the others are
+ * reached. The host's name takes its place on a unix socket, or if LISTENER isn't of its family.
+ */
+json_t *registry_place(const struct redis *redis, const char *given, const char *scheme,
+                       const union net_address *listener);
 
 /* A reader of all records of one kind. */
 struct registry_watch {

@@ -5,7 +5,6 @@
 #include "common/daemon.h"
 #include "common/http_server.h"
 #include "common/log.h"
-#include "common/mem.h"
 #include "common/net.h"
 #include "pushd/batch.h"
 #include "pushd/conf.h"
@@ -19,7 +18,6 @@
 #define BODY_MAX (1024 * 1024)
 
 static struct http_server *server;
-static char *url;
 
 static void serve_providers(struct http_request *request)
 {
@@ -82,8 +80,6 @@ int api_start(void *config)
 	}
 	net_format(http_server_address(server), text);
 	log_info("listening what=api address=%s", text);
-	url = conf->daemon.api_url != NULL ? mem_dup(conf->daemon.api_url)
-	                                   : mem_printf("http://%s", text);
 	return 0;
 }
 
@@ -91,11 +87,9 @@ void api_stop(void)
 {
 	http_server_free(server);
 	server = NULL;
-	free(url);
-	url = NULL;
 }
 
-const char *api_url(void)
+const union net_address *api_address(void)
 {
-	return url;
+	return http_server_address(server);
 }

@@ -2,11 +2,13 @@
 #ifndef OG_PUSHD_API_H
 #define OG_PUSHD_API_H
 
+#include "common/net.h"
+
 /* For the daemon's table of modules. */
 int api_start(void *config);
 void api_stop(void);
 
-/* The URL under which gateways reach it (borrowed). */
-const char *api_url(void);
+/* Where it listens. */
+const union net_address *api_address(void);
 
 #endif

@@ -40,7 +40,8 @@ static const struct config_key daemon_keys[] = {
 	{ KEY("api-listen", CONFIG_ADDRESS, api_listen), "127.0.0.1:7660",
 	  "Where gateways and operators call; an internal address." },
 	{ KEY("api-url", CONFIG_STRING, api_url), NULL,
-	  "How gateways reach the API; http://ADDRESS-IT-LISTENS-ON by default, if it is one." },
+	  "URL under which gateways reach the API. Where it listens if not given; for 0.0.0.0 or "
+	  "[::] the local address of the connection to Redis." },
 	{ KEY("api-token", CONFIG_SECRET, api_token), NULL, "Bearer token of the API.",
 	  .needed = true },
 	{ KEY("public-listen", CONFIG_ADDRESS, public_listen), NULL,
@@ -341,10 +342,6 @@ static int check_addresses(const struct conf_daemon *daemon, struct buf *complai
 	if (net_parse(daemon->api_listen, &address) != 0) {
 		buf_printf(complaints, "api-listen: %s is no numeric address with a port\n",
 		           daemon->api_listen);
-		return -1;
-	}
-	if (daemon->api_url == NULL && net_is_wildcard(&address)) {
-		buf_text(complaints, "api-url is needed, since api-listen is a wildcard\n");
 		return -1;
 	}
 	bad = networks_read(&trusted, (const char *const *)daemon->trusted_proxies);

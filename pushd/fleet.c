@@ -11,10 +11,12 @@
 #include "pushd/storage.h"
 
 static struct registry_entry entry;
+static const struct conf_daemon *daemon_conf;
 static int64_t epoch_ms;
 
 static json_t *describe(struct registry_entry *ours)
 {
+	const char *scheme = daemon_conf->cert_file != NULL ? "https://" : "http://";
 	json_t *providers = json_array();
 
 	for (size_t i = 0; i < senders_count(); i++) {
@@ -23,15 +25,18 @@ static json_t *describe(struct registry_entry *ours)
 		json_array_append_new(providers, json_pack("{s:s, s:s}", "id", provider->id, "kind",
 		                                           provider_kinds[provider->kind]->name));
 	}
-	return json_pack("{s:s, s:I, s:s, s:s?, s:o, s:b}", "id", ours->id, "epoch",
-	                 (json_int_t)epoch_ms, "api", api_url(), "public", public_api_url(),
-	                 "providers", providers, "draining", daemon_draining());
+	return json_pack(
+	        "{s:s, s:I, s:o, s:o, s:o, s:b}", "id", ours->id, "epoch", (json_int_t)epoch_ms,
+	        "api", registry_place(ours->redis, daemon_conf->api_url, "http://", api_address()),
+	        "public", registry_place(ours->redis, NULL, scheme, public_api_address()),
+	        "providers", providers, "draining", daemon_draining());
 }
 
 int fleet_start(void *config)
 {
 	const struct conf *conf = config;
 
+	daemon_conf = &conf->daemon;
 	epoch_ms = loop_wall_ms();
 	entry.describe = describe;
 	entry.kind = "push";

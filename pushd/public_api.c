@@ -36,7 +36,6 @@
 static struct {
 	const struct conf_daemon *daemon;
 	struct http_server *server;
-	char *url;
 	struct networks trusted;
 	struct rate rate;
 } self;
@@ -256,7 +255,6 @@ static int listen_on(const struct identity *identity)
 		return -1;
 	}
 	net_format(http_server_address(self.server), text);
-	self.url = mem_printf("%s://%s", options.certificate != NULL ? "https" : "http", text);
 	log_info("listening what=public address=%s", text);
 	return 0;
 }
@@ -308,13 +306,11 @@ void public_api_stop(void)
 		return;
 	http_server_free(self.server);
 	self.server = NULL;
-	free(self.url);
-	self.url = NULL;
 	networks_release(&self.trusted);
 	rate_release(&self.rate);
 }
 
-const char *public_api_url(void)
+const union net_address *public_api_address(void)
 {
-	return self.url;
+	return self.server != NULL ? http_server_address(self.server) : NULL;
 }

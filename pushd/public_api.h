@@ -6,6 +6,8 @@
 #ifndef OG_PUSHD_PUBLIC_API_H
 #define OG_PUSHD_PUBLIC_API_H
 
+#include "common/net.h"
+
 /* For the daemon's table of modules; without public-listen there is nothing to do. */
 int public_api_start(void *config);
 void public_api_stop(void);
@@ -13,7 +15,7 @@ void public_api_stop(void);
 /* Reads cert-file and key-file anew; if they aren't right, the ones in use stay. */
 void public_api_reload(void);
 
-/* Its URL (borrowed), or NULL. */
-const char *public_api_url(void);
+/* Where it listens, or NULL. */
+const union net_address *public_api_address(void);
 
 #endif

@@ -37,11 +37,13 @@ static const struct config_key daemon_keys[] = {
 	{ "listen", CONFIG_LIST, AT(listen), "[::]:1080",
 	  "Numeric addresses that take SOCKS5 connections." },
 	{ "advertise", CONFIG_LIST, AT(advertise), NULL,
-	  "host:port that clients are told to connect to. The listen addresses if not given." },
+	  "host:port that clients are told to connect to. The listen addresses if not given, "
+	  "which then can't be 0.0.0.0 or [::]." },
 	{ "control-listen", CONFIG_ADDRESS, AT(control_listen), "127.0.0.1:7650",
 	  "Numeric address of the control API; keep it internal." },
 	{ "control-url", CONFIG_STRING, AT(control_url), NULL,
-	  "URL under which gateways reach the control API. Its own address if not given." },
+	  "URL under which gateways reach the control API. Where it listens if not given; for "
+	  "0.0.0.0 or [::] the local address of the connection to Redis." },
 	{ "api-token", CONFIG_SECRET, AT(api_token), NULL,
 	  "Bearer token that the control API asks for.", .needed = true },
 	{ "verifier", CONFIG_CHOICE, AT(verifier), "open",
@@ -86,7 +88,8 @@ static const struct config_key daemon_keys[] = {
 	  "Numeric address for the other relays of the fleet; keep it internal. Without it a "
 	  "client whose other half is at another relay is refused." },
 	{ "peer-address", CONFIG_ADDRESS, AT(peer_address), NULL,
-	  "host:port under which other relays reach peer-listen. Its own address if not given." },
+	  "host:port under which other relays reach peer-listen. Where it listens if not given; "
+	  "for 0.0.0.0 or [::] the local address of the connection to Redis." },
 	{ "peer-secret", CONFIG_SECRET, AT(peer_secret), NULL,
 	  "What all relays of the fleet know, to tell each other from strangers." },
 	{ 0 },

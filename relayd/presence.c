@@ -1,11 +1,9 @@
 #include "relayd/presence.h"
 
 #include <jansson.h>
-#include <stdlib.h>
 
 #include "common/daemon.h"
 #include "common/log.h"
-#include "common/mem.h"
 #include "common/registry.h"
 #include "relayd/bridge.h"
 #include "relayd/conf.h"
@@ -17,9 +15,8 @@
 
 static struct {
 	struct registry_entry entry;
+	const struct relay_conf *conf;
 	json_t *advertise; /* array of "host:port", owned */
-	char *control;     /* URL, owned */
-	char *peer;        /* "host:port", owned; NULL: not bridged to */
 	uint64_t bytes;    /* relayed until the last record */
 	uint64_t at_ms;    /* of the last record */
 } presence;
@@ -38,12 +35,17 @@ static uint64_t bytes_per_second(void)
 
 static json_t *describe(struct registry_entry *entry)
 {
-	return json_pack("{s:s, s:I, s:O, s:s, s:s?, s:I, s:I, s:I, s:b}", "id", entry->id, "epoch",
+	const struct relay_conf *conf = presence.conf;
+	json_t *control =
+	        registry_place(entry->redis, conf->control_url, "http://", control_address());
+	json_t *peer =
+	        registry_place(entry->redis, conf->peer_address, "", listener_peer_address());
+
+	return json_pack("{s:s, s:I, s:O, s:o, s:o, s:I, s:I, s:I, s:b}", "id", entry->id, "epoch",
 	                 (json_int_t)store_epoch_ms(), "advertise", presence.advertise, "control",
-	                 presence.control, "peer", presence.peer, "streams",
-	                 (json_int_t)stream_count(), "halves", (json_int_t)half_count(),
-	                 "bytes_per_second", (json_int_t)bytes_per_second(), "draining",
-	                 daemon_draining());
+	                 control, "peer", peer, "streams", (json_int_t)stream_count(), "halves",
+	                 (json_int_t)half_count(), "bytes_per_second",
+	                 (json_int_t)bytes_per_second(), "draining", daemon_draining());
 }
 
 /* What clients are told: as configured, else where the relay listens. NULL if that says nothing. */
@@ -68,33 +70,6 @@ static json_t *advertised(const struct relay_conf *conf)
 	return list;
 }
 
-static char *control_url(const struct relay_conf *conf)
-{
-	char text[NET_TEXT_MAX];
-
-	if (conf->control_url != NULL)
-		return mem_dup(conf->control_url);
-	return mem_printf("http://%s", net_format(control_address(), text));
-}
-
-/* Where other relays are told to connect to; -1 if that can't be told. */
-static int find_peer(const struct relay_conf *conf)
-{
-	const union net_address *address = listener_peer_address();
-	char text[NET_TEXT_MAX];
-
-	if (address == NULL)
-		return 0;
-	if (conf->peer_address == NULL && net_is_wildcard(address)) {
-		log_error("config-bad key=peer-address why=\"needed, since peer-listen is "
-		          "a wildcard\"");
-		return -1;
-	}
-	presence.peer = mem_dup(conf->peer_address != NULL ? conf->peer_address
-	                                                   : net_format(address, text));
-	return 0;
-}
-
 int presence_start(void *config)
 {
 	const struct relay_conf *conf = config;
@@ -107,11 +82,7 @@ int presence_start(void *config)
 		          "a wildcard\"");
 		return -1;
 	}
-	if (find_peer(conf) != 0) {
-		json_decref(presence.advertise);
-		return -1;
-	}
-	presence.control = control_url(conf);
+	presence.conf = conf;
 	presence.entry = (struct registry_entry){
 		.describe = describe,
 		.kind = "relay",
@@ -128,8 +99,6 @@ void presence_stop(void)
 		return;
 	registry_leave(&presence.entry);
 	json_decref(presence.advertise);
-	free(presence.control);
-	free(presence.peer);
 }
 
 void presence_touch(void)

@@ -23,7 +23,8 @@ struct redis_server {
 	char dir[64];
 	char socket[96];
 	char url[128];
-	pid_t pid; /* 0: not running */
+	pid_t pid;        /* 0: not running */
+	const char *bind; /* the address for TCP; NULL: 127.0.0.1 */
 };
 
 /* Makes the directory and the URL; the server isn't started. */
@@ -64,9 +65,10 @@ static inline void redis_server_start_with(struct redis_server *server, int port
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		dup2(null, 0);
 		dup2(null, 1);
-		execlp("redis-server", "redis-server", "--port", text, "--bind", "127.0.0.1",
-		       "--unixsocket", server->socket, "--dir", server->dir, "--save", "",
-		       "--appendonly", "no", "--requirepass", password ? password : "", NULL);
+		execlp("redis-server", "redis-server", "--port", text, "--bind",
+		       server->bind ? server->bind : "127.0.0.1", "--unixsocket", server->socket,
+		       "--dir", server->dir, "--save", "", "--appendonly", "no", "--requirepass",
+		       password ? password : "", NULL);
 		_exit(127);
 	}
 	close(null);

@@ -119,6 +119,102 @@ START_TEST(members_of_a_kind_are_read_with_their_records)
 }
 END_TEST
 
+START_TEST(a_record_is_made_only_once_there_is_a_connection)
+{
+	struct member one = member("relay", "relay-1");
+
+	registry_join(&one.entry);
+	registry_touch(&one.entry);
+	ck_assert(!redis_connected(redis));
+	ck_assert_int_eq(one.described, 0);
+	WAIT_UNTIL(redis_connected(redis));
+	WAIT_UNTIL(one.described == 1 && !redis_busy(&one.entry.call));
+	ck_assert_int_eq(ask("EXISTS og:registry:relay:relay-1"), 1);
+	registry_leave(&one.entry);
+}
+END_TEST
+
+/* PLACE of a listener on LISTEN, when the connection to Redis is from LOCAL (NULL: unknown). */
+static void place_is(const char *listen, const char *local, const char *place)
+{
+	union net_address listener, end = { 0 };
+	char *got;
+
+	ck_assert_int_eq(net_parse(listen, &listener), 0);
+	if (local != NULL)
+		ck_assert_int_eq(net_parse(local, &end), 0);
+	got = place_of(&listener, &end);
+	ck_assert_str_eq(got, place);
+	free(got);
+}
+
+START_TEST(a_wildcard_is_reached_where_redis_sees_the_machine)
+{
+	char host[300] = "", by_name[320];
+
+	gethostname(host, sizeof(host) - 1);
+	snprintf(by_name, sizeof(by_name), "%s:80", host);
+	place_is("10.0.0.1:80", "192.0.2.1:5000", "10.0.0.1:80");
+	place_is("0.0.0.0:80", "192.0.2.1:5000", "192.0.2.1:80");
+	place_is("[::]:80", "192.0.2.1:5000", "192.0.2.1:80");
+	place_is("[::]:80", "[2001:db8::1]:5000", "[2001:db8::1]:80");
+	place_is("0.0.0.0:80", "[2001:db8::1]:5000", by_name);
+	place_is("[::]:80", NULL, by_name);
+	place_is("[2001:db8::2]:80", NULL, "[2001:db8::2]:80");
+}
+END_TEST
+
+static void place_by_redis_is(const char *given, const char *scheme, const char *place)
+{
+	union net_address listener;
+	json_t *got;
+
+	ck_assert_int_eq(net_parse("[::]:80", &listener), 0);
+	got = registry_place(redis, given, scheme, &listener);
+	ck_assert_str_eq(json_string_value(got), place);
+	json_decref(got);
+}
+
+START_TEST(what_the_operator_says_comes_first_and_no_listener_is_null)
+{
+	json_t *none = registry_place(redis, "given:1", "", NULL);
+
+	ck_assert(json_is_null(none));
+	place_by_redis_is("http://given:1", "http://", "http://given:1");
+}
+END_TEST
+
+/* A connection over TCP to HOST, where the server then listens. */
+static void connect_to(const char *host)
+{
+	int port = redis_server_free_port();
+	char *url = mem_printf("redis://%s:%d", host, port);
+	struct redis_options options = { .url = url, .prefix = "og:", .timeout_ms = 500 };
+
+	redis_server_kill(&server);
+	redis_free(redis);
+	server.bind = strchr(host, '[') != NULL ? "::1" : host;
+	redis_server_start_with(&server, port, NULL);
+	redis = redis_new(&options);
+	free(url);
+	WAIT_UNTIL(redis_connected(redis));
+}
+
+START_TEST(the_place_is_the_local_address_of_the_connection_to_redis)
+{
+	char host[300] = "", by_name[320];
+
+	gethostname(host, sizeof(host) - 1);
+	snprintf(by_name, sizeof(by_name), "http://%s:80", host);
+	WAIT_UNTIL(redis_connected(redis));
+	place_by_redis_is(NULL, "http://", by_name); /* a unix socket */
+	connect_to("127.0.0.1");
+	place_by_redis_is(NULL, "http://", "http://127.0.0.1:80");
+	connect_to("[::1]");
+	place_by_redis_is(NULL, "", "[::1]:80");
+}
+END_TEST
+
 START_TEST(a_reading_without_members_is_an_empty_object)
 {
 	registry_watch_start(&reader.watch);
@@ -275,6 +371,10 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		members_of_a_kind_are_read_with_their_records,
+		a_record_is_made_only_once_there_is_a_connection,
+		a_wildcard_is_reached_where_redis_sees_the_machine,
+		what_the_operator_says_comes_first_and_no_listener_is_null,
+		the_place_is_the_local_address_of_the_connection_to_redis,
 		a_reading_without_members_is_an_empty_object,
 		a_record_is_renewed_each_beat_and_at_once_when_touched,
 		every_key_expires_by_itself_within_the_ttl,

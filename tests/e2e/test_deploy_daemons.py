@@ -1,0 +1,94 @@
+"""What containers need of the daemons: one configuration for many, and what it says when wrong."""
+
+import json
+import socket
+import types
+
+import bytestream as bs
+from harness import HOST, wait_until
+
+ANYWHERE = {"listen": "0.0.0.0:0", "advertise": "relay.example.org:1080",
+            "control_listen": "0.0.0.0:0", "control_url": None,
+            "peer_listen": "[::]:0", "peer_secret": "secret-of-the-fleet"}
+PUSH_ANYWHERE = {"api_listen": "[::]:0", "api_url": None, "public_listen": "0.0.0.0:0",
+                 "behind_proxy": "yes"}
+
+
+def record(redis, kind, process):
+    """What PROCESS says of itself in the registry, once it is there."""
+    key = f"og:registry:{kind}:{process.name}"
+    return json.loads(wait_until(lambda: redis.command("GET", key), what=key))
+
+
+def port(process, what):
+    return process.address(what).rsplit(":", 1)[1]
+
+
+# Wildcard listeners
+
+
+def test_daemons_on_wildcards_are_found_where_redis_sees_them(stage):
+    redis = stage.redis()
+    owner, other = (stage.relayd(f"relay-{n}", redis, **ANYWHERE) for n in (1, 2))
+    for relay in (owner, other):
+        found = record(redis, "relay", relay)
+        assert found["control"] == f"http://{HOST}:{port(relay, 'control')}"
+        assert found["peer"] == f"{HOST}:{port(relay, 'peer')}"
+        assert found["advertise"] == ["relay.example.org:1080"]
+    name = bs.new_hash()
+    here, there = bs.half(owner, name), bs.half(other, name)  # bridged by that address
+    assert bs.activate(owner, name)[0] == 200
+    here.sendall(b"over the bridge")
+    assert bs.exactly(there, 15) == b"over the bridge"
+    push = stage.pushd("push-1", redis, **PUSH_ANYWHERE)
+    found = record(redis, "push", push)
+    assert found["api"] == f"http://{HOST}:{port(push, 'api')}"
+    assert found["public"] == f"http://{HOST}:{port(push, 'public')}"
+
+
+def test_an_ipv6_address_is_registered_in_brackets(stage):
+    redis = stage.redis(extra=("--bind", HOST, "::1"))
+    by_six = types.SimpleNamespace(url=f"redis://[::1]:{redis.port}")
+    relay = stage.relayd("relay-1", by_six, **{**ANYWHERE, "control_listen": "[::]:0"})
+    push = stage.pushd("push-1", by_six, **PUSH_ANYWHERE)
+    found = record(redis, "relay", relay)
+    assert found["control"] == f"http://[::1]:{port(relay, 'control')}"
+    assert found["peer"] == f"[::1]:{port(relay, 'peer')}"
+    found = record(redis, "push", push)
+    assert found["api"] == f"http://[::1]:{port(push, 'api')}"
+    # A socket on 0.0.0.0 isn't reached by IPv6.
+    assert found["public"] == f"http://{socket.gethostname()}:{port(push, 'public')}"
+
+
+def test_by_a_unix_socket_daemons_are_found_by_the_hosts_name(stage):
+    path = stage.folder / "redis.sock"
+    redis = stage.redis(extra=("--unixsocket", path))
+    by_socket = types.SimpleNamespace(url=f"unix://{path}")
+    relay = stage.relayd("relay-1", by_socket, **ANYWHERE)
+    push = stage.pushd("push-1", by_socket, **PUSH_ANYWHERE)
+    host = socket.gethostname()
+    found = record(redis, "relay", relay)
+    assert found["control"] == f"http://{host}:{port(relay, 'control')}"
+    assert found["peer"] == f"{host}:{port(relay, 'peer')}"
+    assert record(redis, "push", push)["api"] == f"http://{host}:{port(push, 'api')}"
+
+
+def test_what_is_configured_is_registered_as_it_stands(stage):
+    redis = stage.redis()
+    keys = {"control_url": "http://relay.internal:7650", "peer_address": "relay.internal:7651"}
+    relay = stage.relayd("relay-1", redis, **{**ANYWHERE, **keys})
+    keys = {"api_url": "http://push.internal:7660"}
+    push = stage.pushd("push-1", redis, **{**PUSH_ANYWHERE, **keys})
+    found = record(redis, "relay", relay)
+    assert found["control"] == "http://relay.internal:7650"
+    assert found["peer"] == "relay.internal:7651"
+    assert record(redis, "push", push)["api"] == "http://push.internal:7660"
+
+
+def test_the_id_is_the_hosts_name_where_none_is_given(stage):
+    redis = stage.redis()
+    stage.relayd("relay-1", redis, id=None, **ANYWHERE)
+    stage.pushd("push-1", redis, id=None, **PUSH_ANYWHERE)
+    for kind in ("relay", "push"):
+        key = f"og:registry:{kind}:{socket.gethostname()}"
+        assert json.loads(wait_until(lambda: redis.command("GET", key), what=key))
