@@ -12,6 +12,7 @@
 #include "pushd/credential_file.h"
 #include "pushd/environment.h"
 #include "pushd/provider.h"
+#include "pushd/public_api.h"
 #include "pushd/vault.h"
 
 #define NAME(kind) #kind,
@@ -395,10 +396,25 @@ int conf_check(const void *config, struct buf *complaints)
 	return result;
 }
 
+/* At the start the listener itself refuses what is wrong; later it keeps what it has. */
+static int check_identity(const struct conf_daemon *daemon, struct buf *complaints)
+{
+	char *why;
+
+	if (daemon->public_listen == NULL || daemon->cert_file == NULL)
+		return 0;
+	why = public_api_check(daemon->cert_file, daemon->key_file);
+	if (why == NULL)
+		return 0;
+	buf_printf(complaints, "%s\n", why);
+	free(why);
+	return -1;
+}
+
 int conf_check_more(const void *config, struct buf *complaints)
 {
 	const struct conf *conf = config;
-	int result = 0;
+	int result = check_identity(&conf->daemon, complaints);
 
 	for (size_t i = 0; i < conf->providers.count; i++) {
 		const struct conf_provider *provider = conf_provider(conf, i);

@@ -95,7 +95,10 @@ const struct conf_provider *conf_provider(const struct conf *conf, size_t index)
  */
 int conf_check(const void *config, struct buf *complaints);
 
-/* Likewise, what doesn't keep it from serving: credentials in files that are of no use now. */
+/*
+ * Likewise, what only shows when it is used: credentials in files that are of no use now, and the
+ * public listener's certificate.
+ */
 int conf_check_more(const void *config, struct buf *complaints);
 
 #endif

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -193,6 +195,32 @@ static char *read_pem(const char *path, size_t *len)
 	if (pem == NULL)
 		log_error("file-unreadable path=%s reason=\"%s\"", path, strerror(errno));
 	return pem;
+}
+
+/* Without this OpenSSL would ask the terminal for the password of a key. */
+static int give_no_password(char *buf, int size, int writing, void *user)
+{
+	return -1;
+}
+
+char *public_api_check(const char *cert_file, const char *key_file)
+{
+	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+	char *why = NULL;
+
+	if (context == NULL)
+		abort();
+	SSL_CTX_set_default_passwd_cb(context, give_no_password);
+	ERR_clear_error();
+	if (SSL_CTX_use_certificate_chain_file(context, cert_file) != 1)
+		why = mem_printf("cert-file %s: %s", cert_file,
+		                 ERR_reason_error_string(ERR_peek_error()));
+	else if (SSL_CTX_use_PrivateKey_file(context, key_file, SSL_FILETYPE_PEM) != 1)
+		why = mem_printf("key-file %s, with cert-file %s: %s", key_file, cert_file,
+		                 ERR_reason_error_string(ERR_peek_error()));
+	ERR_clear_error();
+	SSL_CTX_free(context);
+	return why;
 }
 
 /* What cert-file and key-file hold now. */

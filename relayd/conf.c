@@ -154,6 +154,8 @@ static void check_listen(const char *key, const char *address, struct buf *compl
 
 static void check_addresses(const struct relay_conf *conf, struct buf *complaints)
 {
+	if (conf->listen == NULL || conf->listen[0] == NULL)
+		buf_text(complaints, "listen must have an address\n");
 	for (char **each = conf->listen; each != NULL && *each != NULL; each++)
 		check_listen("listen", *each, complaints);
 	for (char **each = conf->advertise; each != NULL && *each != NULL; each++)
@@ -161,6 +163,21 @@ static void check_addresses(const struct relay_conf *conf, struct buf *complaint
 			buf_printf(complaints, "advertise must be HOST:PORT, not %s\n", *each);
 	check_listen("control-listen", conf->control_listen, complaints);
 	check_listen("peer-listen", conf->peer_listen, complaints);
+}
+
+/* What clients are told: they can't connect to a wildcard. */
+static void check_advertise(const struct relay_conf *conf, struct buf *complaints)
+{
+	union net_address parsed;
+
+	if (!conf_has_redis(conf) || (conf->advertise != NULL && conf->advertise[0] != NULL))
+		return;
+	for (char **each = conf->listen; each != NULL && *each != NULL; each++) {
+		if (net_parse(*each, &parsed) != 0 || !net_is_wildcard(&parsed))
+			continue;
+		buf_printf(complaints, "advertise is needed: clients can't connect to %s\n", *each);
+		return;
+	}
 }
 
 static void check_peers(const struct relay_conf *conf, struct buf *complaints)
@@ -197,6 +214,7 @@ int conf_check(const void *config, struct buf *complaints)
 		buf_printf(complaints, "id must be 1 to %d letters, digits, . - _, not %s\n",
 		           ID_MAX, conf_id(conf));
 	check_addresses(conf, complaints);
+	check_advertise(conf, complaints);
 	check_peers(conf, complaints);
 	check_proxies(conf, complaints);
 	return buf_len(complaints) == before ? 0 : -1;

@@ -3,7 +3,6 @@
 #include <jansson.h>
 
 #include "common/daemon.h"
-#include "common/log.h"
 #include "common/registry.h"
 #include "relayd/bridge.h"
 #include "relayd/conf.h"
@@ -48,25 +47,19 @@ static json_t *describe(struct registry_entry *entry)
 	                 (json_int_t)bytes_per_second(), "draining", daemon_draining());
 }
 
-/* What clients are told: as configured, else where the relay listens. NULL if that says nothing. */
+/* What clients are told: as configured, else where the relay listens, which is no wildcard then. */
 static json_t *advertised(const struct relay_conf *conf)
 {
 	json_t *list = json_array();
 	const union net_address *address;
 	char text[NET_TEXT_MAX];
 
-	if (conf->advertise != NULL && conf->advertise[0] != NULL) {
-		for (size_t i = 0; conf->advertise[i] != NULL; i++)
-			json_array_append_new(list, json_string(conf->advertise[i]));
+	for (size_t i = 0; conf->advertise[i] != NULL; i++)
+		json_array_append_new(list, json_string(conf->advertise[i]));
+	if (json_array_size(list) > 0)
 		return list;
-	}
-	for (size_t i = 0; (address = listener_address(i)) != NULL; i++) {
-		if (net_is_wildcard(address)) {
-			json_decref(list);
-			return NULL;
-		}
+	for (size_t i = 0; (address = listener_address(i)) != NULL; i++)
 		json_array_append_new(list, json_string(net_format(address, text)));
-	}
 	return list;
 }
 
@@ -77,11 +70,6 @@ int presence_start(void *config)
 	if (store_redis() == NULL)
 		return 0;
 	presence.advertise = advertised(conf);
-	if (presence.advertise == NULL) {
-		log_error("config-bad key=advertise why=\"needed, since a listen address is "
-		          "a wildcard\"");
-		return -1;
-	}
 	presence.conf = conf;
 	presence.entry = (struct registry_entry){
 		.describe = describe,

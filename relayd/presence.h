@@ -5,7 +5,7 @@
 #ifndef OG_RELAYD_PRESENCE_H
 #define OG_RELAYD_PRESENCE_H
 
-/* Module, after listener and control; -1 after logging that nothing can be advertised. */
+/* Module, after listener and control. */
 int presence_start(void *config);
 void presence_stop(void);
 

@@ -1,7 +1,9 @@
 """What containers need of the daemons: one configuration for many, and what it says when wrong."""
 
 import json
+import os
 import socket
+import subprocess
 import types
 
 import bytestream as bs
@@ -22,6 +24,14 @@ def record(redis, kind, process):
 
 def port(process, what):
     return process.address(what).rsplit(":", 1)[1]
+
+
+def ask(daemon, *options, **env):
+    """Status and output of another process with DAEMON's configuration, which needn't run."""
+    daemon.log.touch()
+    command = [*daemon.argv, *options]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **env})
+    return done.returncode, done.stdout + done.stderr
 
 
 # Wildcard listeners
@@ -92,3 +102,15 @@ def test_the_id_is_the_hosts_name_where_none_is_given(stage):
     for kind in ("relay", "push"):
         key = f"og:registry:{kind}:{socket.gethostname()}"
         assert json.loads(wait_until(lambda: redis.command("GET", key), what=key))
+
+
+# What -n says
+
+
+def test_the_check_finds_that_clients_cannot_be_told_an_address(stage):
+    redis = types.SimpleNamespace(url="redis://redis")
+    relay = stage.relayd("relay-1", redis, start=False, listen="[::]:1080, 0.0.0.0:1081")
+    status, text = ask(relay, "-n")
+    assert status == 1 and "advertise is needed: clients can't connect to [::]:1080" in text
+    status, text = ask(relay, "-n", OG_RELAYD_ADVERTISE="relay.example.org:1080")
+    assert (status, text) == (0, "relayd: the configuration is right\n")

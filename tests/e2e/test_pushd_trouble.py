@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -457,6 +458,18 @@ def test_a_right_configuration_passes_the_check(stage, redis, fake):
 def test_the_check_looks_at_the_listeners_too(stage, redis, fake, keys, complaint):
     status, text = check(stage, redis, fake, **keys)
     assert (status, text) == (0, "") if complaint is None else status == 1 and complaint in text
+
+
+@pytest.mark.parametrize("cert, key, complaint", [
+    ("server.pem", "server.key", ""),
+    ("server.key", "server.key", "cert-file .*: no start line"),
+    ("server.pem", "apns.p8", "key-file .*, with cert-file .*: key (values|type) mismatch"),
+    ("server.pem", "server.pem", "key-file .*, with cert-file .*: "),
+])
+def test_the_check_reads_the_public_certificate(stage, redis, fake, cert, key, complaint):
+    files = {"cert_file": fake.set / cert, "key_file": fake.set / key}
+    status, text = check(stage, redis, fake, **files)
+    assert status == (complaint != "") and re.match(complaint, text), text
 
 
 @pytest.mark.parametrize("url, complaint", [

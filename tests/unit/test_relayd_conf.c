@@ -52,6 +52,33 @@ START_TEST(every_complaint_is_made_at_once)
 }
 END_TEST
 
+START_TEST(a_relay_must_listen)
+{
+	char *none[] = { NULL };
+
+	conf.listen = none;
+	check_says("listen must have an address\n");
+}
+END_TEST
+
+START_TEST(a_wildcard_needs_an_address_that_clients_can_be_told)
+{
+	char *wildcards[] = { (char *)"127.0.0.1:1080", (char *)"[::]:1080", (char *)"0.0.0.0:1",
+		              NULL };
+	char *none[] = { NULL }, *named[] = { (char *)"relay.example.org:1080", NULL };
+
+	conf.listen = wildcards;
+	check_says("advertise is needed: clients can't connect to [::]:1080\n");
+	conf.advertise = none;
+	check_says("advertise is needed: clients can't connect to [::]:1080\n");
+	conf.advertise = named;
+	check_says("");
+	conf.advertise = none;
+	conf.redis = (char *)"none";
+	check_says("");
+}
+END_TEST
+
 START_TEST(limits_and_peers_need_redis)
 {
 	conf.redis = (char *)"none";
@@ -88,6 +115,8 @@ int main(void)
 	const TTest *const tests[] = {
 		a_relay_with_numeric_listeners_is_right,
 		every_complaint_is_made_at_once,
+		a_relay_must_listen,
+		a_wildcard_needs_an_address_that_clients_can_be_told,
 		limits_and_peers_need_redis,
 		a_peer_listener_needs_a_secret_and_an_address_that_others_can_dial,
 		a_trusted_proxy_is_an_address_or_a_network,
