@@ -41,6 +41,7 @@ struct config_key {
 	int64_t least, most;  /* of numbers; both 0: no check */
 	const char *const *choices; /* of CONFIG_CHOICE, ended by NULL */
 	bool needed;                /* must be given */
+	bool never_empty;           /* where it is given, as a key with a default always is */
 	bool live;                  /* SIGHUP changes it in the running daemon */
 	const char *retired;        /* not a key any more: this text says what replaced it */
 };

@@ -131,7 +131,7 @@ static char *parse_limit(const struct config_key *key, void *member, const char 
 
 static char *parse_text(const struct config_key *key, void *member, const char *text)
 {
-	if (*text == '\0' && key->fallback != NULL)
+	if (*text == '\0' && (key->fallback != NULL || key->never_empty))
 		return mem_dup("must not be empty");
 	*(char **)member = *text == '\0' ? NULL : mem_dup(text);
 	return NULL;

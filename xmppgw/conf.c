@@ -35,6 +35,8 @@ static const struct config_key daemon_keys[] = {
 };
 
 static const struct config_key component_keys[] = {
+	{ COMPONENT("domain", CONFIG_STRING, domain), NULL,
+	  "The component's domain. The section's id if not given.", .never_empty = true },
 	{ COMPONENT("server", CONFIG_ADDRESS, server), NULL,
 	  "The XMPP server's port for components (XEP-0114).", .needed = true },
 	{ COMPONENT("secret", CONFIG_SECRET, secret), NULL,
@@ -56,7 +58,7 @@ static const struct config_key relay_keys[] = {
 static const struct config_section sections[] = {
 	{ "daemon", "The gateway.", daemon_keys, sizeof(struct conf_daemon),
 	  offsetof(struct conf, daemon), false },
-	{ "component", "One component of an XMPP server; its id is its domain.", component_keys,
+	{ "component", "One component of an XMPP server.", component_keys,
 	  sizeof(struct conf_component), offsetof(struct conf, components), true },
 	{ "relay", "A relay, if there is no Redis to find it.", relay_keys,
 	  sizeof(struct conf_relay), offsetof(struct conf, relays), true },
@@ -95,6 +97,11 @@ const char *conf_id(const struct conf *conf)
 	if (gethostname(host, sizeof host - 1) != 0)
 		host[0] = '\0';
 	return host;
+}
+
+const char *conf_domain(const struct conf_component *component)
+{
+	return component->domain != NULL ? component->domain : component->id;
 }
 
 static unsigned role_by_name(const char *name)
@@ -148,16 +155,34 @@ static void check_component(const struct conf *conf, const struct conf_component
 	char domain[JID_PART_MAX + 1];
 	unsigned bits = conf_roles(component);
 
-	if (jid_domain(component->domain, domain) != 0)
-		buf_printf(complaints, "component %s: this is no domain\n", component->domain);
+	if (jid_domain(conf_domain(component), domain) != 0)
+		buf_printf(complaints, "component %s: %s is no domain\n", component->id,
+		           conf_domain(component));
 	if (bits == 0)
 		buf_printf(complaints, "component %s: role must be relay, push or both\n",
-		           component->domain);
+		           component->id);
 	if ((bits & ROLE_PUSH) && !conf_with_redis(conf))
 		buf_printf(
 		        complaints,
 		        "component %s: the role push needs redis, where push daemons are found\n",
-		        component->domain);
+		        component->id);
+}
+
+/* One domain is one stream: a server refuses the second, or ends the first. */
+static void check_twins(const struct conf *conf, size_t index, struct buf *complaints)
+{
+	const struct conf_component *component = conf_component(conf, index);
+	char domain[JID_PART_MAX + 1], other[JID_PART_MAX + 1];
+
+	if (jid_domain(conf_domain(component), domain) != 0)
+		return;
+	for (size_t i = 0; i < index; i++) {
+		const struct conf_component *twin = conf_component(conf, i);
+
+		if (jid_domain(conf_domain(twin), other) == 0 && strcmp(domain, other) == 0)
+			buf_printf(complaints, "components %s and %s have the same domain, %s\n",
+			           twin->id, component->id, domain);
+	}
 }
 
 static void check_relay(const struct conf_relay *relay, struct buf *complaints)
@@ -183,13 +208,15 @@ int conf_check(const void *config, struct buf *complaints)
 	check_id(conf, complaints);
 	check_people(&conf->daemon, complaints);
 	if (conf->components.count == 0)
-		buf_text(complaints, "there must be a section [component DOMAIN]\n");
+		buf_text(complaints, "there must be a section [component ID]\n");
 	if (conf->relays.count > 0 && conf_with_redis(conf))
 		buf_text(complaints, "[relay ID] is for redis = none: relays are found in Redis\n");
 	if (conf->relays.count == 0 && !conf_with_redis(conf))
 		buf_text(complaints, "redis = none needs a section [relay ID]\n");
-	for (size_t i = 0; i < conf->components.count; i++)
+	for (size_t i = 0; i < conf->components.count; i++) {
 		check_component(conf, conf_component(conf, i), complaints);
+		check_twins(conf, i, complaints);
+	}
 	for (size_t i = 0; i < conf->relays.count; i++)
 		check_relay(conf_relay(conf, i), complaints);
 	return buf_len(complaints) == before ? 0 : -1;

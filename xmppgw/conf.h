@@ -22,7 +22,8 @@ struct conf_daemon {
 };
 
 struct conf_component {
-	char *domain;
+	char *id;
+	char *domain; /* NULL: the id; see conf_domain() */
 	char *server;
 	char *secret;
 	char **roles;
@@ -49,6 +50,9 @@ int conf_check(const void *config, struct buf *complaints);
 
 const struct conf_component *conf_component(const struct conf *conf, size_t index);
 const struct conf_relay *conf_relay(const struct conf *conf, size_t index);
+
+/* The domain of COMPONENT, as it is written. */
+const char *conf_domain(const struct conf_component *component);
 
 /* The bits of COMPONENT's roles; 0 if one of them is unknown. */
 unsigned conf_roles(const struct conf_component *component);

@@ -419,7 +419,7 @@ void link_init(struct link *link, const struct conf_component *conf, size_t inde
 	link->conf = conf;
 	link->roles = conf_roles(conf);
 	link->index = index;
-	jid_domain(conf->domain, link->domain);
+	jid_domain(conf_domain(conf), link->domain);
 	link->fd = -1;
 	outage_init(&link->outage);
 	link->timer.expired = on_expired;

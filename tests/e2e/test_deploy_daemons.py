@@ -7,6 +7,7 @@ import subprocess
 import types
 
 import bytestream as bs
+from component import ComponentServer
 from harness import HOST, wait_until
 
 ANYWHERE = {"listen": "0.0.0.0:0", "advertise": "relay.example.org:1080",
@@ -30,7 +31,8 @@ def ask(daemon, *options, **env):
     """Status and output of another process with DAEMON's configuration, which needn't run."""
     daemon.log.touch()
     command = [*daemon.argv, *options]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **env})
+    done = subprocess.run(command, capture_output=True, text=True,
+                          env={**os.environ, **daemon.env, **env})
     return done.returncode, done.stdout + done.stderr
 
 
@@ -102,6 +104,46 @@ def test_the_id_is_the_hosts_name_where_none_is_given(stage):
     for kind in ("relay", "push"):
         key = f"og:registry:{kind}:{socket.gethostname()}"
         assert json.loads(wait_until(lambda: redis.command("GET", key), what=key))
+
+
+# Components whose domains the environment says
+
+
+def gateway_for_any(stage, port, secret):
+    """A gateway with a configuration that names no domain and no secret, and its environment."""
+    redis = types.SimpleNamespace(url="redis://127.0.0.1:1")
+    sections = {"proxy": {"role": "relay"}, "push": {"role": "push"}}
+    gateway = stage.xmppgw(redis, sections, start=False)
+    for name in sections:
+        prefix = f"OG_XMPPGW_COMPONENT_{name.upper()}"
+        gateway.env = {**gateway.env, f"{prefix}_DOMAIN": f"{name}.example.org",
+                       f"{prefix}_SERVER": f"{HOST}:{port}", f"{prefix}_SECRET_FILE": str(secret)}
+    return gateway
+
+
+def test_a_components_domain_secret_and_server_come_from_the_environment(stage):
+    server = ComponentServer("proxy.example.org")
+    secret = stage.folder / "secret"
+    secret.write_text(server.section["secret"] + "\n")
+    gateway = gateway_for_any(stage, server.section["server"].rsplit(":", 1)[1], secret)
+    gateway.env["OG_XMPPGW_COMPONENT_PUSH_SERVER"] = f"{HOST}:1"  # nobody is there
+    gateway.start()
+    server.accept().log_in()
+    gateway.wait_log("link-up component=proxy.example.org")
+    gateway.wait_log("link-ended component=push.example.org")
+    server.close()
+
+
+def test_a_domain_that_is_missing_or_there_twice_is_told(stage):
+    (stage.folder / "secret").write_text("s")
+    gateway = gateway_for_any(stage, 1, stage.folder / "secret")
+    assert ask(gateway, "-n")[0] == 0
+    status, text = ask(gateway, "-n", OG_XMPPGW_COMPONENT_PUSH_DOMAIN="")
+    assert (status, text) == (
+        1, "OG_XMPPGW_COMPONENT_PUSH_DOMAIN: domain: must not be empty\n")
+    status, text = ask(gateway, "-n", OG_XMPPGW_COMPONENT_PUSH_DOMAIN="Proxy.example.org")
+    assert (status, text) == (
+        1, "components proxy and push have the same domain, proxy.example.org\n")
 
 
 # What -n says

@@ -74,7 +74,11 @@ START_TEST(what_has_a_default_is_not_left_empty_by_mistake)
 {
 	struct config_key key = text;
 
+	take(&key, "", "");
 	key.fallback = "x";
+	refuse(&key, "", "must not be empty");
+	key.fallback = NULL;
+	key.never_empty = true;
 	refuse(&key, "", "must not be empty");
 }
 END_TEST

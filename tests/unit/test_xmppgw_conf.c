@@ -5,13 +5,13 @@
 #include "tests/unit/unit.h"
 
 static char *relay_role[] = { (char *)"relay", NULL };
-static struct conf_component component;
+static struct conf_component components[2];
 static struct conf conf;
 
 static void setup(void)
 {
-	component = (struct conf_component){
-		.domain = (char *)"proxy.example.org",
+	components[0] = (struct conf_component){
+		.id = (char *)"proxy.example.org",
 		.server = (char *)"127.0.0.1:5347",
 		.secret = (char *)"s",
 		.roles = relay_role,
@@ -21,7 +21,7 @@ static void setup(void)
 		.daemon = { .redis = (char *)"redis://127.0.0.1",
 		            .ops_listen = (char *)"127.0.0.1:0",
 		            .api_token = (char *)"t" },
-		.components = { &component, 1 },
+		.components = { components, 1 },
 	};
 }
 
@@ -102,6 +102,33 @@ START_TEST(admins_are_users)
 }
 END_TEST
 
+START_TEST(a_components_domain_is_its_id_unless_it_is_given)
+{
+	ck_assert_str_eq(conf_domain(&components[0]), "proxy.example.org");
+	components[0].id = (char *)"a@b";
+	is_wrong("component a@b: a@b is no domain\n");
+	components[0].domain = (char *)"proxy.example.org";
+	ck_assert_str_eq(conf_domain(&components[0]), "proxy.example.org");
+	is_right();
+	components[0].domain = (char *)"c@d";
+	is_wrong("component a@b: c@d is no domain\n");
+}
+END_TEST
+
+START_TEST(two_components_have_two_domains)
+{
+	components[1] = components[0];
+	components[1].id = (char *)"push";
+	conf.components.count = 2;
+	is_right();
+	components[1].domain = (char *)"Proxy.Example.ORG";
+	is_wrong("components proxy.example.org and push have the same domain, "
+	         "proxy.example.org\n");
+	components[0].domain = (char *)"push";
+	is_right();
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -109,6 +136,8 @@ int main(void)
 		an_id_with_anything_else_is_refused,
 		served_domains_are_domains,
 		admins_are_users,
+		a_components_domain_is_its_id_unless_it_is_given,
+		two_components_have_two_domains,
 	};
 
 	return unit_run("xmppgw_conf", tests, ARRAY_LEN(tests), setup, NULL);
