@@ -93,13 +93,13 @@ X509 *certificate_make_ca(EVP_PKEY *key)
 	return certificate == NULL ? NULL : finish(certificate, certificate, key, extensions);
 }
 
-X509 *certificate_make_server(EVP_PKEY *key, X509 *ca, EVP_PKEY *ca_key)
+X509 *certificate_make_server(EVP_PKEY *key, const char *names, X509 *ca, EVP_PKEY *ca_key)
 {
-	static const struct extension extensions[] = {
+	const struct extension extensions[] = {
 		{ NID_basic_constraints, "critical,CA:FALSE" },
 		{ NID_key_usage, "critical,digitalSignature" },
 		{ NID_ext_key_usage, "serverAuth" },
-		{ NID_subject_alt_name, "DNS:localhost,IP:127.0.0.1,IP:::1" },
+		{ NID_subject_alt_name, names },
 		{ NID_authority_key_identifier, "keyid" },
 		{ 0, NULL },
 	};

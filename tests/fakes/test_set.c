@@ -1,5 +1,6 @@
 #include "tests/fakes/test_set.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -14,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/buf.h"
 #include "common/mem.h"
 #include "tests/fakes/certificate.h"
 
@@ -133,8 +135,30 @@ static int write_account(struct test_set *set, const struct test_set_account *ac
 	return finish(set, TEST_SET_ACCOUNT, file, good);
 }
 
-static int make_credentials(struct test_set *set, const char *topic)
+/*
+ * What the server is reached by: this machine, and the host of TOKEN_URI where that is a name (in
+ * a container it is that of the service). Heap.
+ */
+static char *server_names(const char *token_uri)
 {
+	static const char scheme[] = "https://";
+	const char *host = token_uri;
+	struct buf names = { 0 };
+	size_t len;
+
+	if (strncmp(host, scheme, sizeof(scheme) - 1) == 0)
+		host += sizeof(scheme) - 1;
+	len = strspn(host, "abcdefghijklmnopqrstuvwxyz0123456789-.");
+	buf_text(&names, "DNS:localhost,IP:127.0.0.1,IP:::1");
+	if (isalpha((unsigned char)*host) && strchr(":/", host[len]) != NULL)
+		buf_printf(&names, ",DNS:%.*s", (int)len, host);
+	return buf_take(&names);
+}
+
+static int make_credentials(struct test_set *set, const char *topic, const char *token_uri)
+{
+	char *names;
+
 	set->ca_key = EVP_EC_gen("P-256");
 	set->server_key = EVP_EC_gen("P-256");
 	set->apns_key = EVP_EC_gen("P-256");
@@ -146,7 +170,9 @@ static int make_credentials(struct test_set *set, const char *topic)
 	set->ca = certificate_make_ca(set->ca_key);
 	if (set->ca == NULL)
 		return -1;
-	set->server = certificate_make_server(set->server_key, set->ca, set->ca_key);
+	names = server_names(token_uri);
+	set->server = certificate_make_server(set->server_key, names, set->ca, set->ca_key);
+	free(names);
 	set->client = certificate_make_client(set->client_key, topic, set->ca, set->ca_key);
 	return set->server == NULL || set->client == NULL ? -1 : 0;
 }
@@ -186,7 +212,7 @@ int test_set_make(const char *dir, const char *topic, const struct test_set_acco
 		snprintf(why, size, "%s: %s", dir, strerror(errno));
 		return -1;
 	}
-	if (make_credentials(&set, topic) < 0) {
+	if (make_credentials(&set, topic, account->token_uri) < 0) {
 		snprintf(why, size, "%s", ERR_reason_error_string(ERR_peek_last_error()));
 		result = -1;
 	} else {
