@@ -11,7 +11,7 @@ logging.getLogger("slixmpp").setLevel(logging.CRITICAL)  # it speaks already whe
 import slixmpp
 from slixmpp.exceptions import IqError, IqTimeout
 
-from harness import HOST, Trouble
+from harness import Trouble
 
 FORMS = "jabber:x:data"
 DISCO = "http://jabber.org/protocol/disco"
@@ -46,13 +46,13 @@ class Client(slixmpp.ClientXMPP):
 
     def connect_without_tls(self):
         """Debian 12's slixmpp (1.8) is told so by arguments, Debian 13's (1.10) by attributes."""
+        host, port = self.home.host, self.home.c2s_port
         if hasattr(self, "enable_plaintext"):
             self.enable_direct_tls = self.enable_starttls = False
             self.enable_plaintext = True
-            self.connect(HOST, self.home.c2s_port)
+            self.connect(host, port)
         else:
-            address = (HOST, self.home.c2s_port)
-            self.connect(address, disable_starttls=True, force_starttls=False)
+            self.connect((host, port), disable_starttls=True, force_starttls=False)
 
     async def __aexit__(self, *error):
         if self.is_connected():

@@ -1,4 +1,7 @@
-"""The demonstration of `make run`: a real file through relayd, real pushes through pushd."""
+"""
+The demonstration of `make run` and of the compose stack: a real file through relayd, real pushes
+through pushd. STACK is a Stack or what has as much of it as is used here.
+"""
 
 import asyncio
 import hashlib
@@ -21,9 +24,8 @@ async def show_transfer(stack, tell, size=64 * MIB):
             raise Trouble(f"{stack.domain} lists no bytestreams proxy")
         tell(f"{sender.boundjid} asks {stack.domain} for its services and finds {proxy}.")
         proxies = await sender["xep_0065"].discover_proxies()
-        relay = stack.relay_at(*proxies[proxy])
-        tell(f"{proxy} names a streamhost: {':'.join(proxies[proxy])}, which is {relay.name}.")
-        data = os.urandom(size)
+        tell(f"{proxy} names a streamhost: {':'.join(map(str, proxies[proxy]))}.")
+        data, before = os.urandom(size), len(stack.transfers())
         received, _, seconds = await transfer(sender, receiver, data)
     wanted, got = hashlib.sha256(data).hexdigest(), received.sha.hexdigest()
     rate = received.received / MIB / seconds
@@ -32,7 +34,14 @@ async def show_transfer(stack, tell, size=64 * MIB):
     tell(f"SHA-256 received  {got}")
     if wanted != got:
         raise Trouble("what was received is not what was sent")
-    tell(f"{relay.name} says: {relay.wait_log(r'stream-ended.*').group(0)}")
+    while len(records := stack.transfers()) == before:
+        await asyncio.sleep(0.05)
+    show_transfer_record(tell, records[-1])
+
+
+def show_transfer_record(tell, record):
+    users = " to ".join(party["user"] for party in record["parties"])
+    tell(f"{record['relay']} recorded: {users}, {sum(record['bytes']):,} bytes, {record['reason']}.")
 
 
 async def pushes_for(stack, tokens, timeout=15):

@@ -1,6 +1,6 @@
 """Real XMPP servers for end-to-end tests: Prosody and ejabberd, private, on loopback.
 
-Both give: domain, c2s_port, component_port(component), secret(component), what they log of an app
+Both give: domain, host, c2s_port, component_port(component), secret(component), what they log of an app
 server's answers (gone, later), and, before the start, add_user(name, password).
 SASL PLAIN without TLS is allowed, which is why nothing listens beyond loopback.
 """
@@ -43,6 +43,7 @@ component_conflict_resolve = "kick_old"
 class Prosody(Process):
     """Prosody with mod_cloud_notify of prosody-modules; all components share one port."""
 
+    host = HOST
     slow = 30
     clean = (0, -15)  # it may not have installed its own handler yet
     # What it logs of an app server's answer that ends a registration, and of one that doesn't.
@@ -126,6 +127,7 @@ io:format("users are registered~n")."""
 class Ejabberd(Process):
     """ejabberd as an Erlang node without a name: no distribution, no epmd, its own database."""
 
+    host = HOST
     ready = r"^users are registered"
     slow = 60
     clean = (0, 143)

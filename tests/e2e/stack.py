@@ -115,6 +115,10 @@ class Stack:
                 return relay
         raise Trouble(f"no relay listens on {host}:{port}")
 
+    def transfers(self):
+        """The records of the transfers that have ended, oldest first."""
+        return self.relays[0].call("GET", "/v1/transfers")[1]["transfers"]
+
     def environment(self):
         """What a shell needs to talk to the stack: names and values."""
         one, two = self.relays
