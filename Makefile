@@ -39,7 +39,7 @@ COMMON := $(BUILD)/obj/common.a
 .SECONDEXPANSION:
 $(BUILD)/obj/%.a: $$(call objects,$$*)
 	$(call say,AR,$@)
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 $(DAEMONS:%=$(BUILD)/%): $(BUILD)/%: $(BUILD)/obj/%/main.o $(BUILD)/obj/%.a $(COMMON)
 	$(call say,LD,$@)
