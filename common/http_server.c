@@ -346,8 +346,10 @@ void http_answer_header(struct http_request *request, const char *name, const ch
 
 /* ---- start and stop ---- */
 
-static void __attribute__((format(printf, 2, 0)))
-on_library_log(void *cls, const char *format, va_list args)
+static void on_library_log(void *cls, const char *format, va_list args)
+        __attribute__((format(printf, 2, 0)));
+
+static void on_library_log(void *cls, const char *format, va_list args)
 {
 	struct http_server *server = ((struct engine *)cls)->server;
 	char line[200];

@@ -127,8 +127,10 @@ static void trim_character(char *message, size_t len)
 	message[len - 1] = '\0';
 }
 
-static void __attribute__((format(printf, 2, 0)))
-write_line(enum log_level level, const char *format, va_list args)
+static void write_line(enum log_level level, const char *format, va_list args)
+        __attribute__((format(printf, 2, 0)));
+
+static void write_line(enum log_level level, const char *format, va_list args)
 {
 	int saved_errno = errno;
 	struct line line = { .len = 0 };

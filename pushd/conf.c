@@ -25,12 +25,12 @@ static const char *const addresses[] = { "token", "fid", NULL };
 
 #define KEY(name, kind, member) name, kind, offsetof(struct conf_daemon, member)
 #define PROVIDER(name, kind, member) name, kind, offsetof(struct conf_provider, member)
+/* clang-format off */
 #define RETIRED(name, text)                                                                        \
 	{                                                                                          \
 		PROVIDER(name, CONFIG_STRING, retired), .retired = text                            \
 	}
 
-/* clang-format off */
 static const struct config_key daemon_keys[] = {
 	DAEMON_KEYS,
 	{ KEY("id", CONFIG_STRING, id), NULL,

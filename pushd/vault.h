@@ -15,8 +15,8 @@ enum vault_result {
 	VAULT_SAME,       /* got: the same as the last time with this call */
 	VAULT_NONE,       /* got: there is none; locked: another one has the lock */
 	VAULT_UNREADABLE, /* got: it can't be opened with our master key */
-	VAULT_REFUSED, /* put, removed, locked: Redis takes nothing (it is full, a replica …) */
-	VAULT_AWAY,    /* Redis didn't answer; got: or refused */
+	VAULT_REFUSED,    /* put, removed, locked: Redis takes nothing (it is full, a replica) */
+	VAULT_AWAY,       /* Redis didn't answer; got: or refused */
 };
 
 struct vault_call {

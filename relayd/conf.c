@@ -13,6 +13,7 @@
 #define TERABYTE (INT64_C(1) << 40)
 
 #define AT(member) offsetof(struct relay_conf, member)
+/* clang-format off */
 #define LIMIT(name, member, help)                                                                  \
 	{                                                                                          \
 		name, CONFIG_LIMIT, AT(member), "0",                                               \
@@ -25,7 +26,6 @@
 
 static const char *const verifiers[] = { "open", "limits", NULL };
 
-/* clang-format off */
 static const struct config_key daemon_keys[] = {
 	DAEMON_KEYS,
 	{ "id", CONFIG_STRING, AT(id), NULL,

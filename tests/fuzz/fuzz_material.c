@@ -171,7 +171,7 @@ static void restore(const struct conf_provider *provider, struct fuzz_input *inp
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static char id[] = "p", topic[] = TOPIC, key_id[] = "KEY0000001", team_id[] = "TEAM000001";
-	static char *(*const makers[])(struct fuzz_input * input, size_t * len) = {
+	static char *(*const makers[])(struct fuzz_input *, size_t *) = {
 		[FORM_TEXT] = make_text,
 		[FORM_P12] = make_p12,
 		[FORM_CERTIFICATE] = make_identity,
