@@ -96,6 +96,12 @@ test:
 	$(Q)deploy/install-packages build run check test
 	$(Q)tests/run-tests
 
+#: make test-all  that here, and everything on fresh Debian 12 and 13 systems in build/debian, as root
+ON_DEBIAN := make run ONCE=1 && make run ONCE=1 SERVER=ejabberd && make test && make lint
+.PHONY: test-all
+test-all: test
+	$(Q)for suite in bookworm trixie; do tests/on-debian $$suite '$(ON_DEBIAN)' || exit 1; done
+
 #: make check    unit tests alone, with sanitizers
 .PHONY: check
 check:
