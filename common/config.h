@@ -17,6 +17,9 @@
 /* The largest limit: what a double, as JSON and Lua have it, still counts to the byte. */
 #define CONFIG_LIMIT_MOST ((INT64_C(1) << 53) - 1)
 
+/* What stands for a secret in sample configurations: refused as one, and as Redis's password. */
+#define CONFIG_PLACEHOLDER "change-me"
+
 /* Kinds and the C type at the key's offset. */
 enum config_kind {
 	CONFIG_STRING,   /* char * */

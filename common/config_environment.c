@@ -93,27 +93,37 @@ static bool known(const struct names *names, const char *name, size_t len)
 	return map_get(&names->parts, name, len) != NULL;
 }
 
-static void read_secret(struct config_draft *draft, struct config_part *part, size_t index,
-                        const char *variable, const char *path)
+/* TEXT (NULL: errno says why) of LEN bytes, without its last newline; NULL, or what is wrong. */
+static const char *judge_secret(char *text, size_t len)
 {
-	size_t len;
-	char *text = file_read(path, SECRET_MAX, &len);
-
-	if (text == NULL) {
-		config_draft_complain(draft, variable, "%s: %s", path, strerror(errno));
-		return;
-	}
-	if (strlen(text) != len) {
-		config_draft_complain(draft, variable, "%s: has a NUL byte", path);
-		mem_wipe(text, len);
-		free(text);
-		return;
-	}
+	if (text == NULL)
+		return strerror(errno);
+	if (strlen(text) != len)
+		return "has a NUL byte";
 	if (len > 0 && text[len - 1] == '\n')
 		text[--len] = '\0';
 	if (len > 0 && text[len - 1] == '\r')
 		text[--len] = '\0';
-	config_draft_give(draft, part, index, text, variable);
+	return len == 0 ? "is empty" : NULL;
+}
+
+static void read_secret(struct config_draft *draft, struct config_part *part, size_t index,
+                        const char *variable, const char *path)
+{
+	size_t len = 0;
+	char *text = file_read(path, SECRET_MAX, &len);
+	const char *why = judge_secret(text, len);
+
+	if (why == NULL) {
+		config_draft_give(draft, part, index, text, variable);
+		return;
+	}
+	config_draft_complain(draft, variable,
+	                      "%s: %s (deploy/make-secrets writes the compose stack's secrets)",
+	                      path, why);
+	if (text != NULL)
+		mem_wipe(text, len);
+	free(text);
 }
 
 static void override(struct config_draft *draft, struct config_part *part, size_t index,

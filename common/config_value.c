@@ -11,6 +11,8 @@
 #include "common/redis_url.h"
 
 #define SHOWN_MAX 60 /* bytes of a wrong value that a complaint quotes */
+#define SAMPLE_SECRET                                                                              \
+	"is still " CONFIG_PLACEHOLDER ": choose a secret, or let deploy/make-secrets write it"
 
 struct unit {
 	const char *suffix;
@@ -137,6 +139,13 @@ static char *parse_text(const struct config_key *key, void *member, const char *
 	return NULL;
 }
 
+static char *parse_secret(const struct config_key *key, void *member, const char *text)
+{
+	if (strcmp(text, CONFIG_PLACEHOLDER) == 0)
+		return mem_dup(SAMPLE_SECRET);
+	return parse_text(key, member, text);
+}
+
 static char *parse_address(const struct config_key *key, void *member, const char *text)
 {
 	char host[NET_HOST_MAX + 1];
@@ -155,6 +164,8 @@ static char *parse_redis(const struct config_key *key, void *member, const char 
 
 	if (*text != '\0' && strcmp(text, "none") != 0)
 		why = redis_url_parse(&url, text);
+	if (url.password != NULL && strcmp(url.password, CONFIG_PLACEHOLDER) == 0)
+		why = "its password " SAMPLE_SECRET;
 	redis_url_release(&url);
 	return why != NULL ? mem_dup(why) : parse_text(key, member, text);
 }
@@ -325,7 +336,7 @@ static const struct kind {
 } kinds[] = {
 	/* clang-format off */
 	[CONFIG_STRING]   = { sizeof(char *), parse_text, print_text, same_texts, free_text },
-	[CONFIG_SECRET]   = { sizeof(char *), parse_text, print_secret, same_texts, free_secret },
+	[CONFIG_SECRET]   = { sizeof(char *), parse_secret, print_secret, same_texts, free_secret },
 	[CONFIG_REDIS]    = { sizeof(char *), parse_redis, print_redis, same_texts, free_secret },
 	[CONFIG_LIST]     = { sizeof(char **), parse_list, print_list, same_lists, free_list },
 	[CONFIG_INTEGER]  = { sizeof(int64_t), parse_number, print_int64, NULL, NULL },

@@ -31,7 +31,7 @@ def ask(daemon, *options, **env):
     """Status and output of another process with DAEMON's configuration, which needn't run."""
     daemon.log.touch()
     command = [*daemon.argv, *options]
-    done = subprocess.run(command, capture_output=True, text=True,
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60,
                           env={**os.environ, **daemon.env, **env})
     return done.returncode, done.stdout + done.stderr
 
@@ -156,3 +156,37 @@ def test_the_check_finds_that_clients_cannot_be_told_an_address(stage):
     assert status == 1 and "advertise is needed: clients can't connect to [::]:1080" in text
     status, text = ask(relay, "-n", OG_RELAYD_ADVERTISE="relay.example.org:1080")
     assert (status, text) == (0, "relayd: the configuration is right\n")
+
+
+# Secrets
+
+
+def three(stage):
+    """One daemon of each kind, none of which is started."""
+    redis = types.SimpleNamespace(url="redis://127.0.0.1:1")
+    section = {"server": f"{HOST}:1", "secret": "s", "role": "relay"}
+    return (stage.relayd("relay-1", redis, start=False), stage.pushd("push-1", redis, start=False),
+            stage.xmppgw(redis, {"proxy.example.org": section}, start=False))
+
+
+def test_a_secret_that_is_missing_stops_the_start_and_names_the_script(stage):
+    missing, empty = stage.folder / "missing", stage.folder / "empty"
+    empty.write_text("\n")
+    for daemon in three(stage):
+        variable = f"OG_{daemon.program.upper()}_API_TOKEN_FILE"
+        for path, why in ((missing, "No such file or directory"), (empty, "is empty")):
+            status, text = ask(daemon, **{variable: str(path)})
+            assert status == 1
+            assert f"{variable}: {path}: {why} (deploy/make-secrets writes" in text
+
+
+def test_the_secret_of_the_samples_stops_the_start_and_names_the_script(stage):
+    for daemon in three(stage):
+        name = daemon.program.upper()
+        status, text = ask(daemon, **{f"OG_{name}_API_TOKEN": "change-me"})
+        assert status == 1
+        assert f"OG_{name}_API_TOKEN: api-token: is still change-me" in text
+        assert "deploy/make-secrets" in text
+        status, text = ask(daemon, **{f"OG_{name}_REDIS": "redis://:change-me@redis"})
+        assert status == 1
+        assert f"OG_{name}_REDIS: redis: its password is still change-me" in text

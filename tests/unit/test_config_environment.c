@@ -48,6 +48,8 @@ static const struct config_section sections[] = {
 /* clang-format on */
 static const struct config config = { "testd", sections, sizeof(struct root) };
 
+#define HINT "(deploy/make-secrets writes the compose stack's secrets)"
+
 static char folder[] = "/tmp/og-environment-XXXXXX";
 static char file[64], secret[64];
 static char *complaints;
@@ -178,8 +180,27 @@ START_TEST(a_secret_file_that_is_absent_is_told_by_the_variable)
 	setenv("OG_TESTD_API_TOKEN_FILE", "/nowhere/token", 1);
 	read_text(NULL);
 	ck_assert_str_eq(complaints, "OG_TESTD_API_TOKEN_FILE: /nowhere/token: "
-	                             "No such file or directory\n");
+	                             "No such file or directory " HINT "\n");
 	ck_assert_ptr_null(root);
+}
+END_TEST
+
+START_TEST(a_secret_file_without_a_secret_is_told_by_the_variable)
+{
+	static const char *const contents[] = { "", "\n", "\r\n" };
+
+	setenv("OG_TESTD_API_TOKEN_FILE", secret, 1);
+	for (size_t i = 0; i < ARRAY_LEN(contents); i++) {
+		write_file(secret, contents[i], strlen(contents[i]));
+		read_text(NULL);
+		ck_assert_str_eq(complaints,
+		                 "OG_TESTD_API_TOKEN_FILE: secret: is empty " HINT "\n");
+		free(complaints);
+	}
+	complaints = NULL;
+	setenv("OG_TESTD_API_TOKEN_FILE", "/", 1); /* what docker makes of an absent file */
+	read_text(NULL);
+	ck_assert_str_eq(complaints, "OG_TESTD_API_TOKEN_FILE: /: Is a directory " HINT "\n");
 }
 END_TEST
 
@@ -191,7 +212,7 @@ START_TEST(a_secret_file_is_capped)
 	write_file(secret, large, sizeof(large));
 	setenv("OG_TESTD_API_TOKEN_FILE", secret, 1);
 	read_text(NULL);
-	ck_assert_str_eq(complaints, "OG_TESTD_API_TOKEN_FILE: secret: File too large\n");
+	ck_assert_str_eq(complaints, "OG_TESTD_API_TOKEN_FILE: secret: File too large " HINT "\n");
 	free(complaints);
 	write_file(secret, large, sizeof(large) - 1);
 	read_text(NULL);
@@ -210,7 +231,7 @@ START_TEST(a_secret_file_with_lines_or_a_zero_byte_is_refused_without_being_quot
 	free(complaints);
 	write_file(secret, "open\0sesame", 11);
 	read_text(NULL);
-	ck_assert_str_eq(complaints, "OG_TESTD_API_TOKEN_FILE: secret: has a NUL byte\n");
+	ck_assert_str_eq(complaints, "OG_TESTD_API_TOKEN_FILE: secret: has a NUL byte " HINT "\n");
 }
 END_TEST
 
@@ -284,6 +305,7 @@ int main(void)
 		a_file_gives_the_value_without_its_last_newline,
 		an_exact_key_wins_over_the_suffix,
 		a_secret_file_that_is_absent_is_told_by_the_variable,
+		a_secret_file_without_a_secret_is_told_by_the_variable,
 		a_secret_file_is_capped,
 		a_secret_file_with_lines_or_a_zero_byte_is_refused_without_being_quoted,
 		sections_with_the_same_variables_are_refused,

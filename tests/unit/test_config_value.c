@@ -102,6 +102,21 @@ START_TEST(strings_are_taken_as_they_are_and_nothing_is_null)
 }
 END_TEST
 
+START_TEST(the_secret_of_the_samples_is_refused)
+{
+	const char *why =
+	        "is still change-me: choose a secret, or let deploy/make-secrets write it";
+
+	refuse(&secret, "change-me", why);
+	take(&secret, "change-me-not", "(hidden)");
+	take(&text, "change-me", "change-me");
+	refuse(&redis, "redis://:change-me@host",
+	       "its password is still change-me: choose a secret, or let deploy/make-secrets "
+	       "write it");
+	take(&redis, "redis://change-me:x@host", "redis://change-me:(hidden)@host");
+}
+END_TEST
+
 START_TEST(secrets_are_read_but_not_shown)
 {
 	take(&secret, "s3cret", "(hidden)");
@@ -287,6 +302,7 @@ int main(void)
 		what_has_a_default_is_not_left_empty_by_mistake,
 		what_is_no_utf_8_is_refused,
 		strings_are_taken_as_they_are_and_nothing_is_null,
+		the_secret_of_the_samples_is_refused,
 		secrets_are_read_but_not_shown,
 		addresses_need_a_host_and_a_port,
 		lists_are_split_at_commas_and_trimmed,
