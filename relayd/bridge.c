@@ -20,6 +20,7 @@ struct bridge {
 	struct list_link link;
 	struct call *call; /* while dialling, else NULL */
 	char *owner;       /* the relay's id, owned */
+	char *client;      /* the client's address, for the log; owned */
 };
 
 /* What only dialling needs. */
@@ -103,6 +104,7 @@ static void bridge_free(struct bridge *bridge)
 	bridges.count--;
 	metric_add(&open_metric, 0, -1);
 	free(bridge->owner);
+	free(bridge->client);
 	free(bridge);
 	drain_check();
 }
@@ -116,12 +118,12 @@ static void log_end(const struct bridge *bridge, enum stream_reason reason)
 	uint64_t took_ms = loop_now_ms() - bridge->stream.opened_ms;
 
 	log_info("bridge-ended id=%s owner=%s reason=%s state=%s seconds=%llu.%03llu sent=%llu "
-	         "received=%llu",
+	         "received=%llu address=%s",
 	         hash_text(bridge), bridge->owner, stream_reason_names[reason],
 	         bridge->call != NULL ? "dialling" : stream_state_names[bridge->stream.state],
 	         (unsigned long long)(took_ms / 1000), (unsigned long long)(took_ms % 1000),
 	         client == NULL ? 0ULL : (unsigned long long)half_delivered(client),
-	         owner == NULL ? 0ULL : (unsigned long long)half_delivered(owner));
+	         owner == NULL ? 0ULL : (unsigned long long)half_delivered(owner), bridge->client);
 }
 
 void bridge_end(struct stream *stream, enum stream_reason reason)
@@ -139,8 +141,8 @@ static void fail(struct bridge *bridge, enum dial_outcome outcome)
 {
 	struct half *client = bridge->stream.halves[BRIDGE_CLIENT];
 
-	log_warn("bridge-failed id=%s owner=%s outcome=%s", hash_text(bridge), bridge->owner,
-	         dial_outcome_names[outcome]);
+	log_warn("bridge-failed id=%s owner=%s outcome=%s address=%s", hash_text(bridge),
+	         bridge->owner, dial_outcome_names[outcome], bridge->client);
 	bridge->stream.halves[BRIDGE_CLIENT] = NULL;
 	client->stream = NULL;
 	half_refuse(client, dial_outcome_refusals[outcome]);
@@ -190,12 +192,14 @@ void bridge_open(struct half *half, const uint8_t hash[SOCKS5_HASH_LEN],
                  const struct stream_owner *owner)
 {
 	struct bridge *bridge = mem_alloc(1, sizeof(*bridge));
+	char address[NET_TEXT_MAX];
 
 	memcpy(bridge->stream.hash, hash, SOCKS5_HASH_LEN);
 	bridge->stream.bridged = true;
 	bridge->stream.state = STREAM_WAITING;
 	bridge->stream.opened_ms = loop_now_ms();
 	bridge->owner = mem_dup(owner->id);
+	bridge->client = mem_dup(half_address(half, address));
 	list_append(&bridges.all, &bridge->link);
 	bridges.count++;
 	metric_add(&open_metric, 0, 1);

@@ -109,6 +109,9 @@ uint64_t half_delivered(const struct half *half);
 /* How many connections there are, in whatever state. */
 size_t half_count(void);
 
+/* The client's address as text (NET_TEXT_MAX bytes), which is returned. */
+const char *half_address(const struct half *half, char *text);
+
 /* For handshake.c. */
 
 /* Counts a half whose address is known; false: there were too many, and it is gone. */
@@ -119,8 +122,5 @@ void half_enter(struct half *half, enum half_state state);
 
 /* Sends LEN bytes as one segment; false if the socket doesn't take them. */
 bool half_reply(struct half *half, const uint8_t *bytes, size_t len);
-
-/* The client's address as text (NET_TEXT_MAX bytes), which is returned. */
-const char *half_address(const struct half *half, char *text);
 
 #endif

@@ -136,11 +136,6 @@ static bool is_full(const struct stream *stream)
 	return stream->halves[0] != NULL && stream->halves[1] != NULL;
 }
 
-static bool is_empty(const struct stream *stream)
-{
-	return stream->halves[0] == NULL && stream->halves[1] == NULL;
-}
-
 static bool is_claiming(const struct stream *stream)
 {
 	return stream->state == STREAM_CLAIMING;
@@ -230,17 +225,6 @@ void stream_claimed(struct stream *stream, enum stream_claim claim,
 		half_grant(second);
 }
 
-void stream_leave(struct half *half, enum stream_reason reason)
-{
-	struct stream *stream = half->stream;
-
-	take_seat(half);
-	if (is_empty(stream) || stream->bridged)
-		stream_end(stream, reason);
-	else if (!is_claiming(stream))
-		stream_enter(stream, STREAM_WAITING);
-}
-
 enum stream_activate stream_activate(struct stream *stream, char *about)
 {
 	if (stream->state == STREAM_PAIRED) {
@@ -262,15 +246,24 @@ static uint64_t sent_by(const struct half *half)
 	return half == NULL ? 0 : half_delivered(half);
 }
 
+/* A peer's half has that relay's address: the client's own is in the line of its bridge there. */
+static const char *address_of(const struct half *half, char *text)
+{
+	return half == NULL ? "-" : half_address(half, text);
+}
+
 static void log_end(const struct stream *stream, enum stream_reason reason)
 {
 	uint64_t took_ms = loop_now_ms() - stream->opened_ms;
+	char first[NET_TEXT_MAX], second[NET_TEXT_MAX];
 
-	log_info("stream-ended id=%s reason=%s state=%s seconds=%llu.%03llu first=%llu second=%llu",
+	log_info("stream-ended id=%s reason=%s state=%s seconds=%llu.%03llu first=%llu second=%llu "
+	         "first-address=%s second-address=%s",
 	         hash_text(stream), stream_reason_names[reason], stream_state_names[stream->state],
 	         (unsigned long long)(took_ms / 1000), (unsigned long long)(took_ms % 1000),
 	         (unsigned long long)sent_by(stream->halves[0]),
-	         (unsigned long long)sent_by(stream->halves[1]));
+	         (unsigned long long)sent_by(stream->halves[1]),
+	         address_of(stream->halves[0], first), address_of(stream->halves[1], second));
 }
 
 void stream_close_halves(struct stream *stream, enum stream_reason reason)
@@ -294,6 +287,16 @@ static void settle(struct stream *stream, enum stream_reason reason)
 		                                    half_delivered(stream->halves[side]));
 }
 
+/* The end has been logged. */
+static void finish(struct stream *stream, enum stream_reason reason)
+{
+	metric_add(&ended_metric, reason, 1);
+	if (stream->about != NULL)
+		settle(stream, reason);
+	stream_close_halves(stream, reason);
+	stream_free(stream);
+}
+
 void stream_end(struct stream *stream, enum stream_reason reason)
 {
 	if (stream->bridged) {
@@ -301,11 +304,23 @@ void stream_end(struct stream *stream, enum stream_reason reason)
 		return;
 	}
 	log_end(stream, reason);
-	metric_add(&ended_metric, reason, 1);
-	if (stream->about != NULL)
-		settle(stream, reason);
-	stream_close_halves(stream, reason);
-	stream_free(stream);
+	finish(stream, reason);
+}
+
+void stream_leave(struct half *half, enum stream_reason reason)
+{
+	struct stream *stream = half->stream;
+	bool last = !is_full(stream);
+
+	if (last && !stream->bridged)
+		log_end(stream, reason);
+	take_seat(half);
+	if (stream->bridged)
+		bridge_end(stream, reason);
+	else if (last)
+		finish(stream, reason);
+	else if (!is_claiming(stream))
+		stream_enter(stream, STREAM_WAITING);
 }
 
 /* The table */

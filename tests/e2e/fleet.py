@@ -115,9 +115,11 @@ def proof(nonce, name, secret=SECRET):
 
 
 def proxy_header(source, command=1, family=0x11, rest=b""):
-    """A PROXY header of version 2 that names SOURCE, an address and port of IPv4."""
+    """A PROXY header of version 2 that names SOURCE, an address and port (FAMILY 0x21: IPv6)."""
     host, port = source
-    addresses = socket.inet_aton(host) + socket.inet_aton(HOST) + struct.pack(">HH", port, 1080)
+    kind, own = (socket.AF_INET6, "::1") if family == 0x21 else (socket.AF_INET, HOST)
+    addresses = socket.inet_pton(kind, host) + socket.inet_pton(kind, own)
+    addresses += struct.pack(">HH", port, 1080)
     body = addresses + rest
     head = b"\r\n\r\n\x00\r\nQUIT\n" + bytes([0x20 | command, family])
     return head + struct.pack(">H", len(body)) + body

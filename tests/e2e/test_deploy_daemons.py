@@ -8,6 +8,7 @@ import types
 
 import bytestream as bs
 from component import ComponentServer
+from fleet import proxy_header
 from harness import HOST, wait_until
 
 ANYWHERE = {"listen": "0.0.0.0:0", "advertise": "relay.example.org:1080",
@@ -190,3 +191,76 @@ def test_the_secret_of_the_samples_stops_the_start_and_names_the_script(stage):
         status, text = ask(daemon, **{f"OG_{name}_REDIS": "redis://:change-me@redis"})
         assert status == 1
         assert f"OG_{name}_REDIS: redis: its password is still change-me" in text
+
+
+# Clients' addresses
+
+
+def through(relay, header, name):
+    """A granted half that a balancer passes on with HEADER."""
+    sock = bs.connect(relay)
+    sock.sendall(header + bs.GREETING)
+    assert bs.exactly(sock, 2) == b"\x05\x00"
+    sock.sendall(bs.request(name))
+    assert bs.exactly(sock, 47)[:2] == b"\x05\x00"
+    return sock
+
+
+def ended(relay, name, what="stream"):
+    return relay.wait_log(rf"{what}-ended id={name} .*").group(0)
+
+
+def local(sock):
+    host, number = sock.getsockname()[:2]
+    return f"[{host}]:{number}" if ":" in host else f"{host}:{number}"
+
+
+def test_the_log_has_both_clients_addresses(stage):
+    relay = stage.relayd("relay-1", None, listen="[::]:0")
+    name, number = bs.new_hash(), port(relay, "socks")
+    four = bs.half(relay, name, address=f"{HOST}:{number}")
+    six = bs.half(relay, name, address=f"[::1]:{number}")
+    assert bs.activate(relay, name)[0] == 200
+    first, second = local(four), local(six)
+    four.close()
+    six.close()
+    assert f" first-address={first} second-address={second}" in ended(relay, name)
+    assert first.startswith("127.0.0.1:") and second.startswith("[::1]:")
+
+
+def test_the_log_has_the_address_of_who_waited_in_vain(stage):
+    relay = stage.relayd("relay-1", None)
+    name = bs.new_hash()
+    alone = bs.half(relay, name)
+    address = local(alone)
+    alone.close()
+    line = ended(relay, name)
+    assert "reason=halves-left" in line
+    assert f" first-address={address} second-address=-" in line
+
+
+def test_the_log_has_the_addresses_that_a_balancer_tells(stage):
+    relay = stage.relayd("relay-1", None, trusted_proxies=HOST)
+    name = bs.new_hash()
+    four = through(relay, proxy_header(("192.0.2.7", 4711)), name)
+    six = through(relay, proxy_header(("2001:db8::7", 4712), family=0x21), name)
+    assert bs.activate(relay, name)[0] == 200
+    four.close()
+    six.close()
+    line = ended(relay, name)
+    assert " first-address=192.0.2.7:4711 second-address=[2001:db8::7]:4712" in line
+
+
+def test_a_bridged_clients_address_is_in_the_log_of_its_relay(stage):
+    redis = stage.redis()
+    owner, other = (stage.relayd(f"relay-{n}", redis, trusted_proxies=HOST, **ANYWHERE)
+                    for n in (1, 2))
+    record(redis, "relay", owner)
+    name = bs.new_hash()
+    here = through(owner, proxy_header(("192.0.2.7", 4711)), name)
+    there = through(other, proxy_header(("192.0.2.8", 4712)), name)
+    assert bs.activate(owner, name)[0] == 200
+    here.close()
+    there.close()
+    assert " first-address=192.0.2.7:4711 second-address=127." in ended(owner, name)
+    assert ended(other, name, "bridge").endswith(" address=192.0.2.8:4712")

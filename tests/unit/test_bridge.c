@@ -52,6 +52,7 @@ static struct bridge *open_granted(void)
 	bridge->stream.bridged = true;
 	bridge->stream.state = STREAM_WAITING;
 	bridge->owner = mem_dup("relay-1");
+	bridge->client = mem_dup("192.0.2.7:4711");
 	list_append(&bridges.all, &bridge->link);
 	bridges.count++;
 	seat(bridge, BRIDGE_CLIENT, half_to(&client, on_owner));
