@@ -23,7 +23,7 @@ class Server(Process):
         self.port = free_port()
 
     def wait_ready(self):
-        wait_until(self.takes_connections, self.slow, f"{self.name} to listen")
+        wait_until(self.takes_connections, what=f"{self.name} to listen")
 
     def takes_connections(self):
         if not self.alive:

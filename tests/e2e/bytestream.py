@@ -20,7 +20,7 @@ def request(name, port=0, command=1):
     return head + name + struct.pack(">H", port)
 
 
-def connect(relay, receive_buffer=None, timeout=20, source=None, address=None):
+def connect(relay, receive_buffer=None, timeout=60, source=None, address=None):
     """A connection to RELAY (or to ADDRESS, "host:port"), perhaps from the host SOURCE."""
     host, port = (address or relay.address("socks")).rsplit(":", 1)
     host = host.strip("[]")

@@ -38,7 +38,7 @@ class Client(slixmpp.ClientXMPP):
         online, failed = self.future_of("session_start"), self.future_of("failed_all_auth")
         lost = self.future_of("connection_failed")
         self.connect_without_tls()
-        await asyncio.wait({online, failed, lost}, timeout=20, return_when="FIRST_COMPLETED")
+        await asyncio.wait({online, failed, lost}, timeout=60, return_when="FIRST_COMPLETED")
         if not online.done():
             raise Trouble(f"{self.boundjid} could not log in")
         self.send_presence()
@@ -58,7 +58,7 @@ class Client(slixmpp.ClientXMPP):
         if self.is_connected():
             gone = self.future_of("disconnected")
             self.disconnect(wait=1)
-            await asyncio.wait_for(gone, 10)
+            await asyncio.wait_for(gone, 60)
 
     def future_of(self, event):
         """A future that the next EVENT settles."""
@@ -68,7 +68,7 @@ class Client(slixmpp.ClientXMPP):
         )
         return future
 
-    async def query(self, kind, to, payload, timeout=20):
+    async def query(self, kind, to, payload, timeout=60):
         """Sends an IQ with PAYLOAD (XML text); the answer's stanza. Raises IqError, IqTimeout."""
         iq = self.make_iq(id=self.new_id(), ito=to, itype=kind)
         iq.append(ET.fromstring(payload))
@@ -178,10 +178,10 @@ async def open_bytestream(requester, target, sid=None):
     attach = lambda connection: halves.append(Half(connection))
     halves = []
     target.add_event_handler("socks5_stream", attach, disposable=True)
-    connection = await requester["xep_0065"].handshake(target.boundjid, sid=sid, timeout=20)
+    connection = await requester["xep_0065"].handshake(target.boundjid, sid=sid, timeout=60)
     if connection is None:
         raise Trouble("slixmpp could not open a bytestream")
-    await asyncio.wait_for(come, 20)
+    await asyncio.wait_for(come, 60)
     return Half(connection), halves[0]
 
 
@@ -196,5 +196,5 @@ async def transfer(requester, target, data, back=b""):
         await asyncio.sleep(0.01)
     seconds = time.monotonic() - begun
     ours.finish()
-    await asyncio.wait_for(asyncio.gather(ours.closed, theirs.closed), 20)
+    await asyncio.wait_for(asyncio.gather(ours.closed, theirs.closed), 60)
     return theirs, ours, seconds

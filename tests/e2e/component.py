@@ -20,6 +20,7 @@ HEADER = (
     "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' "
     "xmlns:stream='http://etherx.jabber.org/streams' id='{id}' from='{domain}'>"
 )
+GIVEN_UP = 30  # seconds after which servers take a component's answer for lost
 ERROR = (
     "<stream:error><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
     "<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>{text}</text></stream:error>"
@@ -66,7 +67,7 @@ class Link:
             elif event == "end" and self.depth == 0:
                 self.closed = True
 
-    def wait(self, condition, timeout=15, what="something from the component"):
+    def wait(self, condition, timeout=60, what="something from the component"):
         end = time.monotonic() + timeout
         while True:
             value = condition()
@@ -103,8 +104,8 @@ class Link:
                 return element
         return None
 
-    def answer(self, stanza_id, timeout=30):
-        """The component's reply to the IQ STANZA_ID."""
+    def answer(self, stanza_id, timeout=GIVEN_UP):
+        """The component's reply to the IQ STANZA_ID, while a server would still wait for it."""
         return self.wait(
             lambda: self.take(lambda e: e.get("id") == stanza_id),
             timeout,
@@ -116,7 +117,7 @@ class Link:
         self.send(iq(stanza_id, kind, payload, sender, to or self.server.domain))
         return self.answer(stanza_id)
 
-    def wait_closed(self, timeout=15):
+    def wait_closed(self, timeout=60):
         end = time.monotonic() + timeout
         while not self.closed:
             if time.monotonic() > end:
@@ -148,7 +149,7 @@ class ComponentServer:
         """The component's section in the gateway's configuration."""
         return {"server": f"{HOST}:{self.port}", "secret": self.secret}
 
-    def accept(self, timeout=15):
+    def accept(self, timeout=60):
         self.socket.settimeout(timeout)
         try:
             connection, _ = self.socket.accept()

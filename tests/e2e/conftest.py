@@ -4,8 +4,19 @@ import asyncio
 
 import pytest
 
+import recorder
 from harness import Redis, Stage
 from push_indexes import check_push_indexes
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "matrix: repetitions and combinations, which only `make test-all` runs"
+    )
+
+
+def pytest_sessionfinish():
+    recorder.save()
 
 
 def check_storage(stage):
@@ -50,5 +61,5 @@ def fresh(fake):
 
 @pytest.fixture
 def run():
-    """Runs a coroutine to its end, within a minute."""
-    return lambda work, timeout=60: asyncio.run(asyncio.wait_for(work, timeout))
+    """Runs a coroutine to its end, within three minutes."""
+    return lambda work, timeout=180: asyncio.run(asyncio.wait_for(work, timeout))

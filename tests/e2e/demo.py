@@ -44,7 +44,7 @@ def show_transfer_record(tell, record):
     tell(f"{record['relay']} recorded: {users}, {sum(record['bytes']):,} bytes, {record['reason']}.")
 
 
-async def pushes_for(stack, tokens, timeout=15):
+async def pushes_for(stack, tokens, timeout=60):
     """Waits until the providers have had a push for each of TOKENS: {token: record}."""
     found = {}
     end = asyncio.get_running_loop().time() + timeout

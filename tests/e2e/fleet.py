@@ -96,7 +96,7 @@ def reason(relay, name, what="stream"):
 def dial(relay):
     """A connection to its peer listener."""
     host, port = relay.address("peer").rsplit(":", 1)
-    return socket.create_connection((host, int(port)), timeout=10)
+    return socket.create_connection((host, int(port)), timeout=60)
 
 
 def challenge(sock):

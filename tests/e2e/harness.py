@@ -22,13 +22,16 @@ Programs die with the thread that started them: start them from the main thread.
 XMPP servers are in servers.py, the whole stack in stack.py, XMPP clients in chat.py.
 """
 
+import fcntl
 import json
 import os
 import pathlib
 import random
 import re
+import shutil
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -43,11 +46,15 @@ SANITIZER = re.compile(
 )
 
 
+# Seconds after which something is taken for hung; a busy machine needs many more than an idle one.
+PATIENCE = 60
+
+
 class Trouble(Exception):
     """Something that a test or the demonstration relies on didn't happen."""
 
 
-def wait_until(condition, timeout=15, what="a condition"):
+def wait_until(condition, timeout=PATIENCE, what="a condition"):
     """Polls CONDITION until it returns something true, and returns that."""
     end = time.monotonic() + timeout
     while True:
@@ -59,19 +66,27 @@ def wait_until(condition, timeout=15, what="a condition"):
         time.sleep(0.02)
 
 
+# Byte N of this file is locked by the process that was given port N, as long as it lives.
+PORTS = open(pathlib.Path(tempfile.gettempdir(), f"outrigger-ports-{os.getuid()}"), "ab")
+
+
 def free_port():
-    """A port that nothing listens on, below those that outgoing connections are given."""
+    """
+    A port that nothing listens on and that no other test process was given, below those that
+    outgoing connections are given.
+    """
     while True:
         port = random.SystemRandom().randrange(12000, 30000)
         with socket.socket() as probe:
             try:
+                fcntl.lockf(PORTS, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
                 probe.bind((HOST, port))
             except OSError:
                 continue
             return port
 
 
-def http(method, url, body=None, token=None, timeout=30):
+def http(method, url, body=None, token=None, timeout=PATIENCE):
     """One HTTP call: (status, decoded JSON or else text). Raises OSError if no answer came."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data=data, method=method)
@@ -94,7 +109,6 @@ class Process:
     """A program with its folder and its log (stdout and stderr, appended over restarts)."""
 
     ready = None  # what its log says when it serves; None: nothing to wait for
-    slow = 30  # seconds that a start may take
     clean = (0,)  # statuses that are fine after stop()
 
     def __init__(self, stage, name, argv, env=None):
@@ -135,7 +149,7 @@ class Process:
 
     def wait_ready(self):
         if self.ready:
-            self.wait_log(self.ready, self.slow)
+            self.wait_log(self.ready)
 
     def log_text(self, all_starts=False):
         """What it logged since its last start (or ever)."""
@@ -143,7 +157,7 @@ class Process:
             log.seek(0 if all_starts else self.began)
             return log.read().decode(errors="replace")
 
-    def wait_log(self, pattern, timeout=15, count=1):
+    def wait_log(self, pattern, timeout=PATIENCE, count=1):
         """Waits for the COUNTth line that matches PATTERN since the last start; the match."""
 
         def look():
@@ -171,14 +185,14 @@ class Process:
     def status(self):
         return self.popen.poll() if self.popen else None
 
-    def wait_exit(self, timeout=15):
+    def wait_exit(self, timeout=PATIENCE):
         """Waits until it has ended by itself; its status."""
         try:
             return self.popen.wait(timeout)
         except subprocess.TimeoutExpired:
             raise Trouble(f"{self.name} didn't end within {timeout} s\n{self.tail()}") from None
 
-    def stop(self, timeout=20):
+    def stop(self, timeout=PATIENCE):
         """SIGTERM, then waits; its status. Fine if it doesn't run."""
         if self.alive:
             self.popen.terminate()
@@ -191,6 +205,18 @@ class Process:
             self.killed = True
             self.popen.kill()
             self.popen.wait()
+
+    def rests(self, seconds=1, wakings=50):
+        """Whether it sleeps now and was woken only now and then for SECONDS: it doesn't spin."""
+        before = self.switches()
+        time.sleep(seconds)
+        state = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        return state == "S" and self.switches() - before <= wakings * seconds
+
+    def switches(self):
+        """How often it was put on a processor."""
+        status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
+        return sum(map(int, re.findall(r"ctxt_switches:\s+(\d+)", status)))
 
     def faults(self):
         """What is wrong with how it ended (or lives): a list of sentences."""
@@ -223,7 +249,7 @@ class Redis(Process):
             self.watch = recorder.RedisWatch(self.port)
         return self
 
-    def stop(self, timeout=20):
+    def stop(self, timeout=PATIENCE):
         self._unwatch()
         return super().stop(timeout)
 
@@ -247,8 +273,10 @@ class Providers(Process):
 
     ready = r"\bready\b"
     topic = "org.example.chat"
+    made = None  # the first set of keys and certificates, which the others of this process copy
 
-    def __init__(self, stage, name="providers", args=()):
+    def __init__(self, stage, name="providers", args=(), fresh=False):
+        """FRESH: with keys and a CA of its own; to make them takes a second."""
         super().__init__(stage, name, [], stage.sanitizer_env)
         listen, sandbox = (f"{HOST}:{free_port()}" for _ in range(2))
         self.url, self.set = f"https://{listen}", self.folder / "set"
@@ -257,10 +285,20 @@ class Providers(Process):
         program = stage.binary("providers")
         self.argv = [program, "--set", self.set, "--listen", listen, "--apns-topic", self.topic]
         self.argv += ["--sandbox-listen", sandbox, *args]
+        if fresh or Providers.made is None:
+            self.make_set(program)
+        else:
+            shutil.copytree(Providers.made, self.set)
+        account = self.set / "service-account.json"
+        text = json.loads(account.read_text())
+        account.write_text(json.dumps({**text, "token_uri": f"{self.url}/token"}))
+
+    def make_set(self, program):
         make = [program, "--generate", self.set, "--token-uri", f"{self.url}/token"]
         done = subprocess.run(make, capture_output=True, text=True)
         if done.returncode != 0:
             raise Trouble(f"providers --generate: {done.stderr}")
+        Providers.made = Providers.made or self.set
 
     @property
     def control_url(self):
@@ -303,6 +341,10 @@ class Providers(Process):
     def stats(self):
         return self.control("GET", "/stats")
 
+    def hasten(self):
+        """Has it answer now what a script's delay_ms holds back."""
+        self.control("POST", "/hasten")
+
     def reset(self):
         return self.control("POST", "/reset")
 
@@ -311,7 +353,6 @@ class Daemon(Process):
     """One of ours: relayd, pushd or xmppgw, with its configuration file."""
 
     ready = r"\bready\b"
-    slow = 20
 
     def __init__(self, stage, program, name, sections):
         self.config = stage.folder / name / f"{program}.conf"
@@ -469,16 +510,33 @@ class Stage:
         return self.run(Xmppgw(self, redis, components or {}, **keys), start)
 
     def close(self):
-        """Stops everything, last started first; what was wrong, as sentences."""
+        """
+        Stops everything; what was wrong, as sentences. Our daemons end at the same time, then the
+        pretend providers, to which they talk until then; how servers of others end is no matter.
+        """
         faults = []
-        for process in reversed(self.processes):
-            try:
-                process.stop()
-            except Trouble as trouble:
-                process.kill()
-                faults.append(str(trouble))
+        for kind in (Daemon, Providers):
+            ending = [process for process in self.processes if isinstance(process, kind)]
+            for process in ending:
+                if process.alive:
+                    process.popen.terminate()
+            for process in ending:
+                faults += self.await_end(process)
+        for process in self.processes:
+            process.kill()
+        for process in self.processes:
             faults += process.faults()
             if isinstance(process, Daemon) and process.recorder:
                 process.recorder.close()
         self.processes = []
         return faults
+
+    def await_end(self, process):
+        """What was wrong with how PROCESS took SIGTERM, as sentences."""
+        try:
+            if process.popen:
+                process.wait_exit()
+        except Trouble as trouble:
+            process.kill()
+            return [str(trouble)]
+        return []

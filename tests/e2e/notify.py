@@ -9,6 +9,7 @@ from harness import wait_until
 APNS, FCM = "apns-binary-api", "fcm-xmpp-api"
 COMPONENT, DOMAIN = "push.example.org", "example.org"
 IN_FLIGHT = "outrigger_pushd_requests_in_flight"
+HELD = 3600000  # a delay_ms that nobody lives to see the end of
 
 counter = itertools.count(1)
 
@@ -98,13 +99,38 @@ def metric(push, name, **label):
     return 0.0
 
 
-def meanwhile(push, act, *items, **more):
-    """The outcomes of ITEMS; ACT is called once the first of them is on the wire."""
+def meanwhile(push, act, *items, fake=None, **more):
+    """
+    The outcomes of ITEMS; ACT is called once the first of them is on the wire. What FAKE holds back
+    (delay_ms=HELD) is answered after that.
+    """
     outcomes = []
     thread = threading.Thread(target=lambda: outcomes.extend(publish(push, *items, **more)))
     before = metric(push, IN_FLIGHT)
     thread.start()
     wait_until(lambda: metric(push, IN_FLIGHT) > before)
     act()
+    while fake and thread.is_alive():
+        fake.hasten()
+        thread.join(0.02)
     thread.join()
     return outcomes
+
+
+def sooner(push, fake, provider, work):
+    """
+    What WORK returns: it has to end before a call is answered whose device PROVIDER says nothing
+    about, which is the case when answer-within is over.
+    """
+    device, answers = register(push, provider), []
+    script(fake, device["token"], silent=True, times=1)
+    silent = lambda: answers.append(outcome(push, device, deadline_ms=60000))
+    thread = threading.Thread(target=silent)
+    before = metric(push, IN_FLIGHT)
+    thread.start()
+    wait_until(lambda: metric(push, IN_FLIGHT) > before)
+    result = work()
+    assert answers == [], "it came too late"
+    thread.join()
+    assert answers == ["queued"]
+    return result

@@ -12,7 +12,7 @@ NEEDED = {"node", "secret", "component", "owner", "provider", "token", "dialect"
 NEEDED |= {"registered", "key", "token_hash"}
 
 
-def check_push_indexes(redis, timeout=3):
+def check_push_indexes(redis, timeout=30):
     """Fails on a place in an index that is stale or missing, and on a key that isn't documented.
 
     What pushd does meanwhile makes two looks differ, so only what stays wrong is a fault.

@@ -2,13 +2,17 @@
 
 A Recorder is an HTTP/1.1 proxy before one listener of one daemon. A RedisWatch notes every key
 that is touched in one Redis, with its type and whether it expires. Both write to lists of this
-module, which test_zz_contract.py reads at the end of the session.
+module, which test_zz_contract.py reads at the end of the session. If OG_RECORDINGS names a folder,
+each session leaves there what it recorded, and the contract test reads all of it.
 """
 
 import dataclasses
 import http.client
 import http.server
 import json
+import os
+import pathlib
+import pickle
 import socket
 import threading
 
@@ -37,6 +41,26 @@ class Key:
     type: str
     expires: bool
     value: str = ""  # of registry records
+
+
+def save():
+    """Leaves what this session recorded in the folder OG_RECORDINGS, if that is set."""
+    folder = os.environ.get("OG_RECORDINGS")
+    if folder and CALLS + list(KEYS):
+        path = pathlib.Path(folder, f"{os.getpid()}.pickle")
+        path.write_bytes(pickle.dumps((CALLS, KEYS)))
+
+
+def load():
+    """Adds what other sessions left there."""
+    folder = os.environ.get("OG_RECORDINGS")
+    for path in pathlib.Path(folder).glob("*.pickle") if folder else ():
+        calls, keys = pickle.loads(path.read_bytes())
+        CALLS.extend(calls)
+        for place, key in keys.items():
+            known = KEYS.setdefault(place, key)
+            known.expires = known.expires and key.expires
+            known.value = key.value or known.value
 
 
 def note(daemon, method, path, request, status, answer):
@@ -106,10 +130,20 @@ class Recorder:
         self.server.daemon = daemon
         self.server.upstream = address
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.thread = threading.Thread(target=self.accept, daemon=True)
+        self.thread.start()
+
+    def accept(self):
+        try:
+            while True:
+                self.server.process_request(*self.server.get_request())
+        except OSError:
+            pass  # closed
 
     def close(self):
-        self.server.shutdown()
+        """At once: serve_forever would only look twice a second whether it is to end."""
+        self.server.socket.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
         self.server.server_close()
 
 
@@ -117,7 +151,7 @@ class Resp:
     """The little of Redis's protocol that tests need."""
 
     def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         self.file = self.socket.makefile("rb")
 
     def __enter__(self):

@@ -44,14 +44,13 @@ class Prosody(Process):
     """Prosody with mod_cloud_notify of prosody-modules; all components share one port."""
 
     host = HOST
-    slow = 30
     clean = (0, -15)  # it may not have installed its own handler yet
     # What it logs of an app server's answer that ends a registration, and of one that doesn't.
     gone = r"Got error <cancel:item-not-found:"
     later = r"Got error <wait:internal-server-error:"
 
     def wait_ready(self):
-        self.wait_log(r"Activated service '(component|c2s)' on", self.slow, count=2)
+        self.wait_log(r"Activated service '(component|c2s)' on", count=2)
 
     def __init__(self, stage, domain, components, name="prosody"):
         super().__init__(stage, name, [])
@@ -129,7 +128,6 @@ class Ejabberd(Process):
 
     host = HOST
     ready = r"^users are registered"
-    slow = 60
     clean = (0, 143)
     gone = r"rejected notification for .* disabling push"
     later = r"rejected notification for .* temporarily"

@@ -89,7 +89,7 @@ class Stack:
             lambda: self.redis.command("EXISTS", *keys) == len(keys), what="all to register"
         )
 
-    def wait_linked(self, timeout=30):
+    def wait_linked(self, timeout=60):
         """Until the gateway says that it serves."""
 
         def serving():

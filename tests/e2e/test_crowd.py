@@ -68,7 +68,7 @@ def test_connections_that_say_nothing_count_too_and_a_flood_of_them_is_cut_short
     relay.wait_log("connections-turned-away address=127.0.0.1:.* reason=address-full")
     assert metric(relay, 'halves{state="greeting"}') <= 9  # 5, and a few to be told
     assert granted(relay, source="127.0.0.2")
-    wait_until(lambda: granted(relay), timeout=6, what="the flood to be over")
+    wait_until(lambda: granted(relay), what="the flood to be over")
     assert len(silent) == 60
 
 
@@ -239,12 +239,12 @@ def test_a_trusted_proxy_has_to_send_a_header(proxied, what):
 
 def test_the_handshakes_deadline_covers_the_header(proxied):
     sock = bs.connect(proxied)
-    start = time.monotonic()
-    with pytest.raises(OSError):
+    with pytest.raises(OSError):  # long before its end, and although something comes all the time
         for byte in proxy_header(("192.0.2.8", 1), rest=bytes(1000)):
             sock.sendall(bytes([byte]))
             time.sleep(0.05)
-    assert time.monotonic() - start < 3
+    port = sock.getsockname()[1]
+    proxied.wait_log(rf"handshake-refused address=127.0.0.1:{port} .*reason=timed-out")
 
 
 def test_health_checks_leave_no_line_in_the_log(proxied):
@@ -324,7 +324,7 @@ def test_an_advertised_name_that_nobody_has_is_warned_of(stage):
     relay = stage.relayd(
         "relay-1", redis, advertise="relay.invalid:1080, localhost:1080, 192.0.2.1:1080"
     )
-    relay.wait_log('advertised-name-unresolved address=relay.invalid:1080 why=".+"', timeout=30)
+    relay.wait_log('advertised-name-unresolved address=relay.invalid:1080 why=".+"')
     assert relay.log_text().count("advertised-name-unresolved") == 1
     assert granted(relay)
 
@@ -491,7 +491,7 @@ def test_a_hundred_transfers_among_clients_that_leave_reset_and_stall(stage):
                for kind in kinds]
     check_all(clients)
     assert sum(metric(relay, 'bridge_dials_total{outcome="granted"}') for relay in fleet) > 30
-    wait_until(lambda: all_quiet(fleet), timeout=30, what="nothing to be left")
+    wait_until(lambda: all_quiet(fleet), what="nothing to be left")
 
 
 def test_three_relays_behind_a_balancer_that_sends_halves_anywhere(stage):
@@ -508,7 +508,7 @@ def test_three_relays_behind_a_balancer_that_sends_halves_anywhere(stage):
     owned = [metric(relay, 'streams_ended_total{reason="completed"}') for relay in fleet]
     assert all(owned)
     assert sum(metric(relay, 'bridge_dials_total{outcome="granted"}') for relay in fleet) > 10
-    wait_until(lambda: all_quiet(fleet), timeout=30, what="nothing to be left")
+    wait_until(lambda: all_quiet(fleet), what="nothing to be left")
 
 
 def test_a_balancer_does_not_hide_who_is_greedy(stage):

@@ -60,7 +60,7 @@ def settled(redis):
     return untold(redis) == 0 and pending(redis) == 0
 
 
-def messages(link, event_id, timeout=15):
+def messages(link, event_id, timeout=60):
     """The two messages of an event: {to: (type, from, error's type, condition, text)}."""
     found = {}
     for _ in range(2):
@@ -253,7 +253,7 @@ def test_an_old_notice_is_no_news(stage, redis, server):
     add(redis, old)
     add(redis, notice(text="This is new."))
     gateway.wait_log("event-told")
-    assert bodies(link) == {"root@example.org": "This is new."}
+    assert wait_until(lambda: bodies(link)) == {"root@example.org": "This is new."}
 
 
 def test_events_are_read_again_when_redis_was_emptied_or_away(stage, redis, server):
@@ -266,6 +266,6 @@ def test_events_are_read_again_when_redis_was_emptied_or_away(stage, redis, serv
     redis.kill()
     gateway.wait_log("redis-away")
     redis.start()
-    assert messages(link, add(redis, event()), timeout=30)
+    assert messages(link, add(redis, event()), timeout=60)
     with pytest.raises(Trouble):
         link.wait(lambda: link.stanzas or None, timeout=1)

@@ -97,7 +97,7 @@ def test_what_is_sent_before_activation_waits_and_arrives(pair):
         sock.settimeout(0.3)
         with pytest.raises(TimeoutError):
             sock.recv(1)
-        sock.settimeout(20)
+        sock.settimeout(60)
     assert [half["received"] for half in state(owner, name)["halves"]] == [0, 0]
     assert metric(other, 'bridge_bytes_total{direction="to_owner"}') is not None
     assert bs.activate(owner, name)[0] == 200
@@ -182,15 +182,30 @@ def test_a_reset_passes_when_what_came_before_it_has_arrived(pair, at_owner):
 
 def test_a_slow_reader_behind_a_bridge_holds_the_sender_back_and_gets_all(pair):
     here, there, name = bridged_pair(*pair, receive_buffer=65536)
-    data = os.urandom(48 * MIB)
     before = [memory(relay) for relay in pair]
-    sender = bs.Sender(here, data, then=socket.socket.close)
-    time.sleep(1)
-    assert sender.is_alive()
+    count, digest = fill(here)
     assert all(memory(relay) - was < 2 * MIB for relay, was in zip(pair, before))
-    assert bs.Receiver(there).result() == (len(data), sha(data), "end")
+    here.close()
+    assert bs.Receiver(there).result() == (count, digest, "end")
     there.close()
     assert reason(pair[0], name) == "completed"
+
+
+def fill(sock):
+    """Sends until nothing has been taken for a second: how many bytes, and their digest."""
+    piece, digest, count, quiet = os.urandom(MIB), hashlib.sha256(), 0, 0
+    sock.setblocking(False)
+    while quiet < 50:
+        try:
+            taken = sock.send(piece)
+        except BlockingIOError:
+            time.sleep(0.02)
+            quiet += 1
+            continue
+        digest.update(piece[:taken])
+        count, quiet = count + taken, 0
+        assert count < 1000 * MIB, "nobody holds the sender back"
+    return count, digest.hexdigest()
 
 
 def memory(relay):
@@ -310,7 +325,7 @@ def test_transfers_go_on_while_redis_is_dead_and_new_ones_when_it_is_back(stage)
     assert sender.result() is None
     fleet.redis.start()
     for relay in fleet:
-        wait_until(lambda: fl.granted(relay, bs.new_hash()), timeout=40, what="Redis to be found")
+        wait_until(lambda: fl.granted(relay, bs.new_hash()), what="Redis to be found")
         fleet.wait_registered(relay)
     here, there, _ = bridged_pair(owner, other)
     here.sendall(b"anew")
@@ -370,12 +385,10 @@ def test_claims_of_a_relay_that_is_gone_are_left_until_a_renewal_was_missed(stag
 
 
 def refused_by(relay, name):
-    """The relay's refusal of a half, and how long it took."""
-    start = time.monotonic()
+    """The relay's refusal of a half."""
     sock, reply = bs.ask(relay, name)
-    took = time.monotonic() - start
     assert bs.to_end(sock) == (b"", "end")
-    return reply, took
+    return reply
 
 
 def test_an_owner_without_a_peer_address_is_not_bridged_to(stage):
@@ -385,16 +398,16 @@ def test_an_owner_without_a_peer_address_is_not_bridged_to(stage):
     assert f'"peer":"{other.address("peer")}"' in fleet.record(other)
     name, back = bs.new_hash(), bs.new_hash()
     halves = bs.half(owner, name), bs.half(other, back)
-    assert refused_by(other, name)[0] == b"\x05\x01\x00\x01" + bytes(6)
-    assert refused_by(owner, back)[0] == b"\x05\x01\x00\x01" + bytes(6)
+    assert refused_by(other, name) == b"\x05\x01\x00\x01" + bytes(6)
+    assert refused_by(owner, back) == b"\x05\x01\x00\x01" + bytes(6)
     assert metric(other, 'handshakes_refused_total{reason="owned-elsewhere"}') == 1
     assert halves
 
 
 UNREACHABLE = {
-    "nobody listens there": (lambda: f"{HOST}:1", "unreachable", 0, 1.5),
-    "a name that nobody has": (lambda: "relay.invalid:1081", "no-address", 0, 2.9),
-    "it never answers": (lambda: silent_address(), "timed-out", 1.8, 2.9),
+    "nobody listens there": (lambda: f"{HOST}:1", "unreachable"),
+    "a name that nobody has": (lambda: "relay.invalid:1081", "no-address"),
+    "it never answers": (lambda: silent_address(), "timed-out"),
 }
 
 
@@ -409,19 +422,21 @@ SILENT = []
 
 @pytest.mark.parametrize("what", UNREACHABLE)
 def test_a_peer_that_cannot_be_dialled_refuses_the_half(stage, what):
-    address, outcome, least, most = UNREACHABLE[what]
+    address, outcome = UNREACHABLE[what]
     fleet = Fleet(stage, 1, peer_address=address())
     owner, other = fleet[0], fleet.add("relay-2")
     name = bs.new_hash()
     half = bs.half(owner, name)
-    reply, took = refused_by(other, name)
-    assert reply == b"\x05\x01\x00\x01" + bytes(6)
-    assert least <= took < most
+    start = time.monotonic()
+    # With a reply, so before the handshake's own time is over, which would end it without one.
+    assert refused_by(other, name) == b"\x05\x01\x00\x01" + bytes(6)
+    took = time.monotonic() - start
     found = other.wait_log(rf"bridge-failed id={name} owner=relay-1 outcome=(\S+)").group(1)
     if what == "a name that nobody has":  # a resolver may also be silent
         assert found in (outcome, "timed-out")
     else:
         assert found == outcome
+    assert took > 1.8 or found != "timed-out"
     assert metric(other, f'bridge_dials_total{{outcome="{found}"}}') == 1
     assert metric(other, "bridges") == 0
     assert state(owner, name)["state"] == "waiting"
@@ -448,7 +463,7 @@ def test_another_secret_is_refused_and_told_on_both_ends(stage):
     owner, other = fleet[0], fleet.add("relay-2", peer_secret="something else")
     name = bs.new_hash()
     half = bs.half(owner, name)
-    assert refused_by(other, name)[0] == b"\x05\x01\x00\x01" + bytes(6)
+    assert refused_by(other, name) == b"\x05\x01\x00\x01" + bytes(6)
     owner.wait_log("handshake-refused .*peer=yes .*reason=bad-proof")
     other.wait_log(f"bridge-failed id={name} owner=relay-1 outcome=refused")
     assert state(owner, name)["state"] == "waiting"
@@ -477,7 +492,7 @@ def test_a_peer_is_told_of_the_activation_before_any_byte(pair):
     peer.settimeout(0.3)
     with pytest.raises(TimeoutError):
         peer.recv(1)
-    peer.settimeout(10)
+    peer.settimeout(60)
     assert bs.activate(owner, name)[0] == 200
     assert bs.exactly(peer, 14) == b"\x00already there"
     peer.sendall(b"\x00\x01")
@@ -570,10 +585,9 @@ def test_a_silent_peer_is_cut_off(stage):
     silent, slow = fl.dial(relay), fl.dial(relay)
     fl.challenge(slow)
     slow.sendall(bytes(32))
-    start = time.monotonic()
     assert bs.to_end(silent) == (b"", "end")
     assert bs.to_end(slow) == (b"", "end")
-    assert time.monotonic() - start < 3
+    relay.wait_log("handshake-refused .*peer=yes .*reason=timed-out", count=2)
 
 
 def test_the_method_of_peers_is_none_for_clients(pair):

@@ -265,8 +265,8 @@ def test_a_goaway_comes_at_every_so_manieth_request_of_all(fake, headers):
 
 
 def test_silence_for_all_ends_by_itself(fake, client, headers):
-    fake.script({"match": {"for_ms": 400}, "answer": {"silent": True}})
     began = time.monotonic()
+    fake.script({"match": {"for_ms": 400}, "answer": {"silent": True}})
     push(client, headers)  # a client that has sent nothing good may only have one on its way
     while True:
         with http2.Client(fake.address("fake"), fake.ca) as other:
@@ -472,7 +472,7 @@ def test_a_wrong_control_is_refused_with_a_reason(fake, method, path, body, stat
 
 def run_providers(stage, *args):
     argv = [stage.binary("providers"), *map(str, args)]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=30)
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60)
 
 
 def test_a_start_that_cannot_work_says_why(stage, fake, tmp_path):

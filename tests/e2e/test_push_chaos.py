@@ -62,7 +62,7 @@ class Api:
     def connect(self):
         push = self.chance.choice(self.pushes)
         host, port = push.address("api").rsplit(":", 1)
-        self.connection = http.client.HTTPConnection(host, int(port), timeout=30)
+        self.connection = http.client.HTTPConnection(host, int(port), timeout=60)
 
     def post(self, path, body):
         """(status, answer), or None when nobody can say what came of it."""
@@ -190,7 +190,7 @@ class Chaos:
     def wait_for_more(self, least, most):
         """Until a random number of further requests has come: a random moment under load."""
         wanted = self.requests_came() + self.chance.randint(least, most)
-        wait_until(lambda: self.requests_came() >= wanted, 30, "more requests")
+        wait_until(lambda: self.requests_came() >= wanted, what="more requests")
 
     def kill(self, process):
         self.kills_ms.append(time.time() * SECOND_MS)
@@ -226,13 +226,13 @@ class Chaos:
         return all(any(answered == 429 for _, answered, _, _ in self.requests[tokens[node]])
                    for node in self.stored())
 
-    def end(self, timeout=45):
+    def end(self, timeout=180):
         """Ends the load, waits until nothing is on its way and reads what has arrived."""
         for load in self.loads:
             load.stop()
         wait_until(self.settled, timeout, "the store to empty")
         for push in self.pushes:
-            wait_until(lambda: metric(push, "outrigger_pushd_requests_in_flight") == 0, 15)
+            wait_until(lambda: metric(push, "outrigger_pushd_requests_in_flight") == 0)
         self.read_requests()
 
     def note(self, request):
@@ -405,7 +405,7 @@ def test_a_provider_in_trouble_loses_nothing_and_costs_no_registration(quick_sta
     silent = time.monotonic()
     wait_until(lambda: time.monotonic() - silent > 30, 40)  # it is to be silence under load
     chaos.wait_for_more(500, 1000)
-    wait_until(lambda: had_all_trouble(chaos.fake), 60, "each kind of trouble")
+    wait_until(lambda: had_all_trouble(chaos.fake), what="each kind of trouble")
     chaos.end()
     words = chaos.check()
     assert words["queued"] and words["gone"]

@@ -301,7 +301,7 @@ def test_what_ends_by_itself_arrives_once(stage, fake):
         return [str(row) for row in PASSING if not answered_well(fake, devices[row])]
 
     try:
-        wait_until(lambda: not missing(), 40)
+        wait_until(lambda: not missing())
     except Trouble:
         pass  # more is known below
     assert (missing(), {row: word for row, word in words.items() if word == "unavailable"}) == (
@@ -349,11 +349,11 @@ def test_when_the_whole_project_sends_too_much_nothing_goes_for_a_while(stage, r
     push = start(stage, redis, fake, "push-exhausted", FCM)
     device, other = register(push, FCM), register(push, FCM)
     script(fake, device["token"], 429, "RESOURCE_EXHAUSTED", times=1, headers={"retry-after": "3"})
-    assert outcome(push, device) == "queued"
     begin = time.monotonic()
+    assert outcome(push, device) == "queued"
     assert outcome(push, other) == "queued"
     assert not got(fake, other["token"])
-    wait_until(lambda: answered_well(fake, device) and answered_well(fake, other), 20)
+    wait_until(lambda: answered_well(fake, device) and answered_well(fake, other))
     assert time.monotonic() - begin > 1.5
     assert known(push, device) and known(push, other)
 
@@ -374,7 +374,7 @@ def test_what_is_our_own_fault_is_nobody_elses(stage, redis, fake, row):
     assert (shown["queued"], shown["outcomes"]["queued"], shown["removed"]) == (before, 0, 0)
     assert shown["failed"][row.counted] == row.requests
     assert known(push, device) and known(push, other)
-    wait_until(lambda: outcome(push, other) == "sent", 30, "the probe")
+    wait_until(lambda: outcome(push, other) == "sent", what="the probe")
     assert state(push, row.provider) == "ready"
     assert "provider-open" in push.log_text() and "provider-ready" in push.log_text()
 

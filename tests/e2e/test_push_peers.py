@@ -11,7 +11,6 @@ from notify import (APNS, FCM, got, item, known, metric, outcome, publish, regis
 
 SUMMARY = {"count": 1, "sender": "juliet@example.org", "body": "hello"}
 DAY_S = 86400
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @pytest.fixture(autouse=True)
@@ -100,21 +99,14 @@ def test_callers_at_once_get_each_their_own_answers(push, fake):
         assert outcomes[2]["reason"] == "BadDeviceToken"
 
 
-def cpu_seconds(pid):
-    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
 def test_an_idle_connection_is_left_alone(stage, redis):
     """gorush: a PING each idle second, and a third of a core for doing nothing."""
     fake = stage.providers("idle")
     push = start(stage, redis, fake, "push-idle")
     devices = [register(push), register(push, FCM)]
     assert {one["outcome"] for one in publish(push, *map(item, devices))} == {"sent"}
-    connections, used = fake.stats()["connections"], cpu_seconds(push.pid)
-    until = time.monotonic() + 3
-    wait_until(lambda: time.monotonic() > until)  # the time itself is what is tested
-    assert cpu_seconds(push.pid) - used < 0.3
+    connections = fake.stats()["connections"]
+    wait_until(lambda: push.rests(3), what="three seconds of rest")
     assert fake.stats()["pings"] == 0
     assert {one["outcome"] for one in publish(push, *map(item, devices))} == {"sent"}
     assert fake.stats()["connections"]["accepted"] == connections["accepted"]
@@ -205,7 +197,7 @@ def test_a_token_that_changes_too_often_changes_no_more(stage, redis):
         words = {one["outcome"] for one in publish(push, *map(item, devices))}
         assert words <= {"sent", "queued"}
     wait_until(lambda: all(any(one["answered"] == 200 for one in got(fake, device["token"]))
-                           for device in devices[:5]), 20)
+                           for device in devices[:5]))
     sent = [one for one in fake.received() if one["provider"] == "apns"]
     assert len({one["headers"]["authorization"] for one in sent}) == 1
     assert len({one["connection"] for one in sent}) > 1
@@ -225,23 +217,23 @@ def test_two_processes_carry_one_token(stage, redis, fake, tmp_path):
     assert len(bearers) == 1
 
 
-def test_a_silent_device_holds_up_nobody_else(push, fake):
+def test_a_silent_device_holds_up_nobody_else(stage, redis, fake):
     """MongoosePush: a worker waits until Apple has answered."""
+    push = start(stage, redis, fake, "push-silent", {"pool_size": "2"}, answer_within="6s")
     silent = [register(push) for _ in range(5)]
     others = [register(push) for _ in range(20)]
     publish(push, *map(item, others))  # the window is open
     for device in silent:
         script(fake, device["token"], times=1, silent=True)
 
-    def others_go():
-        begin = time.monotonic()
-        words = {one["outcome"] for one in publish(push, *map(item, others))}
-        return words, time.monotonic() - begin
+    answered = []  # in this order
 
-    waiting, (words, seconds) = in_parallel(lambda: publish(push, *map(item, silent)), others_go)
-    assert words == {"sent"} and seconds < 1.5
-    assert {one["outcome"] for one in waiting} == {"queued"}
-    wait_until(lambda: all(len(got(fake, device["token"])) == 2 for device in silent), 30)
+    def go(devices):
+        answered.append({one["outcome"] for one in publish(push, *map(item, devices))})
+
+    in_parallel(lambda: go(silent), lambda: go(others))
+    assert answered == [{"sent"}, {"queued"}]
+    wait_until(lambda: all(len(got(fake, device["token"])) == 2 for device in silent))
 
 
 def test_what_google_has_no_room_for_now_is_sent_later(stage, redis, fake):
@@ -258,7 +250,7 @@ def test_health_is_about_more_than_being_there(stage, fake):
     """gorush: /healthz is always good."""
     redis = stage.redis()
     push = start(stage, redis, fake, "push-healthy")
-    assert push.call("GET", "/readyz")[0] == 200
+    wait_until(lambda: push.call("GET", "/readyz")[0] == 200)
     redis.kill()
     wait_until(lambda: push.call("GET", "/readyz")[0] == 503)
     assert push.call("GET", "/healthz")[0] == 200
@@ -275,14 +267,16 @@ def test_the_api_wants_a_token(push):
 
 def test_no_slow_upstream_of_one_kind_delays_the_other(stage, redis, fake):
     """Sygnal: FCM's trouble holds up APNs."""
-    push = start(stage, redis, fake, "push-apart")
+    push = start(stage, redis, fake, "push-apart", answer_within="6s")
     devices = [register(push) for _ in range(10)]
     phones = [register(push, FCM) for _ in range(10)]
     publish(push, *map(item, devices))
-    fake.script({"match": {"provider": "fcm", "for_ms": 2500}, "answer": {"silent": True}})
-    begin = time.monotonic()
-    words = [one["outcome"] for one in publish(push, *map(item, devices))]
-    assert words == ["sent"] * 10 and time.monotonic() - begin < 1.5
-    mixed = publish(push, *map(item, phones + devices))
-    assert [one["outcome"] for one in mixed] == ["queued"] * 10 + ["sent"] * 10
-    wait_until(lambda: queued(push, FCM) == 0, 40)
+    fake.script({"match": {"provider": "fcm", "for_ms": 9000}, "answer": {"silent": True}})
+    answered = []  # in this order
+
+    def go(those):
+        answered.append([one["outcome"] for one in publish(push, *map(item, those))])
+
+    in_parallel(lambda: go(phones + devices), lambda: go(devices))
+    assert answered == [["sent"] * 10, ["queued"] * 10 + ["sent"] * 10]
+    wait_until(lambda: queued(push, FCM) == 0)

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from harness import wait_until
-from notify import (APNS, apns_token, got, item, known, meanwhile, metric, outcome, publish,
+from notify import (APNS, HELD, apns_token, got, item, known, meanwhile, metric, outcome, publish,
                     register, script)
 
 CALL = {"priority": "high", "encrypted": {"iv": "aXY=", "payload": "Y2FsbA==", "voip": True}}
@@ -37,7 +37,7 @@ def notes(redis):
     return [key.rsplit(":", 1)[1] for key in redis.command("KEYS", "og:push:note:*")]
 
 
-def arrived(fake, device, count=1, timeout=15):
+def arrived(fake, device, count=1, timeout=60):
     """Waits for COUNT requests for DEVICE; all of them."""
     token = device["token"]
     wait_until(lambda: len(got(fake, token)) >= count, timeout, f"{count} requests for a device")
@@ -67,7 +67,7 @@ def test_what_a_lost_provider_missed_comes_by_priority_once_it_is_back(stage):
     assert outcome(push, call, **CALL) == "queued"
     assert len(notes(redis)) == 3
     fake.start()
-    wait_until(lambda: len(accepted(fake)) == 3, 25)
+    wait_until(lambda: len(accepted(fake)) == 3)
     order = [one["path"].rsplit("/", 1)[1] for one in fake.received() if one["answered"] == 200]
     assert order == [call["second_token"], high["token"], low["token"]]
     wait_until(lambda: not notes(redis))
@@ -93,10 +93,9 @@ def test_a_verdict_that_comes_after_the_answer_deletes_what_was_stored(stage, fa
     redis = stage.redis()
     push = stage.pushd("push-late", redis, providers=only_apns(fake), answer_within="200ms")
     device, dead = register(push), register(push)
-    script(fake, device["token"], delay_ms=2500)  # nobody takes it meanwhile
-    began = time.monotonic()
+    # By default, the verdict would still be the answer; nobody takes it meanwhile.
+    script(fake, device["token"], delay_ms=1900)
     assert outcome(push, device, **text(1)) == "queued"
-    assert time.monotonic() - began < 0.8
     assert len(notes(redis)) == 1
     wait_until(lambda: not notes(redis))
     script(fake, dead["token"], 410, "Unregistered", delay_ms=900)
@@ -158,7 +157,7 @@ def test_what_has_expired_is_dropped(stage):
     time.sleep(2.1)  # it is this long that makes it stale
     assert outcome(push, fresh, **text(2)) == "queued"
     fake.start()
-    wait_until(lambda: not notes(redis), 25)
+    wait_until(lambda: not notes(redis))
     assert not got(fake, stale["token"])
 
 
@@ -171,7 +170,7 @@ def test_a_full_queue_is_unavailable(stage):
     assert sorted(words(outcomes)) == ["queued"] * 3 + ["unavailable"] * 2
     assert {one["reason"] for one in outcomes if "reason" in one} == {"full"}
     fake.start()
-    wait_until(lambda: len(accepted(fake)) == 3, 25)
+    wait_until(lambda: len(accepted(fake)) == 3)
     wait_until(lambda: not notes(redis))
     assert outcome(push, devices[4]) == "sent"
 
@@ -217,13 +216,14 @@ def test_what_a_killed_pushd_held_is_sent_by_another_when_the_lease_ends(stage, 
     first = stage.pushd("push-first", redis, providers=only_apns(fake), **keys)
     device = register(first)
     script(fake, device["token"], silent=True, times=1)
-    began = time.monotonic()
     assert outcome(first, device, **text(1)) == "queued"
     first.kill()
+    (note,) = notes(redis)
+    due = float(redis.command("ZSCORE", f"og:push:queue:{APNS}:high:example.org", note))
+    assert due / 1000 < time.time() + 3
     stage.pushd("push-second", redis, providers=only_apns(fake), **keys)
     lost, sent = ids(arrived(fake, device, 2))
     assert lost == sent
-    assert time.monotonic() - began < 5
     wait_until(lambda: not notes(redis))
 
 
@@ -237,15 +237,15 @@ def test_what_was_queued_survives_redis_too(stage):
     assert outcome(push, device, **text(2)) == "unavailable"
     redis.start()
     fake.start()
-    assert arrived(fake, device, timeout=25)[0]["body"]["body"] == "text 1"
+    assert arrived(fake, device)[0]["body"]["body"] == "text 1"
     wait_until(lambda: not notes(redis))
 
 
 def test_what_cannot_be_stored_is_unavailable_and_not_gone(stage, fake):
     redis = stage.redis()
-    push = stage.pushd("push-unstored", redis, providers=only_apns(fake), answer_within="500ms")
+    push = stage.pushd("push-unstored", redis, providers=only_apns(fake))
     device = register(push)
-    script(fake, device["token"], delay_ms=5000)
+    script(fake, device["token"], delay_ms=HELD)
     answers = meanwhile(push, redis.kill, item(device))
     assert answers == [{"outcome": "unavailable", "reason": "storage"}]
     redis.start()
@@ -261,7 +261,7 @@ def test_two_that_share_a_queue_send_nothing_twice(stage):
     for push, half in zip(pair, (devices[:100], devices[100:])):
         assert set(words(publish(push, *(item(one, **text(1)) for one in half)))) == {"queued"}
     fake.start()
-    wait_until(lambda: not notes(redis), 40)
+    wait_until(lambda: not notes(redis))
     sent = accepted(fake)
     assert len(sent) == len(set(sent)) == 200
     done = [metric(push, "outrigger_pushd_backlog_total", outcome="sent") for push in pair]
@@ -270,21 +270,18 @@ def test_two_that_share_a_queue_send_nothing_twice(stage):
 
 def test_sigterm_sends_or_stores_everything(stage):
     redis, fake = stage.redis(), stage.providers()
-    keys = {"providers": only_apns(fake), "drain_timeout": "20s"}
+    keys = {"providers": only_apns(fake), "drain_timeout": "10m"}
     push = stage.pushd("push-drain", redis, **keys)
     devices = [register(push) for _ in range(30)]
     fake.script({"match": {"provider": "apns"}, "answer": {"delay_ms": 300}})
 
-    def drain():
-        began = time.monotonic()
-        assert push.stop() == 0
-        assert time.monotonic() - began < 5
-
-    answers = meanwhile(push, drain, *(item(device, **text(1)) for device in devices))
+    # It ends when all is done, and not with the drain's time.
+    answers = meanwhile(push, push.stop, *(item(device, **text(1)) for device in devices))
+    assert push.status == 0
     assert set(words(answers)) == {"sent", "queued"}
     assert len(notes(redis)) == words(answers).count("queued")
     stage.pushd("push-heir", redis, **keys)
-    wait_until(lambda: not notes(redis), 30)
+    wait_until(lambda: not notes(redis))
     assert len(accepted(fake)) == len(set(accepted(fake))) == 30
 
 
@@ -345,13 +342,17 @@ def test_of_many_in_one_call_the_first_is_sent_and_the_newest_waits(push, fake):
     assert [one["body"]["body"] for one in requests] == ["text 0", "text 49"]
 
 
-def test_the_interval_lies_between_two_and_no_more(push, fake):
+def test_the_interval_lies_between_two_and_no_more(push, redis, fake):
     device = register(push)
+    began = time.time()
     assert outcome(push, device, **text(1)) == "sent"
-    began = time.monotonic()
+    sent = time.time()
     assert outcome(push, device, **text(2)) == "queued"
+    slot = redis.command("GET", f"og:push:slot:{device['node']}")
+    due = float(redis.command("ZSCORE", f"og:push:queue:{APNS}:high:example.org", slot)) / 1000
+    assert began + 1.5 <= due + 0.001 and due <= sent + 1.5 + 0.001
     arrived(fake, device, 2)
-    assert 1.2 < time.monotonic() - began < 2.5
+    assert time.time() >= due
 
 
 def test_what_waits_does_not_fall_in_priority_but_learns_the_count(push, fake):
@@ -426,7 +427,7 @@ def test_what_another_pushd_stored_for_a_device_is_not_overtaken(stage, redis, f
 
 
 def test_a_device_that_gets_too_many_is_left_alone_and_its_newest_waits(push, redis, fake):
-    device, other = register(push), register(push)
+    device, other, began = register(push), register(push), time.time()
     script(fake, device["token"], 429, "TooManyRequests")
     assert outcome(push, device, **text(1)) == "queued"
     assert outcome(push, device, **text(2)) == "queued"
@@ -434,7 +435,7 @@ def test_a_device_that_gets_too_many_is_left_alone_and_its_newest_waits(push, re
     slot = redis.command("GET", f"og:push:slot:{device['node']}")
     assert notes(redis).count(slot) == 1
     due = float(redis.command("ZSCORE", f"og:push:queue:{APNS}:high:example.org", slot))
-    assert 25 < due / 1000 - time.time() < 65
+    assert began + 25 < due / 1000 < time.time() + 65
     assert outcome(push, other, **text(1)) == "sent"
     assert len(got(fake, device["token"])) == 1
 
@@ -454,7 +455,7 @@ def test_what_is_stored_for_a_device_that_has_gone_goes_with_it(stage):
     assert outcome(push, device, **text(1)) == "queued"
     assert push.call("DELETE", f"/v1/devices/{device['node']}")[0] == 204
     fake.start()
-    wait_until(lambda: not notes(redis), 25)
+    wait_until(lambda: not notes(redis))
     assert not got(fake, device["token"])
 
 

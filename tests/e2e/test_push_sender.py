@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from harness import HOST, free_port, wait_until
-from notify import (APNS, COMPONENT, DOMAIN, FCM, IN_FLIGHT, apns_token, got, item, known,
+from notify import (APNS, COMPONENT, DOMAIN, FCM, HELD, IN_FLIGHT, apns_token, got, item, known,
                     meanwhile, metric, outcome, publish, register, script)
 
 MESSAGE = {"summary": {"count": 1, "sender": f"juliet@{DOMAIN}", "body": "hello"}}
@@ -87,13 +87,14 @@ def devices(push, count, provider=APNS):
     ({"rst": "REFUSED_STREAM"}, 1), ({"rst": "REFUSED_STREAM"}, 3),
     ({"rst": "REFUSED_STREAM"}, 14), ({"goaway": {}}, 1)])
 def test_what_was_refused_unprocessed_is_sent_again_at_once(stage, redis, fake, fault, times):
-    """More often than attempts are counted, and than libcurl does it by itself."""
+    """
+    More often than attempts are counted, and than libcurl does it by itself. With pauses as after a
+    fault, fourteen times would take longer than what is sent within the answer's time.
+    """
     push = stage.pushd("push-refused", redis, providers=only(fake))
     device = register(push)
     script(fake, device["token"], times=times, **fault)
-    begin = time.monotonic()
     assert outcome(push, device, **MESSAGE) == "sent"
-    assert time.monotonic() - begin < 1.5
     assert len(got(fake, device["token"])) == times + 1
     assert len(set(ids(fake, device))) == 1
     assert state(push) == "ready"
@@ -114,7 +115,7 @@ def test_connections_that_are_ended_at_once_are_not_made_again_and_again(stage, 
     assert outcome(push, device, **MESSAGE) == "queued"
     assert fake.stats()["connections"]["accepted"] <= 6
     fake.reset()
-    wait_until(lambda: got(fake, device["token"]), 30)
+    wait_until(lambda: got(fake, device["token"]))
 
 
 def test_a_provider_that_refuses_everything_is_left_alone(stage, redis, fake):
@@ -127,7 +128,7 @@ def test_a_provider_that_refuses_everything_is_left_alone(stage, redis, fake):
     assert len(fake.received()) < 200
     fake.reset()
     for device in crowd:
-        wait_until(lambda: got(fake, device["token"]), 30)
+        wait_until(lambda: got(fake, device["token"]))
 
 
 @pytest.mark.parametrize("last", ["before", "all"])
@@ -152,7 +153,7 @@ def test_after_silence_the_same_notification_comes_with_the_same_id(stage, redis
     device = register(push)
     script(fake, device["token"], times=1, silent=True)
     assert outcome(push, device, **MESSAGE) == "queued"
-    wait_until(lambda: len(got(fake, device["token"])) == 2, 20)
+    wait_until(lambda: len(got(fake, device["token"])) == 2)
     first, second = got(fake, device["token"])
     assert header(first, "apns-id") == header(second, "apns-id")
     assert header(first, "apns-expiration") == header(second, "apns-expiration")
@@ -202,13 +203,13 @@ def test_only_the_first_goes_until_it_is_answered(stage, redis, fake):
     """Whatever the provider allows: it shows whether the others would be rejected."""
     push = stage.pushd("push-first", redis, providers=only(fake))
     crowd = devices(push, 30)
-    fake.script({"match": {"provider": "apns", "times": 1}, "answer": {"delay_ms": 600}})
+    fake.script({"match": {"provider": "apns", "times": 1}, "answer": {"delay_ms": HELD}})
 
     def look():
         wait_until(fake.received)
         assert metric(push, IN_FLIGHT) == 1
 
-    meanwhile(push, look, *map(item, crowd))
+    meanwhile(push, look, *map(item, crowd), fake=fake)
     assert len(fake.received()) == 30
 
 
@@ -463,7 +464,7 @@ def test_no_more_than_rate_max_go_in_a_second(stage, fake):
     settled = publish(push, *(item(device) for device in crowd))
     assert {one["outcome"] for one in settled} <= {"sent", "queued"}
     for device in crowd:
-        wait_until(lambda: got(fake, device["token"]), 20)
+        wait_until(lambda: got(fake, device["token"]))
     assert time.monotonic() - begin > (60 - 6) / 20 - 0.2
     assert len(fake.received()) == 60
 
@@ -478,7 +479,7 @@ def test_a_rejected_credential_is_not_hammered_and_nothing_new_is_queued(stage, 
     assert state(push) == "credential" and len(fake.received()) <= 2
     assert metric(push, "outrigger_pushd_devices_dead_total") == 0
     fake.reset()
-    wait_until(lambda: outcome(push, crowd[0]) == "sent", 20)
+    wait_until(lambda: outcome(push, crowd[0]) == "sent")
     assert state(push) == "ready"
 
 

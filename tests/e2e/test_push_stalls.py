@@ -1,12 +1,12 @@
 """Redis that stalls or dies while a notification that is on the wire is being stored."""
 
 import signal
-import time
 
 import pytest
 
 from harness import wait_until
-from notify import (APNS, apns_token, got, item, meanwhile, metric, publish, register, script)
+from notify import (APNS, HELD, apns_token, got, item, meanwhile, metric, publish, register,
+                    script)
 
 
 def only_apns(fake, **changes):
@@ -28,9 +28,9 @@ def stall_writes(redis, milliseconds):
 def test_a_verdict_while_storage_dies_promises_only_what_is_true(stage, fake, status, reason,
                                                                  result):
     redis = stage.redis()
-    push = stage.pushd("push-perhaps", redis, providers=only_apns(fake), answer_within="600ms")
+    push = stage.pushd("push-perhaps", redis, providers=only_apns(fake), answer_within="1500ms")
     device = register(push)
-    script(fake, device["token"], status, reason, delay_ms=1200)
+    script(fake, device["token"], status, reason, delay_ms=2500)
     stop = lambda: redis.popen.send_signal(signal.SIGSTOP)
     (answer,) = meanwhile(push, stop, item(device, **TEXT))
     redis.popen.send_signal(signal.SIGCONT)
@@ -41,28 +41,26 @@ def test_a_verdict_while_storage_dies_promises_only_what_is_true(stage, fake, st
 
 def test_a_drain_does_not_wait_for_what_was_stored_as_it_ended(stage, fake):
     redis = stage.redis()
-    keys = {"providers": only_apns(fake), "answer_within": "800ms", "drain_timeout": "20s"}
+    keys = {"providers": only_apns(fake), "answer_within": "800ms", "drain_timeout": "10m"}
     push = stage.pushd("push-late", redis, **keys)
     device = register(push)
-    script(fake, device["token"], delay_ms=9000)
+    script(fake, device["token"], delay_ms=HELD)
 
     def drain():
         stall_writes(redis, 1500)
-        began = time.monotonic()
         assert push.stop() == 0
-        assert time.monotonic() - began < 5
 
     assert meanwhile(push, drain, item(device, **TEXT)) == [{"outcome": "queued"}]
 
 
 def test_a_call_whose_token_dies_slowly_is_queued_as_an_alert(stage, fake):
     redis = stage.redis()
-    push = stage.pushd("push-slow-end", redis, providers=only_apns(fake), answer_within="800ms")
+    push = stage.pushd("push-slow-end", redis, providers=only_apns(fake), answer_within="1500ms")
     device = register(push, second_token=apns_token())
-    script(fake, device["second_token"], 410, "Unregistered", delay_ms=500)
+    script(fake, device["second_token"], 410, "Unregistered", delay_ms=HELD)
     script(fake, device["token"], silent=True)
-    stall = lambda: stall_writes(redis, 1500)
-    assert meanwhile(push, stall, item(device, **CALL)) == [{"outcome": "queued"}]
+    stall = lambda: stall_writes(redis, 1900)
+    assert meanwhile(push, stall, item(device, **CALL), fake=fake) == [{"outcome": "queued"}]
     wait_until(lambda: got(fake, device["token"]))
 
 
@@ -77,5 +75,5 @@ def test_what_was_stored_and_is_too_large_is_cut_next_time_if_not_now(stage, fak
     fake.script(*({"match": {"token": device["token"], "nth": nth}, "answer": answer}
                   for nth, answer in answers.items()))
     assert publish(push, item(device, **TEXT)) == [{"outcome": "queued"}]
-    wait_until(lambda: len(got(fake, device["token"])) == 4, 15)
+    wait_until(lambda: len(got(fake, device["token"])) == 4)
     assert got(fake, device["token"])[-1]["answered"] == 200

@@ -23,10 +23,13 @@ def push(stage, redis, fake):
     return stage.pushd("push-counted", redis, fake, answer_within="1s")
 
 
+began = time.time()  # before any of these tests
+
+
 def statistics(push, provider):
     status, answer = push.call("GET", "/v1/statistics")
     assert status == 200
-    assert abs(answer["since_ms"] / 1000 - time.time()) < 120
+    assert began <= answer["since_ms"] / 1000 <= time.time()
     return next(one for one in answer["providers"] if one["id"] == provider)
 
 
@@ -42,7 +45,7 @@ def verdicts(push, device, count):
     found = shown(push, device)["verdicts"]
     times = [one.pop("at_ms") for one in found]
     assert times == sorted(times, reverse=True)
-    assert not times or abs(times[0] / 1000 - time.time()) < 60
+    assert not times or began <= times[0] / 1000 <= time.time()
     return found
 
 
@@ -167,7 +170,7 @@ def test_a_domain_over_its_rate_is_unavailable_and_others_are_not(stage, redis, 
     assert [one["outcome"] for one in answers] == ["sent"] * 5 + ["unavailable"] * 6 + ["sent"]
     assert answers[5]["reason"] == "domain-limit"
     assert metric(push, "outrigger_pushd_domain_refusals_total") == 6
-    wait_until(lambda: outcome(push, devices[11]) == "sent", 5)
+    wait_until(lambda: outcome(push, devices[11]) == "sent")
 
 
 def test_by_default_a_domain_may_publish_at_any_rate(push):

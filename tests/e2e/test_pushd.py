@@ -410,7 +410,7 @@ def test_outcomes_and_verdicts_are_counted(push):
     assert metric(push, "outrigger_pushd_notifications_total", outcome="sent") == sent + 1
     assert metric(push, "outrigger_pushd_notifications_total", outcome="gone") == gone + 1
     assert metric(push, "outrigger_pushd_requests_total", verdict="sent") == answered + 1
-    assert metric(push, "outrigger_pushd_notifications_in_flight") == 0
+    wait_until(lambda: metric(push, "outrigger_pushd_notifications_in_flight") == 0)
     assert metric(push, "outrigger_pushd_requests_in_flight") == 0
     assert metric(push, "outrigger_pushd_queue_length") == 0
 

@@ -11,8 +11,8 @@ import time
 import pytest
 
 from harness import HOST, TOKEN, free_port, http as call_http, wait_until
-from notify import (APNS, COMPONENT, FCM, apns_token, claim, got, item, known, meanwhile,
-                    outcome, publish, register, script)
+from notify import (APNS, COMPONENT, FCM, HELD, apns_token, claim, got, item, known, meanwhile,
+                    outcome, publish, register, script, sooner)
 
 
 @pytest.fixture(scope="module")
@@ -27,15 +27,14 @@ def redis(stage):
     return stage.redis()
 
 
-def timed(work):
-    """What WORK returns, and how many seconds it took."""
-    begin = time.monotonic()
-    return work(), time.monotonic() - begin
-
-
 def only(fake, provider=APNS, **changes):
     """The section of one provider, changed."""
     return {provider: {**fake.provider_sections()[provider], **changes}}
+
+
+def both(fake, **changes):
+    """The sections of both providers, APNS changed."""
+    return {**only(fake, FCM), **only(fake, **changes)}
 
 
 # Storage
@@ -80,8 +79,8 @@ def test_a_dead_token_is_not_called_gone_while_redis_is_away(stage, fake):
     redis = stage.redis()
     push = stage.pushd("push-half", redis, fake)
     device = register(push)
-    script(fake, device["token"], 410, "Unregistered", delay_ms=700)
-    answers = meanwhile(push, redis.kill, item(device))
+    script(fake, device["token"], 410, "Unregistered", delay_ms=HELD)
+    answers = meanwhile(push, redis.kill, item(device), fake=fake)
     assert answers == [{"outcome": "unavailable", "reason": "storage"}]
     redis.start()
     wait_until(lambda: push.call("GET", "/readyz")[0] == 200)
@@ -93,19 +92,18 @@ def test_a_dead_token_is_not_called_gone_while_redis_is_away(stage, fake):
 
 def test_what_is_for_a_provider_that_refuses_connections_is_queued_quickly(stage, fake):
     port = free_port()
-    sections = only(fake, endpoint=f"https://{HOST}:{port}")
-    push = stage.pushd("push-refused", stage.redis(), providers=sections)
+    sections = both(fake, endpoint=f"https://{HOST}:{port}")
+    push = stage.pushd("push-refused", stage.redis(), providers=sections, answer_within="8s")
     device = register(push)
-    outcomes, seconds = timed(lambda: publish(push, *[item(device)] * 50, deadline_ms=20000))
-    assert {one["outcome"] for one in outcomes} == {"queued"}
-    assert seconds < 5
-    assert push.call("GET", "/v1/providers")[1]["providers"][0]["state"] == "unreachable"
+    several = lambda: publish(push, *[item(device)] * 50, deadline_ms=20000)
+    outcomes, word = sooner(push, fake, FCM, lambda: (several(), outcome(push, device)))
+    assert {one["outcome"] for one in outcomes} == {"queued"} and word in ("queued", "merged")
+    states = {one["id"]: one["state"] for one in push.call("GET", "/v1/providers")[1]["providers"]}
+    assert states[APNS] == "unreachable"
     assert known(push, device)
-    _, seconds = timed(lambda: outcome(push, device))
-    assert seconds < 2
     with socket.create_server((HOST, port)) as listener:
         relay_to(listener, fake)
-        wait_until(lambda: outcome(push, device) == "sent", 20)
+        wait_until(lambda: outcome(push, device) == "sent")
     assert push.wait_log(r"provider-ready provider=apns-binary-api")
 
 
@@ -135,17 +133,16 @@ def relay_to(listener, fake):
 
 def test_a_provider_without_h2_gets_nothing(stage, fake):
     plain = stage.providers("plain", args=["--no-alpn"])
-    sections = only(fake, endpoint=plain.url, ca_file=plain.ca)
-    push = stage.pushd("push-noh2", stage.redis(), providers=sections)
+    sections = both(fake, endpoint=plain.url, ca_file=plain.ca)
+    push = stage.pushd("push-noh2", stage.redis(), providers=sections, answer_within="6s")
     device = register(push)
-    outcomes, seconds = timed(lambda: publish(push, *[item(device)] * 20))
+    outcomes = sooner(push, fake, FCM, lambda: publish(push, *[item(device)] * 20))
     assert {one["outcome"] for one in outcomes} == {"queued"}
-    assert seconds < 3
     assert push.wait_log(r"provider-open provider=apns-binary-api .*reason=not-h2")
 
 
 def test_a_provider_with_another_certificate_gets_nothing(stage, fake):
-    other = stage.providers("other")
+    other = stage.providers("other", fresh=True)
     push = stage.pushd("push-untrusted", stage.redis(), providers=only(fake, ca_file=other.ca))
     device = register(push)
     assert publish(push, item(device)) == [{"outcome": "queued"}]
@@ -153,13 +150,15 @@ def test_a_provider_with_another_certificate_gets_nothing(stage, fake):
     assert not got(fake, device["token"])
 
 
-def test_what_a_silent_provider_has_is_stored_before_the_deadline(push, fake):
+def test_what_a_silent_provider_has_is_stored_before_the_deadline(stage, redis, fake):
+    push = stage.pushd("push-deadline", redis, fake, answer_within="6s")
     silent, alive = register(push), register(push, FCM)
     script(fake, silent["token"], silent=True)
     items = item(silent), item(alive), item(silent)
-    outcomes, seconds = timed(lambda: publish(push, *items, deadline_ms=1200))
+    began = time.monotonic()
+    outcomes = sooner(push, fake, APNS, lambda: publish(push, *items, deadline_ms=1200))
     assert [one["outcome"] for one in outcomes] == ["queued", "sent", "queued"]
-    assert 0.5 < seconds < 1.2
+    assert time.monotonic() - began > 0.5
     assert known(push, silent)
 
 
@@ -207,13 +206,12 @@ def test_a_provider_that_wants_new_connections_is_not_stormed_with_them(stage, r
 
 def test_an_expired_jwt_costs_two_attempts_and_not_two_for_each(stage, redis):
     fake = stage.providers("expired")
-    push = stage.pushd("push-expired", redis, fake)
+    push = stage.pushd("push-expired", redis, fake, answer_within="4s")
     devices = [register(push) for _ in range(40)]
     fake.script({"match": {"provider": "apns"},
                  "answer": {"status": 403, "reason": "ExpiredProviderToken"}})
-    outcomes, seconds = timed(lambda: publish(push, *map(item, devices), deadline_ms=5000))
+    outcomes = sooner(push, fake, FCM, lambda: publish(push, *map(item, devices), deadline_ms=5000))
     assert {one["outcome"] for one in outcomes} == {"unavailable"}
-    assert seconds < 2
     assert len([one for one in fake.received() if one["provider"] == "apns"]) == 2
 
 
@@ -239,13 +237,11 @@ def test_a_credential_fault_opens_the_provider_and_removes_nothing(stage, redis,
 def test_a_service_account_that_google_refuses_is_unavailable_until_it_is_taken(stage, redis, fake):
     fake.script({"match": {"provider": "oauth", "times": 2},
                  "answer": {"status": 400, "reason": "invalid_grant"}})
-    push = stage.pushd("push-oauth", redis, fake)
+    push = stage.pushd("push-oauth", redis, fake, answer_within="6s")
     device = register(push, FCM)
     push.wait_log(r"oauth-failed .*status=400 error=invalid_grant")
-    settled, seconds = timed(lambda: publish(push, item(device))[0])
-    if settled["outcome"] != "sent":
-        assert settled["outcome"] == "unavailable" and seconds < 4
-    wait_until(lambda: outcome(push, device) == "sent", 20)
+    assert sooner(push, fake, APNS, lambda: outcome(push, device)) in ("sent", "unavailable")
+    wait_until(lambda: outcome(push, device) == "sent")
 
 
 def test_a_wrong_project_removes_nothing(stage, redis, fake):
@@ -261,7 +257,7 @@ def test_a_wrong_project_removes_nothing(stage, redis, fake):
 def raw(push, what, head, body=b""):
     """The status and the JSON that answer bytes no HTTP client would send."""
     host, port = push.address(what).rsplit(":", 1)
-    with socket.create_connection((host, port), timeout=10) as client:
+    with socket.create_connection((host, port), timeout=60) as client:
         client.sendall(head.replace("\n", "\r\n").encode() + b"\r\n\r\n" + body)
         client.shutdown(socket.SHUT_WR)
         text = b"".join(iter(lambda: client.recv(65536), b""))

@@ -86,7 +86,7 @@ def test_what_is_sent_before_activation_arrives_after_it(relay):
         second.recv(1)
     assert [half["received"] for half in state(relay, name)["halves"]] == [0, 0]
     bs.activate(relay, name)
-    second.settimeout(10)
+    second.settimeout(60)
     assert bs.exactly(second, 5) == b"early"
 
 
@@ -175,7 +175,7 @@ def test_a_reset_waits_for_a_reader_that_has_megabytes_to_go(relay):
     bs.reset(first)
     wait_until(lambda: state(relay, name)["state"] == "draining")
     got = b""
-    second.settimeout(20)
+    second.settimeout(60)
     while len(got) < len(data):
         got += bs.exactly(second, min(100000, len(data) - len(got)))
         time.sleep(0.02)
@@ -202,7 +202,7 @@ def test_a_reset_that_a_write_finds_first_is_no_proper_end(relay, breaking):
     left.setblocking(False)
     wait_until(lambda: is_full(left), what="a full pipe")
     bs.reset(gone)
-    left.settimeout(10)
+    left.settimeout(60)
     assert bs.to_end(left) == (b"", "reset")
 
 
@@ -322,7 +322,7 @@ def test_a_refused_client_cannot_keep_its_connection(relay):
     stays, talks = bs.connect(relay), bs.connect(relay)
     stays.sendall(b"GET / HTTP/1.1\r\n\r\n")
     assert bs.to_end(stays) == (b"\x05\xff", "end")
-    wait_until(lambda: metric(relay, 'halves{state="refused"}') == 0, timeout=4)
+    wait_until(lambda: metric(relay, 'halves{state="refused"}') == 0)
     talks.sendall(bs.GREETING + bs.request(HASH, command=2))
     bs.to_end(talks)
     with pytest.raises(OSError):
@@ -346,22 +346,24 @@ def test_a_third_half_is_refused_and_harms_nothing(relay, active):
 
 @pytest.mark.parametrize("said", [b"", b"\x05", bs.GREETING, bs.GREETING + bs.request(HASH)[:46]])
 def test_silence_in_the_handshake_is_cut_off(relay, said):
-    sock = bs.connect(relay)
     start = time.monotonic()
+    sock = bs.connect(relay)
     sock.sendall(said)
     got, _ = bs.to_end(sock)
     assert got == (b"\x05\x00" if said.startswith(bs.GREETING) else b"")
-    assert 0.9 < time.monotonic() - start < 3
+    assert time.monotonic() - start > 0.9
+    port = sock.getsockname()[1]
+    relay.wait_log(rf"handshake-refused address=127.0.0.1:{port} .*reason=timed-out")
 
 
 def test_drip_feeding_does_not_extend_the_handshake(relay):
     sock = bs.connect(relay)
-    start = time.monotonic()
-    with pytest.raises(OSError):
-        for byte in b"\x05\xff" + b"\x01" * 100:
+    with pytest.raises(OSError):  # before the greeting is whole
+        for byte in b"\x05\xff" + b"\x01" * 250:
             sock.sendall(bytes([byte]))
             time.sleep(0.1)
-    assert time.monotonic() - start < 4
+    port = sock.getsockname()[1]
+    relay.wait_log(rf"handshake-refused address=127.0.0.1:{port} .*reason=timed-out")
 
 
 def test_a_greeting_of_megabytes_is_closed_and_held_nowhere(relay):
@@ -497,7 +499,7 @@ def test_a_bad_body_gets_an_error_that_says_so(relay, what):
 def raw_call(relay, text):
     """Status and body of a request that is sent as it stands."""
     host, port = relay.address("control").rsplit(":", 1)
-    with socket.create_connection((host, int(port)), timeout=10) as sock:
+    with socket.create_connection((host, int(port)), timeout=60) as sock:
         sock.sendall(text)
         answer = http.client.HTTPResponse(sock)
         answer.begin()
@@ -575,10 +577,10 @@ def test_draining_ends_at_its_timeout(stage):
 
 
 def test_an_idle_relay_drains_at_once(stage):
-    relay = stage.relayd(redis=None, drain_timeout="60s")
+    relay = stage.relayd(redis=None, drain_timeout="10m")
     bs.connect(relay)
     assert relay.call("POST", "/v1/drain")[0] == 202
-    assert relay.wait_exit(5) == 0
+    assert relay.wait_exit() == 0  # ten minutes before its timeout
 
 
 def test_it_is_scheduled_for_throughput_unless_its_owner_chose_otherwise(stage):
@@ -603,7 +605,7 @@ def test_too_many_connections_wait_their_turn(stage):
     with pytest.raises(TimeoutError):
         late.recv(2)
     others[0].close()
-    late.settimeout(10)
+    late.settimeout(60)
     assert bs.exactly(late, 2) == b"\x05\x00"
 
 
@@ -614,9 +616,7 @@ def test_running_out_of_descriptors_pauses_and_recovers(stage):
     first, second, name = bs.pair(relay)
     crowd = [bs.knock(relay) for _ in range(60)]
     relay.wait_log("accept-paused reason=descriptors")
-    before = cpu_seconds(relay)
-    time.sleep(0.5)
-    assert cpu_seconds(relay) - before < 0.2  # it doesn't spin
+    wait_until(relay.rests, what="the relay to wait and not to spin")
     data = os.urandom(MIB)
     bs.Sender(first, data)
     assert bs.Receiver(second).result() == (len(data), sha(data), "end")
@@ -624,12 +624,6 @@ def test_running_out_of_descriptors_pauses_and_recovers(stage):
         sock.close()
     name = bs.new_hash()
     wait_until(lambda: works(relay, name), what="a handshake that succeeds again")
-
-
-def cpu_seconds(relay):
-    with open(f"/proc/{relay.pid}/stat") as stat:
-        fields = stat.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def works(relay, name):
@@ -693,8 +687,10 @@ def test_without_redis_new_halves_are_refused_and_active_streams_go_on(stage):
     redis = stage.redis(start=False)
     relay = stage.relayd("relay-1", redis)
     start = time.monotonic()
+    # Refused with a reply: the end of the handshake's own time would close it without one.
     assert bs.ask(relay, bs.new_hash())[1][:2] == b"\x05\x01"
-    assert 1.5 < time.monotonic() - start < 4
+    assert time.monotonic() - start > 1.5
+    relay.wait_log("handshake-refused .*reason=store-away")
     assert relay.call("GET", "/readyz", token=None)[0] == 503
     redis.start()
     name = bs.new_hash()

@@ -19,7 +19,6 @@ class Run(Process):
     """run.py with a folder of its own."""
 
     ready = r"^The stack stays up"
-    slow = 90
 
     def __init__(self, stage, **env):
         code = "import pathlib, sys; sys.path.insert(0, sys.argv[1]); import run; "
@@ -27,6 +26,9 @@ class Run(Process):
         self.home = stage.folder / "up"
         argv = [sys.executable, "-u", "-c", code, HERE, self.home]
         super().__init__(stage, "run", argv, {"OG_BUILD": str(stage.build), **env})
+
+    def wait_ready(self):
+        self.wait_log(self.ready, 300)  # for all its programs and the demonstration
 
     def processes(self):
         """The pids of all that it started: those whose working folder is below its own."""
@@ -60,7 +62,7 @@ def test_it_shows_both_parts_and_writes_every_name_of_the_environment(up):
 
 def test_nothing_outlives_it_when_it_is_killed_and_the_next_run_starts_afresh(up):
     up.kill()
-    wait_until(lambda: up.processes() == [], 10, "everything to be gone")
+    wait_until(lambda: up.processes() == [], what="everything to be gone")
     up.start()
     assert up.stop() == 0
 
@@ -74,5 +76,5 @@ def test_a_program_that_cannot_start_ends_it_with_a_failure(stage):
     run = stage.run(Run(stage, ONCE="1", OG_BUILD=str(broken)), start=False)
     run.clean = (1,)
     run.start(wait=False)
-    assert run.wait_exit(60) == 1
+    assert run.wait_exit(300) == 1
     assert "FAILED: pushd ended with status 1" in run.log_text()

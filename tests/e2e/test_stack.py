@@ -228,7 +228,7 @@ def test_a_push_comes_when_the_provider_s_trouble_has_passed(stack, run):
     run(register(stack, (APNS, token)))
     assert run(pushed(stack, token))[token]["answered"] == 503
     stack.fake.reset()
-    assert run(demo.pushes_for(stack, [token], timeout=30))[token]["answered"] == 200
+    assert run(demo.pushes_for(stack, [token], timeout=60))[token]["answered"] == 200
     run(forget(stack, (APNS, token)))
 
 
@@ -275,12 +275,12 @@ def test_a_killed_relay_is_offered_no_more_and_serves_again_when_it_is_back(stac
 
     relay = run(cut())
     record = f"og:registry:relay:{relay.name}"
-    wait_until(lambda: not stack.redis.command("EXISTS", record), 15, "its record to expire")
-    wait_until(lambda: relay.name not in offered(stack, run), 10, "the other relay alone")
+    wait_until(lambda: not stack.redis.command("EXISTS", record), what="its record to expire")
+    wait_until(lambda: relay.name not in offered(stack, run), 10, what="the other relay alone")
     for _ in range(3):
         assert run(send_file(stack, stack.user1, stack.user2, 256 * 1024))
     relay.start()
-    wait_until(lambda: relay.name in offered(stack, run), 10, "the relay to be offered again")
+    wait_until(lambda: relay.name in offered(stack, run), 10, what="the relay to be offered again")
 
 
 def offered(stack, run, times=6):
@@ -305,7 +305,7 @@ def offered(stack, run, times=6):
 
 def test_the_gateway_links_again_when_the_server_has_been_away(stack, run):
     stack.server.stop()
-    wait_until(lambda: stack.gateway.call("GET", "/readyz")[0] == 503, 15, "xmppgw to notice")
+    wait_until(lambda: stack.gateway.call("GET", "/readyz")[0] == 503, what="xmppgw to notice")
     stack.server.start()
     stack.wait_linked(60)
     assert run(send_file(stack, stack.user1, stack.user2, 64 * 1024))
@@ -321,9 +321,9 @@ def test_all_heal_by_themselves_when_redis_has_been_away(stack, run):
     answered(stack, run, stack.server.later)
     stack.redis.start()
     for daemon in daemons:
-        daemon.wait_log(connected, timeout=30, count=before[daemon] + 1)
+        daemon.wait_log(connected, count=before[daemon] + 1)
     stack.wait_registered()
-    wait_until(lambda: sent(stack, run, token), 30, "a push to the device that was registered")
+    wait_until(lambda: sent(stack, run, token), what="a push to the device that was registered")
     assert run(send_file(stack, stack.user1, stack.user2, 64 * 1024))
 
 

@@ -1,7 +1,8 @@
-"""The contract: what the session's tests saw on the wire and in Redis is what schemas/ says.
+"""The contract: what the tests saw on the wire and in Redis is what schemas/ says.
 
-Runs last. Every recorded HTTP body must fit the schema that its path, method and status name; every
-Redis key must match a row of schemas/redis.md with its type, and expire if that row says so.
+Runs last, over what this session and others recorded (recorder.py). Every recorded HTTP body must
+fit the schema that its path, method and status name; every Redis key must match a row of
+schemas/redis.md with its type, and expire if that row says so.
 """
 
 import functools
@@ -16,6 +17,11 @@ from harness import ROOT
 
 SCHEMAS = ROOT / "schemas"
 DAEMONS = ("relayd", "pushd", "xmppgw")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def recordings():
+    recorder.load()
 
 
 @functools.cache

@@ -6,6 +6,7 @@
 
 #include "common/loop.h"
 #include "common/mem.h"
+#include "tests/fakes/stream.h"
 
 #define BODY_MAX (8u << 20)
 #define LIMIT_DEFAULT 1000
@@ -119,12 +120,19 @@ static void post_reset(struct http_request *request)
 	http_reply(request, 200, json_object());
 }
 
+static void post_hasten(struct http_request *request)
+{
+	streams_hasten(http_context(request));
+	http_reply(request, 200, json_object());
+}
+
 /* clang-format off */
 static const struct http_route routes[] = {
 	{ "POST", "/script",       post_script,       .open = true },
 	{ "POST", "/environments", post_environments, .open = true },
 	{ "GET",  "/received",     get_received,      .open = true },
 	{ "GET",  "/stats",        get_stats,         .open = true },
+	{ "POST", "/hasten",       post_hasten,       .open = true },
 	{ "POST", "/reset",        post_reset,        .open = true },
 	{ NULL },
 };

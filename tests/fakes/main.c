@@ -39,6 +39,7 @@ static int start_service(void)
 {
 	struct provider_tokens *tokens = &service.apns.tokens;
 
+	list_init(&service.delayed);
 	tokens->key = key_read(file_of(options.apns_key, TEST_SET_APNS_PUBLIC), EVP_PKEY_EC, why,
 	                       sizeof(why));
 	if (tokens->key == NULL)

@@ -100,6 +100,7 @@ static const char details[] =
         "  GET /received?from=N&limit=1000\n"
         "                  the requests that came, each with how it was answered\n"
         "  GET /stats      what was counted\n"
+        "  POST /hasten    answers now what delay_ms holds back\n"
         "  POST /reset     forgets script, environments, record and counts\n"
         "\n"
         "The log says \"listening what=fake address=…\", the same with what=sandbox and\n"

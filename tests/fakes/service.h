@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "common/list.h"
 #include "tests/fakes/access.h"
 #include "tests/fakes/apns.h"
 #include "tests/fakes/environments.h"
@@ -25,6 +26,7 @@ struct service {
 	struct script script;
 	struct record record;
 	struct stats stats;
+	struct list delayed; /* streams whose answer is to come later */
 };
 
 /* Fills ANSWER (all zeros) for REQUEST, which is complete and came on CONNECTION. */

@@ -123,6 +123,7 @@ static void on_delay(struct timer *timer)
 {
 	struct stream *stream = container_of(timer, struct stream, delay);
 
+	list_remove(&stream->delayed);
 	acts[stream->answer.fault](stream);
 	stream->session->wake(stream->session);
 }
@@ -139,15 +140,24 @@ void stream_complete(struct stream *stream)
 	}
 	service_answer(session->service, &stream->request, session->connection, answer);
 	stream->delay.expired = on_delay;
-	if (answer->delay_ms > 0)
+	if (answer->delay_ms > 0) {
 		timer_start(&stream->delay, answer->delay_ms);
-	else
+		list_append(&session->service->delayed, &stream->delayed);
+	} else {
 		acts[answer->fault](stream);
+	}
+}
+
+void streams_hasten(struct service *service)
+{
+	list_for_each (link, &service->delayed)
+		timer_start(&container_of(link, struct stream, delayed)->delay, 0);
 }
 
 void stream_free(struct stream *stream)
 {
 	timer_stop(&stream->delay);
+	list_remove(&stream->delayed);
 	list_remove(&stream->link);
 	request_release(&stream->request);
 	answer_release(&stream->answer);

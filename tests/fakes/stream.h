@@ -21,6 +21,7 @@ struct stream {
 	struct answer answer;
 	size_t body_sent; /* of the answer */
 	struct timer delay;
+	struct list_link delayed; /* in the service's list while the delay runs */
 };
 
 /* A stream of SESSION, in its list. */
@@ -28,6 +29,9 @@ struct stream *stream_new(struct session *session, int32_t id);
 
 /* The request has come in full: answers it, or starts the delay that a script wants. */
 void stream_complete(struct stream *stream);
+
+/* Ends the delays that run. */
+void streams_hasten(struct service *service);
 
 /* Takes it out of its session's list and frees it. */
 void stream_free(struct stream *stream);
