@@ -355,7 +355,25 @@ static int ask_health(void)
 	return status < 0;
 }
 
-/* A container is often configured by its environment alone: then the default file may be absent. */
+/* The environment overrides keys, but makes no section with an id. */
+static void warn_absent(void)
+{
+	const struct config_section *section = self.spec->config->sections;
+	struct buf lacking = { 0 };
+	char *text;
+
+	for (; section->name != NULL; section++)
+		if (section->with_id)
+			buf_printf(&lacking, " lacking=\"[%s ID]\"", section->name);
+	text = buf_take(&lacking);
+	log_warn("config-absent file=%s using=environment%s", self.default_file, text);
+	free(text);
+}
+
+/*
+ * A container may be configured by its environment alone, as far as no section with an id is
+ * needed: then the default file may be absent.
+ */
 static void choose_file(const char *given)
 {
 	self.file = given;
@@ -366,7 +384,7 @@ static void choose_file(const char *given)
 	if (access(self.default_file, F_OK) == 0 || errno != ENOENT)
 		self.file = self.default_file;
 	else
-		log_warn("config-absent file=%s using=environment", self.default_file);
+		warn_absent();
 }
 
 static void print_complaints(struct buf *complaints)

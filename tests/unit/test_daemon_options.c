@@ -1,5 +1,6 @@
 #include "common/daemon.c"
 
+#include "tests/unit/logged.h"
 #include "tests/unit/testd.h"
 
 /* The URL of PATH at the daemon. */
@@ -156,6 +157,28 @@ START_TEST(an_absent_default_file_leaves_the_environment)
 }
 END_TEST
 
+START_TEST(without_a_file_it_is_said_which_sections_there_cannot_be)
+{
+	static const struct config_section with_ids[] = {
+		{ "daemon", "", keys, sizeof(struct top), 0, false },
+		{ "app", "", keys, sizeof(struct top), 0, true },
+		{ NULL },
+	};
+	static const struct config some = { "testd", with_ids, sizeof(struct top) };
+	static const struct daemon_spec other = { .config = &some };
+	struct logged logged = logged_start();
+
+	self.spec = &spec;
+	choose_file(NULL);
+	ck_assert_ptr_nonnull(strstr(logged_end(&logged), "testd.conf using=environment\n"));
+	logged = logged_start();
+	self.spec = &other;
+	choose_file(NULL);
+	ck_assert_ptr_nonnull(
+	        strstr(logged_end(&logged), "testd.conf using=environment lacking=\"[app ID]\"\n"));
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -168,6 +191,7 @@ int main(void)
 		versions_and_help_need_no_configuration,
 		unknown_options_and_words_show_the_usage,
 		an_absent_default_file_leaves_the_environment,
+		without_a_file_it_is_said_which_sections_there_cannot_be,
 	};
 
 	return unit_run("daemon_options", tests, ARRAY_LEN(tests), enter, leave);
