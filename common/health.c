@@ -98,6 +98,9 @@ int health_ask(const char *url, int timeout_ms, char *why, size_t why_size)
 	host[len] = '\0';
 	if (net_parse(host, &address) < 0)
 		return -1;
+	/* A machine without IPv6 can't connect to [::], where net_listen() listens all the same. */
+	if (net_is_wildcard(&address))
+		(void)net_numeric("127.0.0.1", net_port(&address), &address);
 	fd = net_connect(&address);
 	status = fd < 0 ? -1 : ask(fd, host, path, loop_now_ms() + (uint64_t)timeout_ms);
 	if (status < 0)

@@ -9,8 +9,8 @@
 #include <stddef.h>
 
 /*
- * GETs URL ("http://127.0.0.1:7650/healthz") within TIMEOUT_MS. 0 when the answer's status is 200,
- * else -1 with the reason in WHY.
+ * GETs URL ("http://127.0.0.1:7650/healthz"; 0.0.0.0 and [::] are asked at 127.0.0.1) within
+ * TIMEOUT_MS. 0 when the answer's status is 200, else -1 with the reason in WHY.
  */
 int health_ask(const char *url, int timeout_ms, char *why, size_t why_size);
 

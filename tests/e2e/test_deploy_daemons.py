@@ -6,10 +6,12 @@ import socket
 import subprocess
 import types
 
+import pytest
+
 import bytestream as bs
 from component import ComponentServer
 from fleet import proxy_header
-from harness import HOST, wait_until
+from harness import HOST, free_port, wait_until
 
 ANYWHERE = {"listen": "0.0.0.0:0", "advertise": "relay.example.org:1080",
             "control_listen": "0.0.0.0:0", "control_url": None,
@@ -157,6 +159,27 @@ def test_the_check_finds_that_clients_cannot_be_told_an_address(stage):
     assert status == 1 and "advertise is needed: clients can't connect to [::]:1080" in text
     status, text = ask(relay, "-n", OG_RELAYD_ADVERTISE="relay.example.org:1080")
     assert (status, text) == (0, "relayd: the configuration is right\n")
+
+
+# Health
+
+
+@pytest.mark.parametrize("wildcard", ["0.0.0.0", "[::]"])
+def test_health_is_asked_on_loopback_at_the_port_that_the_environment_says(stage, wildcard):
+    redis = stage.redis()
+    section = {"server": f"{HOST}:1", "secret": "s", "role": "relay"}
+    for key, daemon in (
+        ("OG_RELAYD_CONTROL_LISTEN", stage.relayd("relay-1", redis, start=False)),
+        ("OG_PUSHD_API_LISTEN", stage.pushd("push-1", redis, start=False)),
+        ("OG_XMPPGW_OPS_LISTEN",
+         stage.xmppgw(redis, {"proxy.example.org": section}, start=False)),
+    ):
+        daemon.env = {**daemon.env, key: f"{wildcard}:{free_port()}"}
+        assert ask(daemon, "--health")[0] == 1
+        daemon.start()
+        assert ask(daemon, "--health") == (0, "")
+        daemon.stop()
+        assert ask(daemon, "--health")[0] == 1
 
 
 # Secrets

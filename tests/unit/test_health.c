@@ -41,7 +41,7 @@ static pid_t serve(const char *answer)
 	wait_for(listener, POLLIN, loop_now_ms() + 10000);
 	fd = accept(listener, NULL, NULL);
 	if (fd < 0 || recv(fd, request, sizeof(request), 0) < 0 ||
-	    strncmp(request, "GET /healthz HTTP/1.0\r\nHost: 127.0.0.1:", 39) != 0)
+	    strncmp(request, "GET /healthz HTTP/1.0\r\nHost: ", 29) != 0)
 		_exit(1);
 	for (; *answer != '\0'; answer++)
 		if (send(fd, answer, 1, MSG_NOSIGNAL) != 1)
@@ -65,6 +65,18 @@ START_TEST(only_status_200_is_healthy)
 	ck_assert_int_eq(ask_one_that_answers("HTTP/1.1 200 OK\r\n\r\nok"), 0);
 	ck_assert_int_eq(ask_one_that_answers("HTTP/1.1 503 Unavailable\r\n\r\n"), -1);
 	ck_assert_ptr_nonnull(strstr(why, "/healthz: status 503"));
+}
+END_TEST
+
+START_TEST(who_listens_anywhere_is_asked_on_loopback)
+{
+	union net_address address;
+
+	ck_assert_int_eq(net_local(listener, &address), 0);
+	snprintf(url, sizeof(url), "http://[::]:%u/healthz", net_port(&address));
+	ck_assert_int_eq(ask_one_that_answers("HTTP/1.1 200 OK\r\n\r\nok"), 0);
+	snprintf(url, sizeof(url), "http://0.0.0.0:%u/healthz", net_port(&address));
+	ck_assert_int_eq(ask_one_that_answers("HTTP/1.1 200 OK\r\n\r\nok"), 0);
 }
 END_TEST
 
@@ -112,11 +124,9 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		only_status_200_is_healthy,
-		what_is_not_http_is_not_healthy,
-		silence_is_not_waited_for_beyond_the_deadline,
-		nobody_there_is_not_healthy,
-		only_numeric_http_urls_are_asked,
+		only_status_200_is_healthy,      who_listens_anywhere_is_asked_on_loopback,
+		what_is_not_http_is_not_healthy, silence_is_not_waited_for_beyond_the_deadline,
+		nobody_there_is_not_healthy,     only_numeric_http_urls_are_asked,
 	};
 
 	return unit_run("health", tests, ARRAY_LEN(tests), enter, leave);
