@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/mem.h"
 
@@ -206,6 +207,16 @@ static void ask(struct resolve_query *query, const char *host)
 	reschedule();
 }
 
+/* RFC 6761 section 6.3: loopback, and never a question. Not every machine has a hosts file. */
+static void give_localhost(struct resolve_query *query)
+{
+	if (net_numeric("127.0.0.1", query->port, &query->addresses[0]) < 0 ||
+	    net_numeric("::1", query->port, &query->addresses[1]) < 0)
+		abort();
+	query->count = 2;
+	answered(query, NULL);
+}
+
 void resolve_start(struct resolve *resolve, const char *host, uint16_t port)
 {
 	struct resolve_query *query;
@@ -219,9 +230,11 @@ void resolve_start(struct resolve *resolve, const char *host, uint16_t port)
 	if (net_numeric(host, port, &query->addresses[0]) == 0) {
 		query->count = 1;
 		answered(query, NULL);
-		return;
+	} else if (strcasecmp(host, "localhost") == 0) {
+		give_localhost(query);
+	} else {
+		ask(query, host);
 	}
-	ask(query, host);
 }
 
 void resolve_stop(struct resolve *resolve)

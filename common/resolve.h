@@ -1,7 +1,7 @@
 /*
  * Names to addresses without blocking (c-ares): hosts file and DNS, A and AAAA. A numeric host is
- * answered too, so that callers need not tell the two apart; the answer always comes in a later
- * turn of the loop.
+ * answered too, so that callers need not tell the two apart, and so is localhost; the answer always
+ * comes in a later turn of the loop.
  */
 #ifndef OG_COMMON_RESOLVE_H
 #define OG_COMMON_RESOLVE_H

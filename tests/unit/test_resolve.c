@@ -146,6 +146,19 @@ static bool has(const struct asked *asked, const char *text)
 	return false;
 }
 
+START_TEST(localhost_is_loopback_without_a_question)
+{
+	struct asked asked = { .resolve.done = on_found };
+
+	resolve_start(&asked.resolve, "LocalHost", 80);
+	ck_assert_int_eq(asked.answers, 0);
+	expect_first(&asked, "127.0.0.1:80");
+	ck_assert_uint_eq(asked.count, 2);
+	ck_assert(has(&asked, "[::1]:80"));
+	ck_assert_int_eq(questions, 0);
+}
+END_TEST
+
 START_TEST(a_name_gives_its_addresses_with_the_port_up_to_a_bound)
 {
 	struct asked asked = { .resolve.done = on_found };
@@ -266,6 +279,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		a_numeric_host_is_answered_in_a_later_turn_without_a_question,
+		localhost_is_loopback_without_a_question,
 		a_name_gives_its_addresses_with_the_port_up_to_a_bound,
 		many_look_ups_at_once_are_all_answered,
 		a_name_that_is_none_fails_with_a_reason,
