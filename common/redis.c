@@ -32,6 +32,7 @@ struct redis {
 	void (*change)(struct redis *redis, bool connected);
 	enum redis_state state;
 	bool complained; /* why it is away was logged; said again only after it was up */
+
 	struct resolve resolve;
 	unsigned attempt; /* picks the address, where a name has several */
 	struct backoff backoff;
@@ -42,6 +43,7 @@ struct redis {
 	struct io io;
 	bool flushing;     /* hiredis writes now: what it asks for next is about what was left */
 	struct task flush; /* writes what a turn has gathered, in one go */
+
 	struct redis_calls calls;
 };
 
@@ -237,7 +239,8 @@ static void attach(struct redis *redis, redisAsyncContext *context)
 		return;
 	}
 	redis->state = REDIS_CONNECTING;
-	context->data = context->ev.data = redis;
+	context->data = redis;
+	context->ev.data = redis;
 	context->ev.addRead = add_read;
 	context->ev.delRead = del_read;
 	context->ev.addWrite = add_write;
@@ -406,7 +409,7 @@ struct redis *redis_new(const struct redis_options *options)
 
 void redis_free(struct redis *redis)
 {
-	redisAsyncContext *context = redis != NULL ? redis->context : NULL;
+	redisAsyncContext *context;
 	int written;
 
 	if (redis == NULL)
@@ -414,6 +417,7 @@ void redis_free(struct redis *redis)
 	redis_calls_release(&redis->calls);
 	if (redis->state == REDIS_READY) /* a farewell given in this turn, if it fits */
 		redisBufferWrite(&redis->context->c, &written);
+	context = redis->context;
 	detach(redis);
 	timer_stop(&redis->retry);
 	redis_url_release(&redis->url);
@@ -467,12 +471,13 @@ const char *redis_reply_string(const struct redisReply *reply, size_t *len)
 
 int64_t redis_reply_integer(const struct redisReply *reply, int64_t fallback)
 {
-	const char *text = redis_reply_string(reply, NULL);
+	const char *text;
 	char *end;
 	long long number;
 
 	if (reply != NULL && reply->type == REDIS_REPLY_INTEGER)
 		return reply->integer;
+	text = redis_reply_string(reply, NULL);
 	if (text == NULL || strchr("-0123456789", text[0]) == NULL)
 		return fallback;
 	errno = 0;

@@ -41,7 +41,8 @@ async def show_transfer(stack, tell, size=64 * MIB):
 
 def show_transfer_record(tell, record):
     users = " to ".join(party["user"] for party in record["parties"])
-    tell(f"{record['relay']} recorded: {users}, {sum(record['bytes']):,} bytes, {record['reason']}.")
+    size = f"{sum(record['bytes']):,} bytes"
+    tell(f"{record['relay']} recorded: {users}, {size}, {record['reason']}.")
 
 
 async def pushes_for(stack, tokens, timeout=60):

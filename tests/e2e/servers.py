@@ -1,7 +1,7 @@
 """Real XMPP servers for end-to-end tests: Prosody and ejabberd, private, on loopback.
 
-Both give: domain, host, c2s_port, component_port(component), secret(component), what they log of an app
-server's answers (gone, later), and, before the start, add_user(name, password).
+Both give: domain, host, c2s_port, component_port(component), secret(component), what they log of
+an app server's answers (gone, later), and, before the start, add_user(name, password).
 SASL PLAIN without TLS is allowed, which is why nothing listens beyond loopback.
 """
 
