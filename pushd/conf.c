@@ -11,8 +11,8 @@
 #include "common/networks.h"
 #include "pushd/credential_file.h"
 #include "pushd/environment.h"
+#include "pushd/identity.h"
 #include "pushd/provider.h"
-#include "pushd/public_api.h"
 #include "pushd/vault.h"
 
 #define NAME(kind) #kind,
@@ -403,7 +403,7 @@ static int check_identity(const struct conf_daemon *daemon, struct buf *complain
 
 	if (daemon->public_listen == NULL || daemon->cert_file == NULL)
 		return 0;
-	why = public_api_check(daemon->cert_file, daemon->key_file);
+	why = identity_check(daemon->cert_file, daemon->key_file);
 	if (why == NULL)
 		return 0;
 	buf_printf(complaints, "%s\n", why);

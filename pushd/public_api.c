@@ -2,15 +2,12 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/resource.h>
 
-#include "common/file.h"
 #include "common/http_server.h"
 #include "common/json.h"
 #include "common/log.h"
@@ -23,11 +20,11 @@
 #include "pushd/conf.h"
 #include "pushd/device.h"
 #include "pushd/forwarded.h"
+#include "pushd/identity.h"
 #include "pushd/rate.h"
 #include "pushd/storage.h"
 
 #define BODY_MAX 8192
-#define PEM_MAX (256 * 1024)
 /* An account has a handful of devices, and an address a handful of accounts. */
 #define RATE_BURST 20
 #define RATE_INTERVAL_NS UINT64_C(3000000000)
@@ -187,69 +184,6 @@ static const struct http_route routes[] = {
 };
 /* clang-format on */
 
-/* Reads a PEM file; NULL after logging why. */
-static char *read_pem(const char *path, size_t *len)
-{
-	char *pem = file_read(path, PEM_MAX, len);
-
-	if (pem == NULL)
-		log_error("file-unreadable path=%s reason=\"%s\"", path, strerror(errno));
-	return pem;
-}
-
-/* Without this OpenSSL would ask the terminal for the password of a key. */
-static int give_no_password(char *buf, int size, int writing, void *user)
-{
-	return -1;
-}
-
-char *public_api_check(const char *cert_file, const char *key_file)
-{
-	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
-	char *why = NULL;
-
-	if (context == NULL)
-		abort();
-	SSL_CTX_set_default_passwd_cb(context, give_no_password);
-	ERR_clear_error();
-	if (SSL_CTX_use_certificate_chain_file(context, cert_file) != 1)
-		why = mem_printf("cert-file %s: %s", cert_file,
-		                 ERR_reason_error_string(ERR_peek_error()));
-	else if (SSL_CTX_use_PrivateKey_file(context, key_file, SSL_FILETYPE_PEM) != 1)
-		why = mem_printf("key-file %s, with cert-file %s: %s", key_file, cert_file,
-		                 ERR_reason_error_string(ERR_peek_error()));
-	ERR_clear_error();
-	SSL_CTX_free(context);
-	return why;
-}
-
-/* What cert-file and key-file hold now. */
-struct identity {
-	char *certificate, *key; /* PEM, heap */
-	size_t key_len;
-};
-
-static void release_identity(struct identity *identity)
-{
-	if (identity->key != NULL)
-		mem_wipe(identity->key, identity->key_len);
-	free(identity->key);
-	free(identity->certificate);
-}
-
-/* False after logging why; to be released in either case. */
-static bool read_identity(struct identity *identity)
-{
-	size_t len;
-
-	*identity = (struct identity){ 0 };
-	if (self.daemon->cert_file == NULL)
-		return true;
-	identity->certificate = read_pem(self.daemon->cert_file, &len);
-	identity->key = read_pem(self.daemon->key_file, &identity->key_len);
-	return identity->certificate != NULL && identity->key != NULL;
-}
-
 /* Descriptors must be left for providers, Redis and gateways. */
 static unsigned choose_connection_max(void)
 {
@@ -290,9 +224,11 @@ static int listen_on(const struct identity *identity)
 static int start_listening(void)
 {
 	struct identity identity;
-	int result = read_identity(&identity) ? listen_on(&identity) : -1;
+	int result = identity_read(&identity, self.daemon->cert_file, self.daemon->key_file)
+	                     ? listen_on(&identity)
+	                     : -1;
 
-	release_identity(&identity);
+	identity_release(&identity);
 	return result;
 }
 
@@ -317,7 +253,7 @@ void public_api_reload(void)
 
 	if (self.server == NULL || self.daemon->cert_file == NULL)
 		return;
-	if (!read_identity(&identity)) {
+	if (!identity_read(&identity, self.daemon->cert_file, self.daemon->key_file)) {
 		log_error("certificate-kept reason=unreadable");
 	} else if (http_server_renew(self.server, identity.certificate, identity.key, &why) != 0) {
 		log_error("certificate-kept file=%s reason=\"%s\"", self.daemon->cert_file, why);
@@ -325,7 +261,7 @@ void public_api_reload(void)
 	} else {
 		log_info("certificate-renewed file=%s", self.daemon->cert_file);
 	}
-	release_identity(&identity);
+	identity_release(&identity);
 }
 
 void public_api_stop(void)

@@ -12,9 +12,6 @@
 int public_api_start(void *config);
 void public_api_stop(void);
 
-/* What is wrong with CERT_FILE and KEY_FILE as the listener's (heap), or NULL. */
-char *public_api_check(const char *cert_file, const char *key_file);
-
 /* Reads cert-file and key-file anew; if they aren't right, the ones in use stay. */
 void public_api_reload(void);
 
