@@ -18,7 +18,7 @@ KINDS = {
     "shell": "runs by sh -e from the project's top, beside what `make run` starts",
     "stack": "runs by sh -e in deploy/, where Docker is: deploy-test does that, in this order",
     "demo": "runs by sh -e from the project's top, where Docker is, and stays up until Ctrl-C",
-    "balancer": "as stack, for the stack whose relays have one port",
+    "balancer": "as stack, on the way to one port for all relays",
     "daemon.json": "the configuration of Docker's daemon",
     "pushd": "sections of pushd's configuration",
     "prosody": "a file that Prosody's configuration includes",

@@ -210,7 +210,10 @@ def log_in_component(host, port, name, secret):
             header += link.recv(4096).decode()
         digest = hashlib.sha1((found[1] + secret).encode()).hexdigest()
         link.sendall(f"<handshake>{digest}</handshake>".encode())
-        return link.recv(4096).decode()
+        answer = ""
+        while "<handshake" not in answer and (more := link.recv(4096).decode()):
+            answer += more
+        return answer
 
 
 @pytest.mark.parametrize("kind", [ReadmeProsody, ReadmeEjabberd])
