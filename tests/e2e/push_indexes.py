@@ -52,8 +52,8 @@ class Snapshot:
         name = key[len(PREFIX) :]
         if not key.startswith(PREFIX):
             return
-        if kind == "hash":
-            self.hashes[name] = pairs(self.command("HGETALL", key))
+        if kind == "hash" and (fields := pairs(self.command("HGETALL", key))):
+            self.hashes[name] = fields
         elif kind == "zset":
             members = pairs(self.command("ZRANGE", key, 0, -1, "WITHSCORES"))
             self.zsets[name] = {member: float(score) for member, score in members.items()}

@@ -209,9 +209,9 @@ def test_a_certificate_that_ends_meanwhile_is_a_credential_fault(
 
 def test_the_providers_are_told_with_what_they_sign_in(stage, redis, fake, authority, master):
     push = start(stage, redis, fake, {"topic": TOPIC}, master_key_file=master)
+    wait_until(lambda: providers(push)[APNS]["state"] == "credential")
     found = providers(push)
     assert found[APNS]["credential"] == {"kind": "none"}
-    assert found[APNS]["state"] == "credential"
     assert found[FCM]["credential"] == {"kind": "service-account", "source": "file"}
     assert put(push, authority.pem(TOPIC))[0] == 200
     credential = providers(push)[APNS]["credential"]

@@ -7,7 +7,7 @@
 #include "tests/unit/unit.h"
 #include "tests/unit/wait.h"
 
-#define TIMEOUT_MS 400
+#define TIMEOUT_MS 1000
 
 static struct redis_server server;
 static struct redis *redis;
@@ -36,13 +36,18 @@ static inline void on_asked(struct redis_call *call, const struct redisReply *re
 	snprintf(asked->text, sizeof(asked->text), "%s", text != NULL ? text : "");
 }
 
-static inline struct redis *open_url(const char *url)
+static inline struct redis *open_patient(const char *url, unsigned timeout_ms)
 {
-	struct redis_options options = { .url = url, .prefix = "og:", .timeout_ms = TIMEOUT_MS };
+	struct redis_options options = { .url = url, .prefix = "og:", .timeout_ms = timeout_ms };
 	struct redis *made = redis_new(&options);
 
 	ck_assert_ptr_nonnull(made);
 	return made;
+}
+
+static inline struct redis *open_url(const char *url)
+{
+	return open_patient(url, TIMEOUT_MS);
 }
 
 static inline void open_server(void)

@@ -73,7 +73,7 @@ static inline void redis_server_start_with(struct redis_server *server, int port
 	}
 	close(null);
 	for (int i = 0; !redis_server_answers(server); i++) {
-		ck_assert_int_lt(i, 1000);
+		ck_assert_int_lt(i, 6000);
 		ck_assert_int_eq(waitpid(server->pid, NULL, WNOHANG), 0);
 		poll(NULL, 0, 10);
 	}

@@ -41,12 +41,12 @@ START_TEST(a_month_turns_by_itself_once_and_not_before_its_end)
 {
 	uint64_t start_ms;
 
-	calendar_set(DECEMBER_MS - 100);
 	start_ms = loop_now_ms();
+	calendar_set(DECEMBER_MS - 1000);
 	ck_assert_uint_eq(calendar_month()->number, 202611);
 	turns = 0;
 	WAIT_UNTIL(turns == 1);
-	ck_assert_uint_ge(loop_now_ms() - start_ms, 100);
+	ck_assert_uint_ge(loop_now_ms() - start_ms, 1000);
 	ck_assert_uint_eq(calendar_month()->number, 202612);
 	turn_for(50);
 	ck_assert_int_eq(turns, 1);

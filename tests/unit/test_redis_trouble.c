@@ -2,6 +2,8 @@
 
 #include "tests/unit/redis_fixture.h"
 
+#define NEVER_MS 600000 /* a timeout that no test lives to see */
+
 /* ---- trouble ---- */
 
 START_TEST(a_server_that_is_absent_at_the_start_is_used_once_it_is_there)
@@ -14,7 +16,6 @@ START_TEST(a_server_that_is_absent_at_the_start_is_used_once_it_is_there)
 	redis_command(redis, &asked.call, "PING");
 	expect(&asked, NULL);
 	ck_assert_uint_ge(asked.at_ms - start_ms, TIMEOUT_MS);
-	ck_assert_uint_lt(asked.at_ms - start_ms, TIMEOUT_MS + 500);
 	ck_assert_int_eq(changes, 0);
 	redis_server_start(&server);
 	WAIT_UNTIL(changes == 1);
@@ -26,9 +27,9 @@ END_TEST
 START_TEST(a_server_killed_in_mid_command_means_no_reply_at_once_and_then_a_new_connection)
 {
 	struct asked blocked[3] = { 0 }, waiting = { .call.done = on_asked };
-	uint64_t killed_ms;
 
-	open_server();
+	redis_server_start(&server);
+	redis = open_patient(server.url, NEVER_MS);
 	redis_on_change(redis, on_change);
 	expect_command("PING", "PONG");
 	for (int i = 0; i < 3; i++) {
@@ -37,10 +38,8 @@ START_TEST(a_server_killed_in_mid_command_means_no_reply_at_once_and_then_a_new_
 	}
 	turn_for(20);
 	redis_server_kill(&server);
-	killed_ms = loop_now_ms();
 	for (int i = 0; i < 3; i++)
 		expect(&blocked[i], NULL);
-	ck_assert_uint_lt(loop_now_ms() - killed_ms, TIMEOUT_MS);
 	ck_assert_int_eq(changes, 2);
 	ck_assert(!redis_connected(redis));
 	redis_server_start(&server);
@@ -79,7 +78,6 @@ START_TEST(a_stalled_server_means_no_reply_after_the_timeout_for_all_and_recover
 	for (int i = 0; i < 10; i++)
 		expect(&asked[i], NULL);
 	ck_assert_uint_ge(loop_now_ms() - start_ms, TIMEOUT_MS);
-	ck_assert_uint_lt(loop_now_ms() - start_ms, TIMEOUT_MS + 500);
 	/* The kernel accepts for a stopped process: that isn't enough to be connected. */
 	redis_command(redis, &late.call, "PING");
 	expect(&late, NULL);
@@ -104,7 +102,8 @@ START_TEST(what_a_callback_sends_as_the_connection_ends_waits_for_the_next_one)
 {
 	struct asked blocked = { .call.done = ask_when_lost };
 
-	open_server();
+	redis_server_start(&server);
+	redis = open_patient(server.url, NEVER_MS);
 	redis_command(redis, &blocked.call, "BLPOP nothing 0");
 	WAIT_UNTIL(redis_connected(redis));
 	turn_for(20);
@@ -119,7 +118,8 @@ START_TEST(calls_that_are_too_many_end_with_no_reply_in_a_later_turn)
 {
 	struct asked *all = mem_alloc(REDIS_CALLS_MAX + 2, sizeof(*all));
 
-	redis = open_url(server.url);
+	kill(server.pid, SIGSTOP); /* nothing is answered but by us */
+	redis = open_patient(server.url, NEVER_MS);
 	for (int i = 0; i < REDIS_CALLS_MAX + 2; i++) {
 		all[i].call.done = on_asked;
 		redis_command(redis, &all[i].call, "PING");

@@ -18,7 +18,7 @@ static inline int unit_run(const char *name, const TTest *const *tests, size_t c
 	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_set_timeout(tcase, 20);
+	tcase_set_timeout(tcase, 150); /* guards against a test that hangs */
 	for (size_t i = 0; i < count; i++)
 		tcase_add_test(tcase, tests[i]);
 	suite_add_tcase(suite, tcase);
