@@ -336,11 +336,12 @@ def slow_answers(chaos, seed, share=0.1):
                        "answer": {"delay_ms": 2 * ANSWER_WITHIN_MS}})
 
 
-def test_pushd_killed_twenty_times_loses_nothing(quick_stage, seed):
+@pytest.mark.parametrize("times", [5, pytest.param(20, marks=pytest.mark.matrix)])
+def test_pushd_killed_again_and_again_loses_nothing(quick_stage, seed, times):
     chaos = Chaos(quick_stage, seed)
     slow_answers(chaos, seed)
     chaos.begin()
-    for _ in range(20):
+    for _ in range(times):
         chaos.wait_for_more(20, 200)
         push = chaos.chance.choice(chaos.pushes)
         chaos.kill(push)
@@ -352,11 +353,12 @@ def test_pushd_killed_twenty_times_loses_nothing(quick_stage, seed):
     assert not words["gone"]
 
 
-def test_redis_killed_five_times_loses_nothing(quick_stage, seed):
+@pytest.mark.parametrize("times", [2, pytest.param(5, marks=pytest.mark.matrix)])
+def test_redis_killed_again_and_again_loses_nothing(quick_stage, seed, times):
     chaos = Chaos(quick_stage, seed)
     slow_answers(chaos, seed)
     chaos.begin()
-    for _ in range(5):
+    for _ in range(times):
         chaos.wait_for_more(100, 400)
         before = chaos.words["unavailable"]
         chaos.kill(chaos.redis)
@@ -394,6 +396,7 @@ def had_all_trouble(fake):
                {"goaway", "silent"} <= stats[name]["faults"].keys() for name in ("apns", "fcm"))
 
 
+@pytest.mark.matrix  # each kind of its trouble alone is in test_push_errors and test_push_sender
 def test_a_provider_in_trouble_loses_nothing_and_costs_no_registration(quick_stage, seed):
     chaos = Chaos(quick_stage, seed, lease="20s")
     slow_answers(chaos, seed, 0.01)
@@ -402,10 +405,9 @@ def test_a_provider_in_trouble_loses_nothing_and_costs_no_registration(quick_sta
     chaos.wait_for_more(3000, 4000)
     chaos.fake.script({"match": {"for_ms": 30000}, "answer": {"silent": True}})
     wait_until(lambda: "silent" in str(chaos.fake.stats()["providers"]))
-    silent = time.monotonic()
-    wait_until(lambda: time.monotonic() - silent > 30, 40)  # it is to be silence under load
+    time.sleep(30)  # it is to be silence under load
     chaos.wait_for_more(500, 1000)
-    wait_until(lambda: had_all_trouble(chaos.fake), what="each kind of trouble")
+    wait_until(lambda: had_all_trouble(chaos.fake), 300, what="each kind of trouble")
     chaos.end()
     words = chaos.check()
     assert words["queued"] and words["gone"]
