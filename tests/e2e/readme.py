@@ -73,6 +73,6 @@ def stack_blocks():
 
     What .env holds may come from the environment, which wins in docker-compose: the project's name,
     ports, images. Between `make-secrets` and `up` the caller does what the text says in words: it
-    puts a provider's files into secrets/pushd/providers and edits pushd.conf.
+    puts a provider's files into secrets/pushd/providers and edits config/pushd.conf.
     """
     return blocks("stack")
