@@ -9,20 +9,21 @@ import glob
 import os
 import subprocess
 
-from harness import HOST, Process, Trouble, free_port
+from harness import HOST, ROOT, Process, Trouble, free_port
 
 PROSODY_CONFIG = """\
 {run_as_root}
 pidfile = "{folder}/prosody.pid"
 data_path = "{folder}/data"
 certificates = "{folder}/certs"
-plugin_paths = {{ "/usr/lib/prosody/modules", "/usr/share/prosody/modules" }}
+plugin_paths = {{ "{here}", "/usr/lib/prosody/modules", "/usr/share/prosody/modules" }}
 log = {{ debug = "*console" }}
 interfaces = {{ "{host}" }}
 c2s_ports = {{ {c2s} }}
 component_ports = {{ {component} }}
 component_interfaces = {{ "{host}" }}
-modules_enabled = {{ "roster", "saslauth", "disco", "ping", "smacks", "offline", "cloud_notify" }}
+modules_enabled = {{ "roster", "saslauth", "disco", "ping", "smacks", "offline", "cloud_notify",
+                    "answers" }}
 modules_disabled = {{ "s2s", "tls", "http" }}
 c2s_require_encryption = false
 allow_unencrypted_plain_auth = true
@@ -45,9 +46,10 @@ class Prosody(Process):
 
     host = HOST
     clean = (0, -15)  # it may not have installed its own handler yet
-    # What it logs of an app server's answer that ends a registration, and of one that doesn't.
-    gone = r"Got error <cancel:item-not-found:"
-    later = r"Got error <wait:internal-server-error:"
+    # What it logs (mod_answers.lua) of an app server's answer that ends a registration, and of one
+    # that doesn't.
+    gone = r"Answered <cancel:item-not-found>"
+    later = r"Answered <wait:internal-server-error>"
 
     def wait_ready(self):
         self.wait_log(r"Activated service '(component|c2s)' on", count=2)
@@ -64,6 +66,7 @@ class Prosody(Process):
         text = PROSODY_CONFIG.format(
             run_as_root="run_as_root = true" if os.getuid() == 0 else "",
             folder=self.folder,
+            here=ROOT / "tests/e2e",
             host=HOST,
             domain=self.domain,
             c2s=self.c2s_port,

@@ -6,7 +6,6 @@ import pytest
 
 import demo
 from demo import apns_token
-from harness import wait_until
 from stack import APNS, Stack
 
 MODULE = "monalProdiOS-sandbox"
@@ -35,11 +34,11 @@ def nodes(stack, token):
     return stack.redis.command("ZRANGE", f"og:push:token:{name}", 0, -1)
 
 
-def answered(stack, run, kind):
-    """user1 writes: waits until the server has got an answer of KIND."""
-    before = stack.server.log_text().count(kind)
+def answered_gone(stack, run):
+    """user1 writes: waits until the server has got the answer that ends a registration."""
+    before = stack.server.log_text().count(stack.server.gone)
     run(write(stack))
-    wait_until(lambda: stack.server.log_text().count(kind) > before, what=f"an answer {kind}")
+    stack.server.wait_log(stack.server.gone, count=before + 1)
 
 
 def test_a_message_reaches_an_app_that_never_registered(stack, run):
@@ -59,15 +58,15 @@ def test_a_message_reaches_an_app_that_never_registered(stack, run):
 
 
 def test_a_dead_token_and_an_unknown_module_are_item_not_found(stack, run):
-    token, gone = apns_token(), "cancel:item-not-found"
+    token = apns_token()
     answer = {"status": 410, "reason": "Unregistered"}
     stack.fake.script({"match": {"token": token}, "answer": answer})
     run(enable(stack, token))
-    answered(stack, run, gone)
+    answered_gone(stack, run)
     assert not nodes(stack, token)
-    answered(stack, run, gone)
+    answered_gone(stack, run)
     assert sum(request["path"].endswith(token) for request in stack.fake.received()) == 1
     token = apns_token()
     run(enable(stack, token, "nobody"))
-    answered(stack, run, gone)
+    answered_gone(stack, run)
     assert not nodes(stack, token)
