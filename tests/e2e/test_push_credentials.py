@@ -563,7 +563,7 @@ def test_the_day_of_one_that_died_is_taken_over(stage, redis, fake, authority, t
     file = tmp_path / "push.pem"
     file.write_text(authority.pem(TOPIC, days=10))
     day = f"og:push:validity:{time.strftime('%Y%m%d', time.gmtime())}"
-    redis.command("SET", day, "push-that-died")
+    redis.command("SET", day, "push-that-died", "PX", "600000")
     push = start(stage, redis, fake, {"cert_file": file})
     push.wait_log("validity-left ")
     redis.command("PEXPIRE", day, "1")

@@ -40,7 +40,7 @@ def ids(fake, device):
     return [header(request, "apns-id") for request in got(fake, device["token"])]
 
 
-def arrivals(fake, crowd, last="before"):
+def arrivals(fake, crowd):
     """
     What was answered with 200 for each of CROWD, once all have got something; and what of it came
     twice. What came on a connection after its GOAWAY may have been above its last stream: it is
@@ -59,7 +59,7 @@ def arrivals(fake, crowd, last="before"):
     found = wait_until(look)
     ends = {}
     for one in fake.received():
-        if one["answered"] == "goaway" and last == "before":
+        if one["answered"] == "goaway":
             ends.setdefault(one["connection"], one["n"])
     sure = [one for requests in found.values() for one in requests[:-1]
             if one["n"] < ends.get(one["connection"], 1 << 60)]
@@ -136,12 +136,18 @@ def test_a_connection_that_ends_by_goaway_loses_and_doubles_nothing(stage, redis
     push = stage.pushd("push-goaway", redis, providers=only(fake))
     crowd = devices(push, 200)
     publish(push, *(item(device) for device in crowd[:20]))  # opens the window
-    goaway = {} if last == "before" else {"last": 0x7FFFFFFF}
-    script(fake, crowd[120]["token"], times=1, goaway={**goaway, "debug": {"reason": "Shutdown"}})
-    settled = publish(push, *(item(device, **MESSAGE) for device in crowd[100:]))
+    goaway = {"debug": {"reason": "Shutdown"}}
+    ends = crowd.pop(120)
+    if last == "all":  # that one is answered too
+        script(fake, ends["token"], 200, times=1, goaway={**goaway, "last": 0x7FFFFFFF})
+    else:
+        script(fake, ends["token"], times=1, goaway=goaway)
+    more = [*crowd[100:120], ends, *crowd[120:]]
+    settled = publish(push, *(item(device, **MESSAGE) for device in more))
     assert {one["outcome"] for one in settled} <= {"sent", "queued"}
-    found, twice = arrivals(fake, crowd[100:], last)
+    found, twice = arrivals(fake, crowd[100:])
     assert twice == []
+    wait_until(lambda: len(got(fake, ends["token"])) == (1 if last == "all" else 2))
     assert all(len({header(one, "apns-id") for one in found[token]}) == 1 for token in found)
 
 

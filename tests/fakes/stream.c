@@ -90,13 +90,18 @@ static int32_t peers_stream(int32_t id)
 	return id % 2 == 0 ? id - 1 : id;
 }
 
-/* A stream up to the last one is still answered, if the script says with what. */
+/*
+ * A stream up to the last one is still answered, if the script says with what. None is promised
+ * that hasn't come: nghttp2 would leave it without an answer.
+ */
 static void go_away(struct stream *stream)
 {
 	struct answer *answer = &stream->answer;
 	int32_t last =
 	        answer->goaway_last == ANSWER_LAST_BEFORE ? stream->id - 2 : answer->goaway_last;
 
+	if (last > stream->session->last_stream)
+		last = stream->session->last_stream;
 	stream->session->goaway = true;
 	nghttp2_submit_goaway(stream->session->h2, NGHTTP2_FLAG_NONE, peers_stream(last),
 	                      answer->error_code, (const uint8_t *)buf_data(&answer->debug),
