@@ -8,6 +8,7 @@
 #include "tests/unit/wait.h"
 
 #define TIMEOUT_MS 1000
+#define NEVER_MS 600000 /* a timeout that no test lives to see */
 
 static struct redis_server server;
 static struct redis *redis;

@@ -1,9 +1,12 @@
+#include <stdbool.h>
+
 #include "common/loop.h"
 
-/* Deadlines of seconds become milliseconds. */
+static bool hurried; /* deadlines come after a hundredth of their time */
+
 static void start_hurried(struct timer *timer, uint64_t delay_ms)
 {
-	timer_start(timer, delay_ms / 100);
+	timer_start(timer, hurried ? delay_ms / 100 : delay_ms);
 }
 
 #define timer_start start_hurried
@@ -143,10 +146,11 @@ START_TEST(who_is_silent_until_the_deadline_is_closed)
 	uint64_t start_ms = loop_now_ms();
 	int fd = dial();
 
+	hurried = true;
 	acceptor.tls = true;
 	say(fd, "\x16", 1);
 	WAIT_UNTIL(closed(fd));
-	ck_assert_uint_ge(loop_now_ms() - start_ms, ACCEPTOR_SILENCE_MS / 100 - 5);
+	ck_assert_uint_ge(loop_now_ms() - start_ms, ACCEPTOR_SILENCE_MS / 100);
 	ck_assert_uint_eq(acceptor.count + spoken_count, 0);
 	close(fd);
 }

@@ -6,7 +6,7 @@
 #include "tests/unit/unit.h"
 #include "tests/unit/wait.h"
 
-#define GONE_MS 400
+#define GONE_MS 1000
 
 /* The far ends: the client, and the owner as it sees the bridge. */
 static int client, owner;

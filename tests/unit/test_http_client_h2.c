@@ -133,7 +133,7 @@ START_TEST(an_h2_server_that_says_nothing_is_timed_out)
 
 	start_h2(H2_SILENT, 0, &(struct http_pool_options){ 0 });
 	for (int i = 0; i < 10; i++) {
-		asked[i].call.timeout_ms = 300;
+		asked[i].call.timeout_ms = 3000;
 		ask(&asked[i], "POST", h2.url);
 	}
 	for (int i = 0; i < 10; i++) {

@@ -40,7 +40,8 @@ START_TEST(twenty_thousand_pipelined_calls_are_answered_in_order)
 	enum { COUNT = 20000 };
 	struct asked *all = mem_alloc(COUNT, sizeof(*all));
 
-	open_server();
+	redis_server_start(&server);
+	redis = open_patient(server.url, NEVER_MS);
 	for (int i = 0; i < COUNT; i++) {
 		all[i].call.done = on_asked;
 		redis_command(redis, &all[i].call, "INCR n");

@@ -2,8 +2,6 @@
 
 #include "tests/unit/redis_fixture.h"
 
-#define NEVER_MS 600000 /* a timeout that no test lives to see */
-
 /* ---- trouble ---- */
 
 START_TEST(a_server_that_is_absent_at_the_start_is_used_once_it_is_there)
@@ -118,7 +116,6 @@ START_TEST(calls_that_are_too_many_end_with_no_reply_in_a_later_turn)
 {
 	struct asked *all = mem_alloc(REDIS_CALLS_MAX + 2, sizeof(*all));
 
-	kill(server.pid, SIGSTOP); /* nothing is answered but by us */
 	redis = open_patient(server.url, NEVER_MS);
 	for (int i = 0; i < REDIS_CALLS_MAX + 2; i++) {
 		all[i].call.done = on_asked;
@@ -147,7 +144,7 @@ START_TEST(bytes_of_calls_are_bounded_too)
 	char *big = mem_alloc(HALF, 1);
 	struct asked fits = { .call.done = on_asked }, doesnt = { .call.done = on_asked };
 
-	redis = open_url(server.url);
+	redis = open_patient(server.url, NEVER_MS);
 	redis_command(redis, &fits.call, "SET big %b", big, (size_t)HALF);
 	redis_command(redis, &doesnt.call, "SET big %b", big, (size_t)HALF);
 	loop_turn(0);
