@@ -113,7 +113,8 @@ def test_connections_that_are_ended_at_once_are_not_made_again_and_again(stage, 
     device = register(push)
     fake.script({"match": {"provider": "apns"}, "answer": {"goaway": {}}})
     assert outcome(push, device, **MESSAGE) == "queued"
-    assert fake.stats()["connections"]["accepted"] <= 6
+    # Three strikes. libcurl 8 connects for each of its five resends too, 7.88 doesn't.
+    assert fake.stats()["connections"]["accepted"] <= 3 * 6
     fake.reset()
     wait_until(lambda: got(fake, device["token"]))
 
