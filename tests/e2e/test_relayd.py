@@ -610,7 +610,7 @@ def test_too_many_connections_wait_their_turn(stage):
 
 
 def test_running_out_of_descriptors_pauses_and_recovers(stage):
-    relay = stage.relayd(redis=None, start=False)
+    relay = stage.relayd(redis=None, start=False, handshake_timeout="10m")  # nobody leaves
     relay.argv = ["prlimit", "--nofile=40:40", "--", *relay.argv]
     relay.start()
     first, second, name = bs.pair(relay)
