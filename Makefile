@@ -96,11 +96,21 @@ test:
 	$(Q)deploy/install-packages build run check test
 	$(Q)tests/run-tests
 
-#: make test-all  that here, and everything on fresh Debian 12 and 13 systems in build/debian, as root
+#: make test-all  all of it: repetitions too, and the same on fresh Debian 12 and 13 systems in
+#:               build/debian; needs root
 ON_DEBIAN := make run ONCE=1 && make run ONCE=1 SERVER=ejabberd && make test && make lint
 .PHONY: test-all
-test-all: test
+test-all:
+	$(Q)$(MAKE) --no-print-directory ALL=1 test
+	$(Q)$(MAKE) --no-print-directory ALL=1 deploy-test
 	$(Q)for suite in bookworm trixie; do tests/on-debian $$suite '$(ON_DEBIAN)' || exit 1; done
+
+#: make deploy-test  deploy/'s compose stack in containers: transfers, pushes, scaling, restarts, an
+#:               upgrade; needs root, and starts a Docker of its own if none runs
+.PHONY: deploy-test
+deploy-test:
+	$(Q)deploy/install-packages run deploy-test
+	$(Q)ALL=$(ALL) tests/run-deploy
 
 #: make check    unit tests alone, with sanitizers
 .PHONY: check

@@ -1,0 +1,45 @@
+"""The demonstration from a clean clone, by the very words of README and docker-compose.demo.yml."""
+
+import re
+import signal
+import subprocess
+
+from containers import Stack, labelled
+from harness import wait_until
+
+FILES = "-f docker-compose.yml -f docker-compose.demo.yml"
+
+
+def test_the_demonstration_shows_a_file_and_two_pushes(folder):
+    stack = Stack(folder / "demo")
+    del stack.environment["COMPOSE_FILE"]
+    for name in [name for name in stack.environment if name.endswith("ADVERTISE")]:
+        del stack.environment[name]
+    deploy = stack.deploy
+    assert not (deploy / ".env").exists() and not (deploy / "secrets").exists()
+    environment = {name: str(value) for name, value in stack.environment.items()}
+    log = (folder / "demo.log").open("w")
+    up = subprocess.Popen(
+        ["env", *(f"{name}={value}" for name, value in environment.items()),
+         "docker-compose", *FILES.split(), "up"],
+        cwd=deploy, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+    )
+    try:
+        demo = wait_until(lambda: stack.containers("demo", all=True), 180, "the service demo")[0]
+        ended = lambda: demo.state["Status"] == "exited" or up.poll() is not None
+        wait_until(ended, 240, "the demonstration's end")
+        text = demo.logs()
+        assert demo.state["ExitCode"] == 0, text
+        sent, received = re.findall(r"SHA-256 \w+ +([0-9a-f]{64})", text)
+        assert sent == received
+        assert "the pretend apns answered 200" in text and "the pretend fcm answered 200" in text
+        assert "File transfer: worked.  Pushes: worked." in text
+        assert up.poll() is None  # the stack stays up
+    finally:
+        up.send_signal(signal.SIGINT)
+        up.wait(120)
+        stack.compose(*FILES.split(), "down", "-v")
+        log.close()
+    for kind in ("containers/json", "networks", "volumes"):
+        assert labelled(kind, stack.project) == []
+    assert not (deploy / ".env").exists() and not (deploy / "secrets").exists()
