@@ -91,7 +91,7 @@ def test_what_was_refused_unprocessed_is_sent_again_at_once(stage, redis, fake, 
     More often than attempts are counted, and than libcurl does it by itself. With pauses as after a
     fault, fourteen times would take longer than what is sent within the answer's time.
     """
-    push = stage.pushd("push-refused", redis, providers=only(fake))
+    push = stage.pushd("push-refused", redis, providers=only(fake), answer_within="6s")
     device = register(push)
     script(fake, device["token"], times=times, **fault)
     assert outcome(push, device, **MESSAGE) == "sent"
