@@ -10,6 +10,15 @@ from harness import wait_until
 FILES = "-f docker-compose.yml -f docker-compose.demo.yml"
 
 
+def exited(stack):
+    """Services whose containers have run and ended; one that is just made can't be asked yet."""
+    return [
+        one["Labels"]["com.docker.compose.service"]
+        for one in labelled("containers/json", stack.project)
+        if one["State"] == "exited"
+    ]
+
+
 def test_the_demonstration_shows_a_file_and_two_pushes(folder):
     stack = Stack(folder / "demo")
     del stack.environment["COMPOSE_FILE"]
@@ -25,9 +34,9 @@ def test_the_demonstration_shows_a_file_and_two_pushes(folder):
         cwd=deploy, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
     )
     try:
-        demo = wait_until(lambda: stack.containers("demo", all=True), 180, "the service demo")[0]
-        ended = lambda: demo.state["Status"] == "exited" or up.poll() is not None
-        wait_until(ended, 240, "the demonstration's end")
+        ended = lambda: "demo" in exited(stack) or up.poll() is not None
+        wait_until(ended, 420, "the demonstration's end")
+        (demo,) = stack.containers("demo", all=True)
         text = demo.logs()
         assert demo.state["ExitCode"] == 0, text
         sent, received = re.findall(r"SHA-256 \w+ +([0-9a-f]{64})", text)
