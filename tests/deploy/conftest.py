@@ -15,6 +15,7 @@ pytest.register_assert_rewrite("load")
 
 from containers import IMAGES, SERVERS, STAND_INS, Stack, copy_tree, run
 from harness import ROOT
+from load import Transfer
 from outside import Outside
 
 WORK = ROOT / "build/deploy-test"
@@ -83,6 +84,14 @@ def stack(shared_stack):
 def outside():
     with Outside() as it:
         yield it
+
+
+@pytest.fixture(autouse=True)
+def no_transfer_left():
+    """A relay that drains would wait for the transfers that a failed test leaves."""
+    yield
+    for transfer in list(Transfer.under_way):
+        transfer.finish()
 
 
 @pytest.fixture(autouse=True)

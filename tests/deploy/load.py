@@ -39,6 +39,8 @@ class Transfer(threading.Thread):
     clients are.
     """
 
+    under_way = set()
+
     def __init__(self, stack, ports=None, host="127.0.0.1", namespace=None):
         super().__init__(daemon=True)
         one, two = ports or (stack.relay_port, stack.relay_port)
@@ -56,6 +58,7 @@ class Transfer(threading.Thread):
         self.finishing = threading.Event()
         self.sent, self.digest, self.error = 0, hashlib.sha256(), None
         self.back, self.there = bs.Receiver(self.source), bs.Receiver(self.sink)
+        self.under_way.add(self)
         self.start()
 
     def activate(self, stack):
@@ -90,6 +93,8 @@ class Transfer(threading.Thread):
             self.sink.shutdown(socket.SHUT_WR)
         except OSError as error:
             self.error = error
+        finally:
+            self.under_way.discard(self)
 
     def wait_bytes(self, count=4 * BLOCK):
         """Until COUNT bytes more have come through."""
