@@ -304,9 +304,10 @@ def test_a_proxy_that_refuses_us_makes_the_provider_unreachable(stage, redis, fa
     with proxied("push:right") as proxy:
         via = f"http://push:wrong-one@{HOST}:{proxy.port}"
         push = stage.pushd("push-407", redis, providers=only(fake, http_proxy=via))
-        assert outcome(push, register(push)) == "queued"
+        device = register(push)
+        assert outcome(push, device) == "queued"
         wait_until(lambda: state(push) == "unreachable")
-        assert fake.received() == []
+        assert got(fake, device["token"]) == []
         assert "407" in push.log_text() and "wrong-one" not in push.log_text()
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import http.client
 import os
+import re
 import signal
 import socket
 import time
@@ -48,7 +49,8 @@ def test_bytes_arrive_unchanged_in_both_directions_at_once(relay):
     assert receivers[1].result() == (len(back), sha(back), "end")
     assert not any(sender.error for sender in senders)
     line = relay.wait_log(rf"stream-ended id={name} .*").group(0)
-    assert "reason=completed state=draining" in line
+    # Active, where one turn of the loop sees the ends of both directions.
+    assert re.search(r"reason=completed state=(draining|active) ", line)
     assert f"first={len(there)} second={len(back)}" in line
 
 
