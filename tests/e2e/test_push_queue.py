@@ -350,9 +350,11 @@ def test_the_interval_lies_between_two_and_no_more(push, redis, fake):
     assert outcome(push, device, **text(1)) == "sent"
     sent = time.time()
     assert outcome(push, device, **text(2)) == "queued"
+    # pushd's clock says how long it waits, Redis' clock from when.
+    called = time.time() - sent
     slot = redis.command("GET", f"og:push:slot:{device['node']}")
     due = float(redis.command("ZSCORE", f"og:push:queue:{APNS}:high:example.org", slot)) / 1000
-    assert began + INTERVAL_S <= due + 0.001 and due <= sent + INTERVAL_S + 0.001
+    assert began + INTERVAL_S <= due + 0.001 and due <= sent + INTERVAL_S + called + 0.002
     arrived(fake, device, 2)
     assert time.time() >= due
 
