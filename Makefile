@@ -32,8 +32,8 @@ PYTHON := /usr/bin/python3
 .PHONY: all
 all: $(DAEMONS:%=$(BUILD)/%) $(BUILD)/providers
 
-# A room becomes an archive; a daemon is its main.o with its own archive and common's.
-objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/main.c,$(wildcard $(1)/*.c)))
+# A daemon's folders become an archive, and so do common's; a daemon is its main.o with both.
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/main.c,$(wildcard $(1)/*.c $(1)/*/*.c)))
 COMMON := $(BUILD)/obj/common.a
 .SECONDARY:
 .SECONDEXPANSION:
@@ -56,9 +56,12 @@ $(BUILD)/providers: $(FAKE) $(COMMON)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(HARDEN) $(LINK) -o $@ $^ $(ALL_LIBS) $(shell pkg-config --libs libnghttp2)
 
-# Unit tests: one program for each tests/unit/test_*.c, which includes the .c that it tests.
-UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
-$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(DAEMONS:%=$(BUILD)/obj/%.a) $(COMMON)
+# Unit tests: a program for each tests/unit/FOLDER/test_MODULE.c, which includes the FOLDER/MODULE.c
+# that it tests and is linked with that daemon's archive alone.
+UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,\
+        $(wildcard tests/unit/*/test_*.c tests/unit/*/*/test_*.c))
+own_archive = $(patsubst %,$(BUILD)/obj/%.a,$(filter $(DAEMONS),$(firstword $(subst /, ,$(1)))))
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $$(call own_archive,$$*) $(COMMON)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(HARDEN) $(LINK) -o $@ $^ $(ALL_LIBS) $(shell pkg-config --libs check)

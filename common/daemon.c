@@ -9,13 +9,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "common/base/log.h"
+#include "common/base/loop.h"
+#include "common/base/mem.h"
+#include "common/base/metrics.h"
 #include "common/health.h"
-#include "common/log.h"
-#include "common/loop.h"
-#include "common/mem.h"
-#include "common/metrics.h"
+#include "common/net/resolve.h"
 #include "common/notify.h"
-#include "common/resolve.h"
 
 #define HEALTH_TIMEOUT_MS 5000
 

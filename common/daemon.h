@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/config.h"
-#include "common/http_server.h"
+#include "common/config/config.h"
+#include "common/http/http_server.h"
 
 /* Keys that the section [daemon] of each daemon has, as its struct's first member. */
 struct daemon_common {

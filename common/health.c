@@ -8,8 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/loop.h"
-#include "common/net.h"
+#include "common/base/loop.h"
+#include "common/net/net.h"
 
 #define SCHEME "http://"
 

@@ -8,7 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "common/loop.h"
+#include "common/base/loop.h"
 
 void notify_send(const char *state)
 {

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "common/log.h"
-#include "common/mem.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
 
 /*
  * KEYS[1] the index (id -> time of expiry), KEYS[2] the record; ARGV: id, record, TTL in ms. The

@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/loop.h"
-#include "common/redis.h"
+#include "common/base/loop.h"
+#include "common/redis/redis.h"
 
 #define REGISTRY_BEAT_MS 1000
 #define REGISTRY_TTL_MS 5000

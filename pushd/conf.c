@@ -5,15 +5,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/map.h"
-#include "common/mem.h"
-#include "common/net.h"
-#include "common/networks.h"
-#include "pushd/credential_file.h"
-#include "pushd/environment.h"
-#include "pushd/identity.h"
-#include "pushd/provider.h"
-#include "pushd/vault.h"
+#include "common/base/map.h"
+#include "common/base/mem.h"
+#include "common/net/net.h"
+#include "common/net/networks.h"
+#include "pushd/credential/credential_file.h"
+#include "pushd/credential/identity.h"
+#include "pushd/credential/vault.h"
+#include "pushd/provider/environment.h"
+#include "pushd/provider/provider.h"
 
 #define NAME(kind) #kind,
 static const char *const kinds[] = { PROVIDER_KINDS(NAME) NULL };

@@ -2,9 +2,9 @@
 
 #include <string.h>
 
+#include "common/base/log.h"
+#include "common/base/loop.h"
 #include "common/daemon.h"
-#include "common/log.h"
-#include "common/loop.h"
 #include "pushd/conf.h"
 
 #define TIMEOUT_MS 2000

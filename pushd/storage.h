@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-#include "common/redis.h"
+#include "common/redis/redis.h"
 
 struct conf;
 

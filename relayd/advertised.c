@@ -2,9 +2,9 @@
 
 #include <stdlib.h>
 
-#include "common/log.h"
-#include "common/mem.h"
-#include "common/resolve.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/net/resolve.h"
 #include "relayd/conf.h"
 
 struct look_up {

@@ -3,9 +3,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/mem.h"
-#include "common/net.h"
-#include "common/networks.h"
+#include "common/base/mem.h"
+#include "common/net/net.h"
+#include "common/net/networks.h"
 
 #define ID_MAX 64
 #define DAY_MS 86400000

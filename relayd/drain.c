@@ -1,11 +1,11 @@
 #include "relayd/drain.h"
 
+#include "common/base/loop.h"
 #include "common/daemon.h"
-#include "common/loop.h"
-#include "relayd/bridge.h"
-#include "relayd/outbox.h"
 #include "relayd/presence.h"
-#include "relayd/stream.h"
+#include "relayd/quota/outbox.h"
+#include "relayd/stream/bridge.h"
+#include "relayd/stream/stream.h"
 
 /* Lets the answer to the call that asked for draining leave, and the last claims be removed. */
 #define EXIT_AFTER_MS 100

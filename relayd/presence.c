@@ -4,13 +4,13 @@
 
 #include "common/daemon.h"
 #include "common/registry.h"
-#include "relayd/bridge.h"
+#include "relayd/api/control.h"
 #include "relayd/conf.h"
-#include "relayd/control.h"
-#include "relayd/half.h"
-#include "relayd/listener.h"
-#include "relayd/store.h"
-#include "relayd/stream.h"
+#include "relayd/fleet/store.h"
+#include "relayd/front/listener.h"
+#include "relayd/io/half.h"
+#include "relayd/stream/bridge.h"
+#include "relayd/stream/stream.h"
 
 static struct {
 	struct registry_entry entry;

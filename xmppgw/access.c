@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/map.h"
-#include "common/mem.h"
+#include "common/base/map.h"
+#include "common/base/mem.h"
 #include "xmppgw/conf.h"
-#include "xmppgw/jid.h"
+#include "xmppgw/xmpp/jid.h"
 
 /* Prepared texts, each its own key. */
 static struct map served, admins;

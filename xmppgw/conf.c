@@ -3,9 +3,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/mem.h"
-#include "common/net.h"
-#include "xmppgw/jid.h"
+#include "common/base/mem.h"
+#include "common/net/net.h"
+#include "xmppgw/xmpp/jid.h"
 
 #define DAEMON(name, kind, member) name, kind, offsetof(struct conf_daemon, member)
 #define COMPONENT(name, kind, member) name, kind, offsetof(struct conf_component, member)

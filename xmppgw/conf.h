@@ -4,7 +4,7 @@
 #ifndef OG_XMPPGW_CONF_H
 #define OG_XMPPGW_CONF_H
 
-#include "common/config.h"
+#include "common/config/config.h"
 #include "common/daemon.h"
 
 /* What a component does for its server; a set of bits. */

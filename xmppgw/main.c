@@ -4,24 +4,24 @@
  */
 #include <stddef.h>
 
+#include "common/base/mem.h"
 #include "common/daemon.h"
-#include "common/http_client.h"
-#include "common/mem.h"
-#include "common/redis.h"
-#include "common/resolve.h"
+#include "common/http/http_client.h"
+#include "common/net/resolve.h"
+#include "common/redis/redis.h"
 #include "xmppgw/access.h"
-#include "xmppgw/activation.h"
-#include "xmppgw/adhoc_call.h"
-#include "xmppgw/backend.h"
-#include "xmppgw/call.h"
+#include "xmppgw/backend/backend.h"
+#include "xmppgw/backend/call.h"
+#include "xmppgw/commands/adhoc_call.h"
+#include "xmppgw/commands/survey.h"
+#include "xmppgw/component/links.h"
 #include "xmppgw/conf.h"
-#include "xmppgw/events.h"
-#include "xmppgw/jid.h"
-#include "xmppgw/links.h"
+#include "xmppgw/events/events.h"
 #include "xmppgw/ops.h"
-#include "xmppgw/publish.h"
-#include "xmppgw/survey.h"
-#include "xmppgw/xml.h"
+#include "xmppgw/services/activation.h"
+#include "xmppgw/services/publish.h"
+#include "xmppgw/xmpp/jid.h"
+#include "xmppgw/xmpp/xml.h"
 
 static const struct daemon_module modules[] = {
 	{ "access", access_start, access_stop },

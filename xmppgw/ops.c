@@ -2,10 +2,10 @@
 
 #include <stdlib.h>
 
+#include "common/base/log.h"
 #include "common/daemon.h"
-#include "common/http_server.h"
-#include "common/log.h"
-#include "common/net.h"
+#include "common/http/http_server.h"
+#include "common/net/net.h"
 #include "xmppgw/conf.h"
 
 #define BODY_MAX 1024 /* nothing is posted here */

@@ -3,16 +3,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/log.h"
-#include "common/mem.h"
-#include "common/metrics.h"
-#include "xmppgw/adhoc.h"
-#include "xmppgw/bytestreams.h"
-#include "xmppgw/disco.h"
-#include "xmppgw/ping.h"
-#include "xmppgw/publish.h"
-#include "xmppgw/push.h"
-#include "xmppgw/version.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/base/metrics.h"
+#include "xmppgw/commands/adhoc.h"
+#include "xmppgw/services/bytestreams.h"
+#include "xmppgw/services/disco.h"
+#include "xmppgw/services/ping.h"
+#include "xmppgw/services/publish.h"
+#include "xmppgw/services/push.h"
+#include "xmppgw/services/version.h"
 
 #define REPLY_MS 5000 /* what a client waits for */
 

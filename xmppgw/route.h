@@ -4,9 +4,9 @@
 #ifndef OG_XMPPGW_ROUTE_H
 #define OG_XMPPGW_ROUTE_H
 
-#include "xmppgw/answer.h"
-#include "xmppgw/link.h"
-#include "xmppgw/xml.h"
+#include "xmppgw/component/answer.h"
+#include "xmppgw/component/link.h"
+#include "xmppgw/xmpp/xml.h"
 
 /*
  * A stanza that came in on LINK. IQ gets and sets are answered exactly once, now or later;

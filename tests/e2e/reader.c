@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "xmppgw/xml.h"
+#include "xmppgw/xmpp/xml.h"
 
 static const char text[] = "<stream:stream xmlns='jabber:component:accept' "
                            "xmlns:stream='http://etherx.jabber.org/streams'><iq id='1'/>";

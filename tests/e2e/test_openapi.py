@@ -35,8 +35,8 @@ def routes(*files):
     return found
 
 
-INTERNAL = routes("pushd/api.c", "common/daemon.h")
-PUBLIC = routes("pushd/public_api.c")
+INTERNAL = routes("pushd/api/api.c", "common/daemon.h")
+PUBLIC = routes("pushd/api/public_api.c")
 
 
 def references(value):

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 enum fault {
 	FAULT_NONE,   /* a normal answer */

@@ -3,7 +3,7 @@
 #include <openssl/x509.h>
 #include <stdlib.h>
 
-#include "common/mem.h"
+#include "common/base/mem.h"
 
 /* Apple's extensions that say what a certificate is for; their value doesn't matter. */
 static const char *const marks[ENVIRONMENTS] = {

@@ -11,8 +11,8 @@
 #include <openssl/ssl.h>
 #include <stdint.h>
 
-#include "common/list.h"
-#include "common/net.h"
+#include "common/base/list.h"
+#include "common/net/net.h"
 #include "tests/fakes/service.h"
 
 struct connection;

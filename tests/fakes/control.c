@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "common/loop.h"
-#include "common/mem.h"
+#include "common/base/loop.h"
+#include "common/base/mem.h"
 #include "tests/fakes/stream.h"
 
 #define BODY_MAX (8u << 20)

@@ -5,7 +5,7 @@
 #ifndef OG_TESTS_FAKES_CONTROL_H
 #define OG_TESTS_FAKES_CONTROL_H
 
-#include "common/http_server.h"
+#include "common/http/http_server.h"
 #include "tests/fakes/service.h"
 
 /* Starts to listen on ADDRESS. NULL with *WHY (heap, the caller frees it) on failure. */

@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include "common/map.h"
+#include "common/base/map.h"
 #include "tests/fakes/request.h"
 
 /* All zeros: none named. */

@@ -7,8 +7,8 @@
 
 #include <stdbool.h>
 
-#include "common/loop.h"
-#include "common/net.h"
+#include "common/base/loop.h"
+#include "common/net/net.h"
 #include "tests/fakes/connection.h"
 
 struct listener {

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/mem.h"
+#include "common/base/mem.h"
 #include "tests/fakes/jwt.h"
 
 #define LIFE_S 3600        /* a token is good for this long after "iat" */

@@ -9,7 +9,7 @@
 #include <openssl/evp.h>
 #include <stdint.h>
 
-#include "common/map.h"
+#include "common/base/map.h"
 
 struct provider_tokens {
 	EVP_PKEY *key;                /* public, EC P-256; borrowed */

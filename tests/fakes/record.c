@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/mem.h"
+#include "common/base/mem.h"
 #include "tests/fakes/client.h"
 #include "tests/fakes/form.h"
 #include "tests/fakes/headers.h"

@@ -17,9 +17,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/json.h"
-#include "common/list.h"
-#include "common/map.h"
+#include "common/base/json.h"
+#include "common/base/list.h"
+#include "common/base/map.h"
 #include "tests/fakes/answer.h"
 #include "tests/fakes/request.h"
 

@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-#include "common/loop.h"
-#include "common/mem.h"
+#include "common/base/loop.h"
+#include "common/base/mem.h"
 
 /* What differs between providers. */
 struct ways {

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#include "common/list.h"
+#include "common/base/list.h"
 #include "tests/fakes/access.h"
 #include "tests/fakes/apns.h"
 #include "tests/fakes/environments.h"

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/list.h"
+#include "common/base/list.h"
 #include "tests/fakes/client.h"
 #include "tests/fakes/provider_token.h"
 #include "tests/fakes/service.h"

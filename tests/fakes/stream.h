@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/list.h"
-#include "common/loop.h"
+#include "common/base/list.h"
+#include "common/base/loop.h"
 #include "tests/fakes/answer.h"
 #include "tests/fakes/request.h"
 #include "tests/fakes/session.h"

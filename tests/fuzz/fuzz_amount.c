@@ -1,5 +1,5 @@
 #include "tests/fuzz/fuzz.h"
-#include "xmppgw/amount.h"
+#include "xmppgw/commands/amount.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

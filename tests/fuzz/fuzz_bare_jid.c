@@ -1,4 +1,4 @@
-#include "pushd/bare_jid.h"
+#include "pushd/device/bare_jid.h"
 
 #include "tests/fuzz/fuzz.h"
 

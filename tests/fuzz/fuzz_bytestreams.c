@@ -1,5 +1,5 @@
 #include "tests/fuzz/stream.h"
-#include "xmppgw/bytestreams.h"
+#include "xmppgw/services/bytestreams.h"
 
 static void check(const struct xml *query, const char *from)
 {

@@ -3,7 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "common/config.h"
+#include "common/config/config.h"
 #include "tests/fuzz/fuzz.h"
 
 static const char *const choices[] = { "red", "green", NULL };

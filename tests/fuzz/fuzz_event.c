@@ -1,5 +1,5 @@
 #include "tests/fuzz/stream.h"
-#include "xmppgw/event.h"
+#include "xmppgw/events/event.h"
 
 #define COMPONENT "relay.example.org"
 

@@ -1,7 +1,7 @@
 /* A request line: method, blank, path. */
-#include "common/http_route.h"
+#include "common/http/http_route.h"
 
-#include "common/percent.h"
+#include "common/base/percent.h"
 #include "tests/fuzz/fuzz.h"
 
 static void handle(struct http_request *request)

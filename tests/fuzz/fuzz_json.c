@@ -1,5 +1,5 @@
 /* The readers of members: the input is an object with the keys that are asked for here. */
-#include "common/json.h"
+#include "common/base/json.h"
 #include "tests/fuzz/fuzz.h"
 
 static void read_numbers(struct json_object *object)

@@ -1,5 +1,5 @@
 /* A provider's answer: the first line is its status, the second its Retry-After, then the body. */
-#include "pushd/provider.h"
+#include "pushd/provider/provider.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,4 +1,4 @@
-#include "pushd/jwt.h"
+#include "pushd/credential/jwt.h"
 
 #include "tests/fuzz/keys.h"
 

@@ -1,9 +1,9 @@
-#include "pushd/material.h"
+#include "pushd/credential/material.h"
 
 #include <openssl/pkcs12.h>
 #include <openssl/x509.h>
 
-#include "pushd/provider.h"
+#include "pushd/provider/provider.h"
 #include "tests/fuzz/keys.h"
 
 #define TOPIC "org.example.chat"

@@ -1,4 +1,4 @@
-#include "relayd/month.h"
+#include "relayd/quota/month.h"
 
 #include "tests/fuzz/fuzz.h"
 

@@ -1,7 +1,7 @@
 /* Addresses as text: the first line is a list of networks, the rest an X-Forwarded-For. */
-#include "common/net.h"
-#include "common/networks.h"
-#include "pushd/forwarded.h"
+#include "common/net/net.h"
+#include "common/net/networks.h"
+#include "pushd/api/forwarded.h"
 #include "tests/fuzz/fuzz.h"
 
 static void check_address(const char *text)

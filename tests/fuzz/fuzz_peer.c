@@ -1,4 +1,4 @@
-#include "relayd/peer.h"
+#include "relayd/wire/peer.h"
 #include "tests/fuzz/fuzz.h"
 
 #define SECRET "secret"

@@ -1,4 +1,4 @@
-#include "relayd/proxyv2.h"
+#include "relayd/wire/proxyv2.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,9 +1,9 @@
 /* What a server publishes becomes what pushd reads: one array, and no complaint about it. */
 #include <jansson.h>
 
-#include "pushd/notification.h"
+#include "pushd/provider/notification.h"
 #include "tests/fuzz/stream.h"
-#include "xmppgw/push.h"
+#include "xmppgw/services/push.h"
 
 #define COMPONENT "push.example.org"
 

@@ -1,4 +1,4 @@
-#include "common/redis_url.h"
+#include "common/redis/redis_url.h"
 
 #include "tests/fuzz/fuzz.h"
 

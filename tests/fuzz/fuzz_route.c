@@ -1,18 +1,18 @@
 /* All stanzas that a server can send, through the table of handlers and out again. */
+#include "common/base/log.h"
+#include "common/base/loop.h"
 #include "common/daemon.h"
-#include "common/log.h"
-#include "common/loop.h"
 #include "tests/fuzz/stream.h"
 #include "xmppgw/access.h"
-#include "xmppgw/activation.h"
-#include "xmppgw/adhoc_call.h"
-#include "xmppgw/answer.h"
-#include "xmppgw/backend.h"
-#include "xmppgw/call.h"
+#include "xmppgw/backend/backend.h"
+#include "xmppgw/backend/call.h"
+#include "xmppgw/commands/adhoc_call.h"
+#include "xmppgw/commands/survey.h"
+#include "xmppgw/component/answer.h"
 #include "xmppgw/conf.h"
-#include "xmppgw/publish.h"
 #include "xmppgw/route.h"
-#include "xmppgw/survey.h"
+#include "xmppgw/services/activation.h"
+#include "xmppgw/services/publish.h"
 
 static char *roles[] = { (char *)"relay", (char *)"push", NULL };
 static const struct conf_component component = {

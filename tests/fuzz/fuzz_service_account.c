@@ -1,4 +1,4 @@
-#include "pushd/service_account.h"
+#include "pushd/credential/service_account.h"
 
 #include "tests/fuzz/keys.h"
 

@@ -1,4 +1,4 @@
-#include "relayd/socks5.h"
+#include "relayd/wire/socks5.h"
 #include "tests/fuzz/fuzz.h"
 
 typedef struct socks5_answer reader(const uint8_t *bytes, size_t len);

@@ -1,7 +1,7 @@
 /* What a daemon answers, as a table in a stanza: whatever it is, the stanza is whole. */
 #include "tests/fuzz/stream.h"
-#include "xmppgw/form.h"
-#include "xmppgw/table.h"
+#include "xmppgw/xmpp/form.h"
+#include "xmppgw/xmpp/table.h"
 
 /* clang-format off */
 static const struct table_column columns[] = {

@@ -10,7 +10,7 @@
 #include <openssl/pem.h>
 #include <stdbool.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "tests/fuzz/fuzz.h"
 
 /* KEY (freed) as PEM, with JSON's escape for each newline if ESCAPED; heap. */

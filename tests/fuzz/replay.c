@@ -5,7 +5,7 @@
 #include <dirent.h>
 #include <stdio.h>
 
-#include "common/file.h"
+#include "common/base/file.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/unit.h"
 

@@ -5,9 +5,9 @@
 #ifndef OG_TESTS_FUZZ_STREAM_H
 #define OG_TESTS_FUZZ_STREAM_H
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "tests/fuzz/fuzz.h"
-#include "xmppgw/xml.h"
+#include "xmppgw/xmpp/xml.h"
 
 #define STREAM_HEADER                                                                              \
 	"<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' "                     \

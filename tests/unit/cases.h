@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/mem.h"
+#include "common/base/mem.h"
 
 /* Calls CHECK for each NAME.json in FOLDER; returns how many there were. */
 static inline unsigned cases_each(const char *folder,

@@ -17,8 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/file.h"
-#include "common/mem.h"
+#include "common/base/file.h"
+#include "common/base/mem.h"
 
 #define DAY_S (24 * 60 * 60L)
 

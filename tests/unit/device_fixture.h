@@ -2,8 +2,8 @@
 #ifndef OG_TESTS_UNIT_DEVICE_FIXTURE_H
 #define OG_TESTS_UNIT_DEVICE_FIXTURE_H
 
-#include "common/arena.h"
-#include "pushd/device.h"
+#include "common/base/arena.h"
+#include "pushd/device/device.h"
 #include "tests/unit/redis_fixture.h"
 
 static struct device_limits limits = { 16, 64, 90000 };

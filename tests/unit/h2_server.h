@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/net.h"
+#include "common/net/net.h"
 #include "tests/unit/certificate.h"
 
 enum h2_manner {

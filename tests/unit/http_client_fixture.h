@@ -2,7 +2,7 @@
 #ifndef OG_TESTS_UNIT_HTTP_CLIENT_FIXTURE_H
 #define OG_TESTS_UNIT_HTTP_CLIENT_FIXTURE_H
 
-#include "common/http_client.h"
+#include "common/http/http_client.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/wait.h"
 

@@ -12,9 +12,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/http_client.h"
-#include "common/http_server.h"
-#include "common/mem.h"
+#include "common/base/mem.h"
+#include "common/http/http_client.h"
+#include "common/http/http_server.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/wait.h"
 

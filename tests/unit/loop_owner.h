@@ -10,7 +10,7 @@
 static int test_clock(clockid_t clock, struct timespec *now);
 
 #define clock_gettime test_clock
-#include "common/loop.c"
+#include "common/base/loop.c"
 #undef clock_gettime
 
 #include <sys/eventfd.h>

@@ -2,7 +2,7 @@
 #ifndef OG_TESTS_UNIT_PROVIDER_CASES_H
 #define OG_TESTS_UNIT_PROVIDER_CASES_H
 
-#include "pushd/provider.h"
+#include "pushd/provider/provider.h"
 #include "tests/unit/cases.h"
 
 static const struct provider_kind *kind; /* the one that is tested */

@@ -1,12 +1,12 @@
 /*
  * pushd's store on a real Redis server, each call waited for, and after each a check that notes,
- * queues, slots and their number are at one: for the tests of pushd/store.c, which include it
+ * queues, slots and their number are at one: for the tests of pushd/queue/store.c, which include it
  * before this.
  */
 #ifndef OG_TESTS_UNIT_PUSH_STORE_H
 #define OG_TESTS_UNIT_PUSH_STORE_H
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "tests/unit/redis_server.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/wait.h"

@@ -2,7 +2,7 @@
 #ifndef OG_TESTS_UNIT_REDIS_FIXTURE_H
 #define OG_TESTS_UNIT_REDIS_FIXTURE_H
 
-#include "common/redis.h"
+#include "common/redis/redis.h"
 #include "tests/unit/redis_server.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/wait.h"

@@ -2,7 +2,7 @@
 #ifndef OG_TESTS_UNIT_REDIS_TELL_H
 #define OG_TESTS_UNIT_REDIS_TELL_H
 
-#include "common/redis.h"
+#include "common/redis/redis.h"
 #include "tests/unit/wait.h"
 
 struct told {

@@ -7,13 +7,13 @@
 
 #include <stdarg.h>
 
-#include "common/log.h"
-#include "common/mem.h"
-#include "relayd/calendar.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
 #include "relayd/conf.h"
-#include "relayd/ledger.h"
-#include "relayd/outbox.h"
-#include "relayd/store.h"
+#include "relayd/fleet/store.h"
+#include "relayd/quota/calendar.h"
+#include "relayd/quota/ledger.h"
+#include "relayd/quota/outbox.h"
 #include "tests/unit/redis_server.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/wait.h"

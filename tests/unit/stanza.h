@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/mem.h"
-#include "xmppgw/xml.h"
+#include "common/base/mem.h"
+#include "xmppgw/xmpp/xml.h"
 
 #define STREAM_HEADER                                                                              \
 	"<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' "                     \

@@ -5,7 +5,7 @@
 #include <check.h>
 #include <unistd.h>
 
-#include "common/net.h"
+#include "common/net/net.h"
 
 /* Puts two connected, non-blocking descriptors into ENDS. */
 static inline void tcp_pair(int ends[2])

@@ -11,7 +11,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-#include "common/net.h"
+#include "common/net/net.h"
 #include "tests/unit/unit.h"
 
 struct top {

@@ -4,7 +4,7 @@
 
 #include <check.h>
 
-#include "common/loop.h"
+#include "common/base/loop.h"
 
 #define WAIT_UNTIL(condition)                                                                      \
 	do {                                                                                       \

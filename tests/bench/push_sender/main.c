@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/file.h"
-#include "common/json.h"
-#include "common/log.h"
-#include "common/loop.h"
-#include "common/mem.h"
-#include "pushd/sender.h"
+#include "common/base/file.h"
+#include "common/base/json.h"
+#include "common/base/log.h"
+#include "common/base/loop.h"
+#include "common/base/mem.h"
+#include "pushd/sender/sender.h"
 
 #define FILE_MAX (16u << 20)
 #define DEADLINE_MS 60000

@@ -8,8 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/loop.h"
-#include "common/mem.h"
+#include "common/base/loop.h"
+#include "common/base/mem.h"
 #include "tests/bench/relay_load/options.h"
 #include "tests/bench/relay_load/step.h"
 

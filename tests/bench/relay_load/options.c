@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/mem.h"
+#include "common/base/mem.h"
 #include "tests/bench/relay_load/work.h"
 
 struct options options = { .work = work_transfer, .token = "", .streams = 1, .seconds = 2 };

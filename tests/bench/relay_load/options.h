@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-#include "common/net.h"
+#include "common/net/net.h"
 
 /* How the two ends of a pair come to be connected. */
 enum route {

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/mem.h"
+#include "common/base/mem.h"
 #include "tests/bench/relay_load/activate.h"
 #include "tests/bench/relay_load/options.h"
 #include "tests/bench/relay_load/step.h"

@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-#include "common/net.h"
+#include "common/net/net.h"
 
 /* A connection to ADDRESS: blocking, without Nagle's delay, giving up after 20 s of silence. */
 int wire_dial(const union net_address *address);

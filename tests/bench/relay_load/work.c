@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "common/loop.h"
-#include "common/mem.h"
+#include "common/base/loop.h"
+#include "common/base/mem.h"
 #include "tests/bench/relay_load/activate.h"
 #include "tests/bench/relay_load/flow.h"
 #include "tests/bench/relay_load/options.h"

@@ -1,0 +1,26 @@
+/*
+ * Writing JSON (RFC 8259) straight as text, for what is written by the thousand. As with
+ * snprintf(), what doesn't fit is left out, and the length says how much room there should have
+ * been. Pure.
+ */
+#ifndef OG_COMMON_BASE_JSON_TEXT_H
+#define OG_COMMON_BASE_JSON_TEXT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct json_text {
+	char *bytes; /* the caller's; without a NUL */
+	size_t size;
+	size_t len; /* all that was written; more than SIZE: the end is missing */
+};
+
+/* Appends JSON as it is. */
+void json_text_add(struct json_text *out, const char *json);
+
+/* Appends TEXT (UTF-8) as a string: quoted and escaped. */
+void json_text_string(struct json_text *out, const char *text);
+
+void json_text_integer(struct json_text *out, int64_t number);
+
+#endif

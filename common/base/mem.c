@@ -1,0 +1,73 @@
+#include "common/base/mem.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *must(void *memory)
+{
+	if (memory == NULL) {
+		fputs("out of memory\n", stderr);
+		abort();
+	}
+	return memory;
+}
+
+void *mem_alloc(size_t n, size_t size)
+{
+	if (n == 0 || size == 0)
+		n = size = 1;
+	return must(calloc(n, size));
+}
+
+void *mem_resize(void *old, size_t n, size_t size)
+{
+	if (n == 0 || size == 0)
+		n = size = 1;
+	return must(reallocarray(old, n, size));
+}
+
+char *mem_dup(const char *text)
+{
+	return text == NULL ? NULL : mem_dup_bytes(text, strlen(text));
+}
+
+char *mem_dup_bytes(const void *data, size_t len)
+{
+	char *copy;
+
+	if (len == SIZE_MAX)
+		must(NULL);
+	copy = must(malloc(len + 1));
+	if (len > 0)
+		memcpy(copy, data, len);
+	copy[len] = '\0';
+	return copy;
+}
+
+char *mem_printf(const char *format, ...)
+{
+	va_list args;
+	char *text = NULL;
+	int len;
+
+	va_start(args, format);
+	len = vasprintf(&text, format, args);
+	va_end(args);
+	return must(len < 0 ? NULL : text);
+}
+
+void mem_wipe(void *data, size_t size)
+{
+	if (size > 0)
+		explicit_bzero(data, size);
+}
+
+void mem_free_secret(char *text)
+{
+	if (text == NULL)
+		return;
+	mem_wipe(text, strlen(text));
+	free(text);
+}

@@ -1,0 +1,500 @@
+#include "common/http/http_client.h"
+
+#include <assert.h>
+#include <curl/curl.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/base/buf.h"
+#include "common/base/mem.h"
+
+#define RESPONSE_MAX (64u << 10)
+#define CONNECTIONS 16
+#define STREAMS 1000
+/* Idle transfers that a pool keeps: each has an easy handle of some 6 KB. */
+#define IDLE_MAX 256
+/* Refused streams (REFUSED_STREAM, or above a GOAWAY's last one) libcurl sends again so often. */
+#define RESENDS_MAX 5
+/* Kept connections: HTTP/1.1 ones are let go before http_server, by its default, ends them. */
+#define HTTP1_AGE_S 50L
+#define HTTP2_AGE_S 86400L
+
+struct http_pool {
+	CURLM *multi;
+	struct http_pool_options options; /* with its own strings */
+	struct timer timer; /* libcurl sets it for nearly every transfer: it costs no system call */
+	struct list transfers; /* all that calls hold */
+	struct http_transfer *idle;
+	unsigned idle_count;
+	bool collecting; /* done callbacks may run */
+	bool doomed;     /* freed by one of them */
+};
+
+/* A request and its answer; the call holds it from http_send() to http_release(). */
+struct http_transfer {
+	struct http_pool *pool; /* NULL: freed while a finished call held this */
+	struct http_call *call;
+	CURL *easy;
+	bool active;               /* libcurl has it */
+	unsigned tries;            /* how often the request has begun to go out */
+	enum http_failure failure; /* what our callbacks found */
+	struct buf response;
+	struct curl_slist *headers; /* an array whose strings are the call's */
+	size_t headers_size;
+	struct list_link link;
+	struct http_transfer *next; /* while idle */
+	char error[CURL_ERROR_SIZE];
+};
+
+/* A socket of libcurl's. */
+struct watched {
+	struct io io;
+	struct http_pool *pool;
+};
+
+/* ---- libcurl's questions about a transfer ---- */
+
+static bool speaks_h2(CURL *easy)
+{
+	const struct curl_tlssessioninfo *session = NULL;
+	const unsigned char *protocol;
+	unsigned len;
+
+	if (curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &session) != CURLE_OK ||
+	    session == NULL || session->backend != CURLSSLBACKEND_OPENSSL ||
+	    session->internals == NULL)
+		return false;
+	SSL_get0_alpn_selected(session->internals, &protocol, &len);
+	return len == 2 && memcmp(protocol, "h2", 2) == 0;
+}
+
+/* The request goes out next: the last moment to keep it from a wrong server. */
+static int before_request(void *data, char *peer, char *local, int peer_port, int local_port)
+{
+	struct http_transfer *transfer = data;
+
+	if (transfer->pool->options.http2 && !speaks_h2(transfer->easy)) {
+		transfer->failure = HTTP_NOT_H2;
+		return CURL_PREREQFUNC_ABORT;
+	}
+	transfer->tries++;
+	return CURL_PREREQFUNC_OK;
+}
+
+static size_t on_body(char *data, size_t size, size_t count, void *context)
+{
+	struct http_transfer *transfer = context;
+
+	if (buf_append(&transfer->response, data, size * count) == 0)
+		return size * count;
+	transfer->failure = HTTP_TOO_LARGE;
+	return CURL_WRITEFUNC_ERROR;
+}
+
+/* ---- what became of a transfer ---- */
+
+static enum http_failure judge(const struct http_transfer *transfer, CURLcode code, long status)
+{
+	if (transfer->failure != HTTP_OK)
+		return transfer->failure;
+	/* An answer cut short has come all the same; libcurl 7.88 says "cut" even of whole ones. */
+	if (code == CURLE_OK || (transfer->tries > 0 && status >= 200))
+		return HTTP_OK;
+	if (transfer->tries > 0 && code == CURLE_OPERATION_TIMEDOUT)
+		return HTTP_TIMED_OUT;
+	if (transfer->tries > 0)
+		return transfer->pool->options.http2 && transfer->tries > RESENDS_MAX ? HTTP_REFUSED
+		                                                                      : HTTP_BROKEN;
+	switch (code) {
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CERTPROBLEM:
+	case CURLE_SSL_CIPHER:
+	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_SSL_ISSUER_ERROR:
+	case CURLE_SSL_INVALIDCERTSTATUS:
+		return HTTP_UNTRUSTED;
+	default:
+		return HTTP_UNREACHABLE;
+	}
+}
+
+static void complete(struct http_transfer *transfer, CURLcode code)
+{
+	struct http_call *call = transfer->call;
+	const char *text = curl_easy_strerror(code);
+	long status = 0;
+
+	/* What libcurl can't read as a proxy it quotes, with its password. */
+	if (transfer->error[0] != '\0' && code != CURLE_COULDNT_RESOLVE_PROXY)
+		text = transfer->error;
+	if (transfer->tries > 0)
+		curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_multi_remove_handle(transfer->pool->multi, transfer->easy);
+	transfer->active = false;
+	call->failure = judge(transfer, code, status);
+	call->status = (unsigned)status;
+	call->response_len = buf_len(&transfer->response);
+	transfer->response.max = 0;
+	buf_append(&transfer->response, "", 1);
+	call->response = buf_data(&transfer->response);
+	snprintf(call->error, sizeof(call->error), "%.127s", call->failure != HTTP_OK ? text : "");
+	call->done(call);
+}
+
+static void destroy_pool(struct http_pool *pool);
+
+static void collect(struct http_pool *pool)
+{
+	struct http_transfer *transfer;
+	CURLMsg *message;
+	int left;
+
+	pool->collecting = true;
+	while ((message = curl_multi_info_read(pool->multi, &left)) != NULL) {
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
+		complete(transfer, message->data.result);
+	}
+	pool->collecting = false;
+	if (pool->doomed)
+		destroy_pool(pool);
+}
+
+/* ---- libcurl on the loop ---- */
+
+static void on_socket_ready(struct io *io, uint32_t events)
+{
+	struct http_pool *pool = container_of(io, struct watched, io)->pool;
+	int action = (events & EPOLLIN ? CURL_CSELECT_IN : 0) |
+	             (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+	             (events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
+	int running;
+
+	curl_multi_socket_action(pool->multi, io->fd, action, &running);
+	collect(pool);
+}
+
+static void on_timer(struct timer *timer)
+{
+	struct http_pool *pool = container_of(timer, struct http_pool, timer);
+	int running;
+
+	curl_multi_socket_action(pool->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	collect(pool);
+}
+
+static int on_timer_change(CURLM *multi, long timeout_ms, void *data)
+{
+	struct http_pool *pool = data;
+
+	if (timeout_ms < 0)
+		timer_stop(&pool->timer);
+	else
+		timer_start(&pool->timer, (uint64_t)timeout_ms);
+	return 0;
+}
+
+static int on_socket_change(CURL *easy, curl_socket_t fd, int what, void *data, void *socket_data)
+{
+	struct http_pool *pool = data;
+	struct watched *watched = socket_data;
+
+	if (what == CURL_POLL_REMOVE) {
+		if (watched != NULL)
+			io_stop(&watched->io);
+		free(watched);
+		return 0;
+	}
+	if (watched == NULL) {
+		watched = mem_alloc(1, sizeof(*watched));
+		watched->io.ready = on_socket_ready;
+		watched->pool = pool;
+		curl_multi_assign(pool->multi, fd, watched);
+	}
+	return io_start(&watched->io, fd,
+	                (what & CURL_POLL_IN ? EPOLLIN : 0) |
+	                        (what & CURL_POLL_OUT ? EPOLLOUT : 0));
+}
+
+/* ---- transfers ---- */
+
+static void set_blob(CURL *easy, CURLoption option, const char *pem)
+{
+	struct curl_blob blob = {
+		.data = (void *)pem,
+		.len = pem != NULL ? strlen(pem) : 0,
+		.flags = CURL_BLOB_NOCOPY,
+	};
+
+	if (pem != NULL)
+		curl_easy_setopt(easy, option, &blob);
+}
+
+/* What all requests of the pool have in common. */
+static CURL *new_easy(const struct http_pool_options *options)
+{
+	CURL *easy = curl_easy_init();
+
+	if (easy == NULL)
+		abort();
+	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* or ending one waits for its look-up */
+	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	/* "" is none, not even that of the environment. */
+	curl_easy_setopt(easy, CURLOPT_PROXY, options->proxy != NULL ? options->proxy : "");
+	curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
+	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 4096L);
+	curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, options->http2 ? HTTP2_AGE_S : HTTP1_AGE_S);
+	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, options->http2 ? 1L : 0L);
+	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, options->http2 ? "https" : "http,https");
+	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
+	                 options->http2 ? (long)CURL_HTTP_VERSION_2TLS
+	                                : (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	if (options->ca_file != NULL)
+		curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_file);
+	set_blob(easy, CURLOPT_SSLCERT_BLOB, options->certificate);
+	set_blob(easy, CURLOPT_SSLKEY_BLOB, options->key);
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, before_request);
+	return easy;
+}
+
+static struct http_transfer *new_transfer(struct http_pool *pool)
+{
+	struct http_transfer *transfer = mem_alloc(1, sizeof(*transfer));
+
+	transfer->easy = new_easy(&pool->options);
+	curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer);
+	curl_easy_setopt(transfer->easy, CURLOPT_WRITEDATA, transfer);
+	curl_easy_setopt(transfer->easy, CURLOPT_PREREQDATA, transfer);
+	curl_easy_setopt(transfer->easy, CURLOPT_ERRORBUFFER, transfer->error);
+	return transfer;
+}
+
+static void free_transfer(struct http_transfer *transfer)
+{
+	curl_easy_cleanup(transfer->easy);
+	buf_release(&transfer->response);
+	free(transfer->headers);
+	free(transfer);
+}
+
+static struct http_transfer *take_transfer(struct http_pool *pool)
+{
+	struct http_transfer *transfer = pool->idle;
+
+	if (transfer != NULL) {
+		pool->idle = transfer->next;
+		pool->idle_count--;
+	} else {
+		transfer = new_transfer(pool);
+	}
+	transfer->pool = pool;
+	list_append(&pool->transfers, &transfer->link);
+	return transfer;
+}
+
+static void add_header(struct http_transfer *transfer, size_t n, const char *header)
+{
+	transfer->headers[n].data = (char *)header;
+	transfer->headers[n].next = NULL;
+	if (n > 0)
+		transfer->headers[n - 1].next = &transfer->headers[n];
+}
+
+/* libcurl's own Expect, Accept and Content-Type are left out; the call's strings aren't copied. */
+static void set_headers(struct http_transfer *transfer, const char *const *headers)
+{
+	static const char type[] = "Content-Type:";
+	bool typed = false;
+	size_t n = 0, count = 3;
+
+	while (headers != NULL && headers[count - 3] != NULL)
+		count++;
+	if (count > transfer->headers_size) {
+		transfer->headers =
+		        mem_resize(transfer->headers, count, sizeof(*transfer->headers));
+		transfer->headers_size = count;
+	}
+	for (; headers != NULL && headers[n] != NULL; n++) {
+		typed |= strncasecmp(headers[n], type, sizeof(type) - 1) == 0;
+		add_header(transfer, n, headers[n]);
+	}
+	add_header(transfer, n++, "Expect:");
+	add_header(transfer, n++, "Accept:");
+	if (!typed)
+		add_header(transfer, n++, type);
+	curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers);
+}
+
+static void set_method(CURL *easy, const struct http_call *call)
+{
+	bool post = strcmp(call->method, "POST") == 0, get = strcmp(call->method, "GET") == 0;
+
+	if (post || call->body != NULL) {
+		curl_easy_setopt(easy, CURLOPT_POST, 1L);
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body != NULL ? call->body : "");
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_len);
+	} else if (strcmp(call->method, "HEAD") == 0) {
+		curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+		get = true;
+	} else {
+		curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+	}
+	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST,
+	                 post || (get && call->body == NULL) ? NULL : call->method);
+}
+
+void http_send(struct http_pool *pool, struct http_call *call)
+{
+	struct http_transfer *transfer;
+
+	assert(call->timeout_ms > 0);
+	assert(call->transfer == NULL || !call->transfer->active);
+	http_release(call);
+	transfer = take_transfer(pool);
+	call->transfer = transfer;
+	transfer->call = call;
+	transfer->tries = 0;
+	transfer->failure = HTTP_OK;
+	transfer->error[0] = '\0';
+	transfer->response.max = call->response_max > 0 ? call->response_max : RESPONSE_MAX;
+	set_method(transfer->easy, call);
+	set_headers(transfer, call->headers);
+	curl_easy_setopt(transfer->easy, CURLOPT_URL, call->url);
+	curl_easy_setopt(transfer->easy, CURLOPT_TIMEOUT_MS, (long)call->timeout_ms);
+	transfer->active = true;
+	if (curl_multi_add_handle(pool->multi, transfer->easy) != CURLM_OK)
+		abort();
+}
+
+void http_release(struct http_call *call)
+{
+	struct http_transfer *transfer = call->transfer;
+	struct http_pool *pool;
+
+	if (transfer == NULL)
+		return;
+	pool = transfer->pool;
+	call->transfer = NULL;
+	list_remove(&transfer->link);
+	if (transfer->active) {
+		curl_multi_remove_handle(pool->multi, transfer->easy);
+		transfer->active = false;
+	}
+	if (pool == NULL || pool->doomed || pool->idle_count >= IDLE_MAX) {
+		free_transfer(transfer);
+		return;
+	}
+	buf_release(&transfer->response);
+	transfer->next = pool->idle;
+	pool->idle = transfer;
+	pool->idle_count++;
+}
+
+const char *http_response_header(struct http_call *call, const char *name)
+{
+	struct curl_header *header;
+
+	if (call->transfer == NULL || call->transfer->active ||
+	    curl_easy_header(call->transfer->easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+		return NULL;
+	return header->value;
+}
+
+/* ---- pools ---- */
+
+struct http_pool *http_pool_new(const struct http_pool_options *options)
+{
+	static bool initialised;
+	struct http_pool *pool = mem_alloc(1, sizeof(*pool));
+
+	if (!initialised && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		abort();
+	initialised = true;
+	pool->options = *options;
+	pool->options.ca_file = mem_dup(options->ca_file);
+	pool->options.certificate = mem_dup(options->certificate);
+	pool->options.key = mem_dup(options->key);
+	pool->options.proxy = mem_dup(options->proxy);
+	list_init(&pool->transfers);
+	pool->timer.expired = on_timer;
+	pool->multi = curl_multi_init();
+	if (pool->multi == NULL)
+		abort();
+	curl_multi_setopt(pool->multi, CURLMOPT_SOCKETFUNCTION, on_socket_change);
+	curl_multi_setopt(pool->multi, CURLMOPT_SOCKETDATA, pool);
+	curl_multi_setopt(pool->multi, CURLMOPT_TIMERFUNCTION, on_timer_change);
+	curl_multi_setopt(pool->multi, CURLMOPT_TIMERDATA, pool);
+	curl_multi_setopt(pool->multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
+	curl_multi_setopt(pool->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+	                  (long)(options->connections > 0 ? options->connections : CONNECTIONS));
+	curl_multi_setopt(pool->multi, CURLMOPT_MAX_CONCURRENT_STREAMS,
+	                  (long)(options->streams > 0 ? options->streams : STREAMS));
+	return pool;
+}
+
+static void destroy_pool(struct http_pool *pool)
+{
+	struct http_transfer *transfer;
+
+	while ((transfer = pool->idle) != NULL) {
+		pool->idle = transfer->next;
+		free_transfer(transfer);
+	}
+	curl_multi_cleanup(pool->multi);
+	timer_stop(&pool->timer);
+	free((char *)pool->options.ca_file);
+	free((char *)pool->options.certificate);
+	mem_free_secret((char *)pool->options.key);
+	mem_free_secret((char *)pool->options.proxy);
+	free(pool);
+}
+
+/* Calls under way lose their transfer; finished ones keep it, with their answer. */
+void http_pool_free(struct http_pool *pool)
+{
+	if (pool == NULL)
+		return;
+	pool->doomed = true;
+	list_for_each (link, &pool->transfers) {
+		struct http_transfer *transfer = container_of(link, struct http_transfer, link);
+
+		if (transfer->active) {
+			http_release(transfer->call);
+		} else {
+			list_remove(&transfer->link);
+			transfer->pool = NULL;
+		}
+	}
+	if (!pool->collecting)
+		destroy_pool(pool);
+}
+
+const char *http_failure_name(enum http_failure failure)
+{
+	static const char *const names[] = {
+		[HTTP_OK] = "ok",
+		[HTTP_UNREACHABLE] = "unreachable",
+		[HTTP_NOT_H2] = "not-h2",
+		[HTTP_UNTRUSTED] = "untrusted",
+		[HTTP_TIMED_OUT] = "timed-out",
+		[HTTP_BROKEN] = "broken",
+		[HTTP_REFUSED] = "refused",
+		[HTTP_TOO_LARGE] = "too-large",
+	};
+
+	return names[failure];
+}
+
+const char *http_client_version(void)
+{
+	return curl_version();
+}

@@ -1,0 +1,78 @@
+/*
+ * HTTP requests on the loop (libcurl, multi_socket). A pool is a set of kept connections with the
+ * same settings; requests given to it share them. HTTP/1.1 keep-alive or HTTP/2 multiplexed.
+ */
+#ifndef OG_COMMON_HTTP_HTTP_CLIENT_H
+#define OG_COMMON_HTTP_HTTP_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/loop.h"
+
+struct http_pool;
+
+struct http_pool_options {
+	bool http2;           /* TLS with h2 only: a server that lacks it is sent nothing */
+	unsigned connections; /* most connections to one host; 0: 16 */
+	unsigned streams;     /* HTTP/2: most requests on one connection at once; 0: 1000 */
+	const char *ca_file;  /* PEM to trust instead of the system's; NULL: the system's; copied */
+	const char *certificate; /* client certificate and key, PEM in memory; NULL: none; copied */
+	const char *key;
+	const char *proxy; /* http://[USER:PASSWORD@]HOST:PORT to tunnel through (CONNECT); NULL:
+	                      none; copied. https URLs only */
+};
+
+enum http_failure {
+	HTTP_OK, /* a status came; if the connection broke then, the body may lack its end */
+	HTTP_UNREACHABLE, /* no connection: nothing was sent */
+	HTTP_NOT_H2,      /* the server doesn't speak h2: nothing was sent */
+	HTTP_UNTRUSTED,   /* TLS failed: nothing was sent */
+	HTTP_TIMED_OUT,   /* no answer in time: unknown whether it was processed */
+	HTTP_BROKEN,      /* the connection ended in the middle: unknown whether it was processed */
+	HTTP_REFUSED,     /* the server refused it again and again: it was not processed */
+	HTTP_TOO_LARGE,   /* the answer passed response_max */
+};
+
+struct http_call {
+	/* In: set before http_send(). Strings and body stay in place until done. */
+	void (*done)(struct http_call *call);
+	const char *method;
+	const char *url;
+	const char *const *headers; /* "name: value", ended by NULL; NULL: none */
+	const char *body;
+	size_t body_len;
+	uint32_t timeout_ms; /* of the whole, from http_send() to done; not 0 */
+	size_t response_max; /* bytes of the answer's body that are accepted; 0: 64 KiB */
+	/* Out: valid in done and until the call is sent again or released. */
+	enum http_failure failure;
+	unsigned status;
+	const char *response; /* NUL behind it; "" without one */
+	size_t response_len;
+	char error[128]; /* what libcurl said of a failure */
+	/* The module's own. */
+	struct http_transfer *transfer;
+};
+
+struct http_pool *http_pool_new(const struct http_pool_options *options);
+
+/* Ends its connections; calls under way are forgotten, not called. */
+void http_pool_free(struct http_pool *pool);
+
+/* Sends; done runs once in a later turn unless http_cancel() came first. CALL must be idle. */
+void http_send(struct http_pool *pool, struct http_call *call);
+
+/* A header of the answer (any case of NAME), or NULL. Only for calls whose answer has come. */
+const char *http_response_header(struct http_call *call, const char *name);
+
+/* Forgets a call that is under way and frees what it holds; fine when idle. Also after done. */
+void http_release(struct http_call *call);
+
+/* The text for a failure, for logs and metrics: "unreachable" … */
+const char *http_failure_name(enum http_failure failure);
+
+/* The library's name and version, and those of what it is built on (static). */
+const char *http_client_version(void);
+
+#endif

@@ -1,0 +1,500 @@
+#include "common/http/http_server.h"
+
+#include <assert.h>
+#include <microhttpd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/base/log.h"
+#include "common/base/loop.h"
+#include "common/base/mem.h"
+#include "common/http/http_request.h"
+#include "common/net/acceptor.h"
+#include "common/net/linger.h"
+
+/* A byte a second outlives the library's own timeout, so each stage has a deadline besides. */
+#define HEADER_MS 10000
+#define BODY_MS 30000
+#define ANSWER_MS 60000
+#define IDLE_S 60
+#define CONNECTION_MAX 1000
+#define DISPLACED_MAX 256
+#define IDLE_RUNS 3
+#define IDLE_RUN_MS 20
+#define TLS_VERSIONS "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
+
+struct http_server {
+	struct http_service service;
+	struct acceptor acceptor;
+	struct engine *engine; /* the one that gets new connections */
+	struct list retired;   /* engines that only finish what they have begun */
+	unsigned connection_max, idle_s;
+	union net_address address;
+	struct task resume;   /* hands ANSWERED to the library and lets it run */
+	struct list waiting;  /* suspended requests whose handler has not answered */
+	struct list answered; /* suspended requests whose answer is ready */
+	struct lingers lingers;
+	char **why; /* while starting: the library's complaint goes here */
+};
+
+/* A daemon of the library: it can't change its certificate, so there is one for each. */
+struct engine {
+	struct http_server *server;
+	struct MHD_Daemon *daemon;
+	struct io io;          /* the library's own epoll descriptor */
+	struct timer timeout;  /* when the library wants to run next */
+	struct list_link link; /* in retired; in none while it gets new connections */
+	struct list idle;      /* clients without a whole request, the longest so first */
+	unsigned connections;
+	unsigned idle_runs; /* in a row, that it wanted at once and that served no request */
+};
+
+/* A TCP connection, from accept to close. */
+struct client {
+	struct engine *engine;
+	struct timer deadline;
+	struct list_link link; /* in the engine's idle */
+	int fd;                /* the library's */
+	bool refused; /* with the headers alone: there may be more to come that nobody reads */
+};
+
+/* ---- the library on the loop ---- */
+
+/*
+ * Lets the library work, and asks it when it wants to work again: both change with every step.
+ * While a client is slow in a TLS handshake it always says "at once", to no end: what matters comes
+ * as an event.
+ */
+static void run(struct engine *engine)
+{
+	unsigned long long timeout_ms;
+
+	MHD_run(engine->daemon);
+	if (MHD_get_timeout(engine->daemon, &timeout_ms) != MHD_YES) {
+		timer_stop(&engine->timeout);
+		return;
+	}
+	engine->idle_runs = timeout_ms > 0 ? 0 : engine->idle_runs + 1;
+	timer_start(&engine->timeout, engine->idle_runs > IDLE_RUNS ? IDLE_RUN_MS : timeout_ms);
+}
+
+static void on_ready(struct io *io, uint32_t events)
+{
+	run(container_of(io, struct engine, io));
+}
+
+static void on_timeout(struct timer *timer)
+{
+	run(container_of(timer, struct engine, timeout));
+}
+
+static void free_engine(struct engine *engine)
+{
+	io_stop(&engine->io);
+	timer_stop(&engine->timeout);
+	list_remove(&engine->link);
+	MHD_stop_daemon(engine->daemon);
+	free(engine);
+}
+
+static void run_retired(struct http_server *server)
+{
+	list_for_each (link, &server->retired) {
+		struct engine *engine = container_of(link, struct engine, link);
+
+		run(engine);
+		if (engine->connections == 0)
+			free_engine(engine);
+	}
+}
+
+/* Hands the answer to the library. An engine that is retired serves no second request. */
+static enum MHD_Result queue_answer(struct http_request *request)
+{
+	if (list_linked(&request->client->engine->link))
+		http_answer_header(request, "Connection", "close");
+	timer_start(&request->client->deadline, ANSWER_MS);
+	return MHD_queue_response(request->connection, request->status, request->response);
+}
+
+/* Queues what has been answered; resuming doesn't wake the library's descriptor, so run it. */
+static void resume_answered(struct http_server *server)
+{
+	struct list_link *link;
+
+	while ((link = list_take(&server->answered)) != NULL) {
+		struct http_request *request = container_of(link, struct http_request, link);
+
+		queue_answer(request);
+		MHD_resume_connection(request->connection);
+	}
+	run(server->engine);
+	run_retired(server);
+}
+
+static void on_resume(struct task *task)
+{
+	resume_answered(container_of(task, struct http_server, resume));
+}
+
+static void on_deadline(struct timer *timer)
+{
+	struct client *client = container_of(timer, struct client, deadline);
+
+	log_info("http-client-too-slow fd=%d", client->fd);
+	shutdown(client->fd, SHUT_RDWR);
+}
+
+/* Beyond its limit the library takes nobody, so one of those that only wait makes room. */
+static void make_room(struct engine *engine)
+{
+	struct list_link *link = NULL;
+
+	if (engine->connections >= engine->server->connection_max)
+		link = list_take(&engine->idle);
+	if (link != NULL)
+		shutdown(container_of(link, struct client, link)->fd, SHUT_RDWR);
+}
+
+static void end_client(struct client *client)
+{
+	struct http_server *server = client->engine->server;
+
+	if (client->refused)
+		lingers_add(&server->lingers, client->fd);
+	timer_stop(&client->deadline);
+	list_remove(&client->link);
+	client->engine->connections--;
+	free(client);
+	task_start(&server->resume); /* a retired engine may have been waiting for this */
+}
+
+static void on_spoke(struct acceptor *acceptor, int fd, const union net_address *address)
+{
+	struct http_server *server = container_of(acceptor, struct http_server, acceptor);
+
+	/* It has to be beyond the limit for a moment, until one that was displaced has gone. */
+	MHD_add_connection(server->engine->daemon, fd, &address->sa, net_length(address));
+}
+
+static void on_connection(void *cls, struct MHD_Connection *connection, void **context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+	struct engine *engine = cls;
+	struct client *client = *context;
+
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+		end_client(client);
+		return;
+	}
+	engine->connections++;
+	make_room(engine);
+	client = mem_alloc(1, sizeof(*client));
+	client->fd =
+	        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+	client->engine = engine;
+	client->deadline.expired = on_deadline;
+	timer_start(&client->deadline, HEADER_MS);
+	list_append(&engine->idle, &client->link);
+	*context = client;
+}
+
+/* ---- one request, in the order of its life ---- */
+
+/* The request line has come. The answer is what the library hands to the callbacks below. */
+static void *on_request_line(void *cls, const char *uri, struct MHD_Connection *connection)
+{
+	const struct engine *engine = cls;
+	struct http_request *request = mem_alloc(1, sizeof(*request));
+	const union MHD_ConnectionInfo *info =
+	        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	request->server = engine->server;
+	request->service = &engine->server->service;
+	request->connection = connection;
+	request->client = info->socket_context;
+	request->path = mem_dup(uri);
+	request->body.max = request->service->body_max + 1;
+	return request;
+}
+
+const char *http_header(const struct http_request *request, const char *name)
+{
+	return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+/* The body is whole: the handler's turn. */
+static void serve(struct http_request *request)
+{
+	timer_stop(&request->client->deadline);
+	list_remove(&request->client->link);
+	http_request_serve(request);
+	if (request->response != NULL)
+		return;
+	MHD_suspend_connection(request->connection);
+	list_append(&request->server->waiting, &request->link);
+}
+
+/* The library's handler: once with the headers, for each piece of the body, once at its end. */
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *data,
+                                  size_t *len, void **context)
+{
+	struct http_request *request = *context;
+
+	((struct engine *)cls)->idle_runs = 0;
+	if (!request->begun) {
+		timer_start(&request->client->deadline, BODY_MS);
+		http_request_judge(request, method);
+		request->client->refused = request->response != NULL;
+	} else if (*len > 0) {
+		if (buf_append(&request->body, data, *len) < 0)
+			return MHD_NO;
+		*len = 0;
+	} else {
+		serve(request);
+	}
+	if (request->response == NULL)
+		return MHD_YES;
+	return queue_answer(request);
+}
+
+/* The answer is out, or the connection has gone: nobody uses the request any more. */
+static void on_completed(void *cls, struct MHD_Connection *connection, void **context,
+                         enum MHD_RequestTerminationCode code)
+{
+	struct engine *engine = cls;
+	struct http_request *request = *context;
+	struct client *client = request != NULL ? request->client : NULL;
+
+	if (request == NULL)
+		return;
+	*context = NULL;
+	timer_start(&client->deadline, engine->server->idle_s * 1000ull + HEADER_MS);
+	list_remove(&client->link);
+	list_append(&engine->idle, &client->link);
+	list_remove(&request->link);
+	if (request->release != NULL)
+		request->release(request->state);
+	if (request->response != NULL)
+		MHD_destroy_response(request->response);
+	http_request_free(request);
+}
+
+/* ---- for handlers ---- */
+
+const char *http_query(const struct http_request *request, const char *name)
+{
+	return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+struct header_list {
+	const char *name;
+	struct buf values;
+};
+
+static enum MHD_Result add_value(void *cls, enum MHD_ValueKind kind, const char *name,
+                                 const char *value)
+{
+	struct header_list *list = cls;
+
+	if (strcasecmp(name, list->name) == 0 && value != NULL)
+		buf_printf(&list->values, "%s%s", buf_len(&list->values) > 0 ? ", " : "", value);
+	return MHD_YES;
+}
+
+char *http_header_list(const struct http_request *request, const char *name)
+{
+	struct header_list list = { .name = name };
+
+	MHD_get_connection_values(request->connection, MHD_HEADER_KIND, add_value, &list);
+	return buf_take(&list.values);
+}
+
+const union net_address *http_client_address(const struct http_request *request)
+{
+	const union MHD_ConnectionInfo *info =
+	        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+
+	return (const union net_address *)info->client_addr;
+}
+
+void http_reply_text(struct http_request *request, unsigned status, const char *type, char *text)
+{
+	struct http_server *server = request->server;
+
+	assert(request->response == NULL);
+	request->status = status;
+	request->response = MHD_create_response_from_buffer(text != NULL ? strlen(text) : 0, text,
+	                                                    MHD_RESPMEM_MUST_FREE);
+	assert(request->response != NULL);
+	if (text != NULL)
+		MHD_add_response_header(request->response, "Content-Type", type);
+	if (!list_linked(&request->link))
+		return; /* inside on_request(), which queues it */
+	list_remove(&request->link);
+	list_append(&server->answered, &request->link);
+	task_start(&server->resume);
+}
+
+void http_answer_header(struct http_request *request, const char *name, const char *value)
+{
+	MHD_add_response_header(request->response, name, value);
+}
+
+/* ---- start and stop ---- */
+
+static void on_library_log(void *cls, const char *format, va_list args)
+        __attribute__((format(printf, 2, 0)));
+
+static void on_library_log(void *cls, const char *format, va_list args)
+{
+	struct http_server *server = ((struct engine *)cls)->server;
+	char line[200];
+
+	vsnprintf(line, sizeof(line), format, args);
+	line[strcspn(line, "\n")] = '\0';
+	if (server->why == NULL)
+		log_debug("http-library text=%s", line);
+	else if (*server->why == NULL)
+		*server->why = mem_dup(line);
+}
+
+static struct MHD_Daemon *start_daemon(struct engine *engine, const char *certificate,
+                                       const char *key)
+{
+	const struct http_server *server = engine->server;
+	unsigned flags = (certificate != NULL ? MHD_USE_TLS : 0) | MHD_USE_EPOLL |
+	                 MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+	struct MHD_OptionItem tls[] = {
+		{ MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)certificate },
+		{ MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)key },
+		{ MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)TLS_VERSIONS },
+		{ MHD_OPTION_END, 0, NULL },
+	};
+
+	if (certificate == NULL)
+		tls[0].option = MHD_OPTION_END;
+	return MHD_start_daemon(
+	        flags, 0, NULL, NULL, on_request, engine, MHD_OPTION_EXTERNAL_LOGGER,
+	        on_library_log, engine, MHD_OPTION_CONNECTION_LIMIT,
+	        server->connection_max + DISPLACED_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+	        server->idle_s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, engine,
+	        MHD_OPTION_URI_LOG_CALLBACK, on_request_line, engine, MHD_OPTION_NOTIFY_COMPLETED,
+	        on_completed, engine, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+}
+
+/* NULL with *WHY (heap) when it doesn't start. */
+static struct engine *new_engine(struct http_server *server, const char *certificate,
+                                 const char *key, char **why)
+{
+	struct engine *engine = mem_alloc(1, sizeof(*engine));
+	int fd;
+
+	*why = NULL;
+	engine->server = server;
+	engine->io.ready = on_ready;
+	engine->timeout.expired = on_timeout;
+	list_init(&engine->idle);
+	server->why = why;
+	engine->daemon = start_daemon(engine, certificate, key);
+	server->why = NULL;
+	if (engine->daemon == NULL) {
+		*why = *why != NULL ? *why : mem_dup("the HTTP library didn't start");
+		free(engine);
+		return NULL;
+	}
+	free(*why);
+	*why = NULL;
+	fd = MHD_get_daemon_info(engine->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+	if (io_start(&engine->io, fd, EPOLLIN) < 0)
+		abort();
+	return engine;
+}
+
+static struct http_server *prepare(const struct http_server_options *options)
+{
+	struct http_server *server = mem_alloc(1, sizeof(*server));
+
+	server->service.routes = options->routes;
+	server->service.context = options->context;
+	server->service.body_max = options->body_max;
+	bearer_init(&server->service.bearer, options->token);
+	server->connection_max =
+	        options->connection_max > 0 ? options->connection_max : CONNECTION_MAX;
+	server->idle_s = options->idle_s > 0 ? options->idle_s : IDLE_S;
+	list_init(&server->retired);
+	list_init(&server->waiting);
+	list_init(&server->answered);
+	lingers_init(&server->lingers);
+	server->resume.run = on_resume;
+	server->acceptor.spoke = on_spoke;
+	server->acceptor.tls = options->certificate != NULL;
+	server->acceptor.silent_max = server->connection_max;
+	return server;
+}
+
+struct http_server *http_server_new(const struct http_server_options *options, char **why)
+{
+	struct http_server *server = prepare(options);
+
+	server->engine = new_engine(server, options->certificate, options->key, why);
+	if (server->engine == NULL)
+		goto failed;
+	if (acceptor_start(&server->acceptor, &options->listen) == 0 &&
+	    net_local(server->acceptor.io.fd, &server->address) == 0)
+		return server;
+	*why = mem_printf("can't listen: %m");
+	acceptor_stop(&server->acceptor);
+	free_engine(server->engine);
+failed:
+	free(server);
+	return NULL;
+}
+
+int http_server_renew(struct http_server *server, const char *certificate, const char *key,
+                      char **why)
+{
+	struct engine *engine = new_engine(server, certificate, key, why);
+
+	if (engine == NULL)
+		return -1;
+	list_append(&server->retired, &server->engine->link);
+	server->engine = engine;
+	task_start(&server->resume);
+	return 0;
+}
+
+const union net_address *http_server_address(const struct http_server *server)
+{
+	return &server->address;
+}
+
+void http_server_free(struct http_server *server)
+{
+	struct list_link *link;
+
+	if (server == NULL)
+		return;
+	acceptor_stop(&server->acceptor);
+	server->service.stopping = true;
+	while ((link = list_first(&server->waiting)) != NULL)
+		http_request_refuse(container_of(link, struct http_request, link));
+	resume_answered(server);
+	free_engine(server->engine);
+	while ((link = list_first(&server->retired)) != NULL)
+		free_engine(container_of(link, struct engine, link));
+	task_stop(&server->resume); /* started by the end of each connection */
+	lingers_release(&server->lingers);
+	free(server);
+}
+
+const char *http_server_version(void)
+{
+	static char text[64];
+
+	snprintf(text, sizeof(text), "libmicrohttpd %s", MHD_get_version());
+	return text;
+}

@@ -1,0 +1,39 @@
+/*
+ * A listening socket whose connections are handed on once they have something to say: the first
+ * bytes of a request, or with TLS its whole first record (RFC 8446, section 5.1). Who is silent
+ * costs a descriptor until his deadline, or until there are too many of them: then whoever has been
+ * silent the longest is closed.
+ */
+#ifndef OG_COMMON_NET_ACCEPTOR_H
+#define OG_COMMON_NET_ACCEPTOR_H
+
+#include <stdbool.h>
+
+#include "common/base/list.h"
+#include "common/base/loop.h"
+#include "common/net/net.h"
+
+#define ACCEPTOR_SILENCE_MS 10000
+
+struct acceptor {
+	/* In: set before acceptor_start(). */
+	void (*spoke)(struct acceptor *acceptor, int fd, const union net_address *address);
+	bool tls;
+	unsigned silent_max; /* at least 1 */
+	/* The module's own. */
+	struct io io;
+	struct timer pause;
+	struct list silent; /* the longest so first */
+	unsigned count;
+};
+
+/*
+ * Listens on ADDRESS. Each connection that has spoken comes to spoke, with what it said still in
+ * FD, which is the callee's, non-blocking and close-on-exec. 0, or -1 with errno.
+ */
+int acceptor_start(struct acceptor *acceptor, const union net_address *address);
+
+/* Stops listening and closes who is silent. Does nothing when it isn't started. */
+void acceptor_stop(struct acceptor *acceptor);
+
+#endif

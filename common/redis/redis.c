@@ -1,0 +1,505 @@
+#include "common/redis/redis.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <hiredis/async.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/backoff.h"
+#include "common/base/log.h"
+#include "common/base/loop.h"
+#include "common/base/mem.h"
+#include "common/base/sha1.h"
+#include "common/net/resolve.h"
+#include "common/redis/redis_calls.h"
+#include "common/redis/redis_url.h"
+
+/*
+ *                    retry expired             address known              login answered
+ *   REDIS_AWAY ───────────────────▶ RESOLVING ───────────▶ CONNECTING ──▶ LOGIN ──────▶ READY
+ *        ▲                              │                      │            │             │
+ *        └──── lost(): refused, too late, broken, wrong password; retry after backoff ────┘
+ */
+enum redis_state { REDIS_AWAY, REDIS_RESOLVING, REDIS_CONNECTING, REDIS_LOGIN, REDIS_READY };
+
+struct redis {
+	struct redis_url url;
+	char *place; /* for the log */
+	const char *prefix;
+	void (*change)(struct redis *redis, bool connected);
+	enum redis_state state;
+	bool complained; /* why it is away was logged; said again only after it was up */
+
+	struct resolve resolve;
+	unsigned attempt; /* picks the address, where a name has several */
+	struct backoff backoff;
+	struct timer retry;   /* while away */
+	struct timer connect; /* resolving, connecting and login together */
+
+	redisAsyncContext *context; /* NULL while away or resolving */
+	struct io io;
+	bool flushing;     /* hiredis writes now: what it asks for next is about what was left */
+	struct task flush; /* writes what a turn has gathered, in one go */
+
+	struct redis_calls calls;
+};
+
+static bool transmit(struct redis *redis, struct redis_pending *pending);
+
+/* ---- hiredis on the loop ---- */
+
+static void want(struct redis *redis, uint32_t events)
+{
+	if (events == 0)
+		io_stop(&redis->io);
+	else if (events != redis->io.events &&
+	         io_start(&redis->io, redis->context->c.fd, events) < 0)
+		abort();
+}
+
+static void add_read(void *data)
+{
+	struct redis *redis = data;
+
+	want(redis, redis->io.events | EPOLLIN);
+}
+
+static void del_read(void *data)
+{
+	struct redis *redis = data;
+
+	want(redis, redis->io.events & ~(uint32_t)EPOLLIN);
+}
+
+/* Asked for with each command: those of one turn are written together, at its end. */
+static void add_write(void *data)
+{
+	struct redis *redis = data;
+
+	if (redis->state > REDIS_CONNECTING && !redis->flushing) {
+		task_start(&redis->flush);
+		return;
+	}
+	redis->flushing = false;
+	want(redis, redis->io.events | EPOLLOUT);
+}
+
+static void del_write(void *data)
+{
+	struct redis *redis = data;
+
+	redis->flushing = false;
+	task_stop(&redis->flush);
+	want(redis, redis->io.events & ~(uint32_t)EPOLLOUT);
+}
+
+/* hiredis may end the connection, and a callback REDIS itself: nothing follows the call into it. */
+static void on_ready(struct io *io, uint32_t events)
+{
+	struct redis *redis = container_of(io, struct redis, io);
+
+	if (io->events & EPOLLOUT && events & ~(uint32_t)EPOLLIN) {
+		redis->flushing = redis->state > REDIS_CONNECTING;
+		redisAsyncHandleWrite(redis->context);
+	} else {
+		redisAsyncHandleRead(redis->context);
+	}
+}
+
+static void on_flush(struct task *task)
+{
+	struct redis *redis = container_of(task, struct redis, flush);
+
+	redis->flushing = true;
+	redisAsyncHandleWrite(redis->context);
+}
+
+/* ---- connecting ---- */
+
+/* What hiredis does with the context from here on isn't ours. */
+static void detach(struct redis *redis)
+{
+	redis->state = REDIS_AWAY;
+	resolve_stop(&redis->resolve);
+	timer_stop(&redis->connect);
+	task_stop(&redis->flush);
+	io_stop(&redis->io);
+	redis->flushing = false;
+	if (redis->context == NULL)
+		return;
+	memset(&redis->context->ev, 0, sizeof(redis->context->ev));
+	redis->context->data = NULL;
+	redis->context = NULL;
+}
+
+/* The connection is no more, or hiredis is about to end it. */
+static void lost(struct redis *redis, const char *why)
+{
+	bool was_ready = redis->state == REDIS_READY;
+
+	if (redis->complained)
+		log_debug("redis-away server=%s reason=\"%s\"", redis->place, why);
+	else
+		log_warn("redis-away server=%s reason=\"%s\"", redis->place, why);
+	redis->complained = true;
+	detach(redis);
+	timer_start(&redis->retry, backoff_next(&redis->backoff));
+	if (was_ready && redis->change != NULL)
+		redis->change(redis, false);
+}
+
+/* Ends the connection from our side; hiredis then answers all that was sent with no reply. */
+static void drop(struct redis *redis, const char *why)
+{
+	redisAsyncContext *context = redis->context;
+
+	lost(redis, why);
+	if (context != NULL)
+		redisAsyncFree(context);
+}
+
+static void on_connect_timeout(struct timer *timer)
+{
+	drop(container_of(timer, struct redis, connect), "no connection in time");
+}
+
+static void on_overdue(struct redis_calls *calls)
+{
+	drop(container_of(calls, struct redis, calls), "no answer in time");
+}
+
+static void ready(struct redis *redis)
+{
+	log_info("redis-connected server=%s", redis->place);
+	redis->state = REDIS_READY;
+	redis->complained = false;
+	redis->attempt--; /* the same address the next time */
+	timer_stop(&redis->connect);
+	backoff_reset(&redis->backoff);
+	list_for_each (link, &redis->calls.unsent)
+		transmit(redis, container_of(link, struct redis_pending, in_unsent));
+	if (redis->change != NULL)
+		redis->change(redis, true);
+}
+
+/* Answers to AUTH and SELECT, and to PING (LAST), with which the server shows that it serves. */
+static void on_login(redisAsyncContext *context, void *data, void *last)
+{
+	struct redis *redis = context->data;
+	const redisReply *reply = data;
+
+	if (redis == NULL)
+		return;
+	if (reply == NULL)
+		lost(redis, context->errstr);
+	else if (reply->type == REDIS_REPLY_ERROR)
+		drop(redis, reply->str);
+	else if (last != NULL)
+		ready(redis);
+}
+
+static void on_connected(const redisAsyncContext *context, int status)
+{
+	struct redis *redis = context->data;
+	redisAsyncContext *ours = redis != NULL ? redis->context : NULL;
+
+	if (redis == NULL)
+		return;
+	if (status != REDIS_OK) {
+		lost(redis, context->errstr);
+		return;
+	}
+	redis->state = REDIS_LOGIN;
+	if (redis->url.user != NULL)
+		redisAsyncCommand(ours, on_login, NULL, "AUTH %s %s", redis->url.user,
+		                  redis->url.password);
+	else if (redis->url.password != NULL)
+		redisAsyncCommand(ours, on_login, NULL, "AUTH %s", redis->url.password);
+	if (redis->url.db != 0)
+		redisAsyncCommand(ours, on_login, NULL, "SELECT %u", redis->url.db);
+	redisAsyncCommand(ours, on_login, redis, "PING");
+}
+
+static void on_disconnected(const redisAsyncContext *context, int status)
+{
+	if (context->data != NULL)
+		lost(context->data, context->err != 0 ? context->errstr : "closed");
+}
+
+/* Takes what redisAsyncConnect() answered. */
+static void attach(struct redis *redis, redisAsyncContext *context)
+{
+	assert(context != NULL);
+	redis->context = context;
+	if (context->err != 0) {
+		drop(redis, context->errstr);
+		return;
+	}
+	redis->state = REDIS_CONNECTING;
+	context->data = redis;
+	context->ev.data = redis;
+	context->ev.addRead = add_read;
+	context->ev.delRead = del_read;
+	context->ev.addWrite = add_write;
+	context->ev.delWrite = del_write;
+	redisAsyncSetConnectCallback(context, on_connected);
+	redisAsyncSetDisconnectCallback(context, on_disconnected);
+}
+
+/* hiredis gets a numeric address, so that it looks nothing up. */
+static void on_resolved(struct resolve *resolve, const union net_address *addresses, size_t count,
+                        const char *why)
+{
+	struct redis *redis = container_of(resolve, struct redis, resolve);
+	char text[NET_TEXT_MAX], host[NET_HOST_MAX + 1];
+	uint16_t port;
+
+	if (count == 0) {
+		lost(redis, why);
+		return;
+	}
+	net_format(&addresses[redis->attempt++ % count], text);
+	if (net_split(text, host, &port) < 0)
+		abort();
+	attach(redis, redisAsyncConnect(host, port));
+}
+
+static void on_retry(struct timer *timer)
+{
+	struct redis *redis = container_of(timer, struct redis, retry);
+
+	timer_start(&redis->connect, redis->calls.timeout_ms);
+	if (redis->url.path != NULL) {
+		attach(redis, redisAsyncConnectUnix(redis->url.path));
+		return;
+	}
+	redis->state = REDIS_RESOLVING;
+	resolve_start(&redis->resolve, redis->url.host, redis->url.port);
+}
+
+/* ---- sending ---- */
+
+static void on_reply(redisAsyncContext *context, void *data, void *privdata)
+{
+	struct redis_pending *pending = privdata;
+	struct redis *redis = context->data;
+	const redisReply *reply = data;
+	bool unknown = reply != NULL && reply->type == REDIS_REPLY_ERROR &&
+	               strncmp(reply->str, "NOSCRIPT", 8) == 0;
+
+	/* Lost first: what a callback sends now waits for the next connection. */
+	if (reply == NULL && redis != NULL)
+		lost(redis, context->errstr);
+	if (unknown && redis != NULL && pending->script != NULL && pending->call != NULL) {
+		redisAsyncCommand(context, NULL, NULL, "SCRIPT LOAD %s", pending->script->text);
+		pending->script = NULL;
+		if (transmit(redis, pending))
+			return;
+	}
+	redis_calls_finish(pending, reply);
+}
+
+/* Hands the command to hiredis, if there is a connection that takes it. */
+static bool transmit(struct redis *redis, struct redis_pending *pending)
+{
+	if (redis->state != REDIS_READY ||
+	    redisAsyncFormattedCommand(redis->context, on_reply, pending, pending->command,
+	                               pending->len) != REDIS_OK)
+		return false;
+	redis_calls_sent(pending);
+	return true;
+}
+
+/* Takes COMMAND, which hiredis has allocated. */
+static void enqueue(struct redis *redis, struct redis_call *call, char *command, long long len,
+                    const struct redis_script *script)
+{
+	struct redis_pending *pending;
+
+	assert(len > 0 && call->pending == NULL);
+	pending = redis_calls_add(&redis->calls, call, command, (size_t)len);
+	pending->script = script;
+	if (redis_calls_waits(pending))
+		transmit(redis, pending);
+}
+
+void redis_send(struct redis *redis, struct redis_call *call, size_t argc, const char *const *argv,
+                const size_t *lens)
+{
+	char *command;
+	long long len = redisFormatCommandArgv(&command, (int)argc, (const char **)argv, lens);
+
+	enqueue(redis, call, command, len, NULL);
+}
+
+void redis_command(struct redis *redis, struct redis_call *call, const char *format, ...)
+{
+	char *command;
+	long long len;
+	va_list args;
+
+	va_start(args, format);
+	len = redisvFormatCommand(&command, format, args);
+	va_end(args);
+	enqueue(redis, call, command, len, NULL);
+}
+
+void redis_eval(struct redis *redis, struct redis_call *call, struct redis_script *script,
+                const struct redis_args *args)
+{
+	const char **argv = mem_alloc(args->argc + 3, sizeof(*argv));
+	char *command, keys[24];
+	long long len;
+
+	if (script->sha1[0] == '\0')
+		sha1_text(script->text, strlen(script->text), script->sha1);
+	snprintf(keys, sizeof(keys), "%zu", args->keys);
+	argv[0] = "EVALSHA";
+	argv[1] = script->sha1;
+	argv[2] = keys;
+	for (size_t i = 0; i < args->argc; i++)
+		argv[3 + i] = args->argv[i];
+	len = redisFormatCommandArgv(&command, (int)args->argc + 3, argv, NULL);
+	free(argv);
+	enqueue(redis, call, command, len, script);
+}
+
+void redis_cancel(struct redis_call *call)
+{
+	if (call->pending != NULL)
+		redis_calls_cancel(call->pending);
+}
+
+bool redis_busy(const struct redis_call *call)
+{
+	return call->pending != NULL;
+}
+
+/* ---- the connection's life ---- */
+
+struct redis *redis_new(const struct redis_options *options)
+{
+	struct redis *redis = mem_alloc(1, sizeof(*redis));
+	const char *why = redis_url_parse(&redis->url, options->url);
+
+	if (why != NULL) {
+		log_error("redis-url-refused reason=\"%s\"", why);
+		free(redis);
+		return NULL;
+	}
+	redis->place = redis->url.path != NULL
+	                       ? mem_dup(redis->url.path)
+	                       : mem_printf("%s:%u", redis->url.host, redis->url.port);
+	redis->prefix = options->prefix;
+	redis->calls.timeout_ms = options->timeout_ms;
+	redis->calls.overdue = on_overdue;
+	redis_calls_init(&redis->calls);
+	redis->backoff = (struct backoff){ .least_ms = 100, .most_ms = 3000 };
+	redis->resolve.done = on_resolved;
+	redis->retry.expired = on_retry;
+	redis->connect.expired = on_connect_timeout;
+	redis->io.ready = on_ready;
+	redis->flush.run = on_flush;
+	timer_start(&redis->retry, 0);
+	return redis;
+}
+
+void redis_free(struct redis *redis)
+{
+	redisAsyncContext *context;
+	int written;
+
+	if (redis == NULL)
+		return;
+	redis_calls_release(&redis->calls);
+	if (redis->state == REDIS_READY) /* a farewell given in this turn, if it fits */
+		redisBufferWrite(&redis->context->c, &written);
+	context = redis->context;
+	detach(redis);
+	timer_stop(&redis->retry);
+	redis_url_release(&redis->url);
+	free(redis->place);
+	free(redis);
+	if (context != NULL)
+		redisAsyncFree(context);
+}
+
+bool redis_connected(const struct redis *redis)
+{
+	return redis->state == REDIS_READY;
+}
+
+bool redis_local(const struct redis *redis, union net_address *address)
+{
+	return redis->context != NULL && net_local(redis->context->c.fd, address) == 0;
+}
+
+void redis_on_change(struct redis *redis, void (*change)(struct redis *redis, bool connected))
+{
+	redis->change = change;
+}
+
+const char *redis_prefix(const struct redis *redis)
+{
+	return redis->prefix;
+}
+
+/* ---- replies ---- */
+
+const char *redis_reply_error(const struct redisReply *reply)
+{
+	return reply != NULL && reply->type == REDIS_REPLY_ERROR ? reply->str : NULL;
+}
+
+bool redis_reply_nil(const struct redisReply *reply)
+{
+	return reply == NULL || reply->type == REDIS_REPLY_NIL;
+}
+
+const char *redis_reply_string(const struct redisReply *reply, size_t *len)
+{
+	if (reply == NULL ||
+	    (reply->type != REDIS_REPLY_STRING && reply->type != REDIS_REPLY_STATUS))
+		return NULL;
+	if (len != NULL)
+		*len = reply->len;
+	return reply->str;
+}
+
+int64_t redis_reply_integer(const struct redisReply *reply, int64_t fallback)
+{
+	const char *text;
+	char *end;
+	long long number;
+
+	if (reply != NULL && reply->type == REDIS_REPLY_INTEGER)
+		return reply->integer;
+	text = redis_reply_string(reply, NULL);
+	if (text == NULL || strchr("-0123456789", text[0]) == NULL)
+		return fallback;
+	errno = 0;
+	number = strtoll(text, &end, 10);
+	return errno == 0 && end > text && *end == '\0' ? number : fallback;
+}
+
+size_t redis_reply_count(const struct redisReply *reply)
+{
+	return reply != NULL && reply->type == REDIS_REPLY_ARRAY ? reply->elements : 0;
+}
+
+const struct redisReply *redis_reply_at(const struct redisReply *reply, size_t index)
+{
+	return index < redis_reply_count(reply) ? reply->element[index] : NULL;
+}
+
+const char *redis_version(void)
+{
+	static char text[64];
+
+	snprintf(text, sizeof(text), "hiredis %d.%d.%d", HIREDIS_MAJOR, HIREDIS_MINOR,
+	         HIREDIS_PATCH);
+	return text;
+}

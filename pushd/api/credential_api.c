@@ -1,0 +1,298 @@
+#include "pushd/api/credential_api.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/base64.h"
+#include "common/base/json.h"
+#include "common/base/log.h"
+#include "common/base/loop.h"
+#include "common/base/mem.h"
+#include "pushd/credential/credential.h"
+#include "pushd/credential/material.h"
+#include "pushd/credential/vault.h"
+
+#define TEXT_MAX (128 * 1024)
+#define PASSWORD_MAX 1024
+#define NAME_MAX_BYTES 64
+#define DAY_MS (INT64_C(24) * 60 * 60 * 1000)
+#define SOON_DAYS 30
+
+/* A call that waits for Redis. */
+struct setting {
+	struct http_request *request;
+	struct credential *credential;
+	struct material *material; /* NULL: what is stored goes */
+	struct vault_call call;
+};
+
+static void release_setting(void *state)
+{
+	struct setting *setting = state;
+
+	vault_forget(&setting->call);
+	material_release(setting->material);
+	free(setting);
+}
+
+/* The credential that REQUEST names; NULL: it has been answered. */
+static struct credential *find_credential(struct http_request *request)
+{
+	struct credential *credential = credential_find(http_param(request, 0));
+
+	if (credential == NULL) {
+		http_fail(request, 404, "not_found", "no such provider is configured");
+		return NULL;
+	}
+	if (vault_usable())
+		return credential;
+	http_fail(request, 409, "conflict",
+	          "credentials can be set only where master-key-file is configured, since they "
+	          "are kept in Redis sealed with it");
+	return NULL;
+}
+
+/* ---- what there is to say of it ---- */
+
+static void say(json_t *findings, char *text)
+{
+	json_array_append_new(findings, json_string(text));
+	free(text);
+}
+
+static void say_dates(json_t *findings, const struct certificate *certificate)
+{
+	int64_t days = (certificate->expires_ms - loop_wall_ms()) / DAY_MS;
+	char *date = material_date(certificate->expires_ms);
+
+	say(findings, mem_printf(days < SOON_DAYS ? "It expires soon, on %s: in %lld days."
+	                                          : "It expires on %s, in %lld days.",
+	                         date, (long long)days));
+	free(date);
+}
+
+static void describe_certificate(json_t *answer, json_t *findings,
+                                 const struct certificate *certificate)
+{
+	json_t *topics = json_array();
+
+	if (certificate->topic != NULL)
+		json_array_append_new(topics, json_string(certificate->topic));
+	for (char **topic = certificate->topics; topic != NULL && *topic != NULL; topic++)
+		if (certificate->topic == NULL || strcmp(*topic, certificate->topic) != 0)
+			json_array_append_new(topics, json_string(*topic));
+	json_object_set_new(answer, "topics", topics);
+	json_object_set_new(answer, "subject", json_string(certificate->subject));
+	json_object_set_new(answer, "expires_ms",
+	                    json_integer((json_int_t)certificate->expires_ms));
+	say_dates(findings, certificate);
+	if (certificate->sandbox != certificate->production)
+		say(findings, mem_printf("It is for Apple's %s alone.",
+		                         certificate->sandbox ? "sandbox" : "production"));
+}
+
+static json_t *describe(const struct setting *setting)
+{
+	const struct material *material = setting->material;
+	json_t *findings = json_array();
+	json_t *answer = json_pack(
+	        "{s:s, s:s, s:s}", "provider", credential_provider(setting->credential)->id, "form",
+	        material_forms[material->form], "fingerprint", material->fingerprint);
+
+	switch (material->form) {
+	case MATERIAL_CERTIFICATE:
+		describe_certificate(answer, findings, &material->certificate);
+		break;
+	case MATERIAL_KEY:
+		say(findings, mem_printf("Requests are signed as key %s of team %s.",
+		                         material->key_id, material->team_id));
+		break;
+	case MATERIAL_ACCOUNT:
+		say(findings, mem_printf("Access tokens are asked for as %s.",
+		                         material->account.client_email));
+		break;
+	}
+	json_object_set_new(answer, "findings", findings);
+	return answer;
+}
+
+json_t *credential_api_describe(const struct credential *credential)
+{
+	const struct material *material = credential_material(credential);
+	const char *topic = credential_topic(credential);
+	json_t *object = json_object();
+	int64_t expires_ms;
+
+	if (material == NULL) {
+		json_object_set_new(object, "kind", json_string("none"));
+		return object;
+	}
+	expires_ms = material_expires_ms(material);
+	json_object_set_new(object, "kind", json_string(material_forms[material->form]));
+	json_object_set_new(object, "source",
+	                    json_string(credential_is_stored(credential) ? "stored" : "file"));
+	if (expires_ms != 0)
+		json_object_set_new(object, "expires_ms", json_integer((json_int_t)expires_ms));
+	if (topic != NULL)
+		json_object_set_new(object, "topic", json_string(topic));
+	return object;
+}
+
+/* ---- setting ---- */
+
+static void on_kept(struct vault_call *call, enum vault_result result, const char *text)
+{
+	struct setting *setting = container_of(call, struct setting, call);
+	struct http_request *request = setting->request;
+
+	if (result != VAULT_DONE) {
+		http_fail(request, 503, "unavailable",
+		          "Redis didn't take it; the credential in use may be the old or the new "
+		          "one");
+		return;
+	}
+	log_info("credential-set provider=%s form=%s", credential_provider(setting->credential)->id,
+	         setting->material != NULL ? material_forms[setting->material->form] : "none");
+	credential_set(setting->credential, setting->material);
+	if (setting->material != NULL)
+		http_reply(request, 200, describe(setting));
+	else
+		http_reply(request, 204, NULL);
+}
+
+static struct setting *attach(struct http_request *request, struct credential *credential,
+                              struct material *material)
+{
+	struct setting *setting = mem_alloc(1, sizeof(*setting));
+
+	setting->request = request;
+	setting->credential = credential;
+	setting->material = material;
+	setting->call.done = on_kept;
+	http_attach(request, setting, release_setting);
+	return setting;
+}
+
+static void keep(struct http_request *request, struct credential *credential,
+                 struct material *material, const struct material_source *source)
+{
+	struct setting *setting = attach(request, credential, material);
+	char *name = credential_name(credential_provider(credential));
+	char *text = material_write(material, source);
+
+	vault_put(&setting->call, name, text, 0);
+	mem_free_secret(text);
+	free(name);
+}
+
+/* PEM and JSON as they are, anything else in base64: the bytes, heap; NULL when it is neither. */
+static char *unpack(const char *text, size_t *len)
+{
+	const char *start = text + strspn(text, " \t\r\n");
+
+	if (*start != '{' && strstr(start, "-----BEGIN") == NULL)
+		return base64_decode(text, len);
+	*len = strlen(text);
+	return mem_dup(text);
+}
+
+static void wipe(const char *text)
+{
+	if (text != NULL)
+		mem_wipe((char *)text, strlen(text));
+}
+
+/* The request's own copies of what it brought, which it doesn't need any more. */
+static void wipe_request(struct http_request *request, const char *text,
+                         const struct material_source *source)
+{
+	size_t len;
+	const char *body = http_body(request, &len);
+
+	wipe(text);
+	wipe(source->password);
+	mem_wipe((char *)body, len);
+}
+
+/* Only what can be used now is worth keeping. NULL with *WHY. */
+static struct material *read_valid(const struct conf_provider *provider,
+                                   const struct material_source *source, char **why)
+{
+	struct material *material = material_read(provider, source, why);
+
+	if (material != NULL)
+		*why = material_judge_dates(material, loop_wall_ms());
+	if (*why == NULL)
+		return material;
+	material_release(material);
+	return NULL;
+}
+
+/* Checks what SOURCE describes, whose bytes are TEXT unpacked, and keeps it if it is good. */
+static void try_it(struct http_request *request, struct credential *credential, const char *text,
+                   struct material_source *source)
+{
+	char *bytes = unpack(text, &source->len), *why;
+	struct material *material;
+
+	if (bytes == NULL) {
+		wipe_request(request, text, source);
+		http_fail(request, 400, "bad_request",
+		          "credential: is neither PEM, nor JSON, nor anything in base64");
+		return;
+	}
+	source->bytes = bytes;
+	material = read_valid(credential_provider(credential), source, &why);
+	wipe_request(request, text, source);
+	if (material != NULL) {
+		keep(request, credential, material, source);
+	} else {
+		log_warn("credential-refused provider=%s from=api reason=\"it %s\"",
+		         credential_provider(credential)->id, why);
+		http_fail(request, 400, "bad_request", "credential: it %s", why);
+		free(why);
+	}
+	mem_wipe(bytes, source->len);
+	free(bytes);
+}
+
+void credential_api_set(struct http_request *request)
+{
+	const json_t *body = http_body_json(request);
+	struct json_reader reader;
+	struct material_source source = { 0 };
+	struct credential *credential;
+	struct json_object top;
+	const char *text;
+
+	if (body == NULL)
+		return;
+	top = json_object_top(&reader, body);
+	text = json_string_member(&top, "credential", TEXT_MAX, true);
+	source.password = json_string_member(&top, "password", PASSWORD_MAX, false);
+	source.key_id = json_string_member(&top, "key_id", NAME_MAX_BYTES, false);
+	source.team_id = json_string_member(&top, "team_id", NAME_MAX_BYTES, false);
+	json_object_end(&top);
+	if (!json_reader_ok(&reader)) {
+		http_fail(request, 400, "bad_request", "%s", reader.complaint);
+		return;
+	}
+	credential = find_credential(request);
+	if (credential != NULL)
+		try_it(request, credential, text, &source);
+}
+
+void credential_api_remove(struct http_request *request)
+{
+	struct credential *credential = find_credential(request);
+	struct setting *setting;
+	char *name;
+
+	if (credential == NULL)
+		return;
+	setting = attach(request, credential, NULL);
+	name = credential_name(credential_provider(credential));
+	vault_remove(&setting->call, name);
+	free(name);
+}

@@ -1,0 +1,367 @@
+#include "pushd/api/device_api.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/base/json.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/base/metrics.h"
+#include "pushd/conf.h"
+#include "pushd/delivery/history.h"
+#include "pushd/device/bare_jid.h"
+#include "pushd/device/device.h"
+#include "pushd/device/dialect.h"
+#include "pushd/device/registrants.h"
+#include "pushd/provider/provider.h"
+#include "pushd/sender/senders.h"
+#include "pushd/storage.h"
+
+#define TOKEN_MAX 4096
+#define NAME_MAX_BYTES 255
+
+static const struct conf *conf;
+
+static int64_t registered_number, unregistered_number;
+static struct metric registered_metric = {
+	.name = "outrigger_pushd_devices_registered_total",
+	.help = "Registrations and renewals of devices.",
+	.kind = METRIC_COUNTER,
+	.numbers = &registered_number,
+};
+static struct metric unregistered_metric = {
+	.name = "outrigger_pushd_devices_unregistered_total",
+	.help = "Devices removed by the API.",
+	.kind = METRIC_COUNTER,
+	.numbers = &unregistered_number,
+};
+
+void device_api_start(void *config)
+{
+	conf = config;
+	metrics_add(&registered_metric);
+	metrics_add(&unregistered_metric);
+}
+
+/* A request that waits for storage. */
+struct visit {
+	struct http_request *request;
+	union {
+		struct device_registration registration;
+		struct device_query query;
+		struct device_removal removal;
+	};
+	struct redis_call *call; /* of the one that is used; NULL: the query's */
+	struct history_query history;
+	json_t *shown; /* a device, while its verdicts are looked up */
+};
+
+static void release_visit(void *state)
+{
+	struct visit *visit = state;
+
+	if (visit->call != NULL)
+		redis_cancel(visit->call);
+	else
+		device_query_cancel(&visit->query);
+	redis_cancel(&visit->history.call);
+	json_decref(visit->shown);
+	free(visit);
+}
+
+static struct visit *new_visit(struct http_request *request)
+{
+	struct visit *visit = mem_alloc(1, sizeof(*visit));
+
+	visit->request = request;
+	http_attach(request, visit, release_visit);
+	return visit;
+}
+
+static void fail_storage(struct http_request *request)
+{
+	http_fail(request, 503, "unavailable", "the storage can't be reached");
+}
+
+/* True when there is such a device; else REQUEST has been answered. */
+static bool found(struct http_request *request, enum stored stored)
+{
+	if (stored == STORED_AWAY)
+		fail_storage(request);
+	else if (stored != STORED_DONE)
+		http_fail(request, 404, "not_found", "there is no such device");
+	return stored == STORED_DONE;
+}
+
+/* ---- registering ---- */
+
+/* What a call says of a device, with texts of our own where they were changed. */
+struct claim {
+	struct device device;
+	char *component, *owner, *token, *second_token;
+};
+
+static void release_claim(struct claim *claim)
+{
+	free(claim->component);
+	free(claim->owner);
+	mem_free_secret(claim->token);
+	mem_free_secret(claim->second_token);
+}
+
+static void read_owner(struct claim *claim, struct json_object *body)
+{
+	const char *owner = json_string_member(body, "owner", BARE_JID_MAX, true);
+
+	if (owner != NULL && !bare_jid_valid(owner))
+		json_complain(body, "owner", "must be a bare JID");
+	claim->device.owner = claim->owner = bare_jid_fold(owner);
+}
+
+static void read_component(struct claim *claim, struct json_object *body, bool needed)
+{
+	claim->component =
+	        bare_jid_fold(json_string_member(body, "component", BARE_JID_DOMAIN_MAX, needed));
+	claim->device.component = claim->component;
+}
+
+/*
+ * The token under KEY in the form that its provider takes; NULL, with a complaint where that is
+ * due.
+ */
+static char *read_token(struct json_object *body, const char *key, const struct sender *sender,
+                        bool needed)
+{
+	char *token = mem_dup(json_string_member(body, key, TOKEN_MAX, needed));
+	const struct provider_kind *kind;
+
+	if (token == NULL || sender == NULL)
+		return token;
+	kind = provider_kinds[sender_provider(sender)->kind];
+	if (!kind->accept_token(token))
+		json_complain(body, key, "is malformed");
+	return token;
+}
+
+static void read_dialect(struct claim *claim, struct json_object *body)
+{
+	const char *name = json_string_member(body, "dialect", 16, true);
+	const struct dialect *dialect = dialect_find(name);
+
+	if (name != NULL && (dialect == NULL || !dialect->registers))
+		json_complain(body, "dialect", "must be " DIALECTS_REGISTERING);
+	claim->device.dialect = name;
+	claim->device.device_id = json_string_member(body, "device_id", NAME_MAX_BYTES,
+	                                             dialect != NULL && dialect->by_device_id);
+}
+
+static void read_claim(struct claim *claim, struct json_object *body)
+{
+	const char *provider;
+	const struct sender *sender = NULL;
+
+	read_component(claim, body, true);
+	read_owner(claim, body);
+	provider = json_string_member(body, "provider", NAME_MAX_BYTES, true);
+	if (provider != NULL)
+		sender = senders_find(provider);
+	if (provider != NULL && sender == NULL)
+		json_complain(body, "provider", "there is no such provider");
+	claim->device.provider = provider;
+	claim->device.token = claim->token = read_token(body, "token", sender, true);
+	claim->device.second_token = claim->second_token =
+	        read_token(body, "second_token", sender, false);
+	read_dialect(claim, body);
+	json_object_end(body);
+}
+
+static void on_registered(struct device_registration *registration, enum stored stored)
+{
+	struct visit *visit = container_of(registration, struct visit, registration);
+
+	if (stored != STORED_DONE) {
+		fail_storage(visit->request);
+		return;
+	}
+	metric_add(&registered_metric, 0, 1);
+	log_info("device-registered node=%.6s created=%s evicted=%u", registration->node,
+	         registration->created ? "yes" : "no", registration->evicted);
+	http_reply(visit->request, 200,
+	           json_pack("{s:s, s:s, s:b}", "node", registration->node, "secret",
+	                     registration->secret, "created", registration->created));
+}
+
+static void start_registration(struct http_request *request, const struct device *device)
+{
+	struct device_limits limits = { conf->daemon.devices_per_token_max,
+		                        conf->daemon.devices_per_owner_max,
+		                        conf->daemon.device_ttl_ms };
+	struct visit *visit = new_visit(request);
+
+	visit->registration.done = on_registered;
+	visit->call = &visit->registration.call;
+	device_register(&visit->registration, storage_redis(), device, &limits);
+}
+
+void device_api_register(struct http_request *request)
+{
+	struct json_reader reader;
+	struct json_object body;
+	struct claim claim = { 0 };
+	const json_t *json = http_body_json(request);
+
+	if (json == NULL)
+		return;
+	body = json_object_top(&reader, json);
+	read_claim(&claim, &body);
+	if (!json_reader_ok(&reader))
+		http_fail(request, 400, "bad_request", "%s", reader.complaint);
+	else if (!registrants_allow(conf, claim.owner))
+		http_fail(request, 403, "forbidden", "users of %s may not register here",
+		          bare_jid_domain(claim.owner));
+	else
+		start_registration(request, &claim.device);
+	release_claim(&claim);
+}
+
+/* ---- unregistering ---- */
+
+static void on_unregistered(struct device_removal *removal, enum stored stored)
+{
+	struct visit *visit = container_of(removal, struct visit, removal);
+
+	metric_add(&unregistered_metric, 0, removal->count);
+	if (!found(visit->request, stored))
+		return;
+	log_info("device-unregistered count=%u", removal->count);
+	http_reply(visit->request, 200, json_pack("{s:i}", "removed", (int)removal->count));
+}
+
+static void start_unregistration(struct http_request *request, const struct device *device)
+{
+	struct visit *visit = new_visit(request);
+
+	visit->removal.done = on_unregistered;
+	visit->call = &visit->removal.call;
+	device_unregister(&visit->removal, storage_redis(), device);
+}
+
+void device_api_unregister(struct http_request *request)
+{
+	struct json_reader reader;
+	struct json_object body;
+	struct claim claim = { 0 };
+	const json_t *json = http_body_json(request);
+
+	if (json == NULL)
+		return;
+	body = json_object_top(&reader, json);
+	read_component(&claim, &body, false);
+	read_owner(&claim, &body);
+	claim.device.provider = json_string_member(&body, "provider", NAME_MAX_BYTES, false);
+	claim.device.token = claim.token = read_token(&body, "token", NULL, true);
+	json_object_end(&body);
+	if (json_reader_ok(&reader))
+		start_unregistration(request, &claim.device);
+	else
+		http_fail(request, 400, "bad_request", "%s", reader.complaint);
+	release_claim(&claim);
+}
+
+static void on_removed(struct device_removal *removal, enum stored stored)
+{
+	struct visit *visit = container_of(removal, struct visit, removal);
+
+	metric_add(&unregistered_metric, 0, removal->count);
+	if (!found(visit->request, stored))
+		return;
+	log_info("device-removed node=%.6s", http_param(visit->request, 0));
+	http_reply(visit->request, 204, NULL);
+}
+
+void device_api_remove(struct http_request *request)
+{
+	struct visit *visit = new_visit(request);
+
+	visit->removal.done = on_removed;
+	visit->call = &visit->removal.call;
+	device_remove(&visit->removal, storage_redis(), http_param(request, 0));
+}
+
+/* ---- looking ---- */
+
+#define HINT_BYTES 6 /* of a token: enough to tell a user's phones apart */
+
+static json_t *describe(const struct device *device)
+{
+	char hint[HINT_BYTES + sizeof("…")];
+
+	snprintf(hint, sizeof(hint), "%.*s…", HINT_BYTES, device->token);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:s}", "node", device->node, "component",
+	                 device->component, "owner", device->owner, "provider", device->provider,
+	                 "dialect", device->dialect, "registered_ms",
+	                 (json_int_t)device->registered_ms, "token_hint", hint);
+}
+
+static void on_explained(struct history_query *history, json_t *verdicts)
+{
+	struct visit *visit = container_of(history, struct visit, history);
+
+	json_object_set(visit->shown, "verdicts", verdicts);
+	http_reply(visit->request, 200, json_incref(visit->shown));
+}
+
+static void on_shown(struct device_query *query, enum stored stored, const struct device *devices,
+                     size_t count)
+{
+	struct visit *visit = container_of(query, struct visit, query);
+
+	if (!found(visit->request, stored))
+		return;
+	visit->shown = describe(devices);
+	json_object_set_new(visit->shown, "waiting", json_boolean(query->waiting));
+	visit->history.done = on_explained;
+	history_find(&visit->history, http_param(visit->request, 0));
+}
+
+void device_api_show(struct http_request *request)
+{
+	struct visit *visit = new_visit(request);
+
+	visit->query.done = on_shown;
+	device_find(&visit->query, storage_redis(), http_param(request, 0));
+}
+
+static void on_listed(struct device_query *query, enum stored stored, const struct device *devices,
+                      size_t count)
+{
+	struct visit *visit = container_of(query, struct visit, query);
+	json_t *list;
+
+	if (stored != STORED_DONE) {
+		fail_storage(visit->request);
+		return;
+	}
+	list = json_array();
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(list, describe(&devices[i]));
+	http_reply(visit->request, 200, json_pack("{s:o}", "devices", list));
+}
+
+void device_api_list(struct http_request *request)
+{
+	const char *owner = http_query(request, "owner");
+	struct visit *visit;
+	char *folded;
+
+	if (owner == NULL || strlen(owner) > BARE_JID_MAX || !bare_jid_valid(owner)) {
+		http_fail(request, 400, "bad_request", "owner: must be a bare JID");
+		return;
+	}
+	visit = new_visit(request);
+	visit->query.done = on_listed;
+	folded = bare_jid_fold(owner);
+	device_list(&visit->query, storage_redis(), folded);
+	free(folded);
+}

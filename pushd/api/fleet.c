@@ -1,0 +1,57 @@
+#include "pushd/api/fleet.h"
+
+#include "common/base/loop.h"
+#include "common/daemon.h"
+#include "common/registry.h"
+#include "pushd/api/api.h"
+#include "pushd/api/public_api.h"
+#include "pushd/conf.h"
+#include "pushd/provider/provider.h"
+#include "pushd/sender/senders.h"
+#include "pushd/storage.h"
+
+static struct registry_entry entry;
+static const struct conf_daemon *daemon_conf;
+static int64_t epoch_ms;
+
+static json_t *describe(struct registry_entry *ours)
+{
+	const char *scheme = daemon_conf->cert_file != NULL ? "https://" : "http://";
+	json_t *providers = json_array();
+
+	for (size_t i = 0; i < senders_count(); i++) {
+		const struct conf_provider *provider = sender_provider(senders_at(i));
+
+		json_array_append_new(providers, json_pack("{s:s, s:s}", "id", provider->id, "kind",
+		                                           provider_kinds[provider->kind]->name));
+	}
+	return json_pack(
+	        "{s:s, s:I, s:o, s:o, s:o, s:b}", "id", ours->id, "epoch", (json_int_t)epoch_ms,
+	        "api", registry_place(ours->redis, daemon_conf->api_url, "http://", api_address()),
+	        "public", registry_place(ours->redis, NULL, scheme, public_api_address()),
+	        "providers", providers, "draining", daemon_draining());
+}
+
+int fleet_start(void *config)
+{
+	const struct conf *conf = config;
+
+	daemon_conf = &conf->daemon;
+	epoch_ms = loop_wall_ms();
+	entry.describe = describe;
+	entry.kind = "push";
+	entry.id = conf_id(conf);
+	entry.redis = storage_redis();
+	registry_join(&entry);
+	return 0;
+}
+
+void fleet_stop(void)
+{
+	registry_leave(&entry);
+}
+
+void fleet_touch(void)
+{
+	registry_touch(&entry);
+}

@@ -1,0 +1,280 @@
+#include "pushd/api/public_api.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/resource.h>
+
+#include "common/base/json.h"
+#include "common/base/log.h"
+#include "common/base/loop.h"
+#include "common/base/mem.h"
+#include "common/base/metrics.h"
+#include "common/http/http_server.h"
+#include "common/net/net.h"
+#include "common/net/networks.h"
+#include "pushd/api/forwarded.h"
+#include "pushd/api/rate.h"
+#include "pushd/conf.h"
+#include "pushd/credential/identity.h"
+#include "pushd/device/bare_jid.h"
+#include "pushd/device/device.h"
+#include "pushd/storage.h"
+
+#define BODY_MAX 8192
+/* An account has a handful of devices, and an address a handful of accounts. */
+#define RATE_BURST 20
+#define RATE_INTERVAL_NS UINT64_C(3000000000)
+#define RATE_ADDRESSES 16384
+/* Far more than are served at once: it takes so many slow ones to be in anybody's way. */
+#define CONNECTIONS_MAX 10000
+
+static struct {
+	const struct conf_daemon *daemon;
+	struct http_server *server;
+	struct networks trusted;
+	struct rate rate;
+} self;
+
+enum result { RESULT_REMOVED, RESULT_UNKNOWN, RESULT_MALFORMED, RESULT_LIMITED, RESULT_COUNT };
+static const char *const result_names[] = { "removed", "unknown", "malformed", "limited", NULL };
+static int64_t result_numbers[RESULT_COUNT];
+static struct metric results_metric = {
+	.name = "outrigger_pushd_rest_requests_total",
+	.help = "Requests to unregister by REST, by what came of them.",
+	.kind = METRIC_COUNTER,
+	.label = "result",
+	.values = result_names,
+	.series = RESULT_COUNT,
+	.numbers = result_numbers,
+};
+
+struct visit {
+	struct http_request *request;
+	struct device_removal removal;
+};
+
+static void release_visit(void *state)
+{
+	struct visit *visit = state;
+
+	redis_cancel(&visit->removal.call);
+	free(visit);
+}
+
+/*
+ * One answer for what was there and what wasn't; an app deletes its account only after "success".
+ */
+static void on_removed(struct device_removal *removal, enum stored stored)
+{
+	struct visit *visit = container_of(removal, struct visit, removal);
+
+	if (stored == STORED_AWAY) {
+		http_fail(visit->request, 503, "unavailable", "try again later");
+		return;
+	}
+	metric_add(&results_metric, removal->count > 0 ? RESULT_REMOVED : RESULT_UNKNOWN, 1);
+	if (removal->count > 0)
+		log_info("device-unregistered count=%u by=rest", removal->count);
+	http_reply(visit->request, 200, json_pack("{s:s}", "result", "success"));
+}
+
+/* As Tigase does: what isn't right is as if there were nothing at this path. */
+static void refuse(struct http_request *request, const char *complaint)
+{
+	metric_add(&results_metric, RESULT_MALFORMED, 1);
+	http_fail(request, 404, "not_found", "%s", complaint);
+}
+
+/* True unless it is known which components there are and COMPONENT is none of them. */
+static bool known(const char *component)
+{
+	char **known = self.daemon->components;
+
+	if (known == NULL || known[0] == NULL)
+		return true;
+	for (; *known != NULL; known++)
+		if (strcasecmp(*known, component) == 0)
+			return true;
+	return false;
+}
+
+/* How long whoever asks must wait before he may, in nanoseconds. */
+static uint64_t wait_ns(struct http_request *request)
+{
+	const union net_address *peer = http_client_address(request);
+	union net_address address = { 0 };
+	unsigned char key[RATE_ADDRESS_KEY];
+	char *forwarded = http_header_list(request, "X-Forwarded-For");
+
+	/* Behind the pointer there is no more than its family needs. */
+	memcpy(&address, peer, net_length(peer));
+	forwarded_resolve(&address, forwarded, &self.trusted);
+	free(forwarded);
+	rate_address_key(&address, key);
+	return rate_take(&self.rate, key, sizeof(key), loop_now_ns());
+}
+
+/* The provider isn't compared: Snikket's app names another than it registered with. */
+static void unregister(struct http_request *request, const char *account, const char *token)
+{
+	struct visit *visit = mem_alloc(1, sizeof(*visit));
+	char *owner = bare_jid_fold(account);
+	char *component = bare_jid_fold(http_param(request, 0));
+	struct device device = { .owner = owner, .component = component, .token = token };
+
+	visit->request = request;
+	visit->removal.done = on_removed;
+	http_attach(request, visit, release_visit);
+	device_unregister(&visit->removal, storage_redis(), &device);
+	free(component);
+	free(owner);
+}
+
+static void refuse_hurry(struct http_request *request, uint64_t wait)
+{
+	char seconds[24];
+
+	snprintf(seconds, sizeof(seconds), "%" PRIu64, wait / UINT64_C(1000000000) + 1);
+	metric_add(&results_metric, RESULT_LIMITED, 1);
+	http_fail(request, 429, "too_many_requests", "try again in %s s", seconds);
+	http_answer_header(request, "Retry-After", seconds);
+}
+
+static void serve(struct http_request *request)
+{
+	uint64_t wait = wait_ns(request);
+	struct json_reader reader;
+	struct json_object body;
+	const char *account, *token, *text;
+	json_t *json;
+	size_t len;
+
+	if (wait > 0) {
+		refuse_hurry(request, wait);
+		return;
+	}
+	if (!known(http_param(request, 0))) {
+		refuse(request, "there is no such component");
+		return;
+	}
+	text = http_body(request, &len);
+	json = json_loadb(text, len, 0, NULL);
+	body = json_object_top(&reader, json);
+	account = json_string_member(&body, "account", BARE_JID_MAX, true);
+	json_string_member(&body, "provider", 255, true);
+	token = json_string_member(&body, "device-token", 4096, true);
+	if (account != NULL && !bare_jid_valid(account))
+		json_complain(&body, "account", "must be a bare JID");
+	if (json_reader_ok(&reader))
+		unregister(request, account, token);
+	else
+		refuse(request, reader.complaint);
+	json_decref(json);
+}
+
+/* clang-format off */
+static const struct http_route routes[] = {
+	{ "POST", "/rest/push/unregister-device/{jid}", serve, .open = true },
+	{ "POST", "/unregister-device/{jid}", serve, .open = true },
+	{ NULL },
+};
+/* clang-format on */
+
+/* Descriptors must be left for providers, Redis and gateways. */
+static unsigned choose_connection_max(void)
+{
+	struct rlimit limit;
+
+	/* There may be so many that are silent besides those that speak. */
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur / 4 > CONNECTIONS_MAX)
+		return CONNECTIONS_MAX;
+	return (unsigned)limit.rlim_cur / 4 + 1;
+}
+
+static int listen_on(const struct identity *identity)
+{
+	struct http_server_options options = {
+		.routes = routes,
+		.body_max = BODY_MAX,
+		.connection_max = choose_connection_max(),
+		.certificate = identity->certificate,
+		.key = identity->key,
+	};
+	char text[NET_TEXT_MAX];
+	char *why;
+
+	if (net_parse(self.daemon->public_listen, &options.listen) != 0)
+		return -1;
+	self.server = http_server_new(&options, &why);
+	if (self.server == NULL) {
+		log_error("listen-failed what=public address=%s reason=\"%s\"",
+		          self.daemon->public_listen, why);
+		free(why);
+		return -1;
+	}
+	net_format(http_server_address(self.server), text);
+	log_info("listening what=public address=%s", text);
+	return 0;
+}
+
+static int start_listening(void)
+{
+	struct identity identity;
+	int result = identity_read(&identity, self.daemon->cert_file, self.daemon->key_file)
+	                     ? listen_on(&identity)
+	                     : -1;
+
+	identity_release(&identity);
+	return result;
+}
+
+int public_api_start(void *config)
+{
+	self.daemon = &((const struct conf *)config)->daemon;
+	if (self.daemon->public_listen == NULL)
+		return 0;
+	metrics_add(&results_metric);
+	networks_read(&self.trusted, (const char *const *)self.daemon->trusted_proxies);
+	self.rate.burst = RATE_BURST;
+	self.rate.interval_ns = RATE_INTERVAL_NS;
+	self.rate.keys_max = RATE_ADDRESSES;
+	rate_init(&self.rate);
+	return start_listening();
+}
+
+void public_api_reload(void)
+{
+	struct identity identity;
+	char *why = NULL;
+
+	if (self.server == NULL || self.daemon->cert_file == NULL)
+		return;
+	if (!identity_read(&identity, self.daemon->cert_file, self.daemon->key_file)) {
+		log_error("certificate-kept reason=unreadable");
+	} else if (http_server_renew(self.server, identity.certificate, identity.key, &why) != 0) {
+		log_error("certificate-kept file=%s reason=\"%s\"", self.daemon->cert_file, why);
+		free(why);
+	} else {
+		log_info("certificate-renewed file=%s", self.daemon->cert_file);
+	}
+	identity_release(&identity);
+}
+
+void public_api_stop(void)
+{
+	if (self.server == NULL)
+		return;
+	http_server_free(self.server);
+	self.server = NULL;
+	networks_release(&self.trusted);
+	rate_release(&self.rate);
+}
+
+const union net_address *public_api_address(void)
+{
+	return self.server != NULL ? http_server_address(self.server) : NULL;
+}

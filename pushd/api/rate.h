@@ -1,0 +1,37 @@
+/*
+ * How often somebody (an address, a domain) may do something: a bucket of tokens for each, in a
+ * table of bounded size that forgets the one that has been quiet the longest. Pure: the caller
+ * brings the time, a monotonic one in nanoseconds.
+ */
+#ifndef OG_PUSHD_API_RATE_H
+#define OG_PUSHD_API_RATE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/list.h"
+#include "common/base/map.h"
+#include "common/net/net.h"
+
+struct rate {
+	uint32_t burst;       /* how many at once, at least 1 */
+	uint64_t interval_ns; /* for one more, at least 1 */
+	size_t keys_max;      /* at least 1 */
+	struct map map;
+	struct list recent; /* the one that was quiet the longest first */
+};
+
+/* Sets up an empty table whose numbers are set. */
+void rate_init(struct rate *rate);
+
+/* 0: whoever KEY stands for may do it now, and that counts as done; else how long to wait. */
+uint64_t rate_take(struct rate *rate, const void *key, size_t key_len, uint64_t now_ns);
+
+void rate_release(struct rate *rate);
+
+#define RATE_ADDRESS_KEY 16
+
+/* The key of ADDRESS: IPv4 (mapped too) alone, IPv6 by its /64, which is what one site has. */
+void rate_address_key(const union net_address *address, unsigned char key[RATE_ADDRESS_KEY]);
+
+#endif

@@ -1,0 +1,492 @@
+#include "pushd/credential/access_token.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/backoff.h"
+#include "common/base/log.h"
+#include "common/base/loop.h"
+#include "common/base/mem.h"
+#include "pushd/credential/oauth.h"
+#include "pushd/credential/vault.h"
+
+/* Apple: no older than an hour, no younger than 20 minutes when it is replaced. */
+#define SIGNED_FOR_MS (50 * 60 * 1000)
+#define SIGNED_LEAST_MS (20 * 60 * 1000)
+#define SIGNED_LIFE_MS (59 * 60 * 1000) /* a minute for the way, and clocks that differ */
+#define CLOCK_SLACK_MS (60 * 1000)
+
+/* Google: renewed some minutes before the end; a short life is used to three quarters. */
+#define RENEW_EARLY_MS (300 * 1000)
+
+#define LOCK_MS 15000 /* longer than the endpoint may take */
+#define RETRY_MOST_MS 60000
+#define LOOK_AGAIN_MS 250 /* while another one makes it */
+
+/*
+ *   idle ──▶ reading ──────▶ locking ──────▶ making ──▶ writing ──▶ idle, with a new token
+ *              │  ▲             │ another has it  └─▶ unlocking │
+ *              │  └── later ◀───┴─────────────────────────┴─────┘
+ *              └──▶ idle, with the one that was found
+ *
+ * Without a vault: idle, making, and idle or later. Where Redis takes nothing, and what there was
+ * is at its end: from locking straight to making, and what was made isn't shared.
+ */
+enum step {
+	STEP_IDLE,
+	STEP_READING,
+	STEP_LOCKING,
+	STEP_MAKING,
+	STEP_WRITING,
+	STEP_UNLOCKING,
+	STEP_LATER,
+};
+
+struct access_token {
+	struct list_link link; /* in tokens */
+	unsigned users;
+	struct list watches;
+	struct material *material;
+	const struct conf_provider *provider;
+	enum step step;
+	char *text;          /* NULL: none yet */
+	bool refused;        /* the provider doesn't take it any more */
+	unsigned generation; /* of the text */
+	int64_t made_ms;     /* by the wall clock, as a JWT says it and the provider judges it */
+	int64_t ends_ms;     /* likewise */
+	char *made;          /* one that is being written, and its times */
+	int64_t new_made_ms, new_ends_ms;
+	bool failed;        /* making it did, since the last success */
+	struct timer again; /* renewal, or the next try */
+	struct backoff backoff;
+	struct vault_call call;
+	struct oauth oauth;
+};
+
+static struct list tokens;
+static unsigned generations;
+
+static bool is_signed(const struct access_token *token)
+{
+	return token->material->form == MATERIAL_KEY;
+}
+
+/* ---- how old it is ---- */
+
+/* One from the future counts as old: the clock was wrong when it was made. */
+static bool older_than(int64_t made_ms, int64_t most_ms)
+{
+	int64_t age_ms = loop_wall_ms() - made_ms;
+
+	return age_ms > most_ms || age_ms < -CLOCK_SLACK_MS;
+}
+
+static int64_t early_ms(int64_t made_ms, int64_t ends_ms)
+{
+	int64_t quarter_ms = (ends_ms - made_ms) / 4;
+
+	return quarter_ms < RENEW_EARLY_MS ? quarter_ms : RENEW_EARLY_MS;
+}
+
+/* True for a token with these times that needs no successor yet. */
+static bool is_fresh(const struct access_token *token, int64_t made_ms, int64_t ends_ms)
+{
+	if (is_signed(token))
+		return !older_than(made_ms, SIGNED_FOR_MS);
+	return loop_wall_ms() < ends_ms - early_ms(made_ms, ends_ms) &&
+	       !older_than(made_ms, ends_ms - made_ms);
+}
+
+/* True if the text may be shown: until its end, also while a successor is hard to get. */
+static bool is_good(const struct access_token *token)
+{
+	return token->text != NULL && !token->refused && loop_wall_ms() < token->ends_ms &&
+	       !older_than(token->made_ms, token->ends_ms - token->made_ms);
+}
+
+/* True if the next try to share one may come too late. */
+static bool is_needed(const struct access_token *token)
+{
+	return !is_good(token) || token->ends_ms - loop_wall_ms() <= 2 * RETRY_MOST_MS;
+}
+
+/* ---- steps ---- */
+
+static void begin(struct access_token *token);
+
+static void tell(struct access_token *token)
+{
+	list_for_each (link, &token->watches) {
+		struct access_token_watch *watch =
+		        container_of(link, struct access_token_watch, link);
+
+		watch->changed(watch);
+	}
+}
+
+static void try_later(struct access_token *token, uint32_t delay_ms)
+{
+	token->step = STEP_LATER;
+	timer_start(&token->again, delay_ms);
+}
+
+static void drop_made(struct access_token *token)
+{
+	mem_free_secret(token->made);
+	token->made = NULL;
+}
+
+/* A JWT is looked at each time it is shown; the other is renewed in good time by itself. */
+static void plan_renewal(struct access_token *token)
+{
+	int64_t early = early_ms(token->made_ms, token->ends_ms);
+	int64_t jitter = backoff_random() % (early / 5 + 1);
+	int64_t delay_ms = token->ends_ms - early - jitter - loop_wall_ms();
+
+	if (is_signed(token))
+		return;
+	timer_start(&token->again, (uint64_t)(delay_ms > 1000 ? delay_ms : 1000));
+}
+
+/* TEXT (owned now) is the token from here on. */
+static void adopt(struct access_token *token, char *text, int64_t made_ms, int64_t ends_ms)
+{
+	mem_free_secret(token->text);
+	token->text = text;
+	token->made_ms = made_ms;
+	token->ends_ms = ends_ms;
+	token->refused = false;
+	token->failed = false;
+	token->generation = ++generations;
+	token->step = STEP_IDLE;
+	backoff_reset(&token->backoff);
+	timer_stop(&token->again);
+	plan_renewal(token);
+	tell(token);
+}
+
+static void adopt_made(struct access_token *token)
+{
+	char *text = token->made;
+
+	token->made = NULL;
+	log_info("access-token-made provider=%s life_s=%" PRId64, token->provider->id,
+	         (token->new_ends_ms - token->new_made_ms) / 1000);
+	adopt(token, text, token->new_made_ms, token->new_ends_ms);
+}
+
+static char *name_of(const struct access_token *token, const char *kind)
+{
+	return mem_printf("push:%s:%s", kind, token->material->fingerprint);
+}
+
+static void write_made(struct access_token *token)
+{
+	char *name = name_of(token, "bearer");
+	json_t *object = json_pack("{s:s, s:I, s:I}", "token", token->made, "made_ms",
+	                           (json_int_t)token->new_made_ms, "ends_ms",
+	                           (json_int_t)token->new_ends_ms);
+	char *text = json_dumps(object, JSON_COMPACT);
+
+	token->step = STEP_WRITING;
+	vault_put(&token->call, name, text, token->new_ends_ms - token->new_made_ms);
+	mem_wipe((char *)json_string_value(json_object_get(object, "token")), strlen(token->made));
+	json_decref(object);
+	mem_free_secret(text);
+	free(name);
+}
+
+/* TEXT (owned now) has just been made. */
+static void take_made(struct access_token *token, char *text, int64_t life_ms)
+{
+	token->made = text;
+	token->new_made_ms = loop_wall_ms();
+	token->new_ends_ms = token->new_made_ms + life_ms;
+	if (vault_usable())
+		write_made(token);
+	else
+		adopt_made(token);
+}
+
+static char *sign(const struct material *material)
+{
+	json_t *claims = json_pack("{s:s, s:I}", "iss", material->team_id, "iat",
+	                           (json_int_t)(loop_wall_ms() / 1000));
+	char *text = jwt_sign(material->key, material->key_id, claims);
+
+	json_decref(claims);
+	return text;
+}
+
+static void make(struct access_token *token)
+{
+	token->step = STEP_MAKING;
+	if (is_signed(token))
+		take_made(token, sign(token->material), SIGNED_LIFE_MS);
+	else
+		oauth_fetch(&token->oauth);
+}
+
+static void unlock(struct access_token *token)
+{
+	char *name = name_of(token, "bearer-lock");
+
+	token->step = STEP_UNLOCKING;
+	vault_remove(&token->call, name);
+	free(name);
+}
+
+static void on_oauth(struct oauth *oauth, const char *text, int64_t life_ms)
+{
+	struct access_token *token = container_of(oauth, struct access_token, oauth);
+
+	if (text != NULL) {
+		take_made(token, mem_dup(text), life_ms);
+		return;
+	}
+	token->failed = true;
+	if (vault_usable())
+		unlock(token);
+	else
+		try_later(token, backoff_next(&token->backoff));
+	tell(token);
+}
+
+/* ---- shared with the others ---- */
+
+static void lock(struct access_token *token)
+{
+	char *name = name_of(token, "bearer-lock");
+
+	token->step = STEP_LOCKING;
+	vault_lock(&token->call, name, LOCK_MS);
+	free(name);
+}
+
+/* Takes over what TEXT says, unless that is what we have already, or is at its end. */
+static bool take_shared(struct access_token *token, const char *text)
+{
+	json_t *object = json_loads(text, 0, NULL);
+	const char *shared = json_string_value(json_object_get(object, "token"));
+	int64_t made_ms = json_integer_value(json_object_get(object, "made_ms"));
+	int64_t ends_ms = json_integer_value(json_object_get(object, "ends_ms"));
+	bool ours = shared != NULL && token->text != NULL && strcmp(shared, token->text) == 0;
+	bool good = shared != NULL && !ours && is_fresh(token, made_ms, ends_ms);
+
+	if (good) {
+		log_info("access-token-shared provider=%s age_s=%" PRId64, token->provider->id,
+		         (loop_wall_ms() - made_ms) / 1000);
+		adopt(token, mem_dup(shared), made_ms, ends_ms);
+	}
+	if (shared != NULL)
+		mem_wipe((char *)shared, strlen(shared));
+	json_decref(object);
+	return good;
+}
+
+static void after_reading(struct access_token *token, enum vault_result result, const char *text)
+{
+	if (result == VAULT_AWAY) {
+		try_later(token, backoff_next(&token->backoff));
+		return;
+	}
+	if (result == VAULT_UNREADABLE)
+		log_error("access-token-unreadable provider=%s reason=\"it was sealed with another "
+		          "master key\"",
+		          token->provider->id);
+	if (result != VAULT_DONE || !take_shared(token, text))
+		lock(token);
+}
+
+/* After a success the lock runs out: who is late must see what was made before it may lock. */
+static void after_locking(struct access_token *token, enum vault_result result)
+{
+	if (result == VAULT_DONE || (result == VAULT_REFUSED && is_needed(token)))
+		make(token);
+	else
+		try_later(token,
+		          result == VAULT_NONE ? LOOK_AGAIN_MS : backoff_next(&token->backoff));
+}
+
+/*
+ * One that may not have been written isn't used: another pushd would make a second one. But sending
+ * needs no room in Redis, so it goes on where there is none.
+ */
+static void after_writing(struct access_token *token, enum vault_result result)
+{
+	if (result == VAULT_REFUSED)
+		log_warn("access-token-unshared provider=%s reason=redis-takes-nothing",
+		         token->provider->id);
+	if (result == VAULT_DONE || result == VAULT_REFUSED) {
+		adopt_made(token);
+		return;
+	}
+	drop_made(token);
+	try_later(token, backoff_next(&token->backoff));
+}
+
+static void on_vault(struct vault_call *call, enum vault_result result, const char *text)
+{
+	struct access_token *token = container_of(call, struct access_token, call);
+
+	switch (token->step) {
+	case STEP_READING:
+		after_reading(token, result, text);
+		break;
+	case STEP_LOCKING:
+		after_locking(token, result);
+		break;
+	case STEP_WRITING:
+		after_writing(token, result);
+		break;
+	case STEP_UNLOCKING:
+		try_later(token, backoff_next(&token->backoff));
+		break;
+	case STEP_IDLE:
+	case STEP_MAKING:
+	case STEP_LATER:
+		abort();
+	}
+}
+
+static void begin(struct access_token *token)
+{
+	char *name;
+
+	timer_stop(&token->again);
+	if (!vault_usable()) {
+		make(token);
+		return;
+	}
+	name = name_of(token, "bearer");
+	token->step = STEP_READING;
+	vault_forget(&token->call); /* what it has seen is told again */
+	vault_get(&token->call, name);
+	free(name);
+}
+
+static void on_again(struct timer *timer)
+{
+	begin(container_of(timer, struct access_token, again));
+}
+
+/* ---- for its users ---- */
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool same_way(const struct conf_provider *a, const struct conf_provider *b)
+{
+	return same_text(a->ca_file, b->ca_file) && same_text(a->http_proxy, b->http_proxy);
+}
+
+/* One endpoint may need to be reached in another way by another provider. */
+static struct access_token *find(const struct material *material,
+                                 const struct conf_provider *provider)
+{
+	list_for_each (link, &tokens) {
+		struct access_token *token = container_of(link, struct access_token, link);
+
+		if (strcmp(token->material->fingerprint, material->fingerprint) == 0 &&
+		    (is_signed(token) || same_way(token->provider, provider)))
+			return token;
+	}
+	return NULL;
+}
+
+static struct access_token *new_token(struct material *material,
+                                      const struct conf_provider *provider)
+{
+	struct access_token *token = mem_alloc(1, sizeof(*token));
+
+	token->material = material_hold(material);
+	token->provider = provider;
+	list_init(&token->watches);
+	token->again.expired = on_again;
+	token->backoff = (struct backoff){ .least_ms = 1000, .most_ms = RETRY_MOST_MS };
+	token->call.done = on_vault;
+	token->oauth.done = on_oauth;
+	list_append(&tokens, &token->link);
+	if (!is_signed(token))
+		oauth_start(&token->oauth, &material->account, provider);
+	begin(token);
+	return token;
+}
+
+struct access_token *access_token_open(struct material *material,
+                                       const struct conf_provider *provider,
+                                       struct access_token_watch *watch)
+{
+	struct access_token *token;
+
+	if (tokens.head.next == NULL)
+		list_init(&tokens);
+	token = find(material, provider);
+	if (token == NULL)
+		token = new_token(material, provider);
+	token->users++;
+	list_append(&token->watches, &watch->link);
+	return token;
+}
+
+void access_token_close(struct access_token *token, struct access_token_watch *watch)
+{
+	if (token == NULL)
+		return;
+	list_remove(&watch->link);
+	if (--token->users > 0)
+		return;
+	list_remove(&token->link);
+	timer_stop(&token->again);
+	vault_forget(&token->call);
+	oauth_stop(&token->oauth);
+	drop_made(token);
+	mem_free_secret(token->text);
+	material_release(token->material);
+	free(token);
+}
+
+/*
+ * Gets it its successor when it is time: a JWT always, what an endpoint gave when the clock has
+ * leapt past its end, which timers don't.
+ */
+static void look_after(struct access_token *token)
+{
+	if (token->step == STEP_IDLE && !is_fresh(token, token->made_ms, token->ends_ms))
+		begin(token);
+}
+
+enum access_token_state access_token_state(struct access_token *token)
+{
+	look_after(token);
+	if (is_good(token))
+		return ACCESS_TOKEN_READY;
+	if (!token->failed)
+		return ACCESS_TOKEN_WAITING;
+	return is_signed(token) || token->oauth.refused ? ACCESS_TOKEN_FAILED
+	                                                : ACCESS_TOKEN_UNREACHABLE;
+}
+
+const char *access_token_text(struct access_token *token, unsigned *generation)
+{
+	look_after(token);
+	if (!is_good(token))
+		return NULL;
+	*generation = token->generation;
+	return token->text;
+}
+
+void access_token_renew(struct access_token *token, unsigned generation)
+{
+	if (token->generation != generation || token->text == NULL || token->refused)
+		return;
+	if (is_signed(token) && !older_than(token->made_ms, SIGNED_LEAST_MS))
+		return;
+	token->refused = true;
+	if (token->step == STEP_IDLE || token->step == STEP_LATER)
+		begin(token);
+}

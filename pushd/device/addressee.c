@@ -1,0 +1,82 @@
+#include "pushd/device/addressee.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/map.h"
+#include "common/base/mem.h"
+#include "pushd/conf.h"
+#include "pushd/device/bare_jid.h"
+#include "pushd/device/device_key.h"
+#include "pushd/device/registrants.h"
+#include "pushd/provider/provider.h"
+#include "pushd/storage.h"
+
+#define MODULE_DEFAULT "default" /* what a publish means that names none */
+
+/* Strangers make such devices, so what can't be a token is refused, as fpush does. */
+#define TOKEN_MIN 64
+#define TOKEN_MAX 512
+
+static const struct conf *conf;
+static struct map by_module; /* struct conf_provider */
+
+int addressee_start(void *config)
+{
+	conf = config;
+	for (size_t i = 0; i < conf->providers.count; i++) {
+		const struct conf_provider *provider = conf_provider(conf, i);
+		char **module = provider->push_modules;
+
+		for (; module != NULL && *module != NULL; module++)
+			map_put(&by_module, *module, strlen(*module), (void *)provider);
+	}
+	return 0;
+}
+
+void addressee_stop(void)
+{
+	map_release(&by_module);
+}
+
+/* The provider of NOTIFICATION's module; NULL where devices aren't made by a publish. */
+static const struct conf_provider *find_provider(const struct notification *notification)
+{
+	const char *module = notification->module != NULL ? notification->module : MODULE_DEFAULT;
+	size_t len = strlen(notification->node);
+
+	if (len < TOKEN_MIN || len > TOKEN_MAX || device_key_is_node(notification->node) ||
+	    !registrants_allow(conf, notification->domain))
+		return NULL;
+	return map_get(&by_module, module, strlen(module));
+}
+
+static void find_or_pin(struct device_query *query, const struct notification *notification,
+                        const struct conf_provider *provider, const char *token)
+{
+	struct device_limits limits = { .per_token = conf->daemon.devices_per_token_max,
+		                        .ttl_ms = conf->daemon.device_ttl_ms };
+	char *component = bare_jid_fold(notification->component);
+	char *owner = bare_jid_fold(notification->domain);
+
+	device_find_or_pin(query, storage_redis(),
+	                   &(struct device){ .component = component,
+	                                     .owner = owner,
+	                                     .provider = provider->id,
+	                                     .token = token },
+	                   &limits);
+	free(owner);
+	free(component);
+}
+
+void addressee_find(struct device_query *query, const struct notification *notification)
+{
+	const struct conf_provider *provider = find_provider(notification);
+	char *token = mem_dup(notification->node);
+
+	if (provider != NULL && provider_kinds[provider->kind]->accept_token(token))
+		find_or_pin(query, notification, provider, token);
+	else
+		device_find(query, storage_redis(), notification->node);
+	mem_free_secret(token);
+}

@@ -1,0 +1,12 @@
+/*
+ * The end of devices that nobody renewed. Every pushd looks, in small steps; what one has swept the
+ * others don't find any more.
+ */
+#ifndef OG_PUSHD_DEVICE_EXPIRY_H
+#define OG_PUSHD_DEVICE_EXPIRY_H
+
+/* For the daemon's table of modules. */
+int expiry_start(void *config);
+void expiry_stop(void);
+
+#endif

@@ -1,0 +1,65 @@
+/*
+ * Keeps us from hammering a provider that can't be reached or refuses our credential: failed
+ * connections are followed by short pauses; after a few in a row, or at once when trying again
+ * can't help, it opens and everything is refused until a longer pause ends. The next notification
+ * then finds out.
+ */
+#ifndef OG_PUSHD_SENDER_BREAKER_H
+#define OG_PUSHD_SENDER_BREAKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/backoff.h"
+#include "common/base/loop.h"
+
+/* What opened it. */
+enum breaker_fault {
+	BREAKER_UNREACHABLE, /* connecting fails, or what answers isn't the provider */
+	BREAKER_CREDENTIAL,  /* the provider refuses our credential, or there is none */
+};
+
+/* "unreachable", "credential". */
+extern const char *const breaker_fault_names[];
+
+struct breaker {
+	void (*passed)(struct breaker *breaker); /* a pause has ended */
+	struct timer pause;
+	bool open;
+	enum breaker_fault fault; /* of the last opening */
+	unsigned strikes;         /* connections that failed in a row */
+	struct backoff backoff;
+};
+
+/* Sets up a closed one; breaker->passed is set. */
+void breaker_init(struct breaker *breaker);
+
+void breaker_release(struct breaker *breaker);
+
+/* Opens it; returns how long it stays open, in milliseconds. */
+uint32_t breaker_open(struct breaker *breaker, enum breaker_fault fault);
+
+/*
+ * A connection failed. Calls that fail together count once. True: that was one too many, open it.
+ */
+bool breaker_strike(struct breaker *breaker);
+
+/* It works again. True if that is news. */
+bool breaker_success(struct breaker *breaker);
+
+/* Ends a pause early: the reason for it may have gone. */
+void breaker_retry(struct breaker *breaker);
+
+/* True while nothing may be sent. */
+static inline bool breaker_pausing(const struct breaker *breaker)
+{
+	return timer_active(&breaker->pause);
+}
+
+/* True when the next one shows whether it works again. */
+static inline bool breaker_probing(const struct breaker *breaker)
+{
+	return breaker->backoff.current_ms != 0;
+}
+
+#endif

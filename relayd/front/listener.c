@@ -1,0 +1,233 @@
+#include "relayd/front/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "common/base/loop.h"
+#include "common/base/mem.h"
+#include "common/base/metrics.h"
+#include "relayd/conf.h"
+#include "relayd/io/half.h"
+#include "relayd/io/socket.h"
+
+#define BACKLOG 4096
+#define ACCEPTS_PER_EVENT 64
+#define PAUSE_MS 200       /* when descriptors have run out */
+#define LOG_EVERY_MS 10000 /* pauses can follow each other closely */
+
+struct listener {
+	struct io io;
+	int fd;
+	enum half_origin origin;
+	union net_address address;
+};
+
+enum pause_reason { PAUSE_CONNECTIONS, PAUSE_DESCRIPTORS, PAUSE_REASONS };
+
+static struct {
+	struct listener *items;
+	size_t count;
+	size_t connection_max;
+	bool paused;
+	struct timer pause;
+	int reserve; /* given up to turn one client away when no other descriptor is left */
+	uint64_t logged_ms;
+} listeners = { .reserve = -1 };
+
+static const char *const pause_names[PAUSE_REASONS] = { "connection-max", "descriptors" };
+static int64_t pauses[PAUSE_REASONS];
+static struct metric pauses_metric = {
+	.name = "outrigger_relayd_accept_pauses_total",
+	.help = "Times that no connection was accepted for a while, by reason.",
+	.kind = METRIC_COUNTER,
+	.label = "reason",
+	.values = pause_names,
+	.series = PAUSE_REASONS,
+	.numbers = pauses,
+};
+
+static void pause_all(enum pause_reason reason)
+{
+	uint64_t now_ms = loop_now_ms();
+
+	metric_add(&pauses_metric, reason, 1);
+	if (listeners.logged_ms == 0 || now_ms - listeners.logged_ms >= LOG_EVERY_MS) {
+		log_warn("accept-paused reason=%s connections=%zu", pause_names[reason],
+		         half_count());
+		listeners.logged_ms = now_ms;
+	}
+	listeners.paused = true;
+	for (size_t i = 0; i < listeners.count; i++)
+		io_stop(&listeners.items[i].io);
+	if (reason == PAUSE_DESCRIPTORS)
+		timer_start(&listeners.pause, PAUSE_MS);
+}
+
+void listener_resume(void)
+{
+	if (!listeners.paused || timer_active(&listeners.pause) ||
+	    half_count() >= listeners.connection_max)
+		return;
+	listeners.paused = false;
+	for (size_t i = 0; i < listeners.count; i++) {
+		struct listener *listener = &listeners.items[i];
+
+		if (io_start(&listener->io, listener->fd, EPOLLIN) != 0)
+			abort();
+	}
+}
+
+static void keep_reserve(void)
+{
+	if (listeners.reserve < 0)
+		listeners.reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void on_pause_over(struct timer *timer)
+{
+	keep_reserve();
+	listener_resume();
+}
+
+/* Lets the client at the queue's head know at once, so that it tries its next candidate. */
+static void turn_one_away(struct listener *listener)
+{
+	int fd;
+
+	if (listeners.reserve < 0)
+		return;
+	close(listeners.reserve);
+	listeners.reserve = -1;
+	fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	keep_reserve();
+}
+
+/* True: there may be more. */
+static bool accept_one(struct listener *listener)
+{
+	union net_address client;
+	socklen_t len = sizeof(client);
+	int fd;
+
+	if (half_count() >= listeners.connection_max) {
+		pause_all(PAUSE_CONNECTIONS);
+		return false;
+	}
+	fd = accept4(listener->fd, &client.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0) {
+		half_open(fd, &client, listener->origin);
+		return true;
+	}
+	switch (errno) {
+	case EMFILE:
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM:
+		turn_one_away(listener);
+		pause_all(PAUSE_DESCRIPTORS);
+		return false;
+	case EAGAIN:
+		return false;
+	default: /* the error of a connection that is gone already: accept(2) */
+		return true;
+	}
+}
+
+static void on_readable(struct io *io, uint32_t events)
+{
+	struct listener *listener = container_of(io, struct listener, io);
+
+	for (int n = 0; n < ACCEPTS_PER_EVENT && accept_one(listener); n++)
+		;
+}
+
+static int open_listener(struct listener *listener, const char *text, const struct relay_conf *conf)
+{
+	char where[NET_TEXT_MAX];
+
+	(void)net_parse(text, &listener->address); /* checked with the configuration */
+	listener->fd = net_listen(&listener->address, BACKLOG);
+	if (listener->fd < 0) {
+		log_error("listen-failed address=%s why=\"%s\"", text, strerror(errno));
+		return -1;
+	}
+	socket_tune(listener->fd, listener->origin == HALF_OF_PEER, conf);
+	listener->io.ready = on_readable;
+	if (net_local(listener->fd, &listener->address) != 0 ||
+	    io_start(&listener->io, listener->fd, EPOLLIN) != 0) {
+		log_error("listen-failed address=%s why=\"%s\"", text, strerror(errno));
+		return -1;
+	}
+	log_info("listening what=%s address=%s",
+	         listener->origin == HALF_OF_PEER ? "peer" : "socks",
+	         net_format(&listener->address, where));
+	return 0;
+}
+
+int listener_start(void *config)
+{
+	const struct relay_conf *conf = config;
+	size_t clients = 0, count;
+
+	metrics_add(&pauses_metric);
+	while (conf->listen[clients] != NULL)
+		clients++;
+	count = clients + conf_has_peers(conf);
+	listeners.items = mem_alloc(count, sizeof(struct listener));
+	listeners.connection_max = (size_t)conf->connection_max;
+	listeners.pause.expired = on_pause_over;
+	listeners.reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	for (; listeners.count < count; listeners.count++) {
+		struct listener *listener = &listeners.items[listeners.count];
+		bool last = listeners.count == clients;
+
+		listener->origin = last ? HALF_OF_PEER : HALF_OF_CLIENT;
+		if (open_listener(listener,
+		                  last ? conf->peer_listen : conf->listen[listeners.count],
+		                  conf) != 0) {
+			listener_stop();
+			return -1;
+		}
+	}
+	return 0;
+}
+
+void listener_stop(void)
+{
+	timer_stop(&listeners.pause);
+	listeners.paused = false;
+	for (size_t i = 0; i < listeners.count; i++) {
+		io_stop(&listeners.items[i].io);
+		close(listeners.items[i].fd);
+	}
+	free(listeners.items);
+	listeners.items = NULL;
+	listeners.count = 0;
+	if (listeners.reserve >= 0)
+		close(listeners.reserve);
+	listeners.reserve = -1;
+}
+
+static const union net_address *address_of(size_t index, enum half_origin origin)
+{
+	const struct listener *listener = &listeners.items[index];
+
+	return index < listeners.count && listener->origin == origin ? &listener->address : NULL;
+}
+
+const union net_address *listener_address(size_t index)
+{
+	return address_of(index, HALF_OF_CLIENT);
+}
+
+const union net_address *listener_peer_address(void)
+{
+	return listeners.count == 0 ? NULL : address_of(listeners.count - 1, HALF_OF_PEER);
+}

@@ -1,0 +1,60 @@
+/*
+ * Pipes to splice through, lent for as long as bytes are in flight. A loan never fails: when
+ * descriptors or the kernel's quota of pipe pages run out, first smaller pipes are lent and at last
+ * buffers in memory, which do the same by read and write. A pipe that comes back with bytes in it
+ * is closed, so no byte changes streams.
+ */
+#ifndef OG_RELAYD_IO_PIPE_POOL_H
+#define OG_RELAYD_IO_PIPE_POOL_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#define PIPE_HUGE_BYTES (1024 * 1024)
+#define PIPE_LARGE_BYTES (256 * 1024)
+#define PIPE_SMALL_BYTES (64 * 1024)
+#define PIPE_MEMORY_BYTES (16 * 1024)
+
+enum pipe_tier { PIPE_HUGE, PIPE_LARGE, PIPE_SMALL, PIPE_MEMORY, PIPE_TIERS };
+
+struct pipe {
+	struct pipe *next; /* in the pool while it isn't lent */
+	char *memory;      /* of PIPE_MEMORY, else NULL */
+	uint32_t size;     /* most bytes it holds */
+	uint32_t held;     /* bytes in it */
+	uint32_t start;    /* of PIPE_MEMORY: where they begin */
+	int input, output; /* ends of the kernel's pipe */
+	enum pipe_tier tier;
+};
+
+/*
+ * DESCRIPTORS and PAGES bound what the pool may take of either; 0 lends memory alone.
+ * The pool exists once in the process.
+ */
+void pipe_pool_open(unsigned descriptors, unsigned pages);
+
+/* As a module: bounds by RLIMIT_NOFILE, connection-max and fs.pipe-user-pages-soft. */
+int pipe_pool_start(void *config);
+
+/* Closes the idle pipes; all that was lent is back by then. */
+void pipe_pool_stop(void);
+
+/* An empty pipe, the largest kind that can be had. */
+struct pipe *pipe_take(void);
+
+/* Gives PIPE back; NULL is fine. */
+void pipe_give(struct pipe *pipe);
+
+/*
+ * Moves at most MOST bytes from the socket FD into PIPE, which must be empty (else EAGAIN could
+ * mean either side). As read(): bytes, 0 at the end of the stream, -1 with errno.
+ */
+ssize_t pipe_fill(struct pipe *pipe, int fd, uint32_t most);
+
+/*
+ * Moves what PIPE holds to the socket FD. As write(): bytes, perhaps fewer than held, or -1 with
+ * errno.
+ */
+ssize_t pipe_drain(struct pipe *pipe, int fd);
+
+#endif

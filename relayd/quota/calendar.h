@@ -1,0 +1,25 @@
+/*
+ * Which month it is, by Redis's clock: the one clock that all relays of a fleet share. Until Redis
+ * has told, and without Redis, it is the machine's.
+ */
+#ifndef OG_RELAYD_QUOTA_CALENDAR_H
+#define OG_RELAYD_QUOTA_CALENDAR_H
+
+#include <stdint.h>
+
+#include "relayd/quota/month.h"
+
+/* Module; after the store. */
+int calendar_start(void *config);
+void calendar_stop(void);
+
+/* The month that it is. */
+const struct month *calendar_month(void);
+
+/* Called (if set) when another month has begun. */
+void calendar_on_turn(void (*turned)(void));
+
+/* Redis says that it is NOW_MS, milliseconds since 1970. */
+void calendar_set(int64_t now_ms);
+
+#endif

@@ -1,0 +1,299 @@
+#include "relayd/quota/outbox.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/list.h"
+#include "common/base/log.h"
+#include "common/base/loop.h"
+#include "common/base/mem.h"
+#include "common/base/metrics.h"
+#include "common/redis/redis.h"
+#include "relayd/conf.h"
+#include "relayd/drain.h"
+#include "relayd/fleet/store.h"
+#include "relayd/quota/outbox_lua.h"
+
+#define ITEMS_MAX 65536
+#define BYTES_MAX (64u << 20)
+#define BATCH_ITEMS 64
+#define BATCH_BYTES (256 * 1024)
+#define WORDS_MAX 16 /* of an item */
+#define RETRY_MS 500
+#define LOG_EVERY_MS 60000
+
+#define KEYS 3
+#define HEAD 3 /* arguments before the first item */
+#define ARGS_MAX (KEYS + HEAD + BATCH_ITEMS * (WORDS_MAX + 1))
+
+struct item {
+	struct list_link link;
+	size_t count, bytes;
+	char counted[24]; /* COUNT as text */
+	char words[];     /* COUNT texts, each with its NUL */
+};
+
+static struct {
+	struct list items;
+	size_t count, bytes;
+	uint64_t written; /* number of the last item that was written */
+	char *keys[KEYS]; /* owned */
+	char *usage;      /* what keys of usage begin with, owned */
+	char transfers[24];
+	struct redis_call call;
+	struct task send;
+	struct timer retry;
+	bool dropping;      /* said so in the log already */
+	uint64_t logged_ms; /* when trouble was logged last */
+} outbox;
+
+static int64_t waiting_items(void)
+{
+	return (int64_t)outbox.count;
+}
+
+static struct metric waiting_metric = {
+	.name = "outrigger_relayd_outbox_items",
+	.help = "Records, events and returned leases that wait to be written to Redis.",
+	.kind = METRIC_GAUGE,
+	.read = waiting_items,
+};
+static int64_t dropped;
+static struct metric dropped_metric = {
+	.name = "outrigger_relayd_outbox_dropped_total",
+	.help = "Records, events and returned leases that found the outbox full or Redis's key "
+	        "taken.",
+	.kind = METRIC_COUNTER,
+	.numbers = &dropped,
+};
+
+static void drop_first(void)
+{
+	struct item *item = container_of(list_take(&outbox.items), struct item, link);
+
+	outbox.count--;
+	outbox.bytes -= item->bytes;
+	free(item);
+}
+
+/* What one call of the script is given; texts are borrowed, but for the number. */
+struct batch {
+	const char *argv[ARGS_MAX];
+	size_t argc;
+	char number[24];
+};
+
+static size_t add_item(struct batch *batch, const struct item *item)
+{
+	const char *word = item->words;
+
+	batch->argv[batch->argc++] = item->counted;
+	for (size_t i = 0; i < item->count; i++, word += strlen(word) + 1)
+		batch->argv[batch->argc++] = word;
+	return item->bytes;
+}
+
+/* Fills BATCH with items from FIRST on, whose number is *NUMBER; the link behind the last. */
+static struct list_link *fill(struct batch *batch, struct list_link *first, uint64_t *number)
+{
+	size_t bytes = 0;
+	struct list_link *link = first;
+
+	batch->argc = 0;
+	for (size_t i = 0; i < KEYS; i++)
+		batch->argv[batch->argc++] = outbox.keys[i];
+	snprintf(batch->number, sizeof(batch->number), "%llu", (unsigned long long)*number);
+	batch->argv[batch->argc++] = outbox.usage;
+	batch->argv[batch->argc++] = outbox.transfers;
+	batch->argv[batch->argc++] = batch->number;
+	for (size_t n = 0; n < BATCH_ITEMS && bytes < BATCH_BYTES && link != &outbox.items.head;
+	     n++) {
+		bytes += add_item(batch, container_of(link, struct item, link));
+		link = link->next;
+		(*number)++;
+	}
+	return link;
+}
+
+static void send_batch(void)
+{
+	uint64_t number = outbox.written + 1;
+	struct batch batch;
+
+	if (list_empty(&outbox.items) || redis_busy(&outbox.call) || timer_active(&outbox.retry))
+		return;
+	(void)fill(&batch, list_first(&outbox.items), &number);
+	redis_eval(store_redis(), &outbox.call, &outbox_script,
+	           &(struct redis_args){ KEYS, batch.argc, batch.argv });
+}
+
+static void on_send(struct task *task)
+{
+	send_batch();
+}
+
+static void on_retry(struct timer *timer)
+{
+	send_batch();
+}
+
+/* Items whose key in Redis is of another type count as written: they never can be. */
+static void note_trouble(const char *why)
+{
+	uint64_t now_ms = loop_now_ms();
+
+	if (why == NULL || *why == '\0')
+		return;
+	if (strstr(why, "WRONGTYPE") != NULL)
+		metric_add(&dropped_metric, 0, 1);
+	if (outbox.logged_ms != 0 && now_ms - outbox.logged_ms < LOG_EVERY_MS)
+		return;
+	log_warn("outbox-trouble why=\"%s\"", why);
+	outbox.logged_ms = now_ms;
+}
+
+static void on_written(struct redis_call *call, const struct redisReply *reply)
+{
+	int64_t done = redis_reply_integer(redis_reply_at(reply, 0), -1);
+
+	note_trouble(done >= 0 ? redis_reply_string(redis_reply_at(reply, 1), NULL)
+	                       : redis_reply_error(reply));
+	if (done <= (int64_t)outbox.written) {
+		timer_start(&outbox.retry, RETRY_MS);
+		return;
+	}
+	for (; outbox.written < (uint64_t)done && !list_empty(&outbox.items); outbox.written++)
+		drop_first();
+	outbox.dropping = false;
+	send_batch();
+	drain_check();
+}
+
+static void add(const char *const *words, size_t count)
+{
+	struct item *item;
+	size_t bytes = 0;
+	char *word;
+
+	if (store_redis() == NULL)
+		return;
+	for (size_t i = 0; i < count; i++)
+		bytes += strlen(words[i]) + 1;
+	if (outbox.count >= ITEMS_MAX || outbox.bytes + bytes > BYTES_MAX) {
+		metric_add(&dropped_metric, 0, 1);
+		if (!outbox.dropping)
+			log_error("outbox-full items=%zu bytes=%zu", outbox.count, outbox.bytes);
+		outbox.dropping = true;
+		return;
+	}
+	item = mem_alloc(1, sizeof(*item) + bytes);
+	item->count = count;
+	item->bytes = bytes;
+	snprintf(item->counted, sizeof(item->counted), "%zu", count);
+	word = item->words;
+	for (size_t i = 0; i < count; i++)
+		word = (char *)memcpy(word, words[i], strlen(words[i]) + 1) + strlen(words[i]) + 1;
+	list_append(&outbox.items, &item->link);
+	outbox.count++;
+	outbox.bytes += bytes;
+	task_start(&outbox.send);
+}
+
+void outbox_record(const char *text)
+{
+	add((const char *[]){ "record", text }, 2);
+}
+
+void outbox_event(const char *text)
+{
+	add((const char *[]){ "event", text }, 2);
+}
+
+void outbox_give_back(const struct outbox_return *back)
+{
+	const char *words[WORDS_MAX] = { "back", back->lease };
+	char seen[16], month[16], bytes[24];
+	size_t count = 6;
+
+	snprintf(seen, sizeof(seen), "%u", back->seen);
+	snprintf(month, sizeof(month), "%u", back->month);
+	snprintf(bytes, sizeof(bytes), "%llu", back->bytes);
+	words[2] = seen;
+	words[3] = back->last ? "last" : "";
+	words[4] = month;
+	words[5] = bytes;
+	for (size_t i = 0; i < back->count && count < WORDS_MAX; i++)
+		words[count++] = back->ledgers[i];
+	add(words, count);
+}
+
+bool outbox_empty(void)
+{
+	return outbox.count == 0;
+}
+
+int outbox_start(void *config)
+{
+	const struct relay_conf *conf = config;
+	const char *prefix;
+
+	list_init(&outbox.items);
+	outbox.send.run = on_send;
+	outbox.retry.expired = on_retry;
+	outbox.call.done = on_written;
+	metrics_add(&waiting_metric);
+	metrics_add(&dropped_metric);
+	if (store_redis() == NULL)
+		return 0;
+	prefix = redis_prefix(store_redis());
+	snprintf(outbox.transfers, sizeof(outbox.transfers), "%lld",
+	         (long long)conf->transfers_max);
+	outbox.keys[0] =
+	        mem_printf("%soutbox:%s:%lld", prefix, store_id(), (long long)store_epoch_ms());
+	outbox.keys[1] = mem_printf("%stransfers", prefix);
+	outbox.keys[2] = mem_printf("%sevents", prefix);
+	outbox.usage = mem_printf("%susage:", prefix);
+	return 0;
+}
+
+/*
+ * The last words go out without waiting for answers, and with the script's text, since nothing can
+ * be done any more if Redis doesn't know it. What is under way is sent again and then skipped.
+ */
+static void say_farewell(void)
+{
+	struct list_link *link = list_first(&outbox.items);
+	uint64_t number = outbox.written + 1;
+	struct batch batch;
+
+	while (link != NULL && link != &outbox.items.head) {
+		const char *argv[ARGS_MAX + 3] = { "EVAL", outbox_script.text, "3" };
+
+		link = fill(&batch, link, &number);
+		memcpy(argv + 3, batch.argv, batch.argc * sizeof(*argv));
+		redis_cancel(&outbox.call);
+		redis_send(store_redis(), &outbox.call, batch.argc + 3, argv, NULL);
+	}
+}
+
+void outbox_stop(void)
+{
+	if (store_redis() != NULL && redis_connected(store_redis()))
+		say_farewell();
+	else if (outbox.count > 0)
+		log_error("outbox-lost items=%zu", outbox.count);
+	redis_cancel(&outbox.call);
+	task_stop(&outbox.send);
+	timer_stop(&outbox.retry);
+	while (!list_empty(&outbox.items))
+		drop_first();
+	for (size_t i = 0; i < KEYS; i++) {
+		free(outbox.keys[i]);
+		outbox.keys[i] = NULL;
+	}
+	free(outbox.usage);
+	outbox.usage = NULL;
+	outbox.written = 0;
+}

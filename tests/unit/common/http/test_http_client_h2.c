@@ -1,0 +1,177 @@
+#include "common/http/http_client.c"
+
+#include "tests/unit/h2_server.h"
+#include "tests/unit/http_client_fixture.h"
+
+static struct certificate certificate;
+static struct h2_server h2;
+
+static void setup(void)
+{
+	loop_init();
+	certificate_init(&certificate);
+}
+
+static void teardown(void)
+{
+	http_pool_free(pool);
+	h2_server_stop(&h2);
+	certificate_release(&certificate);
+	loop_release();
+}
+
+static void start_h2(enum h2_manner manner, int asks, const struct http_pool_options *options)
+{
+	struct http_pool_options with_ca = *options;
+
+	h2_server_start(&h2, &certificate, manner, asks);
+	http_pool_free(pool);
+	with_ca.http2 = true;
+	with_ca.connections = 1;
+	if (with_ca.ca_file == NULL)
+		with_ca.ca_file = certificate.file;
+	pool = http_pool_new(&with_ca);
+}
+
+START_TEST(a_certificate_that_nobody_trusts_is_untrusted)
+{
+	struct asked asked = { 0 };
+
+	start_h2(H2_ANSWERS, 0,
+	         &(struct http_pool_options){ .ca_file = "/etc/ssl/certs/ca-certificates.crt" });
+	ask(&asked, "GET", h2.url);
+	expect(&asked, HTTP_UNTRUSTED, 0);
+	http_release(&asked.call);
+}
+END_TEST
+
+START_TEST(a_hundred_requests_at_once_go_over_one_h2_connection)
+{
+	struct asked asked[100] = { 0 };
+
+	start_h2(H2_ANSWERS, 0, &(struct http_pool_options){ 0 });
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < 100; i++) {
+			asked[i].call.body = i % 2 ? "{}" : NULL;
+			asked[i].call.body_len = i % 2 ? 2 : 0;
+			ask(&asked[i], i % 2 ? "POST" : "GET", h2.url);
+		}
+		for (int i = 0; i < 100; i++) {
+			expect(&asked[i], HTTP_OK, 200);
+			ck_assert_str_eq(asked[i].call.response, "1");
+		}
+	}
+	for (int i = 0; i < 100; i++)
+		http_release(&asked[i].call);
+}
+END_TEST
+
+START_TEST(a_server_without_h2_is_told_nothing)
+{
+	struct asked asked[3] = { 0 };
+
+	start_h2(H2_LACKS_ALPN, 0, &(struct http_pool_options){ 0 });
+	for (int i = 0; i < 3; i++) {
+		ask(&asked[i], "GET", h2.url);
+		expect(&asked[i], HTTP_NOT_H2, 0);
+		http_release(&asked[i].call);
+	}
+}
+END_TEST
+
+START_TEST(a_client_certificate_is_shown_from_memory)
+{
+	struct asked asked = { 0 };
+
+	start_h2(H2_ANSWERS, 1, &(struct http_pool_options){ 0 });
+	ask(&asked, "GET", h2.url);
+	expect(&asked, HTTP_OK, 404);
+	http_release(&asked.call);
+	h2_server_stop(&h2);
+	start_h2(H2_ANSWERS, 1,
+	         &(struct http_pool_options){ .certificate = certificate.chain,
+	                                      .key = certificate.key });
+	ask(&asked, "GET", h2.url);
+	expect(&asked, HTTP_OK, 200);
+	http_release(&asked.call);
+}
+END_TEST
+
+START_TEST(a_server_that_goes_away_after_each_answer_is_dialled_again)
+{
+	struct asked asked = { 0 };
+
+	start_h2(H2_GOES_AWAY, 0, &(struct http_pool_options){ 0 });
+	for (int i = 1; i <= 5; i++) {
+		ask(&asked, "GET", h2.url);
+		expect(&asked, HTTP_OK, 200);
+		ck_assert_int_eq(asked.call.response[0], '0' + i);
+	}
+	http_release(&asked.call);
+}
+END_TEST
+
+START_TEST(an_h2_connection_cut_before_the_status_is_broken_and_after_it_the_status_counts)
+{
+	struct asked asked = { 0 };
+
+	start_h2(H2_CUTS, 0, &(struct http_pool_options){ 0 });
+	ask(&asked, "POST", h2.url);
+	expect(&asked, HTTP_BROKEN, 0);
+	http_release(&asked.call);
+	h2_server_stop(&h2);
+	start_h2(H2_CUTS_ANSWERS, 0, &(struct http_pool_options){ 0 });
+	ask(&asked, "POST", h2.url);
+	expect(&asked, HTTP_OK, 200);
+	http_release(&asked.call);
+}
+END_TEST
+
+START_TEST(an_h2_server_that_says_nothing_is_timed_out)
+{
+	struct asked asked[10] = { 0 };
+
+	start_h2(H2_SILENT, 0, &(struct http_pool_options){ 0 });
+	for (int i = 0; i < 10; i++) {
+		asked[i].call.timeout_ms = 3000;
+		ask(&asked[i], "POST", h2.url);
+	}
+	for (int i = 0; i < 10; i++) {
+		expect(&asked[i], HTTP_TIMED_OUT, 0);
+		http_release(&asked[i].call);
+	}
+}
+END_TEST
+
+START_TEST(a_pool_is_freed_in_every_stage_of_a_call)
+{
+	struct asked asked = { 0 };
+
+	start_h2(H2_ANSWERS, 0, &(struct http_pool_options){ 0 });
+	for (int turns = 0; turns < 12; turns++) {
+		ask(&asked, "POST", h2.url);
+		for (int i = 0; i < turns && asked.done == 0; i++)
+			loop_turn(20);
+		http_pool_free(pool);
+		http_release(&asked.call);
+		pool = http_pool_new(
+		        &(struct http_pool_options){ .http2 = true, .ca_file = certificate.file });
+	}
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		a_certificate_that_nobody_trusts_is_untrusted,
+		a_hundred_requests_at_once_go_over_one_h2_connection,
+		a_server_without_h2_is_told_nothing,
+		a_client_certificate_is_shown_from_memory,
+		a_server_that_goes_away_after_each_answer_is_dialled_again,
+		an_h2_connection_cut_before_the_status_is_broken_and_after_it_the_status_counts,
+		an_h2_server_that_says_nothing_is_timed_out,
+		a_pool_is_freed_in_every_stage_of_a_call,
+	};
+
+	return unit_run("http_client_h2", tests, ARRAY_LEN(tests), setup, teardown);
+}

@@ -1,0 +1,319 @@
+#include "common/redis/redis.c"
+
+#include "tests/unit/redis_fixture.h"
+
+/* ---- trouble ---- */
+
+START_TEST(a_server_that_is_absent_at_the_start_is_used_once_it_is_there)
+{
+	uint64_t start_ms = loop_now_ms();
+	struct asked asked = { .call.done = on_asked };
+
+	redis = open_url(server.url);
+	redis_on_change(redis, on_change);
+	redis_command(redis, &asked.call, "PING");
+	expect(&asked, NULL);
+	ck_assert_uint_ge(asked.at_ms - start_ms, TIMEOUT_MS);
+	ck_assert_int_eq(changes, 0);
+	redis_server_start(&server);
+	WAIT_UNTIL(changes == 1);
+	ck_assert_int_eq(last_change, 1);
+	expect_command("PING", "PONG");
+}
+END_TEST
+
+START_TEST(a_server_killed_in_mid_command_means_no_reply_at_once_and_then_a_new_connection)
+{
+	struct asked blocked[3] = { 0 }, waiting = { .call.done = on_asked };
+
+	redis_server_start(&server);
+	redis = open_patient(server.url, NEVER_MS);
+	redis_on_change(redis, on_change);
+	expect_command("PING", "PONG");
+	for (int i = 0; i < 3; i++) {
+		blocked[i].call.done = on_asked;
+		redis_command(redis, &blocked[i].call, "BLPOP nothing 0");
+	}
+	turn_for(20);
+	redis_server_kill(&server);
+	for (int i = 0; i < 3; i++)
+		expect(&blocked[i], NULL);
+	ck_assert_int_eq(changes, 2);
+	ck_assert(!redis_connected(redis));
+	redis_server_start(&server);
+	redis_command(redis, &waiting.call, "PING");
+	expect(&waiting, "PONG");
+	ck_assert_int_eq(changes, 3);
+}
+END_TEST
+
+START_TEST(an_idle_connection_that_is_cut_is_made_anew)
+{
+	open_server();
+	redis_on_change(redis, on_change);
+	expect_command("PING", "PONG");
+	redis_server_kill(&server);
+	WAIT_UNTIL(changes == 2);
+	redis_server_start(&server);
+	WAIT_UNTIL(changes == 3);
+}
+END_TEST
+
+START_TEST(a_stalled_server_means_no_reply_after_the_timeout_for_all_and_recovery_later)
+{
+	struct asked asked[10] = { 0 }, late = { .call.done = on_asked };
+	uint64_t start_ms;
+
+	open_server();
+	redis_on_change(redis, on_change);
+	expect_command("PING", "PONG");
+	kill(server.pid, SIGSTOP);
+	start_ms = loop_now_ms();
+	for (int i = 0; i < 10; i++) {
+		asked[i].call.done = on_asked;
+		redis_command(redis, &asked[i].call, "SET stalled %d", i);
+	}
+	for (int i = 0; i < 10; i++)
+		expect(&asked[i], NULL);
+	ck_assert_uint_ge(loop_now_ms() - start_ms, TIMEOUT_MS);
+	/* The kernel accepts for a stopped process: that isn't enough to be connected. */
+	redis_command(redis, &late.call, "PING");
+	expect(&late, NULL);
+	ck_assert_int_eq(changes, 2);
+	kill(server.pid, SIGCONT);
+	WAIT_UNTIL(changes == 3);
+	expect_command("PING", "PONG");
+}
+END_TEST
+
+static struct asked chained = { .call.done = on_asked };
+
+static void ask_when_lost(struct redis_call *call, const struct redisReply *reply)
+{
+	on_asked(call, reply);
+	ck_assert_ptr_null(reply);
+	ck_assert(!redis_connected(redis));
+	redis_command(redis, &chained.call, "PING");
+}
+
+START_TEST(what_a_callback_sends_as_the_connection_ends_waits_for_the_next_one)
+{
+	struct asked blocked = { .call.done = ask_when_lost };
+
+	redis_server_start(&server);
+	redis = open_patient(server.url, NEVER_MS);
+	redis_command(redis, &blocked.call, "BLPOP nothing 0");
+	WAIT_UNTIL(redis_connected(redis));
+	turn_for(20);
+	redis_server_kill(&server);
+	WAIT_UNTIL(blocked.answers == 1);
+	redis_server_start(&server);
+	expect(&chained, "PONG");
+}
+END_TEST
+
+START_TEST(calls_that_are_too_many_end_with_no_reply_in_a_later_turn)
+{
+	struct asked *all = mem_alloc(REDIS_CALLS_MAX + 2, sizeof(*all));
+
+	redis = open_patient(server.url, NEVER_MS);
+	for (int i = 0; i < REDIS_CALLS_MAX + 2; i++) {
+		all[i].call.done = on_asked;
+		redis_command(redis, &all[i].call, "PING");
+	}
+	ck_assert_int_eq(all[REDIS_CALLS_MAX + 1].answers, 0);
+	redis_cancel(&all[REDIS_CALLS_MAX + 1].call);
+	expect(&all[REDIS_CALLS_MAX], NULL);
+	ck_assert_int_eq(all[0].answers, 0);
+	ck_assert_int_eq(all[REDIS_CALLS_MAX + 1].answers, 0);
+	redis_cancel(&all[0].call);
+	redis_command(redis, &all[0].call, "PING");
+	loop_turn(0);
+	loop_turn(0);
+	ck_assert(redis_busy(&all[0].call));
+	redis_free(redis);
+	redis = NULL;
+	ck_assert(!redis_busy(&all[1].call));
+	free(all);
+}
+END_TEST
+
+START_TEST(bytes_of_calls_are_bounded_too)
+{
+	enum { HALF = REDIS_CALLS_MAX_BYTES / 2 };
+	char *big = mem_alloc(HALF, 1);
+	struct asked fits = { .call.done = on_asked }, doesnt = { .call.done = on_asked };
+
+	redis = open_patient(server.url, NEVER_MS);
+	redis_command(redis, &fits.call, "SET big %b", big, (size_t)HALF);
+	redis_command(redis, &doesnt.call, "SET big %b", big, (size_t)HALF);
+	loop_turn(0);
+	expect(&doesnt, NULL);
+	ck_assert(redis_busy(&fits.call));
+	redis_cancel(&fits.call); /* it goes with this frame, before the connection */
+	free(big);
+}
+END_TEST
+
+/* ---- forgetting ---- */
+
+START_TEST(a_cancelled_call_is_not_called_back_wherever_it_was)
+{
+	struct asked waiting = { .call.done = on_asked }, sent = { .call.done = on_asked };
+
+	open_server();
+	redis_command(redis, &waiting.call, "SET a 1");
+	redis_cancel(&waiting.call);
+	redis_cancel(&waiting.call);
+	ck_assert(!redis_busy(&waiting.call));
+	expect_command("PING", "PONG");
+	redis_command(redis, &sent.call, "SET b 1");
+	redis_cancel(&sent.call);
+	expect_command("EXISTS a b", "");
+	expect_command("GET b", "1");
+	ck_assert_int_eq(waiting.answers + sent.answers, 0);
+}
+END_TEST
+
+START_TEST(a_cancelled_call_may_be_sent_again_before_its_first_answer_comes)
+{
+	struct asked asked = { .call.done = on_asked };
+
+	open_server();
+	expect_command("PING", "PONG");
+	redis_command(redis, &asked.call, "ECHO first");
+	redis_cancel(&asked.call);
+	redis_command(redis, &asked.call, "ECHO second");
+	expect(&asked, "second");
+	expect_command("PING", "PONG");
+	ck_assert_int_eq(asked.answers, 0);
+}
+END_TEST
+
+START_TEST(a_cancelled_call_whose_server_stalls_does_not_keep_others_from_their_timeout)
+{
+	struct asked cancelled = { .call.done = on_asked }, other = { .call.done = on_asked };
+
+	open_server();
+	expect_command("PING", "PONG");
+	kill(server.pid, SIGSTOP);
+	redis_command(redis, &cancelled.call, "PING");
+	redis_command(redis, &other.call, "PING");
+	redis_cancel(&cancelled.call);
+	expect(&other, NULL);
+	ck_assert_int_eq(cancelled.answers, 0);
+}
+END_TEST
+
+static void free_redis(struct redis_call *call, const struct redisReply *reply)
+{
+	on_asked(call, reply);
+	redis_free(redis);
+	redis = NULL;
+}
+
+START_TEST(the_connection_may_be_freed_inside_a_callback)
+{
+	struct asked first = { .call.done = free_redis }, second = { .call.done = on_asked };
+
+	open_server();
+	redis_command(redis, &first.call, "PING");
+	redis_command(redis, &second.call, "PING");
+	WAIT_UNTIL(first.answers == 1);
+	turn_for(20);
+	ck_assert_int_eq(second.answers, 0);
+	ck_assert(!redis_busy(&second.call));
+}
+END_TEST
+
+START_TEST(the_connection_may_be_freed_inside_the_callback_that_tells_of_its_loss)
+{
+	struct asked first = { .call.done = free_redis }, second = { .call.done = on_asked };
+
+	open_server();
+	expect_command("PING", "PONG");
+	redis_command(redis, &first.call, "BLPOP nothing 0");
+	redis_command(redis, &second.call, "PING");
+	turn_for(20);
+	redis_server_kill(&server);
+	WAIT_UNTIL(first.answers == 1);
+	turn_for(20);
+	ck_assert_int_eq(second.answers, 0);
+}
+END_TEST
+
+static void free_on_timeout(struct redis *changed, bool connected)
+{
+	if (connected)
+		return;
+	redis_free(redis);
+	redis = NULL;
+}
+
+START_TEST(the_connection_may_be_freed_as_its_change_is_told)
+{
+	struct asked asked = { .call.done = on_asked };
+
+	open_server();
+	redis_on_change(redis, free_on_timeout);
+	expect_command("PING", "PONG");
+	kill(server.pid, SIGSTOP);
+	redis_command(redis, &asked.call, "PING");
+	WAIT_UNTIL(redis == NULL);
+	turn_for(20);
+	ck_assert_int_eq(asked.answers, 0);
+}
+END_TEST
+
+START_TEST(freeing_forgets_calls_in_every_state_of_the_connection)
+{
+	struct asked asked = { .call.done = on_asked };
+
+	redis_server_start(&server);
+	for (int turns = 0; turns < 8; turns++) {
+		redis = open_url(server.url);
+		redis_command(redis, &asked.call, "PING");
+		for (int i = 0; i < turns && asked.answers == 0; i++)
+			loop_turn(5);
+		redis_free(redis);
+		ck_assert(!redis_busy(&asked.call));
+	}
+	redis = NULL;
+}
+END_TEST
+
+START_TEST(what_was_sent_in_the_last_turn_goes_out_before_the_end)
+{
+	struct asked asked = { .call.done = on_asked };
+
+	open_server();
+	expect_command("PING", "PONG");
+	redis_command(redis, &asked.call, "SET farewell yes");
+	redis_free(redis);
+	redis = open_url(server.url);
+	expect_command("GET farewell", "yes");
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		a_server_that_is_absent_at_the_start_is_used_once_it_is_there,
+		a_server_killed_in_mid_command_means_no_reply_at_once_and_then_a_new_connection,
+		an_idle_connection_that_is_cut_is_made_anew,
+		a_stalled_server_means_no_reply_after_the_timeout_for_all_and_recovery_later,
+		what_a_callback_sends_as_the_connection_ends_waits_for_the_next_one,
+		calls_that_are_too_many_end_with_no_reply_in_a_later_turn,
+		bytes_of_calls_are_bounded_too,
+		a_cancelled_call_is_not_called_back_wherever_it_was,
+		a_cancelled_call_may_be_sent_again_before_its_first_answer_comes,
+		a_cancelled_call_whose_server_stalls_does_not_keep_others_from_their_timeout,
+		the_connection_may_be_freed_inside_a_callback,
+		the_connection_may_be_freed_inside_the_callback_that_tells_of_its_loss,
+		the_connection_may_be_freed_as_its_change_is_told,
+		freeing_forgets_calls_in_every_state_of_the_connection,
+		what_was_sent_in_the_last_turn_goes_out_before_the_end,
+	};
+
+	return unit_run("redis_trouble", tests, ARRAY_LEN(tests), setup, teardown);
+}

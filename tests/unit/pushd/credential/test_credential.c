@@ -1,0 +1,295 @@
+#include "pushd/credential/credential.c"
+
+#include "common/base/file.h"
+#include "pushd/provider/provider.h"
+#include "tests/unit/credentials.h"
+#include "tests/unit/unit.h"
+
+#define TOPIC "org.example.chat"
+
+static char path[] = "/tmp/og-unit-XXXXXX", id[] = "p", topic[] = TOPIC;
+static char key_id[] = "KEY0000001", team_id[] = "TEAM000001";
+static struct conf_provider provider;
+static struct credential *credential;
+static int changes;
+
+static void on_changed(struct credential_watch *watch)
+{
+	changes++;
+}
+
+static struct credential_watch watch = { .changed = on_changed };
+
+static void write_file(const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	fputs(text, file);
+	fclose(file);
+}
+
+static void write_key(const char *curve)
+{
+	EVP_PKEY *key = EVP_EC_gen(curve);
+	char *text = credentials_key(key, NULL);
+
+	write_file(text);
+	free(text);
+	EVP_PKEY_free(key);
+}
+
+static void write_identity(const struct credentials_subject *subject)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	char *own = credentials_certificate(key, subject), *secret = credentials_key(key, NULL);
+	char *text = mem_printf("%s%s", own, secret);
+
+	write_file(text);
+	free(text);
+	free(secret);
+	free(own);
+	EVP_PKEY_free(key);
+}
+
+static void write_certificate(void)
+{
+	write_identity(&(struct credentials_subject){ .uid = TOPIC });
+}
+
+static void write_expired(void)
+{
+	write_identity(&(struct credentials_subject){
+	        .uid = TOPIC, .starts_s = -9 * DAY_S, .ends_s = -DAY_S });
+}
+
+/* What the file holds. */
+static struct material *read_it(void)
+{
+	struct material_source source = { 0 };
+	char *bytes = file_read(path, 65536, &source.len), *why = NULL;
+	struct material *material;
+
+	source.bytes = bytes;
+	material = material_read(&provider, &source, &why);
+	ck_assert_msg(material != NULL, "%s", why);
+	free(bytes);
+	return material;
+}
+
+static void setup(void)
+{
+	loop_init();
+	close(mkstemp(path));
+	provider = (struct conf_provider){ .id = id, .topic = topic, .key_file = path };
+	provider.key_id = key_id;
+	provider.team_id = team_id;
+	while (strcmp(provider_kinds[provider.kind]->name, "apns") != 0)
+		provider.kind++;
+}
+
+static void open_it(void)
+{
+	char *why = NULL;
+
+	credential = credential_open(&provider, &watch, &why);
+	ck_assert_msg(credential != NULL, "%s", why);
+}
+
+static void teardown(void)
+{
+	if (credential != NULL)
+		credential_close(credential, &watch);
+	unlink(path);
+	loop_release();
+}
+
+START_TEST(a_signing_key_gives_a_bearer_token_and_a_certificate_does_not)
+{
+	unsigned generation = 0;
+
+	write_key("P-256");
+	open_it();
+	ck_assert_int_eq(credential_state(credential), CREDENTIAL_READY);
+	ck_assert_ptr_nonnull(credential_bearer(credential, &generation));
+	ck_assert_uint_gt(generation, 0);
+	ck_assert_ptr_null(credential_certificate(credential));
+	ck_assert_ptr_null(credential_key(credential));
+	ck_assert_ptr_null(credential_topic(credential));
+	credential_close(credential, &watch);
+	write_certificate();
+	provider.cert_file = path;
+	provider.key_file = NULL;
+	open_it();
+	ck_assert_int_eq(credential_state(credential), CREDENTIAL_READY);
+	ck_assert_ptr_null(credential_bearer(credential, &generation));
+	ck_assert_ptr_nonnull(strstr(credential_certificate(credential), "BEGIN CERTIFICATE"));
+	ck_assert_ptr_nonnull(strstr(credential_key(credential), "BEGIN PRIVATE KEY"));
+	ck_assert_str_eq(credential_topic(credential), TOPIC);
+}
+END_TEST
+
+START_TEST(a_file_that_changed_is_used_after_a_reload_and_one_at_fault_is_not)
+{
+	unsigned before, generation = 0, renewed = 0, version;
+
+	write_key("P-256");
+	open_it();
+	version = credential_version(credential);
+	ck_assert_ptr_nonnull(credential_bearer(credential, &generation));
+	before = generation;
+	credentials_reload();
+	ck_assert_uint_eq(credential_version(credential), version);
+	write_key("P-384");
+	credentials_reload();
+	ck_assert_uint_eq(credential_version(credential), version);
+	ck_assert_int_eq(changes, 0);
+	write_key("P-256");
+	credentials_reload();
+	ck_assert_uint_ne(credential_version(credential), version);
+	ck_assert_int_eq(changes, 1);
+	ck_assert_ptr_nonnull(credential_bearer(credential, &renewed));
+	ck_assert_uint_ne(renewed, before);
+	credential_renew(credential, before); /* a late answer to the old one changes nothing */
+	ck_assert_ptr_nonnull(credential_bearer(credential, &generation));
+	ck_assert_uint_eq(generation, renewed);
+}
+END_TEST
+
+START_TEST(without_files_there_is_none_until_one_is_set)
+{
+	struct material *material;
+
+	write_certificate();
+	material = read_it();
+	provider.key_file = NULL;
+	open_it();
+	ck_assert_int_eq(credential_state(credential), CREDENTIAL_ABSENT);
+	ck_assert_uint_eq(credential_version(credential), 0);
+	credential_set(credential, material);
+	ck_assert_int_eq(credential_state(credential), CREDENTIAL_READY);
+	ck_assert_uint_ne(credential_version(credential), 0);
+	ck_assert_ptr_eq(credential_find("p"), credential);
+	ck_assert_ptr_null(credential_find("q"));
+	credential_set(credential, NULL);
+	ck_assert_int_eq(credential_state(credential), CREDENTIAL_ABSENT);
+	ck_assert_ptr_null(credential_certificate(credential));
+	ck_assert_int_eq(changes, 2);
+	material_release(material);
+}
+END_TEST
+
+START_TEST(an_expired_certificate_is_known_for_what_it_is_until_a_better_one_comes)
+{
+	struct material *good;
+	char *why = NULL;
+
+	write_certificate();
+	good = read_it();
+	write_expired();
+	provider.cert_file = path;
+	provider.key_file = NULL;
+	ck_assert_int_eq(credential_file_check_all(&provider, &why), -1);
+	ck_assert_ptr_nonnull(strstr(why, " expired on "));
+	free(why);
+	ck_assert_int_eq(credential_file_check(&provider, false, &why), 0);
+	open_it();
+	ck_assert_int_eq(credential_state(credential), CREDENTIAL_INVALID);
+	ck_assert_int_lt(material_expires_ms(credential_material(credential)), loop_wall_ms());
+	ck_assert_str_eq(credential_topic(credential), TOPIC);
+	credential_set(credential, good);
+	ck_assert_int_eq(credential_state(credential), CREDENTIAL_READY);
+	ck_assert(credential_is_stored(credential));
+	credential_set(credential, NULL);
+	ck_assert_int_eq(credential_state(credential), CREDENTIAL_INVALID);
+	ck_assert(!credential_is_stored(credential));
+	ck_assert_int_eq(changes, 2);
+	write_certificate();
+	credentials_reload();
+	ck_assert_int_eq(credential_state(credential), CREDENTIAL_READY);
+	write_expired();
+	credentials_reload(); /* the good one stays */
+	ck_assert_int_eq(credential_state(credential), CREDENTIAL_READY);
+	material_release(good);
+}
+END_TEST
+
+START_TEST(one_that_was_set_and_has_expired_gives_way_to_a_good_file)
+{
+	struct material *old, *good;
+
+	write_certificate();
+	good = read_it();
+	write_expired();
+	old = read_it();
+	write_certificate();
+	provider.cert_file = path;
+	provider.key_file = NULL;
+	open_it();
+	credential_set(credential, old);
+	ck_assert_int_eq(credential_state(credential), CREDENTIAL_READY);
+	ck_assert(!credential_is_stored(credential));
+	ck_assert_int_eq(changes, 0);
+	credential_set(credential, good);
+	ck_assert(credential_is_stored(credential));
+	ck_assert_int_eq(changes, 1);
+	good->certificate.expires_ms = loop_wall_ms() - 1; /* a year later */
+	on_stored(&credential->call, VAULT_SAME, NULL);
+	ck_assert_int_eq(credential_state(credential), CREDENTIAL_READY);
+	ck_assert(!credential_is_stored(credential));
+	ck_assert_int_eq(changes, 2);
+	material_release(old);
+	material_release(good);
+}
+END_TEST
+
+static void check_fault(const char *expected, bool settable)
+{
+	char *why = NULL;
+
+	ck_assert_int_eq(credential_file_check(&provider, settable, &why), -1);
+	ck_assert_msg(strncmp(why, expected, strlen(expected)) == 0, "%s", why);
+	free(why);
+}
+
+START_TEST(what_does_not_fit_together_is_said)
+{
+	char *why = NULL;
+
+	write_key("P-256");
+	ck_assert_int_eq(credential_file_check(&provider, false, &why), 0);
+	provider.cert_file = path;
+	check_fault("either cert-file or key-file, not both", true);
+	provider.cert_file = NULL;
+	provider.service_account_file = path;
+	check_fault("APNs takes a cert-file or a key-file", true);
+	provider.service_account_file = NULL;
+	provider.key_id = NULL;
+	check_fault("key-file, key-id and team-id are needed", true);
+	provider.key_id = key_id;
+	write_file("");
+	check_fault("key-file /tmp/og-unit-", false);
+	unlink(path);
+	check_fault("key-file /tmp/og-unit-", false);
+	ck_assert_int_eq(credential_file_check(&provider, true, &why), 0); /* another may be set */
+	ck_assert_int_eq(credential_file_check_all(&provider, &why), -1);
+	free(why);
+	provider.key_file = NULL;
+	check_fault("cert-file is needed, or key-file, key-id and team-id are needed", false);
+	ck_assert_int_eq(credential_file_check(&provider, true, &why), 0);
+	provider.key_file = path;
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		a_signing_key_gives_a_bearer_token_and_a_certificate_does_not,
+		a_file_that_changed_is_used_after_a_reload_and_one_at_fault_is_not,
+		without_files_there_is_none_until_one_is_set,
+		an_expired_certificate_is_known_for_what_it_is_until_a_better_one_comes,
+		one_that_was_set_and_has_expired_gives_way_to_a_good_file,
+		what_does_not_fit_together_is_said,
+	};
+
+	return unit_run("credential", tests, sizeof(tests) / sizeof(tests[0]), setup, teardown);
+}

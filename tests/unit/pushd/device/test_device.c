@@ -1,0 +1,391 @@
+#include "pushd/device/device.c"
+
+#include "pushd/device/device_key.h"
+#include "tests/unit/device_fixture.h"
+
+START_TEST(renewing_keeps_node_and_secret_and_forgets_what_is_no_longer_said)
+{
+	struct device device = phone;
+	struct device_registration first, again;
+	int64_t registered_ms;
+
+	device.second_token = "ccdd";
+	first = enrol(&device);
+	look_up(first.node);
+	registered_ms = found[0].registered_ms;
+	WAIT_UNTIL(loop_wall_ms() > registered_ms + 2);
+	again = enrol(&phone);
+	ck_assert(!again.created);
+	ck_assert_str_eq(again.node, first.node);
+	ck_assert_str_eq(again.secret, first.secret);
+	look_up(first.node);
+	ck_assert_ptr_null(found[0].second_token);
+	ck_assert_int_gt(found[0].registered_ms, registered_ms);
+	ck_assert_int_eq(keys(), 4);
+}
+END_TEST
+
+START_TEST(a_device_with_an_id_moves_to_its_new_token)
+{
+	struct device device = phone;
+	struct device_registration first, again;
+
+	device.dialect = "p2";
+	device.device_id = "92afd7a91cdba9a0";
+	first = enrol(&device);
+	device.token = "eeff";
+	again = enrol(&device);
+	ck_assert_str_eq(again.node, first.node);
+	look_up(first.node);
+	ck_assert_str_eq(found[0].token, "eeff");
+	ck_assert_str_eq(found[0].device_id, "92afd7a91cdba9a0");
+	ck_assert_str_eq(found[0].account, "0c223e6b96c6112f5dd809bb1b6f7c5a78826ee3");
+	ck_assert_int_eq(keys(), 5);
+	ck_assert_uint_eq(unregister("romeo@example.org", "aabb", NULL, NULL), 0);
+	ck_assert_uint_eq(unregister("romeo@example.org", "eeff", NULL, NULL), 1);
+	ck_assert_int_eq(keys(), 0);
+}
+END_TEST
+
+START_TEST(parts_of_the_key_do_not_run_into_each_other)
+{
+	struct device a = phone, b = phone;
+	struct device_registration first, second;
+
+	a.component = "push.example";
+	a.owner = "x@example.org";
+	b.component = "push.examplex";
+	b.owner = "@example.org";
+	first = enrol(&a);
+	second = enrol(&b);
+	ck_assert_str_ne(first.node, second.node);
+	a.dialect = b.dialect = "p2";
+	b.owner = a.owner;
+	b.component = a.component;
+	first = enrol(&a);
+	b.device_id = a.token;
+	second = enrol(&b);
+	ck_assert_str_ne(first.node, second.node);
+}
+END_TEST
+
+START_TEST(the_oldest_of_a_token_goes_and_never_the_one_that_came)
+{
+	struct device device = phone;
+	char owners[12][32];
+	struct device_registration came;
+
+	limits.per_token = 3;
+	for (int i = 0; i < 12; i++) {
+		snprintf(owners[i], sizeof(owners[i]), "user%d@example.org", i);
+		device.owner = owners[i];
+		came = enrol(&device);
+		ck_assert_uint_eq(came.evicted, i < 3 ? 0 : 1);
+		ck_assert_int_eq(look_up(came.node), STORED_DONE);
+		ck_assert_int_eq(keys(), 1 + 3 * (i < 3 ? i + 1 : 3));
+	}
+}
+END_TEST
+
+/* Registers TOKEN, and waits until the next registration has a later time. */
+static struct device_registration enrol_token(const char *token)
+{
+	struct device device = phone;
+	struct device_registration registration;
+	int64_t registered_ms;
+
+	device.token = token;
+	registration = enrol(&device);
+	ck_assert_int_eq(look_up(registration.node), STORED_DONE);
+	registered_ms = found[0].registered_ms;
+	WAIT_UNTIL(loop_wall_ms() > registered_ms + 2);
+	return registration;
+}
+
+START_TEST(the_oldest_of_an_owner_goes_by_when_it_was_last_registered)
+{
+	struct device_registration first, second;
+
+	limits.per_owner = 2;
+	first = enrol_token("01");
+	second = enrol_token("02");
+	enrol_token("01");
+	ck_assert_uint_eq(enrol_token("03").evicted, 1);
+	ck_assert_int_eq(look_up(first.node), STORED_DONE);
+	ck_assert_int_eq(look_up(second.node), STORED_ABSENT);
+	ck_assert_uint_eq(list_of("romeo@example.org"), 2);
+	ck_assert_str_eq(found[0].token, "03");
+	ck_assert_str_eq(found[1].token, "01");
+	ck_assert_uint_eq(list_of("juliet@example.org"), 0);
+}
+END_TEST
+
+START_TEST(unregistering_takes_what_fits_all_that_is_said)
+{
+	struct device device = phone;
+
+	enrol(&device);
+	device.provider = "other";
+	enrol(&device);
+	device.component = "push2.example.org";
+	enrol(&device);
+	ck_assert_uint_eq(unregister("juliet@example.org", "aabb", NULL, NULL), 0);
+	ck_assert_uint_eq(unregister("romeo@example.org", "aabb", "push2.example.org", "apns"), 0);
+	ck_assert_uint_eq(unregister("romeo@example.org", "AABB", NULL, "apns"), 1);
+	ck_assert_uint_eq(unregister("romeo@example.org", "aabb", NULL, NULL), 2);
+	ck_assert_int_eq(keys(), 0);
+}
+END_TEST
+
+START_TEST(a_place_in_an_index_whose_device_has_gone_is_mended)
+{
+	struct device_registration first = enrol(&phone);
+	char *command = mem_printf("DEL og:push:device:%s", first.node);
+
+	expect_command(command, "");
+	free(command);
+	ck_assert_uint_eq(list_of("romeo@example.org"), 0);
+	ck_assert(enrol(&phone).created);
+	ck_assert_uint_eq(unregister("romeo@example.org", "aabb", NULL, NULL), 1);
+	ck_assert_int_eq(keys(), 1);
+	ck_assert_uint_eq(list_of("romeo@example.org"), 0);
+}
+END_TEST
+
+START_TEST(a_device_is_removed_by_its_node_once)
+{
+	struct device_registration first = enrol(&phone);
+
+	ck_assert_int_eq(take_away(first.node), STORED_DONE);
+	ck_assert_int_eq(take_away(first.node), STORED_ABSENT);
+	ck_assert_int_eq(keys(), 0);
+}
+END_TEST
+
+START_TEST(a_dead_token_buries_only_what_was_registered_before_with_it)
+{
+	struct device_registration first = enrol(&phone);
+	struct device seen;
+
+	look_up(first.node);
+	seen = found[0];
+	ck_assert_int_eq(bury_token(&seen, false, seen.registered_ms - 1), STORED_NEWER);
+	seen.token = "other";
+	ck_assert_int_eq(bury_token(&seen, false, seen.registered_ms + 1000), STORED_NEWER);
+	seen.token = "aabb";
+	ck_assert_int_eq(look_up(first.node), STORED_DONE);
+	ck_assert_int_eq(bury_token(&seen, false, seen.registered_ms), STORED_DONE);
+	ck_assert_int_eq(bury_token(&seen, false, seen.registered_ms), STORED_ABSENT);
+	ck_assert_int_eq(keys(), 1); /* the token is held dead */
+}
+END_TEST
+
+START_TEST(a_dead_second_token_goes_alone)
+{
+	struct device device = phone, seen;
+	struct device_registration first;
+
+	device.second_token = "ccdd";
+	first = enrol(&device);
+	look_up(first.node);
+	seen = found[0];
+	ck_assert_int_eq(bury_token(&seen, true, seen.registered_ms - 1), STORED_NEWER);
+	ck_assert_int_eq(bury_token(&seen, true, seen.registered_ms), STORED_DONE);
+	ck_assert_int_eq(bury_token(&seen, true, seen.registered_ms), STORED_NEWER);
+	ck_assert_int_eq(look_up(first.node), STORED_DONE);
+	ck_assert_ptr_null(found[0].second_token);
+	ck_assert_str_eq(found[0].token, "aabb");
+}
+END_TEST
+
+START_TEST(a_dead_token_takes_its_other_devices_along_unless_they_are_newer)
+{
+	struct device device = phone, seen;
+	struct device_registration first = enrol(&phone), other, newer;
+
+	device.owner = "juliet@example.org";
+	other = enrol(&device);
+	look_up(other.node);
+	seen = found[0];
+	WAIT_UNTIL(loop_wall_ms() > seen.registered_ms + 2);
+	device.owner = "nurse@example.org";
+	newer = enrol(&device);
+	device.provider = "sandbox";
+	device.owner = "juliet@example.org";
+	other = enrol(&device);
+	ck_assert_int_eq(bury_token(&seen, false, seen.registered_ms), STORED_DONE);
+	ck_assert_int_eq(look_up(first.node), STORED_ABSENT);
+	ck_assert_int_eq(look_up(seen.node), STORED_ABSENT);
+	ck_assert_int_eq(look_up(newer.node), STORED_DONE);
+	ck_assert_int_eq(look_up(other.node), STORED_DONE);
+	ck_assert_int_eq(ask("EXISTS og:push:dead:%s", DEAD_APNS), 0);
+	ck_assert_int_eq(bury_token(&found[0], false, found[0].registered_ms), STORED_DONE);
+	ck_assert_int_eq(ask("EXISTS og:push:dead:%s", DEAD_SANDBOX), 1);
+	ck_assert_int_gt(ask("PTTL og:push:dead:%s", DEAD_SANDBOX), DEVICE_DEAD_MS - 60000);
+	enrol(&device);
+	ck_assert_int_eq(ask("EXISTS og:push:dead:%s", DEAD_SANDBOX), 0);
+}
+END_TEST
+
+START_TEST(a_dismissed_device_goes_alone_and_leaves_nothing_behind)
+{
+	struct device device = phone, seen;
+	struct device_registration other;
+
+	look_up(enrol(&phone).node);
+	seen = found[0];
+	device.owner = "juliet@example.org";
+	other = enrol(&device);
+	seen.registered_ms--;
+	ck_assert_int_eq(dismiss(&seen), STORED_NEWER);
+	seen.registered_ms++;
+	ck_assert_int_eq(dismiss(&seen), STORED_DONE);
+	ck_assert_int_eq(dismiss(&seen), STORED_ABSENT);
+	ck_assert_int_eq(look_up(other.node), STORED_DONE);
+	ck_assert_int_eq(keys(), 4);
+}
+END_TEST
+
+START_TEST(what_nobody_renewed_is_swept_and_the_rest_stays)
+{
+	struct device device = phone;
+	struct device_registration lasting, again;
+
+	lasting = enrol(&phone);
+	limits.ttl_ms = 1;
+	device.dialect = "p2";
+	device.owner = "juliet@example.org";
+	for (int i = 0; i < 3; i++) {
+		device.device_id = (const char *[]){ "a", "b", "c" }[i];
+		again = enrol(&device);
+		look_up(again.node);
+		ck_assert_int_gt(found[0].expires_ms, found[0].registered_ms);
+	}
+	limits.ttl_ms = 90000;
+	again = enrol(&device);
+	WAIT_UNTIL(ask("ZCOUNT og:push:expiry -inf %s", "+inf") == 3 &&
+	           loop_wall_ms() > found[0].expires_ms + 2);
+	ck_assert_uint_eq(sweep(1), 1);
+	ck_assert_uint_eq(sweep(5), 1);
+	ck_assert_uint_eq(sweep(5), 0);
+	ck_assert_int_eq(look_up(again.node), STORED_DONE);
+	ck_assert_int_eq(look_up(lasting.node), STORED_DONE);
+	ck_assert_int_eq(found[0].expires_ms, 0);
+	ck_assert_int_eq(take_away(again.node), STORED_DONE);
+	ck_assert_int_eq(keys(), 4);
+}
+END_TEST
+
+START_TEST(suspect_days_are_counted_once_a_day_and_forgotten_when_one_is_sent)
+{
+	struct device_registration first = enrol(&phone);
+	struct device seen;
+
+	look_up(first.node);
+	seen = found[0];
+	ck_assert_uint_eq(suspect(&seen), 1);
+	ck_assert_uint_eq(suspect(&seen), 1);
+	for (unsigned day = 2; day < 4; day++) {
+		ask("HSET og:push:device:%s suspect_day 20000", first.node);
+		ck_assert_uint_eq(suspect(&seen), day);
+	}
+	seen.token = "other";
+	ck_assert_uint_eq(suspect(&seen), 0);
+	ck_assert_int_eq(last, STORED_NEWER);
+	look_up(first.node);
+	ck_assert_uint_eq(found[0].suspect_days, 3);
+	device_note_environment(redis, &found[0], NULL);
+	WAIT_FOUND(first.node, found[0].suspect_days == 0);
+	ck_assert_uint_eq(suspect(&found[0]), 1);
+	enrol(&phone);
+	look_up(first.node);
+	ck_assert_uint_eq(found[0].suspect_days, 0);
+	seen.node = "nobody";
+	ck_assert_uint_eq(suspect(&seen), 0);
+	ck_assert_int_eq(last, STORED_ABSENT);
+}
+END_TEST
+
+START_TEST(the_environment_is_remembered_of_the_token_that_is_there)
+{
+	struct device_registration first = enrol(&phone);
+	struct device seen;
+
+	look_up(first.node);
+	seen = found[0];
+	ck_assert_ptr_null(seen.environment);
+	device_note_environment(redis, &seen, "sandbox");
+	WAIT_FOUND(first.node, found[0].environment != NULL);
+	ck_assert_str_eq(found[0].environment, "sandbox");
+	seen.token = "other";
+	device_note_environment(redis, &seen, "production");
+	look_up(first.node);
+	ck_assert_str_eq(found[0].environment, "sandbox");
+	take_away(first.node);
+	device_note_environment(redis, &found[0], "production");
+	ck_assert_int_eq(keys(), 0);
+}
+END_TEST
+
+START_TEST(more_notes_than_fit_are_dropped)
+{
+	struct device seen;
+
+	look_up(enrol(&phone).node);
+	seen = found[0];
+	for (int i = 0; i < 200; i++)
+		device_note_environment(redis, &seen, "sandbox");
+	WAIT_FOUND(seen.node, found[0].environment != NULL);
+	device_note_environment(redis, &seen, "production");
+	WAIT_FOUND(seen.node, strcmp(found[0].environment, "production") == 0);
+}
+END_TEST
+
+START_TEST(a_redis_that_refuses_or_is_gone_is_away_and_nothing_else)
+{
+	struct device_registration first = enrol(&phone),
+	                           registration = { .done = on_registration };
+	struct device seen = { .node = first.node, .token = "aabb" };
+	char *command = mem_printf("SET og:push:device:%s x", first.node);
+
+	expect_command(command, "OK");
+	free(command);
+	ck_assert_int_eq(look_up(first.node), STORED_AWAY);
+	ck_assert_int_eq(bury_token(&seen, false, 1), STORED_AWAY);
+	ck_assert_int_eq(take_away(first.node), STORED_AWAY);
+	ck_assert_uint_eq(suspect(&seen), 0);
+	ck_assert_int_eq(last, STORED_AWAY);
+	redis_server_kill(&server);
+	ck_assert_int_eq(look_up(first.node), STORED_AWAY);
+	ck_assert_int_eq(take_away(first.node), STORED_AWAY);
+	answers = 0;
+	device_register(&registration, redis, &phone, &limits);
+	WAIT_UNTIL(answers > 0);
+	ck_assert_int_eq(last, STORED_AWAY);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		renewing_keeps_node_and_secret_and_forgets_what_is_no_longer_said,
+		a_device_with_an_id_moves_to_its_new_token,
+		parts_of_the_key_do_not_run_into_each_other,
+		the_oldest_of_a_token_goes_and_never_the_one_that_came,
+		the_oldest_of_an_owner_goes_by_when_it_was_last_registered,
+		unregistering_takes_what_fits_all_that_is_said,
+		a_place_in_an_index_whose_device_has_gone_is_mended,
+		a_device_is_removed_by_its_node_once,
+		a_dead_token_buries_only_what_was_registered_before_with_it,
+		a_dead_second_token_goes_alone,
+		a_dead_token_takes_its_other_devices_along_unless_they_are_newer,
+		a_dismissed_device_goes_alone_and_leaves_nothing_behind,
+		what_nobody_renewed_is_swept_and_the_rest_stays,
+		suspect_days_are_counted_once_a_day_and_forgotten_when_one_is_sent,
+		the_environment_is_remembered_of_the_token_that_is_there,
+		more_notes_than_fit_are_dropped,
+		a_redis_that_refuses_or_is_gone_is_away_and_nothing_else,
+	};
+
+	return unit_run("device", tests, ARRAY_LEN(tests), open_storage, close_storage);
+}

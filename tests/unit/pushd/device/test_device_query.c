@@ -1,0 +1,169 @@
+#include "pushd/device/device_query.c"
+
+#include "pushd/device/device_key.h"
+#include "tests/unit/device_fixture.h"
+
+static struct device watch = {
+	.component = "push.example.org",
+	.owner = "example.org",
+	.provider = "apns",
+	.token = "aabb",
+};
+
+START_TEST(a_registration_is_found_by_its_node)
+{
+	struct device device = phone;
+	struct device_registration first;
+
+	device.second_token = "ccdd";
+	first = enrol(&device);
+	ck_assert(first.created);
+	ck_assert_uint_eq(strspn(first.node, "0123456789abcdef"), 32);
+	ck_assert_uint_eq(strspn(first.secret, "0123456789abcdef"), 32);
+	ck_assert_str_ne(first.node, first.secret);
+	ck_assert_int_eq(look_up(first.node), STORED_DONE);
+	ck_assert_str_eq(found[0].node, first.node);
+	ck_assert_str_eq(found[0].secret, first.secret);
+	ck_assert_str_eq(found[0].token, "aabb");
+	ck_assert_str_eq(found[0].second_token, "ccdd");
+	ck_assert_str_eq(found[0].account, "romeo@example.org");
+	ck_assert_ptr_null(found[0].device_id);
+	ck_assert_int_gt(found[0].registered_ms, 1500000000000);
+	ck_assert_int_eq(look_up("nobody"), STORED_ABSENT);
+	ck_assert_int_eq(keys(), 4);
+}
+END_TEST
+
+START_TEST(a_pin_is_made_once_for_each_domain_and_bound_to_it)
+{
+	struct device other = watch;
+	char node[DEVICE_HEX];
+
+	ck_assert_int_eq(pin(&watch), STORED_DONE);
+	ck_assert_uint_eq(found_count, 1);
+	ck_assert_str_eq(found[0].owner, "example.org");
+	ck_assert_str_eq(found[0].token, "aabb");
+	ck_assert(device_key_is_node(found[0].node));
+	ck_assert(!device_has_secret(&(struct device){ .dialect = "fpush" }));
+	snprintf(node, sizeof(node), "%s", found[0].node);
+	ck_assert_int_eq(pin(&watch), STORED_DONE);
+	ck_assert_str_eq(found[0].node, node);
+	ck_assert_int_eq(look_up(node), STORED_DONE);
+	ck_assert_int_eq(keys(), 5);
+	other.owner = "example.net";
+	ck_assert_int_eq(pin(&other), STORED_DONE);
+	ck_assert_str_ne(found[0].node, node);
+	ck_assert_int_eq(keys(), 8);
+}
+END_TEST
+
+START_TEST(a_token_has_as_many_pins_as_may_be_and_a_domain_any_number)
+{
+	struct device device = watch;
+	char names[5][24];
+
+	limits.per_token = 2;
+	limits.per_owner = 1;
+	for (int i = 0; i < 5; i++) {
+		snprintf(names[i], sizeof(names[i]), "%d.example.org", i);
+		device.owner = names[i];
+		ck_assert_int_eq(pin(&device), STORED_DONE);
+	}
+	ck_assert_int_eq(ask("ZCARD og:push:token:%s", AABB_HASH), 2);
+	for (int i = 0; i < 5; i++) {
+		snprintf(names[i], sizeof(names[i]), "%d", i);
+		device.owner = "example.com";
+		device.token = names[i];
+		ck_assert_int_eq(pin(&device), STORED_DONE);
+	}
+	ck_assert_uint_eq(list_of("example.com"), 5);
+}
+END_TEST
+
+START_TEST(a_dead_token_is_not_pinned_again)
+{
+	struct device seen;
+
+	pin(&watch);
+	seen = found[0];
+	ck_assert_int_eq(bury_token(&seen, false, seen.registered_ms - 5000), STORED_DONE);
+	ck_assert_int_eq(pin(&watch), STORED_ABSENT);
+	ck_assert_int_eq(keys(), 1);
+	enrol(&phone);
+	ck_assert_int_eq(pin(&watch), STORED_DONE);
+}
+END_TEST
+
+START_TEST(a_query_that_is_cancelled_is_never_answered)
+{
+	struct device_query query = { .done = on_query };
+
+	answers = 0;
+	device_find_or_pin(&query, redis, &watch, &limits);
+	device_query_cancel(&query);
+	device_find_or_pin(&query, redis, &watch, &limits);
+	WAIT_UNTIL(redis_busy(&query.pin->registration.call));
+	ck_assert(device_query_busy(&query));
+	device_query_cancel(&query);
+	ck_assert(!device_query_busy(&query));
+	device_find(&query, redis, "nobody");
+	device_query_cancel(&query);
+	keys();
+	ck_assert_int_eq(answers, 0);
+}
+END_TEST
+
+START_TEST(publishing_renews_a_pin_when_half_of_its_life_is_over)
+{
+	int64_t expires_ms;
+	char node[DEVICE_HEX];
+
+	pin(&watch);
+	expires_ms = found[0].expires_ms;
+	snprintf(node, sizeof(node), "%s", found[0].node);
+	pin(&watch);
+	look_up(node);
+	ck_assert_int_eq(found[0].expires_ms, expires_ms);
+	limits.ttl_ms = 4 * 90000;
+	pin(&watch);
+	WAIT_FOUND(node, found[0].expires_ms > expires_ms + 2 * 90000);
+	ck_assert_int_eq(ask("ZSCORE og:push:expiry %s", node), found[0].expires_ms);
+}
+END_TEST
+
+START_TEST(a_look_says_whether_a_notification_waits)
+{
+	struct device_registration first = enrol(&phone);
+
+	look_up(first.node);
+	ck_assert(!last_waiting);
+	ask("SET og:push:slot:%s id", first.node);
+	look_up(first.node);
+	ck_assert(last_waiting);
+	look_up("nobody");
+	ck_assert(!last_waiting);
+}
+END_TEST
+
+START_TEST(a_pin_is_not_made_where_redis_is_gone)
+{
+	redis_server_kill(&server);
+	ck_assert_int_eq(pin(&watch), STORED_AWAY);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		a_registration_is_found_by_its_node,
+		a_pin_is_made_once_for_each_domain_and_bound_to_it,
+		a_token_has_as_many_pins_as_may_be_and_a_domain_any_number,
+		a_dead_token_is_not_pinned_again,
+		a_query_that_is_cancelled_is_never_answered,
+		publishing_renews_a_pin_when_half_of_its_life_is_over,
+		a_look_says_whether_a_notification_waits,
+		a_pin_is_not_made_where_redis_is_gone,
+	};
+
+	return unit_run("device_query", tests, ARRAY_LEN(tests), open_storage, close_storage);
+}

@@ -1,0 +1,42 @@
+#include "pushd/provider/fcm.c"
+
+#include "tests/unit/provider_cases.h"
+#include "tests/unit/unit.h"
+
+START_TEST(every_notification_becomes_data_of_strings)
+{
+	ck_assert_uint_ge(cases_each("tests/data/fcm-request", check_build), 8);
+}
+END_TEST
+
+START_TEST(every_answer_means_what_google_documents)
+{
+	ck_assert_uint_ge(cases_each("tests/data/fcm-verdict", check_judge), 20);
+}
+END_TEST
+
+START_TEST(tokens_are_any_printable_text_and_stay_as_they_are)
+{
+	static const char *const bad[] = { "", "a b", "a\tb", "caf\xc3\xa9", "a\x7f", NULL };
+	char *token =
+	        accepted("cR1:APA91bHPRgkF3JUikC4ENAHEeMrd41Zxv3hVZjC9KtT8OvPVGJ-hQMRKRrZuJAE");
+
+	ck_assert_str_eq(token,
+	                 "cR1:APA91bHPRgkF3JUikC4ENAHEeMrd41Zxv3hVZjC9KtT8OvPVGJ-hQMRKRrZuJAE");
+	free(token);
+	for (size_t i = 0; bad[i] != NULL; i++)
+		ck_assert_msg(accepted(bad[i]) == NULL, "\"%s\" was accepted", bad[i]);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		every_notification_becomes_data_of_strings,
+		every_answer_means_what_google_documents,
+		tokens_are_any_printable_text_and_stay_as_they_are,
+	};
+
+	kind = &fcm_kind;
+	return unit_run("fcm", tests, ARRAY_LEN(tests), NULL, NULL);
+}

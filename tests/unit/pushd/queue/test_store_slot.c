@@ -1,0 +1,362 @@
+#include "pushd/queue/store.c"
+
+#include "tests/unit/push_store.h"
+
+/* What merging says of one that is newer and high, newer and low, and of one that returns. */
+#define NEWER_HIGH "rrr"
+#define NEWER_LOW "arr"
+#define RETURNED_HIGH "ara"
+#define RETURNED_LOW "aaa"
+
+#define PHONE "phone.example" /* the node, too */
+
+static struct store_place waits(uint64_t delay_ms, const char *decisions)
+{
+	return (struct store_place){ .delay_ms = delay_ms, .slot = true, .decisions = decisions };
+}
+
+static struct store_entry counted(const char *id, enum priority priority, int64_t count)
+{
+	struct store_entry entry = note(id, PHONE, priority);
+
+	entry.count = count;
+	return entry;
+}
+
+/* Puts one into the slot, where nothing waits. */
+static void fill(struct store_entry entry, uint64_t delay_ms)
+{
+	ck_assert_int_eq(put(entry, waits(delay_ms, NEWER_LOW)), STORE_DONE);
+	ck_assert(!replaced);
+}
+
+/* Whose the phone's slot is. */
+static const char *slot(void)
+{
+	return ask("GET og:push:slot:" PHONE)->text;
+}
+
+START_TEST(one_waits_in_the_slot_until_it_is_taken)
+{
+	fill(counted("a", PRIORITY_LOW, 1), 0);
+	ck_assert_str_eq(slot(), "a");
+	ck_assert_str_eq(take(1), "a");
+	ck_assert_str_eq(slot(), "");
+	settle("a");
+	check_empty();
+}
+END_TEST
+
+START_TEST(a_newer_one_replaces_the_one_that_waits)
+{
+	fill(counted("a", PRIORITY_LOW, 1), 0);
+	ck_assert_int_eq(put(counted("b", PRIORITY_HIGH, 2), waits(0, NEWER_HIGH)), STORE_DONE);
+	ck_assert(replaced);
+	ck_assert_str_eq(slot(), "b");
+	ck_assert_str_eq(take(10), "b");
+	ck_assert_int_eq(settle("a"), STORE_ABSENT);
+	settle("b");
+	check_empty();
+}
+END_TEST
+
+START_TEST(a_waiting_high_one_absorbs_a_low_one_and_takes_its_count)
+{
+	fill(counted("a", PRIORITY_HIGH, 1), 0);
+	ck_assert_int_eq(put(counted("b", PRIORITY_LOW, 2), waits(0, NEWER_LOW)), STORE_MERGED);
+	ck_assert(!replaced);
+	ck_assert_int_eq(put(counted("c", PRIORITY_LOW, -1), waits(0, NEWER_LOW)), STORE_MERGED);
+	ck_assert_str_eq(take(10), "a");
+	ck_assert_int_eq(taken.last.priority, PRIORITY_HIGH);
+	ck_assert_int_eq(taken.last.count, 2);
+	settle("a");
+	check_empty();
+}
+END_TEST
+
+START_TEST(what_waits_lives_as_long_as_what_it_has_absorbed)
+{
+	struct store_entry entry = counted("a", PRIORITY_HIGH, 1);
+
+	entry.expires_ms = loop_wall_ms() - 1;
+	fill(entry, 0);
+	ck_assert_int_eq(put(counted("b", PRIORITY_LOW, 2), waits(0, NEWER_LOW)), STORE_MERGED);
+	ck_assert_str_eq(take(10), "a");
+}
+END_TEST
+
+/* The place in decisions for what waits, by what that is. */
+START_TEST(the_decision_is_looked_up_by_what_waits)
+{
+	static const struct {
+		enum priority priority;
+		int64_t count;
+		const char *replaces;
+	} cases[] = {
+		{ PRIORITY_HIGH, 1, "raa" }, { PRIORITY_HIGH, 0, "raa" },
+		{ PRIORITY_LOW, 1, "ara" },  { PRIORITY_LOW, -1, "ara" },
+		{ PRIORITY_LOW, 0, "aar" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		fill(counted("a", cases[i].priority, cases[i].count), 0);
+		put(counted("b", PRIORITY_LOW, -1), waits(0, cases[i].replaces));
+		ck_assert_str_eq(slot(), "b");
+		settle("b");
+	}
+}
+END_TEST
+
+START_TEST(who_replaces_a_throttled_one_waits_as_long_and_has_tried_as_often)
+{
+	put_due("a", PHONE, PRIORITY_LOW);
+	take(1);
+	give_back("a", waits(60000, RETURNED_LOW));
+	ck_assert_int_eq(put(counted("b", PRIORITY_HIGH, 2), waits(0, NEWER_HIGH)), STORE_DONE);
+	ck_assert_str_eq(take(10), "");
+	ck_assert_int_gt(taken.next_due_ms, 55000);
+	ck_assert_int_eq(ask("HGET og:push:note:b attempts")->number, 1);
+}
+END_TEST
+
+START_TEST(one_that_is_leased_hands_its_due_time_to_nobody)
+{
+	struct store_place leased = { .leased = true, .slot = true, .decisions = NEWER_HIGH };
+
+	ck_assert_int_eq(put(counted("a", PRIORITY_LOW, 1), leased), STORE_DONE);
+	ck_assert_int_eq(put(counted("b", PRIORITY_LOW, 2), waits(0, NEWER_HIGH)), STORE_DONE);
+	take(0);
+	ck_assert_int_eq(taken.next_due_ms, 0);
+	ck_assert_int_eq(put(counted("c", PRIORITY_LOW, 3), leased), STORE_DONE);
+	ck_assert_str_eq(take(10), "");
+	ck_assert_int_gt(taken.next_due_ms, 40000);
+	ck_assert_str_eq(slot(), "c");
+	ck_assert_int_eq(settle("c"), STORE_DONE);
+	check_empty();
+}
+END_TEST
+
+START_TEST(a_leased_one_in_the_slot_may_be_given_back_with_or_without_it)
+{
+	struct store_place leased = { .leased = true, .slot = true, .decisions = NEWER_HIGH };
+
+	put(counted("a", PRIORITY_LOW, 1), leased);
+	ck_assert_int_eq(give_back("a", waits(0, RETURNED_LOW)), STORE_DONE);
+	ck_assert(!replaced);
+	ck_assert_str_eq(slot(), "a");
+	put(counted("b", PRIORITY_LOW, 1), leased);
+	ck_assert_int_eq(give_back("b", (struct store_place){ 0 }), STORE_DONE);
+	ck_assert_str_eq(slot(), "");
+	ck_assert_str_eq(take(10), "b");
+}
+END_TEST
+
+START_TEST(one_goes_back_into_an_empty_slot)
+{
+	put_due("a", PHONE, PRIORITY_HIGH);
+	take(1);
+	ck_assert_int_eq(give_back("a", waits(0, RETURNED_HIGH)), STORE_DONE);
+	ck_assert_str_eq(slot(), "a");
+	ck_assert_str_eq(take(1), "a");
+	ck_assert_uint_eq(taken.last.attempts, 1);
+}
+END_TEST
+
+/* Takes "a" and has NEWER put into the slot meanwhile. */
+static void overtake(enum priority priority, struct store_entry newer)
+{
+	fill(counted("a", priority, 1), 0);
+	ck_assert_str_eq(take(1), "a");
+	newer.created_ms = loop_wall_ms() + 10;
+	fill(newer, 0);
+}
+
+START_TEST(a_newer_one_that_waits_absorbs_the_one_that_returns_and_is_no_less_throttled)
+{
+	overtake(PRIORITY_LOW, counted("b", PRIORITY_LOW, 5));
+	ck_assert_int_eq(give_back("a", waits(30000, RETURNED_LOW)), STORE_MERGED);
+	ck_assert_str_eq(slot(), "b");
+	ck_assert_int_eq(ask("HGET og:push:note:b count")->number, 5);
+	ck_assert_int_eq(ask("HGET og:push:note:b attempts")->number, 1);
+	ck_assert_str_eq(take(10), "");
+	ck_assert_int_gt(taken.next_due_ms, 25000);
+	ck_assert_int_eq(give_back("a", waits(0, RETURNED_LOW)), STORE_ABSENT);
+}
+END_TEST
+
+START_TEST(a_high_one_that_returns_replaces_a_newer_low_one_and_takes_its_count)
+{
+	overtake(PRIORITY_HIGH, counted("b", PRIORITY_LOW, 5));
+	ck_assert_int_eq(give_back("a", waits(0, RETURNED_HIGH)), STORE_DONE);
+	ck_assert(replaced);
+	ck_assert_str_eq(slot(), "a");
+	ck_assert_str_eq(take(10), "a");
+	ck_assert_int_eq(taken.last.count, 5);
+	ck_assert_int_eq(taken.last.priority, PRIORITY_HIGH);
+	settle("a");
+	check_empty();
+}
+END_TEST
+
+START_TEST(a_high_one_that_returns_to_a_newer_dismissal_is_dismissed)
+{
+	overtake(PRIORITY_HIGH, counted("b", PRIORITY_LOW, 0));
+	ck_assert_int_eq(give_back("a", waits(0, RETURNED_HIGH)), STORE_MERGED);
+	ck_assert_str_eq(take(10), "b");
+	settle("b");
+	check_empty();
+}
+END_TEST
+
+/* Takes "a" and "b", which is newer, and gives "a" back first. */
+static void come_back_first(enum priority older, enum priority newer)
+{
+	struct store_entry entry = counted("a", older, 1);
+
+	entry.created_ms -= 1000;
+	ck_assert_int_eq(put(entry, (struct store_place){ 0 }), STORE_DONE);
+	ck_assert_int_eq(put(counted("b", newer, 2), (struct store_place){ 0 }), STORE_DONE);
+	take(2);
+	ck_assert_int_eq(
+	        give_back("a", waits(0, older == PRIORITY_LOW ? RETURNED_LOW : RETURNED_HIGH)),
+	        STORE_DONE);
+	ck_assert_str_eq(slot(), "a");
+}
+
+START_TEST(an_older_one_that_has_come_back_before_goes)
+{
+	come_back_first(PRIORITY_HIGH, PRIORITY_HIGH);
+	ck_assert_int_eq(give_back("b", waits(0, RETURNED_HIGH)), STORE_DONE);
+	ck_assert(replaced);
+	ck_assert_str_eq(slot(), "b");
+	ck_assert_str_eq(take(10), "b");
+	ck_assert_int_eq(taken.last.count, 2);
+	settle("b");
+	check_empty();
+}
+END_TEST
+
+START_TEST(an_older_high_one_that_has_come_back_before_takes_the_low_ones_count)
+{
+	come_back_first(PRIORITY_HIGH, PRIORITY_LOW);
+	ck_assert_int_eq(give_back("b", waits(0, RETURNED_LOW)), STORE_MERGED);
+	ck_assert_str_eq(take(10), "a");
+	ck_assert_int_eq(taken.last.count, 2);
+	settle("a");
+	check_empty();
+}
+END_TEST
+
+/* Its app has no second token any more, so it goes as an alert: a call all the same. */
+START_TEST(a_call_that_returns_into_the_slot_does_not_give_way_to_a_low_one)
+{
+	put_due("a", PHONE, PRIORITY_VOIP);
+	take(1);
+	ck_assert_int_eq(give_back("a", waits(0, RETURNED_HIGH)), STORE_DONE);
+	ck_assert_int_eq(put(counted("b", PRIORITY_LOW, 2), waits(0, NEWER_LOW)), STORE_MERGED);
+	ck_assert_str_eq(take(10), "a");
+	ck_assert_int_eq(taken.last.count, 2);
+	settle("a");
+	check_empty();
+}
+END_TEST
+
+START_TEST(a_low_one_that_returns_does_not_take_an_older_calls_place)
+{
+	come_back_first(PRIORITY_VOIP, PRIORITY_LOW);
+	ck_assert_int_eq(give_back("b", waits(0, RETURNED_LOW)), STORE_MERGED);
+	ck_assert_str_eq(take(10), "a");
+	settle("a");
+	check_empty();
+}
+END_TEST
+
+START_TEST(a_full_queue_takes_what_does_not_make_it_longer)
+{
+	put_due("x", "other.example", PRIORITY_LOW);
+	fill(counted("a", PRIORITY_HIGH, 1), 0);
+	conf.daemon.queue_max = 1;
+	ck_assert_int_eq(put(counted("b", PRIORITY_LOW, 2), waits(0, NEWER_LOW)), STORE_MERGED);
+	ck_assert_int_eq(put(counted("c", PRIORITY_HIGH, 3), waits(0, NEWER_HIGH)), STORE_DONE);
+	ck_assert_str_eq(slot(), "c");
+	settle("c");
+	settle("x");
+	check_empty();
+}
+END_TEST
+
+/* ---- anything in any order ---- */
+
+#define IDS 12
+
+static void do_anything(void)
+{
+	static const char *const nodes[] = { "p.example", "q.example" };
+	static const char *const decisions[] = { NEWER_HIGH, NEWER_LOW, RETURNED_HIGH };
+	struct store_place place = { .delay_ms = (uint64_t)(rand() % 3), .slot = rand() % 2 };
+	char id[8];
+	struct store_entry entry;
+
+	snprintf(id, sizeof(id), "%d", rand() % IDS);
+	entry = note(id, nodes[rand() % 2], rand() % 2 ? PRIORITY_HIGH : PRIORITY_LOW);
+	entry.count = rand() % 3 - 1;
+	entry.expires_ms = loop_wall_ms() + rand() % 100;
+	place.decisions = decisions[rand() % 3];
+	switch (rand() % 5) {
+	case 0:
+	case 1:
+		place.leased = rand() % 3 == 0;
+		put(entry, place);
+		break;
+	case 2:
+		take((unsigned)rand() % 4);
+		break;
+	case 3:
+		settle(id);
+		break;
+	default:
+		give_back(id, place);
+	}
+}
+
+START_TEST(whatever_is_done_notes_queues_slots_and_counts_are_at_one)
+{
+	char id[8];
+
+	srand(4);
+	conf.daemon.lease_ms = 20;
+	for (int i = 0; i < 1500; i++)
+		do_anything();
+	for (int i = 0; i < IDS; i++) {
+		snprintf(id, sizeof(id), "%d", i);
+		settle(id);
+	}
+	check_empty();
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		one_waits_in_the_slot_until_it_is_taken,
+		a_newer_one_replaces_the_one_that_waits,
+		a_waiting_high_one_absorbs_a_low_one_and_takes_its_count,
+		what_waits_lives_as_long_as_what_it_has_absorbed,
+		the_decision_is_looked_up_by_what_waits,
+		who_replaces_a_throttled_one_waits_as_long_and_has_tried_as_often,
+		one_that_is_leased_hands_its_due_time_to_nobody,
+		a_leased_one_in_the_slot_may_be_given_back_with_or_without_it,
+		one_goes_back_into_an_empty_slot,
+		a_newer_one_that_waits_absorbs_the_one_that_returns_and_is_no_less_throttled,
+		a_high_one_that_returns_replaces_a_newer_low_one_and_takes_its_count,
+		a_high_one_that_returns_to_a_newer_dismissal_is_dismissed,
+		an_older_one_that_has_come_back_before_goes,
+		an_older_high_one_that_has_come_back_before_takes_the_low_ones_count,
+		a_call_that_returns_into_the_slot_does_not_give_way_to_a_low_one,
+		a_low_one_that_returns_does_not_take_an_older_calls_place,
+		a_full_queue_takes_what_does_not_make_it_longer,
+		whatever_is_done_notes_queues_slots_and_counts_are_at_one,
+	};
+
+	return unit_run("store_slot", tests, ARRAY_LEN(tests), setup, teardown);
+}

@@ -1,0 +1,292 @@
+#include "pushd/queue/store.c"
+
+#include "tests/unit/push_store.h"
+#include "tests/unit/redis_tell.h"
+
+START_TEST(a_script_that_the_server_has_forgotten_is_loaded_anew)
+{
+	put_due("a", "example.org", PRIORITY_HIGH);
+	ask("SCRIPT FLUSH");
+	put_due("b", "example.org", PRIORITY_HIGH);
+	ask("SCRIPT FLUSH");
+	ck_assert_str_eq(take(10), "a b");
+	ask("SCRIPT FLUSH");
+	ck_assert_int_eq(settle("a"), STORE_DONE);
+	ask("SCRIPT FLUSH");
+	ck_assert_int_eq(give_back("b", (struct store_place){ 0 }), STORE_DONE);
+}
+END_TEST
+
+/* ---- Redis away ---- */
+
+static void kill_server(void)
+{
+	WAIT_UNTIL(redis_connected(self.redis));
+	redis_server_kill(&server);
+	WAIT_UNTIL(!redis_connected(self.redis));
+}
+
+START_TEST(without_redis_a_put_and_a_take_say_so)
+{
+	struct asked asked = { .call.done = on_asked };
+	struct store_entry entry = note("a", "example.org", PRIORITY_HIGH);
+
+	kill_server();
+	store_put(&asked.call, &entry, &(struct store_place){ 0 });
+	taken.taking.done = on_take;
+	store_take(&taken.taking, "apns", 1);
+	WAIT_UNTIL(asked.answers > 0 && taken.answers > 0);
+	ck_assert_int_eq(asked.result, STORE_AWAY);
+	ck_assert_int_eq(taken.result, STORE_AWAY);
+}
+END_TEST
+
+START_TEST(a_put_waits_for_a_redis_that_comes_back_soon)
+{
+	struct asked asked = { .call.done = on_asked };
+	struct store_entry entry = note("a", "example.org", PRIORITY_HIGH);
+
+	kill_server();
+	store_put(&asked.call, &entry, &(struct store_place){ 0 });
+	redis_server_start(&server);
+	ck_assert_int_eq(await(&asked), STORE_DONE);
+	ck_assert_str_eq(take(1), "a");
+}
+END_TEST
+
+START_TEST(a_verdict_that_redis_did_not_hear_is_told_again)
+{
+	struct asked asked = { .call.done = on_asked };
+
+	put_due("a", "example.org", PRIORITY_HIGH);
+	take(1);
+	kill(server.pid, SIGSTOP);
+	store_settle(&asked.call, "a");
+	WAIT_UNTIL(list_linked(&asked.call.link));
+	ck_assert(store_busy(&asked.call));
+	kill(server.pid, SIGCONT);
+	ck_assert_int_ne(await(&asked), STORE_AWAY);
+	check_empty();
+}
+END_TEST
+
+START_TEST(a_verdict_is_told_again_for_no_longer_than_a_lease)
+{
+	struct asked asked = { .call.done = on_asked };
+
+	conf.daemon.lease_ms = 100;
+	kill_server();
+	store_settle(&asked.call, "a");
+	WAIT_UNTIL(asked.answers > 0);
+	ck_assert_int_eq(asked.result, STORE_AWAY);
+	ck_assert(!timer_active(&self.again));
+}
+END_TEST
+
+START_TEST(a_server_that_refuses_to_write_is_away)
+{
+	struct asked asked = { .call.done = on_asked };
+	struct store_entry entry = note("a", "example.org", PRIORITY_HIGH);
+
+	ask("CONFIG SET maxmemory 1");
+	store_put(&asked.call, &entry, &(struct store_place){ 0 });
+	WAIT_UNTIL(asked.answers > 0);
+	ck_assert_int_eq(asked.result, STORE_AWAY);
+	ask("CONFIG SET maxmemory 0");
+	check_empty();
+}
+END_TEST
+
+START_TEST(a_call_that_was_cancelled_is_not_answered)
+{
+	struct asked calls[4] = { 0 };
+	struct store_entry entry = note("a", "example.org", PRIORITY_HIGH);
+	char *item = mem_alloc(1, STORE_ITEM_MAX + 2);
+
+	for (size_t i = 0; i < ARRAY_LEN(calls); i++)
+		calls[i].call.done = on_asked;
+	put_due("a", "example.org", PRIORITY_HIGH);
+	memset(item, 'x', STORE_ITEM_MAX + 1);
+	store_return(&calls[1].call, "a", &(struct store_place){ 0 });
+	store_settle(&calls[2].call, "a");
+	entry.item = item;
+	store_put(&calls[3].call, &entry, &(struct store_place){ 0 });
+	for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
+		ck_assert_int_eq(store_busy(&calls[i].call), i > 0);
+		store_cancel(&calls[i].call);
+		ck_assert(!store_busy(&calls[i].call));
+	}
+	turn_for(20);
+	for (size_t i = 0; i < ARRAY_LEN(calls); i++)
+		ck_assert_int_eq(calls[i].answers, 0);
+	check_store();
+	free(item);
+}
+END_TEST
+
+/* ---- a server that evicts ---- */
+
+START_TEST(nothing_is_put_into_a_server_that_evicts)
+{
+	ask("CONFIG SET maxmemory-policy allkeys-lru");
+	ck_assert_int_eq(storage_start(&conf), 0);
+	WAIT_UNTIL(!storage_keeps());
+	ck_assert_int_eq(put(note("a", "example.org", PRIORITY_HIGH), (struct store_place){ 0 }),
+	                 STORE_AWAY);
+	check_empty();
+	storage_stop();
+}
+END_TEST
+
+/* ---- replicas ---- */
+
+static struct redis_server replica;
+static char replica_of[64];
+
+/*
+ * Has the replica follow the server, and waits until it acknowledges what is written from then on:
+ * the first WAIT may be about a write that was before it came.
+ */
+static void attach_replica(void)
+{
+	redis_server_start(&replica);
+	redis_tell(replica.url, replica_of);
+	for (int i = 0; i < 2; i++)
+		WAIT_UNTIL((ask("SET greeting hello"), ask("WAIT 1 100")->number) == 1);
+	ask("DEL greeting");
+}
+
+/* It has written down what it was given at first. */
+static void release_replica(void)
+{
+	char path[96];
+
+	redis_server_kill(&replica);
+	snprintf(path, sizeof(path), "%s/dump.rdb", replica.dir);
+	unlink(path);
+	redis_server_release(&replica);
+}
+
+static void start_with_replicas(int wanted)
+{
+	int port = redis_server_free_port();
+
+	conf.daemon.wait_replicas = wanted;
+	store_stop();
+	redis_server_kill(&server);
+	redis_server_start_with(&server, port, NULL);
+	open_store();
+	ask("CONFIG SET repl-diskless-sync-delay 0");
+	redis_server_init(&replica);
+	snprintf(replica_of, sizeof(replica_of), "REPLICAOF 127.0.0.1 %d", port);
+}
+
+START_TEST(with_too_few_replicas_a_put_is_not_believed)
+{
+	uint64_t start_ms;
+
+	start_with_replicas(1);
+	start_ms = loop_now_ms();
+	ck_assert_int_eq(put(note("a", "example.org", PRIORITY_HIGH), (struct store_place){ 0 }),
+	                 STORE_AWAY);
+	ck_assert_uint_ge(loop_now_ms() - start_ms, 499);
+	attach_replica();
+	put_due("a", "example.org", PRIORITY_HIGH);
+	put_due("b", "example.org", PRIORITY_HIGH);
+	release_replica();
+	ck_assert_int_eq(put(note("c", "example.org", PRIORITY_HIGH), (struct store_place){ 0 }),
+	                 STORE_AWAY);
+}
+END_TEST
+
+/* How many the server has carried out. */
+static long waits(void)
+{
+	const char *calls = strstr(ask("INFO commandstats")->text, "cmdstat_wait:calls=");
+
+	ck_assert_ptr_nonnull(calls);
+	return strtol(strchr(calls, '=') + 1, NULL, 10);
+}
+
+START_TEST(one_wait_is_for_all_that_were_put_together)
+{
+	struct asked calls[100] = { 0 };
+	char id[STORE_ID_SIZE];
+	long before;
+
+	start_with_replicas(1);
+	attach_replica();
+	before = waits();
+	for (int i = 0; i < 100; i++) {
+		struct store_entry entry = note(id, "example.org", PRIORITY_HIGH);
+
+		snprintf(id, sizeof(id), "%d", i);
+		calls[i].call.done = on_asked;
+		store_put(&calls[i].call, &entry, &(struct store_place){ 0 });
+	}
+	for (int i = 0; i < 100; i++)
+		ck_assert_int_eq(await(&calls[i]), STORE_DONE);
+	ck_assert_int_le(waits(), before + 3);
+	release_replica();
+}
+END_TEST
+
+/* What the new connection is told of replicas is about what it has written: nothing. */
+START_TEST(a_connection_that_is_lost_while_replicas_are_awaited_leaves_no_put_believed)
+{
+	struct asked calls[2] = { { .call.done = on_asked }, { .call.done = on_asked } };
+	struct store_entry first = note("a", "example.org", PRIORITY_HIGH);
+	struct store_entry second = note("b", "example.org", PRIORITY_HIGH);
+
+	start_with_replicas(1);
+	attach_replica();
+	put_due("c", "example.org", PRIORITY_HIGH);
+	kill(replica.pid, SIGSTOP);
+	store_put(&calls[0].call, &first, &(struct store_place){ 0 });
+	store_put(&calls[1].call, &second, &(struct store_place){ 0 });
+	WAIT_UNTIL(!list_empty(&self.replication.waiting));
+	WAIT_UNTIL(!list_empty(&self.replication.written));
+	redis_tell(server.url, "CLIENT KILL TYPE normal SKIPME yes");
+	kill(replica.pid, SIGCONT);
+	ck_assert_int_eq(await(&calls[0]), STORE_AWAY);
+	ck_assert_int_eq(await(&calls[1]), STORE_AWAY);
+	release_replica();
+}
+END_TEST
+
+START_TEST(a_put_may_be_cancelled_while_replicas_are_awaited)
+{
+	struct asked asked = { .call.done = on_asked };
+	struct store_entry entry = note("a", "example.org", PRIORITY_HIGH);
+
+	start_with_replicas(1);
+	redis_server_release(&replica);
+	store_put(&asked.call, &entry, &(struct store_place){ 0 });
+	WAIT_UNTIL(!list_empty(&self.replication.waiting));
+	ck_assert(store_busy(&asked.call));
+	store_cancel(&asked.call);
+	ck_assert(!store_busy(&asked.call));
+	WAIT_UNTIL(!redis_busy(&self.replication.wait));
+	ck_assert_int_eq(asked.answers, 0);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		a_script_that_the_server_has_forgotten_is_loaded_anew,
+		without_redis_a_put_and_a_take_say_so,
+		a_put_waits_for_a_redis_that_comes_back_soon,
+		a_verdict_that_redis_did_not_hear_is_told_again,
+		a_verdict_is_told_again_for_no_longer_than_a_lease,
+		a_server_that_refuses_to_write_is_away,
+		a_call_that_was_cancelled_is_not_answered,
+		nothing_is_put_into_a_server_that_evicts,
+		with_too_few_replicas_a_put_is_not_believed,
+		one_wait_is_for_all_that_were_put_together,
+		a_connection_that_is_lost_while_replicas_are_awaited_leaves_no_put_believed,
+		a_put_may_be_cancelled_while_replicas_are_awaited,
+	};
+
+	return unit_run("store_trouble", tests, ARRAY_LEN(tests), setup, teardown);
+}

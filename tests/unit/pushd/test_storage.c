@@ -1,0 +1,98 @@
+#include "pushd/storage.c"
+
+#include "common/base/mem.h"
+#include "tests/unit/redis_server.h"
+#include "tests/unit/redis_tell.h"
+#include "tests/unit/unit.h"
+#include "tests/unit/wait.h"
+
+static struct redis_server server;
+static struct conf conf;
+static int failures;
+
+/* Instead of the daemon's: its end is counted. */
+void daemon_fail(void)
+{
+	failures++;
+}
+
+static void setup(void)
+{
+	log_init("unit", LOG_ERROR);
+	loop_init();
+	redis_server_init(&server);
+	conf.daemon.redis = server.url;
+	conf.daemon.redis_prefix = (char *)"og:";
+}
+
+static void teardown(void)
+{
+	storage_stop();
+	redis_server_release(&server);
+	loop_release();
+}
+
+static void open_storage(void)
+{
+	ck_assert_int_eq(storage_start(&conf), 0);
+	WAIT_UNTIL(redis_connected(storage_redis()) && !redis_busy(&self.info));
+}
+
+START_TEST(a_server_that_keeps_everything_is_served)
+{
+	ck_assert_int_eq(storage_start(&conf), 0);
+	ck_assert(!storage_serving());
+	redis_server_start(&server);
+	WAIT_UNTIL(self.seen);
+	ck_assert(storage_serving());
+	ck_assert_int_eq(failures, 0);
+}
+END_TEST
+
+START_TEST(a_server_that_evicts_at_the_first_connection_ends_the_daemon)
+{
+	redis_server_start(&server);
+	redis_tell(server.url, "CONFIG SET maxmemory-policy allkeys-lru");
+	open_storage();
+	ck_assert(!storage_keeps());
+	ck_assert(!storage_serving());
+	ck_assert_int_eq(failures, 1);
+}
+END_TEST
+
+START_TEST(a_server_that_evicts_later_is_not_served_until_it_keeps_everything)
+{
+	redis_server_start(&server);
+	open_storage();
+	redis_tell(server.url, "CONFIG SET maxmemory-policy volatile-ttl");
+	redis_tell(server.url, "CLIENT KILL TYPE normal SKIPME yes");
+	WAIT_UNTIL(!storage_keeps());
+	ck_assert(redis_connected(storage_redis()) && !storage_serving());
+	redis_tell(server.url, "CONFIG SET maxmemory-policy noeviction");
+	WAIT_UNTIL(storage_serving());
+	ck_assert_int_eq(failures, 0);
+}
+END_TEST
+
+START_TEST(a_server_that_does_not_tell_is_served)
+{
+	redis_server_start(&server);
+	redis_tell(server.url, "ACL SETUSER default -info");
+	open_storage();
+	ck_assert(!self.seen);
+	ck_assert(storage_serving());
+	ck_assert_int_eq(failures, 0);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		a_server_that_keeps_everything_is_served,
+		a_server_that_evicts_at_the_first_connection_ends_the_daemon,
+		a_server_that_evicts_later_is_not_served_until_it_keeps_everything,
+		a_server_that_does_not_tell_is_served,
+	};
+
+	return unit_run("storage", tests, ARRAY_LEN(tests), setup, teardown);
+}

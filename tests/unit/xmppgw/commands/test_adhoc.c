@@ -1,0 +1,299 @@
+#include "xmppgw/commands/adhoc.c"
+
+#include "common/base/log.h"
+#include "common/base/loop.h"
+#include "tests/unit/stanza.h"
+#include "tests/unit/unit.h"
+#include "xmppgw/backend/backend.h"
+#include "xmppgw/commands/adhoc_call.h"
+#include "xmppgw/commands/survey.h"
+#include "xmppgw/route.h"
+#include "xmppgw/services/disco.h"
+
+#define ADMIN "root@example.org/desk"
+#define USER "alice@example.org/phone"
+
+static char *both[] = { (char *)"relay", (char *)"push", NULL };
+static char *operators[] = { (char *)"root@example.org", NULL };
+static const struct conf_component component = {
+	.domain = (char *)"proxy.example.org",
+	.server = (char *)"127.0.0.1:1",
+	.secret = (char *)"s",
+	.roles = both,
+	.name = (char *)"Proxy",
+};
+static char *addresses[] = { (char *)"192.0.2.1:1080", (char *)"[2001:db8::1]:1081", NULL };
+static struct conf_relay relay = { (char *)"relay-1", (char *)"http://127.0.0.1:1", addresses };
+static struct conf conf = {
+	.daemon = { .redis = (char *)"none", .admins = operators },
+	.relays = { &relay, 1 },
+};
+static struct link *link;
+
+static void on_settled(struct link *which)
+{
+}
+
+static void setup(void)
+{
+	log_init("test_adhoc", LOG_ERROR);
+	loop_init();
+	link = mem_alloc(1, sizeof *link);
+	link_init(link, &component, 0);
+	link->settled = on_settled;
+	link->state = LINK_UP;
+	ck_assert_int_eq(access_start(&conf), 0);
+	ck_assert_int_eq(backend_start(&conf), 0);
+	ck_assert_int_eq(adhoc_call_start(&conf), 0);
+	ck_assert_int_eq(survey_start(&conf), 0);
+}
+
+static void teardown(void)
+{
+	survey_stop();
+	adhoc_call_stop();
+	answer_forget(link);
+	backend_stop();
+	access_stop();
+	task_stop(&link->flush);
+	buf_release(&link->output);
+	free(link);
+	loop_release();
+}
+
+/* What FROM's IQ of TYPE with PAYLOAD is answered with at once, heap. */
+static char *answer_to(const char *type, const char *from, const char *payload)
+{
+	char *text = mem_printf("<iq type='%s' id='i1' from='%s' to='proxy.example.org'>%s</iq>",
+	                        type, from, payload);
+	struct xml_reader *reader;
+
+	route_stanza(link, stanza_parse(&reader, text));
+	xml_reader_free(reader);
+	free(text);
+	return buf_take(&link->output);
+}
+
+static void has(const char *type, const char *from, const char *payload, const char *part)
+{
+	char *got = answer_to(type, from, payload);
+
+	ck_assert_msg(strstr(got, part) != NULL, "%s has no %s", got, part);
+	free(got);
+}
+
+static void has_not(const char *type, const char *from, const char *payload, const char *part)
+{
+	char *got = answer_to(type, from, payload);
+
+	ck_assert_msg(strstr(got, part) == NULL, "%s has %s", got, part);
+	free(got);
+}
+
+#define ITEMS "<query xmlns='" DISCO_ITEMS_NS "' node='" ADHOC_NS "'/>"
+#define INFO "<query xmlns='" DISCO_INFO_NS "'/>"
+#define INFO_OF(node) "<query xmlns='" DISCO_INFO_NS "' node='" node "'/>"
+#define RUN(node) "<command xmlns='" ADHOC_NS "' node='" node "'/>"
+#define SUBMIT(node, fields)                                                                       \
+	"<command xmlns='" ADHOC_NS "' node='" node                                                \
+	"'><x xmlns='jabber:x:data' type='submit'>" fields "</x></command>"
+#define FIELD(var, value) "<field var='" var "'><value>" value "</value></field>"
+#define FORBIDDEN "<error type='auth'><forbidden "
+#define NOT_FOUND "<error type='cancel'><item-not-found "
+#define BAD_REQUEST "<error type='modify'><bad-request "
+
+START_TEST(commands_are_listed_to_those_who_may_run_them)
+{
+	has("get", ADMIN, ITEMS, "node='show-limits' name='Show limits'/>");
+	has("get", ADMIN, ITEMS, "node='register-device'");
+	has("get", ADMIN, ITEMS, "node='drain-relay'");
+	has("get", USER, ITEMS, "node='register-device'");
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if (commands[i].right == ADHOC_ADMINS)
+			has_not("get", USER, ITEMS, commands[i].node);
+	has("get", USER, INFO, ADHOC_NS);
+	link->roles = ROLE_RELAY;
+	has("get", USER, ITEMS, NOT_FOUND);
+	has_not("get", USER, INFO, ADHOC_NS);
+	has("get", ADMIN, INFO, ADHOC_NS);
+	has("get", ADMIN, ITEMS, "node='set-limits'");
+	has_not("get", ADMIN, ITEMS, "register-device");
+	link->roles = ROLE_PUSH;
+	has_not("get", ADMIN, ITEMS, "limits");
+}
+END_TEST
+
+START_TEST(what_one_may_not_run_is_forbidden_and_runs_nothing)
+{
+	static const char *const strangers[] = {
+		USER,
+		"root@example.net/desk",
+		"example.org",
+		"proxy.example.org",
+		"room@muc.example.org/root@example.org",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(strangers); i++) {
+		has("set", strangers[i], RUN("list-relays"), FORBIDDEN);
+		has("set", strangers[i], RUN("set-limits"), FORBIDDEN);
+		has("set", strangers[i], SUBMIT("drain-relay", FIELD("relay", "relay-1")),
+		    FORBIDDEN);
+		has("get", strangers[i], INFO_OF("set-limits"), FORBIDDEN);
+	}
+	ck_assert_uint_eq(link->answer_count, 0);
+	has("get", ADMIN, INFO_OF("set-limits"),
+	    "<identity category='automation' type='command-node' name='Set limits'/>");
+	link->roles = ROLE_PUSH;
+	has("set", ADMIN, RUN("set-limits"), NOT_FOUND);
+	has("get", ADMIN, INFO_OF("set-limits"), NOT_FOUND);
+}
+END_TEST
+
+static bool is_known_type(const char *type)
+{
+	static const char *const types[] = { "text-single", "list-single", "jid-single" };
+
+	for (size_t i = 0; i < ARRAY_LEN(types); i++)
+		if (strcmp(types[i], type) == 0)
+			return true;
+	return false;
+}
+
+/* Each form has a title, and each of its fields a name, a type and a label. */
+static void is_labelled(const struct xml *form, const char *node)
+{
+	const struct xml *field = xml_child(form, FORM_NS, "field");
+
+	ck_assert_ptr_nonnull(xml_child(form, FORM_NS, "title"));
+	ck_assert_ptr_nonnull(field);
+	for (; field != NULL; field = xml_again(field)) {
+		ck_assert_ptr_nonnull(xml_attribute(field, "var"));
+		ck_assert_msg(is_known_type(xml_attribute(field, "type")), "%s: %s", node,
+		              xml_attribute(field, "var"));
+		ck_assert_str_ne(xml_attribute(field, "label"), "");
+	}
+}
+
+START_TEST(every_form_is_titled_typed_and_labelled)
+{
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		struct buf out = { 0 };
+		struct xml_reader *reader;
+		char *text;
+
+		if (commands[i].form == NULL)
+			continue;
+		buf_text(&out, "<x xmlns='" FORM_NS "'>");
+		commands[i].form(&out);
+		buf_text(&out, "</x>");
+		text = buf_take(&out);
+		is_labelled(stanza_parse(&reader, text), commands[i].node);
+		xml_reader_free(reader);
+		free(text);
+	}
+}
+END_TEST
+
+START_TEST(a_command_without_a_form_runs_at_once)
+{
+	has("set", ADMIN, RUN("list-relays"),
+	    "status='completed'><x xmlns='jabber:x:data' type='result'><title>List relays</title>"
+	    "<reported><field var='id' type='text-single' label='Relay'/>");
+	has("set", ADMIN, RUN("list-relays"),
+	    FIELD("id", "relay-1") FIELD("addresses", "192.0.2.1:1080, [2001:db8::1]:1081"));
+	has("set", ADMIN, RUN("drain-relay"),
+	    "<required/><option label='relay-1'><value>relay-1</value></option></field>");
+}
+END_TEST
+
+/* clang-format off */
+static const struct {
+	const char *payload, *error, *text;
+} wrong[] = {
+	{ SUBMIT("show-limits", FIELD("account", "a@b/c")),
+	  "<jid-malformed ", "account must be user@domain or a domain." },
+	{ SUBMIT("set-limits", FIELD("file", "10M")), BAD_REQUEST, "account is missing." },
+	{ SUBMIT("set-limits", FIELD("account", "a b@c") FIELD("file", "10M")),
+	  "<jid-malformed ", "account must be" },
+	{ SUBMIT("set-limits", FIELD("account", "a@b")), BAD_REQUEST, "nothing to be changed" },
+	{ SUBMIT("set-limits", FIELD("account", "a@b") FIELD("user", "much")),
+	  BAD_REQUEST, "user: &quot;much&quot; is not a limit" },
+	{ SUBMIT("set-limits", FIELD("account", "a@b") FIELD("domain", "-2")),
+	  BAD_REQUEST, "domain: " },
+	{ SUBMIT("set-limits", FIELD("account", "a@b") FIELD("credit", "0")),
+	  BAD_REQUEST, "credit must be more than 0." },
+	{ SUBMIT("set-limits", FIELD("account", "a@b") FIELD("credit", "-1")),
+	  BAD_REQUEST, "credit must be more than 0." },
+	{ SUBMIT("show-usage", FIELD("month", "2026-11")), BAD_REQUEST, "month must be YYYYMM." },
+	{ SUBMIT("show-usage", FIELD("month", "20261x")), BAD_REQUEST, "month must be YYYYMM." },
+	{ SUBMIT("show-usage", FIELD("kind", "everyone")), BAD_REQUEST, "kind must be" },
+	{ SUBMIT("show-usage", FIELD("account", "@")), "<jid-malformed ", "account must be" },
+	{ SUBMIT("cut-stream", ""), BAD_REQUEST, "hash must be 40 hex digits." },
+	{ SUBMIT("cut-stream", FIELD("hash", "../../drain")), BAD_REQUEST, "hash must be" },
+	{ SUBMIT("cut-stream", FIELD("hash", "000000000000000000000000000000000000000G")),
+	  BAD_REQUEST, "hash must be" },
+	{ SUBMIT("drain-relay", ""), BAD_REQUEST, "relay is missing." },
+	{ SUBMIT("drain-relay", FIELD("relay", "relay-9")), NOT_FOUND, "There is no such relay." },
+};
+/* clang-format on */
+
+START_TEST(wrong_fields_are_refused_with_their_names)
+{
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		has("set", ADMIN, wrong[i].payload, wrong[i].error);
+		has("set", ADMIN, wrong[i].payload, wrong[i].text);
+	}
+	ck_assert_uint_eq(link->answer_count, 0);
+}
+END_TEST
+
+START_TEST(a_table_says_how_to_go_on)
+{
+	static const struct table_column column = { "hash", "Stream", TABLE_TEXT, "hash" };
+	static const struct table one = { &column, 1 };
+	struct adhoc_session session = { &commands[0], "s" };
+	struct answer *answer = answer_new(link, "proxy.example.org", ADMIN, "i1", 1000);
+	char *got;
+
+	adhoc_end_warned(answer, adhoc_begin_table(answer, &session, &one, "a'b"), "Half of it.");
+	got = buf_take(&link->output);
+	ck_assert_ptr_nonnull(strstr(got, "<field var='next' type='text-single' label='Next'>"
+	                                  "<value>a&apos;b</value></field><reported>"));
+	ck_assert_ptr_nonnull(strstr(got, "</x><note type='warn'>Half of it.</note></command>"));
+	free(got);
+}
+END_TEST
+
+START_TEST(where_no_relay_is_left_the_answer_says_so)
+{
+	adhoc_call_stop();
+	survey_stop();
+	backend_stop();
+	conf.relays.count = 0;
+	ck_assert_int_eq(backend_start(&conf), 0);
+	has("set", ADMIN, SUBMIT("list-streams", ""), "No relay can be reached.");
+	has("set", ADMIN, SUBMIT("show-limits", ""), "");
+	ck_assert_uint_eq(link->answer_count, 1);
+	task_stop(&link->flush); /* there is no connection */
+	loop_turn(0);
+	ck_assert_uint_eq(link->answer_count, 0);
+	ck_assert_ptr_nonnull(memmem(buf_data(&link->output), buf_len(&link->output),
+	                             "Nobody could be reached", 23));
+	conf.relays.count = 1;
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		commands_are_listed_to_those_who_may_run_them,
+		what_one_may_not_run_is_forbidden_and_runs_nothing,
+		every_form_is_titled_typed_and_labelled,
+		a_command_without_a_form_runs_at_once,
+		wrong_fields_are_refused_with_their_names,
+		a_table_says_how_to_go_on,
+		where_no_relay_is_left_the_answer_says_so,
+	};
+
+	return unit_run("adhoc", tests, ARRAY_LEN(tests), setup, teardown);
+}

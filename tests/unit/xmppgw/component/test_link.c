@@ -1,0 +1,225 @@
+#include "xmppgw/component/link.c"
+
+#include "common/base/log.h"
+#include "tests/unit/stanza.h"
+#include "tests/unit/unit.h"
+#include "xmppgw/component/answer.h"
+
+static char *role_names[] = { (char *)"relay", NULL };
+static const struct conf_component component = {
+	.domain = (char *)"Proxy.example.org",
+	.server = (char *)"127.0.0.1:1",
+	.secret = (char *)"secret",
+	.roles = role_names,
+	.name = (char *)"n",
+};
+static const char *const domains[] = { "proxy.example.org" };
+static struct link *proxy;
+static int server; /* the other end of the connection */
+static unsigned settled;
+
+static void on_settled(struct link *which)
+{
+	settled++;
+}
+
+/* The link has just been connected to us. */
+static void setup(void)
+{
+	int pair[2];
+
+	log_init("test_link", LOG_ERROR);
+	loop_init();
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+	proxy = mem_alloc(1, sizeof *proxy);
+	link_metrics(domains, 1);
+	link_init(proxy, &component, 0);
+	proxy->settled = on_settled;
+	proxy->address_count = proxy->address_next = 1;
+	net_parse("127.0.0.1:1", &proxy->addresses[0]);
+	proxy->fd = pair[0];
+	server = pair[1];
+	ck_assert_int_eq(io_start(&proxy->io, proxy->fd, EPOLLIN), 0);
+	enter(proxy, LINK_OPENING);
+}
+
+static void teardown(void)
+{
+	link_stop(proxy);
+	answer_forget(proxy);
+	link_metrics_release();
+	free(proxy);
+	if (server >= 0)
+		close(server);
+	loop_release();
+}
+
+/* What has come to the server, until the next call. */
+static const char *received(void)
+{
+	static char text[65536];
+	ssize_t count;
+
+	loop_turn(0);
+	count = recv(server, text, sizeof text - 1, 0);
+	text[count < 0 ? 0 : count] = '\0';
+	return text;
+}
+
+static void say(const char *text)
+{
+	ck_assert_int_eq(write(server, text, strlen(text)), (ssize_t)strlen(text));
+	loop_turn(0);
+}
+
+static void come_up(void)
+{
+	received();
+	say(STREAM_HEADER);
+	received();
+	say("<handshake/>");
+	ck_assert_int_eq(proxy->state, LINK_UP);
+}
+
+START_TEST(the_header_and_the_handshake_are_those_of_xep_0114)
+{
+	ck_assert_str_eq(received(), "<?xml version='1.0'?><stream:stream to='proxy.example.org' "
+	                             "xmlns='jabber:component:accept' "
+	                             "xmlns:stream='http://etherx.jabber.org/streams'>");
+	ck_assert_int_eq(proxy->state, LINK_OPENING);
+	say(STREAM_HEADER);
+	ck_assert_int_eq(proxy->state, LINK_AUTHENTICATING);
+	/* printf abcsecret | sha1sum */
+	ck_assert_str_eq(received(),
+	                 "<handshake>de0a408ef519cd62e7379039634152874895c50c</handshake>");
+	ck_assert(!link_is_up(proxy));
+	say("<handshake/>");
+	ck_assert(link_is_up(proxy));
+	ck_assert_int_eq(up_metric.numbers[0], 1);
+}
+END_TEST
+
+START_TEST(a_stanza_before_the_handshake_ends_the_connection)
+{
+	received();
+	proxy->outage.fresh = false; /* the next attempt is not at once */
+	say(STREAM_HEADER "<iq type='get' id='1' from='a' to='proxy.example.org'>"
+	                  "<ping xmlns='urn:xmpp:ping'/></iq>");
+	ck_assert_int_eq(proxy->state, LINK_WAITING);
+	ck_assert_int_eq(proxy->fd, -1);
+}
+END_TEST
+
+START_TEST(a_silent_stream_gets_a_space_and_a_busy_one_none)
+{
+	come_up();
+	received();
+	proxy->timer.expired(&proxy->timer);
+	ck_assert_str_eq(received(), "");
+	ck_assert(timer_active(&proxy->timer));
+	proxy->written_ms -= SILENCE_MS;
+	proxy->timer.expired(&proxy->timer);
+	ck_assert_str_eq(received(), " ");
+	ck_assert(timer_active(&proxy->timer));
+	ck_assert(link_is_up(proxy));
+}
+END_TEST
+
+static void error_leads_to(const char *condition, uint32_t least_ms, uint32_t most_ms)
+{
+	char *text = mem_printf("<stream:error><text xmlns='" ERRORS_NS "'>why</text>"
+	                        "<%s xmlns='" ERRORS_NS "'/></stream:error></stream:stream>",
+	                        condition);
+	uint64_t before_ns, after_ns;
+
+	come_up();
+	before_ns = loop_now_ns();
+	say(text);
+	after_ns = loop_now_ns();
+	ck_assert_int_eq(proxy->state, LINK_WAITING);
+	ck_assert_uint_ge(proxy->timer.due_ns, before_ns + least_ms * 1000000ull);
+	ck_assert_uint_le(proxy->timer.due_ns, after_ns + most_ms * 1000000ull);
+	free(text);
+}
+
+START_TEST(a_conflict_waits)
+{
+	error_leads_to("conflict", 5000, 6000);
+}
+END_TEST
+
+START_TEST(a_refusal_waits_longer)
+{
+	error_leads_to("not-authorized", 60000, 61000);
+}
+END_TEST
+
+START_TEST(an_unknown_host_waits_as_long)
+{
+	error_leads_to("host-unknown", 60000, 61000);
+}
+END_TEST
+
+START_TEST(every_state_has_its_time)
+{
+	for (size_t i = 0; i < ARRAY_LEN(states); i++) {
+		ck_assert_ptr_nonnull(states[i].name);
+		if (states[i].timeout_ms > 0)
+			ck_assert_ptr_nonnull(states[i].expired);
+	}
+	received();
+	proxy->outage.fresh = false;
+	ck_assert(timer_active(&proxy->timer));
+	proxy->timer.expired(&proxy->timer);
+	ck_assert_int_eq(proxy->state, LINK_WAITING);
+}
+END_TEST
+
+START_TEST(draining_stops_reading_and_closing_is_in_order)
+{
+	come_up();
+	received();
+	link_drain(proxy);
+	say("<iq type='get' id='1' from='a' to='proxy.example.org'>"
+	    "<ping xmlns='urn:xmpp:ping'/></iq>");
+	ck_assert_str_eq(received(), "");
+	link_close(proxy);
+	ck_assert_str_eq(received(), "</stream:stream>");
+	ck_assert_int_eq(proxy->state, LINK_CLOSING);
+	ck_assert_str_eq(received(), "");
+	say("</stream:stream>");
+	loop_turn(0);
+	ck_assert_int_eq(proxy->state, LINK_OFF);
+	ck_assert_uint_gt(settled, 0);
+	ck_assert_int_eq(up_metric.numbers[0], 0);
+}
+END_TEST
+
+START_TEST(a_server_that_is_gone_while_we_drain_is_noticed)
+{
+	come_up();
+	link_drain(proxy);
+	close(server);
+	server = -1;
+	loop_turn(0);
+	ck_assert_int_eq(proxy->state, LINK_OFF);
+	ck_assert_uint_gt(settled, 0);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		the_header_and_the_handshake_are_those_of_xep_0114,
+		a_stanza_before_the_handshake_ends_the_connection,
+		a_silent_stream_gets_a_space_and_a_busy_one_none,
+		a_conflict_waits,
+		a_refusal_waits_longer,
+		an_unknown_host_waits_as_long,
+		every_state_has_its_time,
+		draining_stops_reading_and_closing_is_in_order,
+		a_server_that_is_gone_while_we_drain_is_noticed,
+	};
+
+	return unit_run("link", tests, ARRAY_LEN(tests), setup, teardown);
+}

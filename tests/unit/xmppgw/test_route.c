@@ -1,0 +1,458 @@
+#include "xmppgw/route.c"
+
+#include "tests/unit/stanza.h"
+#include "tests/unit/unit.h"
+#include "xmppgw/access.h"
+#include "xmppgw/backend/backend.h"
+#include "xmppgw/services/activation.h"
+#include "xmppgw/services/publish.h"
+
+#define ERROR(type, condition)                                                                     \
+	"><error type='" type "'><" condition " xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
+#define REPLY "from='both.example.org' to='a@b/c' id='i1'"
+
+static char *role_names[] = { (char *)"relay", (char *)"push", NULL };
+static const struct conf_component component = {
+	.domain = (char *)"Both.Example.org",
+	.server = (char *)"127.0.0.1:1",
+	.secret = (char *)"s",
+	.roles = role_names,
+	.name = (char *)"A \"name\"",
+};
+static char *addresses[] = { (char *)"192.0.2.1:1080", (char *)"[2001:db8::1]:1081",
+	                     (char *)"proxy.example.org:443", NULL };
+static struct conf_relay relay = { (char *)"r1", (char *)"http://127.0.0.1:1", addresses };
+static struct conf conf = { .daemon = { .redis = (char *)"none" }, .relays = { &relay, 1 } };
+static struct link *link;
+static unsigned settled;
+
+static void on_settled(struct link *which)
+{
+	settled++;
+}
+
+static void setup(void)
+{
+	log_init("test_route", LOG_ERROR);
+	loop_init();
+	link = mem_alloc(1, sizeof *link);
+	link_init(link, &component, 0);
+	link->settled = on_settled;
+	link->state = LINK_UP;
+	ck_assert_int_eq(access_start(&conf), 0);
+	ck_assert_int_eq(backend_start(&conf), 0);
+	ck_assert_int_eq(activation_begin(&conf), 0);
+	ck_assert_int_eq(publish_start(&conf), 0);
+}
+
+static void teardown(void)
+{
+	answer_forget(link);
+	publish_stop();
+	activation_end();
+	backend_stop();
+	access_stop();
+	task_stop(&link->flush);
+	buf_release(&link->output);
+	free(link);
+	loop_release();
+}
+
+/* What STANZA is answered with at once, heap. */
+static char *answer_to(const char *stanza)
+{
+	struct xml_reader *reader;
+
+	route_stanza(link, stanza_parse(&reader, stanza));
+	xml_reader_free(reader);
+	return buf_take(&link->output);
+}
+
+static void is_answered(const char *stanza, const char *expected)
+{
+	char *got = answer_to(stanza);
+
+	ck_assert_str_eq(got, expected);
+	free(got);
+}
+
+/* The answer has PART in it. */
+static void has(const char *stanza, const char *part)
+{
+	char *got = answer_to(stanza);
+
+	ck_assert_msg(strstr(got, part) != NULL, "%s has no %s", got, part);
+	free(got);
+}
+
+#define IQ(type, payload)                                                                          \
+	"<iq type='" type "' id='i1' from='a@b/c' to='both.example.org'>" payload "</iq>"
+#define PING "<ping xmlns='urn:xmpp:ping'/>"
+
+START_TEST(a_ping_is_answered_and_ids_and_addresses_come_back_as_they_were)
+{
+	is_answered(IQ("get", PING), "<iq type='result' " REPLY "/>");
+	is_answered("<iq type='get' id='&lt;&apos;&#10;\xc3\xa9' from='b/&quot;&amp;' "
+	            "to='both.example.org'>" PING "</iq>",
+	            "<iq type='result' from='both.example.org' to='b/&quot;&amp;' "
+	            "id='&lt;&apos;&#10;\xc3\xa9'/>");
+	ck_assert_uint_eq(link->answer_count, 0);
+	ck_assert_uint_eq(link->answer_bytes, 0);
+	ck_assert_uint_eq(settled, 2);
+}
+END_TEST
+
+START_TEST(the_reply_comes_from_what_was_addressed_in_our_own_spelling)
+{
+	is_answered("<iq type='get' id='i1' from='a@b/c' to='User@BOTH.example.ORG./Res@/x'>" PING
+	            "</iq>",
+	            "<iq type='result' from='User@both.example.org/Res@/x' to='a@b/c' id='i1'/>");
+	is_answered("<iq type='get' id='i1' from='a@b/c'>" PING "</iq>",
+	            "<iq type='result' " REPLY "/>");
+}
+END_TEST
+
+START_TEST(results_errors_messages_and_presence_are_never_answered)
+{
+	is_answered(IQ("result", ""), "");
+	is_answered(IQ("error", PING), "");
+	is_answered(IQ("bogus", PING), "");
+	is_answered("<iq id='i1' from='a@b/c' to='both.example.org'>" PING "</iq>", "");
+	is_answered("<iq type='get' from='a@b/c' to='both.example.org'>" PING "</iq>", "");
+	is_answered("<iq type='get' id='i1' to='both.example.org'>" PING "</iq>", "");
+	is_answered("<iq type='get' id='i1' from='a@b/c' to='@'>" PING "</iq>", "");
+	is_answered("<message from='a@b/c' to='both.example.org'><body>?</body></message>", "");
+	is_answered("<presence type='subscribe' from='a@b' to='both.example.org'/>", "");
+	is_answered("<unknown type='get' id='i1' from='a@b/c' to='both.example.org'/>", "");
+	is_answered("<iq xmlns='urn:other' type='get' id='i1' from='a@b/c'>" PING "</iq>", "");
+}
+END_TEST
+
+START_TEST(what_nobody_serves_is_service_unavailable)
+{
+	const char *expected =
+	        "<iq type='error' " REPLY ERROR("cancel", "service-unavailable") "</error></iq>";
+
+	is_answered(IQ("get", "<vCard xmlns='vcard-temp'/>"), expected);
+	is_answered(IQ("set", PING), expected);
+	link->roles = ROLE_RELAY;
+	is_answered(IQ("set", "<pubsub xmlns='" PUSH_PUBSUB_NS "'/>"), expected);
+	has(IQ("set", "<command xmlns='" ADHOC_NS "' node='register-device'/>"),
+	    ERROR("cancel", "item-not-found"));
+	link->roles = ROLE_PUSH;
+	is_answered(IQ("get", "<query xmlns='" BYTESTREAMS_NS "'/>"), expected);
+}
+END_TEST
+
+START_TEST(a_request_has_exactly_one_payload)
+{
+	const char *expected =
+	        "<iq type='error' " REPLY ERROR("modify", "bad-request") "</error></iq>";
+
+	is_answered(IQ("get", ""), expected);
+	is_answered(IQ("get", PING PING), expected);
+}
+END_TEST
+
+START_TEST(a_stanza_for_another_host_is_sent_back_as_temporary_trouble)
+{
+	is_answered("<iq type='get' id='i1' from='a@b/c' to='x@Other.example.org/y'>" PING "</iq>",
+	            "<iq type='error' from='x@other.example.org/y' to='a@b/c' id='i1'" ERROR(
+	                    "wait", "internal-server-error") "</error></iq>");
+	ck_assert(link->misrouted_logged);
+	ck_assert_int_eq(kind_numbers[KIND_MISROUTED], 1);
+}
+END_TEST
+
+START_TEST(a_skipped_request_is_refused_and_anything_else_skipped_is_not)
+{
+	const char *texts[] = { "<iq type='set' id='i1' from='a@b/c' to='both.example.org'/>",
+		                "<iq type='result' id='i1' from='a@b/c' to='both.example.org'/>",
+		                "<message id='i1' from='a@b/c' to='both.example.org'/>" };
+	struct xml_reader *reader;
+	char *got;
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		route_skipped(link, stanza_parse(&reader, texts[i]));
+		xml_reader_free(reader);
+	}
+	route_skipped(link, NULL);
+	got = buf_take(&link->output);
+	ck_assert_str_eq(got, "<iq type='error' " REPLY ERROR(
+	                              "wait", "internal-server-error") "</error></iq>");
+	free(got);
+}
+END_TEST
+
+#define PUBLISH                                                                                    \
+	"<iq type='set' id='i1' from='b' to='both.example.org'><pubsub xmlns='" PUSH_PUBSUB_NS     \
+	"'><publish node='n'><item><notification xmlns='" PUSH_NS                                  \
+	"'/></item></publish></pubsub></iq>"
+
+START_TEST(what_is_not_answered_in_time_is_temporary_trouble)
+{
+	char *got = answer_to(PUBLISH);
+	struct answer *answer;
+
+	ck_assert_str_eq(got, "");
+	free(got);
+	ck_assert_uint_eq(link->answer_count, 1);
+	answer = container_of(list_first(&link->answers), struct answer, link);
+	ck_assert(timer_active(&answer->deadline));
+	answer->deadline.expired(&answer->deadline);
+	got = buf_take(&link->output);
+	ck_assert_str_eq(got, "<iq type='error' from='both.example.org' to='b' id='i1'" ERROR(
+	                              "wait", "internal-server-error") "</error></iq>");
+	free(got);
+	ck_assert_uint_eq(link->answer_count, 0);
+}
+END_TEST
+
+START_TEST(no_more_is_owed_than_the_link_may_owe)
+{
+	struct xml_reader *reader;
+	const struct xml *stanza = stanza_parse(&reader, PUBLISH);
+	unsigned refused = 0;
+
+	for (unsigned i = 0; i < 10010; i++) {
+		route_stanza(link, stanza);
+		refused += buf_len(&link->output) > 0;
+		buf_release(&link->output);
+	}
+	ck_assert_uint_eq(link->answer_count, 10000);
+	ck_assert_uint_eq(refused, 10);
+	xml_reader_free(reader);
+}
+END_TEST
+
+START_TEST(nor_more_bytes)
+{
+	struct xml_reader *reader;
+	char *id = mem_alloc(1, 100001), *text;
+	const struct xml *stanza;
+
+	memset(id, 'i', 100000);
+	text = mem_printf("<iq type='set' id='%s' from='b' to='both.example.org'>"
+	                  "<pubsub xmlns='" PUSH_PUBSUB_NS "'><publish node='n'><item>"
+	                  "<notification xmlns='" PUSH_NS "'/></item></publish></pubsub></iq>",
+	                  id);
+	stanza = stanza_parse(&reader, text);
+	for (unsigned i = 0; i < 1000; i++) {
+		route_stanza(link, stanza);
+		buf_release(&link->output);
+	}
+	ck_assert_uint_lt(link->answer_bytes, 33 * 1024 * 1024);
+	ck_assert_uint_gt(link->answer_count, 300);
+	xml_reader_free(reader);
+	free(text);
+	free(id);
+}
+END_TEST
+
+START_TEST(an_answer_without_a_stream_is_dropped_and_counted)
+{
+	link->state = LINK_WAITING;
+	is_answered(IQ("get", PING), "");
+	link->state = LINK_UP;
+	is_answered(IQ("get", PING), "<iq type='result' " REPLY "/>");
+	link->state = LINK_WAITING;
+	has(IQ("get", "<query xmlns='jabber:iq:version'/>"), "");
+	ck_assert_uint_eq(link->answer_count, 0);
+}
+END_TEST
+
+#define INFO "<query xmlns='" DISCO_INFO_NS "'/>"
+
+START_TEST(disco_tells_what_the_roles_are)
+{
+	has(IQ("get", INFO), "<identity category='proxy' type='bytestreams' "
+	                     "name='A &quot;name&quot;'/><identity category='pubsub' type='push'");
+	has(IQ("get", INFO), "<feature var='urn:xmpp:push:0'/>");
+	has(IQ("get", INFO), "<feature var='http://jabber.org/protocol/bytestreams'/>");
+	link->roles = ROLE_RELAY;
+	is_answered(IQ("get", INFO),
+	            "<iq type='result' " REPLY "><query xmlns='" DISCO_INFO_NS
+	            "'><identity category='proxy' type='bytestreams' name='A &quot;name&quot;'/>"
+	            "<feature var='http://jabber.org/protocol/disco#info'/>"
+	            "<feature var='http://jabber.org/protocol/disco#items'/>"
+	            "<feature var='urn:xmpp:ping'/><feature var='jabber:iq:version'/>"
+	            "<feature var='http://jabber.org/protocol/bytestreams'/></query></iq>");
+}
+END_TEST
+
+#define INFO_NODE(node) "<query xmlns='" DISCO_INFO_NS "' node='" node "'/>"
+#define ITEMS(attributes) "<query xmlns='" DISCO_ITEMS_NS "'" attributes "/>"
+
+START_TEST(disco_knows_the_commands)
+{
+	const char *not_found =
+	        "<iq type='error' " REPLY ERROR("cancel", "item-not-found") "</error></iq>";
+
+	is_answered(IQ("get", ITEMS("")),
+	            "<iq type='result' " REPLY "><query xmlns='" DISCO_ITEMS_NS "'></query></iq>");
+	is_answered(IQ("get", ITEMS(" node='" ADHOC_NS "'")),
+	            "<iq type='result' " REPLY "><query xmlns='" DISCO_ITEMS_NS "' node='" ADHOC_NS
+	            "'><item jid='both.example.org' node='register-device' name='Register device'/>"
+	            "<item jid='both.example.org' node='unregister-device' "
+	            "name='Unregister device'/></query></iq>");
+	has(IQ("get", INFO_NODE("register-device")),
+	    "<identity category='automation' type='command-node' name='Register device'/>");
+	has(IQ("get", INFO_NODE(ADHOC_NS)), "type='command-list'");
+	is_answered(IQ("get", ITEMS(" node='x'")), not_found);
+	is_answered(IQ("get", INFO_NODE("x")), not_found);
+	link->roles = ROLE_RELAY;
+	is_answered(IQ("get", ITEMS(" node='" ADHOC_NS "'")), not_found);
+	is_answered(IQ("get", INFO_NODE("register-device")), not_found);
+}
+END_TEST
+
+START_TEST(the_address_query_tells_all_of_a_relay_in_order)
+{
+	const char *expected =
+	        "<iq type='result' " REPLY "><query xmlns='" BYTESTREAMS_NS
+	        "'><streamhost jid='both.example.org' host='192.0.2.1' port='1080'/>"
+	        "<streamhost jid='both.example.org' host='2001:db8::1' port='1081'/>"
+	        "<streamhost jid='both.example.org' host='proxy.example.org' port='443'/>"
+	        "</query></iq>";
+
+	is_answered(IQ("get", "<query xmlns='" BYTESTREAMS_NS "'/>"), expected);
+	is_answered(IQ("get", "<query xmlns='" BYTESTREAMS_NS "' sid='old'/>"), expected);
+	backend_avoid(backend_first(BACKEND_RELAY));
+	has(IQ("get", "<query xmlns='" BYTESTREAMS_NS "'/>"), ERROR("cancel", "not-allowed"));
+}
+END_TEST
+
+static char *served[] = { (char *)"served.example", NULL };
+
+START_TEST(only_served_domains_are_offered_the_proxy)
+{
+	const char *forbidden = "<iq type='error' " REPLY ERROR("auth", "forbidden");
+	const char *query = "<query xmlns='" BYTESTREAMS_NS "'/>";
+	char *stanza;
+
+	access_stop();
+	conf.daemon.served_domains = served;
+	ck_assert_int_eq(access_start(&conf), 0);
+	has(IQ("get", "<query xmlns='" BYTESTREAMS_NS "'/>"), forbidden);
+	stanza = mem_printf("<iq type='get' id='i1' from='a@SERVED.example/c' "
+	                    "to='both.example.org'>%s</iq>",
+	                    query);
+	has(stanza, "<streamhost ");
+	free(stanza);
+}
+END_TEST
+
+#define ACTIVATE(target)                                                                           \
+	"<query xmlns='" BYTESTREAMS_NS "' sid='1'><activate>" target "</activate></query>"
+
+START_TEST(one_party_of_a_served_domain_is_enough_to_activate)
+{
+	access_stop();
+	conf.daemon.served_domains = served;
+	ck_assert_int_eq(access_start(&conf), 0);
+	has(IQ("set", ACTIVATE("d@e/f")), ERROR("auth", "forbidden"));
+	has(IQ("set", ACTIVATE("d@sub.served.example/f")), ERROR("auth", "forbidden"));
+	ck_assert_uint_eq(link->answer_count, 0);
+}
+END_TEST
+
+#define COMMAND(attributes, payload)                                                               \
+	"<command xmlns='" ADHOC_NS "' node='register-device'" attributes ">" payload "</command>"
+
+START_TEST(a_command_without_its_form_gives_the_form)
+{
+	const char *actions[] = { "", " action='execute'", " action='complete'", " action='next'" };
+
+	for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
+		char *stanza = mem_printf("<iq type='set' id='i1' from='a@b/c' "
+		                          "to='both.example.org'>" COMMAND("%s", "") "</iq>",
+		                          actions[i]);
+
+		has(stanza, "status='executing'><x xmlns='jabber:x:data' type='form'>"
+		            "<title>Register device</title><field var='provider' "
+		            "type='list-single' label='Provider'><required/></field>"
+		            "<field var='device-token' type='text-single' label='Device token'>"
+		            "<required/></field><field var='device-second-token' "
+		            "type='text-single' label='Device second token (PushKit)'/></x>"
+		            "</command></iq>");
+		free(stanza);
+	}
+	has(IQ("set", COMMAND(" sessionid='mine'", "")), " sessionid='mine' status='executing'>");
+}
+END_TEST
+
+START_TEST(a_command_can_be_canceled)
+{
+	const char *canceled = "node='register-device' sessionid='mine' status='canceled'/></iq>";
+
+	has(IQ("set", COMMAND(" sessionid='mine' action='cancel'", "")), canceled);
+	has(IQ("set", COMMAND(" sessionid='mine'", "<x xmlns='jabber:x:data' type='cancel'/>")),
+	    canceled);
+}
+END_TEST
+
+#define FORM(fields) COMMAND("", "<x xmlns='jabber:x:data' type='submit'>" fields "</x>")
+#define FIELD(var, value) "<field var='" var "'><value>" value "</value></field>"
+
+START_TEST(wrong_commands_have_their_errors)
+{
+	has(IQ("set", COMMAND(" action='prev'", "")), ERROR("modify", "bad-request"));
+	has(IQ("set", "<command xmlns='" ADHOC_NS "' node='x'/>"),
+	    ERROR("cancel", "item-not-found"));
+	has(IQ("set", "<command xmlns='" ADHOC_NS "'/>"), ERROR("cancel", "item-not-found"));
+	has(IQ("set", FORM("")), ERROR("modify", "bad-request"));
+	has(IQ("set", FORM(FIELD("provider", "p"))), "device-token is missing.");
+	has(IQ("set", FORM(FIELD("device-token", "t"))), "provider is missing.");
+	has("<iq type='set' id='i1' from='b' to='both.example.org'>" FORM(
+	            FIELD("provider", "p") FIELD("device-token", "t")) "</iq>",
+	    ERROR("cancel", "not-allowed"));
+	has(IQ("set", FORM(FIELD("provider", "p") FIELD("device-token", "t"))),
+	    ERROR("wait", "internal-server-error")); /* no push daemon is there */
+}
+END_TEST
+
+START_TEST(publishes_that_no_server_of_ours_sent_get_one_and_the_same_answer)
+{
+	const char *from[] = { "a@b", "b/c", "a@b/c" };
+
+	for (size_t i = 0; i < ARRAY_LEN(from); i++) {
+		char *stanza = mem_printf(
+		        "<iq type='set' id='i1' from='%s' to='both.example.org'><pubsub "
+		        "xmlns='" PUSH_PUBSUB_NS "'><publish node='n'><item><notification "
+		        "xmlns='" PUSH_NS "'/></item></publish></pubsub></iq>",
+		        from[i]);
+
+		has(stanza, ERROR("cancel", "item-not-found") "</error></iq>");
+		free(stanza);
+	}
+	has(IQ("set", "<pubsub xmlns='" PUSH_PUBSUB_NS "'/>"), ERROR("modify", "bad-request"));
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		a_ping_is_answered_and_ids_and_addresses_come_back_as_they_were,
+		the_reply_comes_from_what_was_addressed_in_our_own_spelling,
+		results_errors_messages_and_presence_are_never_answered,
+		what_nobody_serves_is_service_unavailable,
+		a_request_has_exactly_one_payload,
+		a_stanza_for_another_host_is_sent_back_as_temporary_trouble,
+		a_skipped_request_is_refused_and_anything_else_skipped_is_not,
+		what_is_not_answered_in_time_is_temporary_trouble,
+		no_more_is_owed_than_the_link_may_owe,
+		nor_more_bytes,
+		an_answer_without_a_stream_is_dropped_and_counted,
+		disco_tells_what_the_roles_are,
+		disco_knows_the_commands,
+		the_address_query_tells_all_of_a_relay_in_order,
+		only_served_domains_are_offered_the_proxy,
+		one_party_of_a_served_domain_is_enough_to_activate,
+		a_command_without_its_form_gives_the_form,
+		a_command_can_be_canceled,
+		wrong_commands_have_their_errors,
+		publishes_that_no_server_of_ours_sent_get_one_and_the_same_answer,
+	};
+
+	return unit_run("route", tests, ARRAY_LEN(tests), setup, teardown);
+}

@@ -1,0 +1,113 @@
+#include "xmppgw/xmpp/table.c"
+
+#include "common/base/mem.h"
+#include "tests/unit/stanza.h"
+#include "tests/unit/unit.h"
+
+/* clang-format off */
+static const struct table_column columns[] = {
+	{ "text",   "A \"text\"", TABLE_TEXT,    "text" },
+	{ "texts",  "Texts",      TABLE_TEXT,    "texts" },
+	{ "jid",    "JID",        TABLE_JID,     "tag.requester" },
+	{ "number", "Number",     TABLE_NUMBER,  "halves.1.received" },
+	{ "limit",  "Limit",      TABLE_LIMIT,   "limit" },
+	{ "size",   "Size",       TABLE_SIZE,    "size" },
+	{ "time",   "Time",       TABLE_TIME,    "at_ms" },
+	{ "age",    "Age",        TABLE_SECONDS, "age_ms" },
+	{ "yes",    "Yes",        TABLE_YES_NO,  "yes" },
+};
+/* clang-format on */
+static const struct table table = { columns, ARRAY_LEN(columns) };
+
+#define CELL(var, value) "<field var='" var "'><value>" value "</value></field>"
+
+static void has_row(const char *json, const char *expected)
+{
+	json_t *object = json_loads(json, JSON_DECODE_ANY, NULL);
+	struct buf out = { 0 };
+	char *text;
+
+	ck_assert_ptr_nonnull(object);
+	table_add(&table, object, &out);
+	json_decref(object);
+	text = buf_take(&out);
+	ck_assert_str_eq(text, expected);
+	free(text);
+}
+
+START_TEST(the_head_names_and_types_each_column)
+{
+	struct buf out = { 0 };
+	struct xml_reader *reader;
+	const struct xml *field;
+	char *text;
+
+	table_begin(&table, &out);
+	text = buf_take(&out);
+	field = stanza_parse(&reader, text)->first;
+	for (size_t i = 0; i < ARRAY_LEN(columns); i++, field = field->next) {
+		ck_assert_str_eq(xml_attribute(field, "var"), columns[i].var);
+		ck_assert_str_eq(xml_attribute(field, "label"), columns[i].label);
+		ck_assert_str_eq(xml_attribute(field, "type"),
+		                 i == 2 ? "jid-single" : "text-single");
+	}
+	ck_assert_ptr_null(field);
+	xml_reader_free(reader);
+	free(text);
+}
+END_TEST
+
+START_TEST(values_are_found_by_their_paths_and_escaped)
+{
+	has_row("{\"text\":\"<&'\", \"texts\":[\"a:1\",\"b:2\"], \"tag\":{\"requester\":\"a@b/c\"},"
+	        "\"halves\":[{\"received\":1},{\"received\":9007199254740993}],"
+	        "\"limit\":10485760, \"size\":1536, \"at_ms\":1700000000999, \"age_ms\":61999,"
+	        "\"yes\":true}",
+	        "<item>" CELL("text", "&lt;&amp;&apos;") CELL("texts", "a:1, b:2")
+	                CELL("jid", "a@b/c") CELL("number", "9007199254740993") CELL("limit", "10M")
+	                        CELL("size", "1.5 kB") CELL("time", "2023-11-14T22:13:20Z")
+	                                CELL("age", "61") CELL("yes", "yes") "</item>");
+}
+END_TEST
+
+START_TEST(what_is_missing_or_of_another_type_is_an_empty_cell)
+{
+	static const char *const odd[] = {
+		"{}",
+		"[]",
+		"\"x\"",
+		"{\"text\":1,\"texts\":[1,null],\"tag\":null,\"halves\":[{\"received\":1}],"
+		"\"limit\":null,\"size\":\"1\",\"at_ms\":true,\"age_ms\":[],\"yes\":1}",
+		"{\"text\":{},\"texts\":{},\"tag\":\"x\",\"halves\":{\"1\":5},\"limit\":\"x\","
+		"\"size\":1.5,\"at_ms\":null,\"age_ms\":\"1\",\"yes\":\"yes\"}",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(odd); i++)
+		has_row(odd[i], "<item>" CELL("text", "") CELL("texts", "") CELL("jid", "")
+		                        CELL("number", "") CELL("limit", "0") CELL("size", "")
+		                                CELL("time", "") CELL("age", "")
+		                                        CELL("yes", "no") "</item>");
+}
+END_TEST
+
+START_TEST(times_beyond_the_calendar_are_empty)
+{
+	has_row("{\"at_ms\":9223372036854775807}",
+	        "<item>" CELL("text", "") CELL("texts", "") CELL("jid", "") CELL("number", "")
+	                CELL("limit", "0") CELL("size", "")
+	                        CELL("time", "292278994-08-17T07:12:55Z") CELL("age", "")
+	                                CELL("yes", "no") "</item>");
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		the_head_names_and_types_each_column,
+		values_are_found_by_their_paths_and_escaped,
+		what_is_missing_or_of_another_type_is_an_empty_cell,
+		times_beyond_the_calendar_are_empty,
+	};
+
+	return unit_run("table", tests, ARRAY_LEN(tests), NULL, NULL);
+}

@@ -1,0 +1,332 @@
+#include "xmppgw/backend/backend.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/backoff.h"
+#include "common/base/log.h"
+#include "common/base/loop.h"
+#include "common/base/mem.h"
+#include "common/registry.h"
+#include "xmppgw/conf.h"
+
+#define REDIS_TIMEOUT_MS 2000
+#define AVOID_MS 1000
+#define CHOICE_MAX 256 /* more relays than this are not looked at for one choice */
+
+/* All backends of one kind. */
+struct kind {
+	const char *name;    /* in the registry */
+	const char *url_key; /* where its record says how to call it */
+	struct list all;     /* struct backend */
+	struct registry_watch watch;
+	bool known;
+};
+
+static struct kind kinds[] = {
+	[BACKEND_RELAY] = { .name = "relay", .url_key = "control" },
+	[BACKEND_PUSH] = { .name = "push", .url_key = "api" },
+};
+
+static struct redis *redis;
+static void (*on_push_change)(void);
+
+/* ---- one backend ---- */
+
+static void free_backend(struct backend *backend)
+{
+	list_remove(&backend->link);
+	json_decref(backend->record);
+	free(backend->id);
+	free(backend);
+}
+
+static void release_if_unused(struct backend *backend)
+{
+	if (!backend->listed && backend->users == 0)
+		free_backend(backend);
+}
+
+void backend_use(struct backend *backend)
+{
+	backend->users++;
+}
+
+void backend_drop(struct backend *backend)
+{
+	backend->users--;
+	release_if_unused(backend);
+}
+
+void backend_avoid(struct backend *backend)
+{
+	backend->avoided_until_ms = loop_now_ms() + AVOID_MS;
+}
+
+bool backend_available(const struct backend *backend)
+{
+	return backend->listed && !backend->draining &&
+	       (backend->avoided_until_ms == 0 || backend->avoided_until_ms <= loop_now_ms());
+}
+
+static void take_record(struct backend *backend, const struct kind *kind, json_t *record)
+{
+	json_decref(backend->record);
+	backend->record = json_incref(record);
+	backend->url = json_string_value(json_object_get(record, kind->url_key));
+	backend->draining = json_is_true(json_object_get(record, "draining"));
+	backend->listed = true;
+	backend->pending /= 2; /* by and by the record shows them */
+}
+
+static struct backend *add(struct kind *kind, const char *id)
+{
+	struct backend *backend = mem_alloc(1, sizeof *backend);
+
+	backend->id = mem_dup(id);
+	list_init(&backend->waiting);
+	list_append(&kind->all, &backend->link);
+	return backend;
+}
+
+/* ---- what the registry says ---- */
+
+static struct backend *find(const struct kind *kind, const char *id)
+{
+	list_for_each (link, &kind->all) {
+		struct backend *backend = container_of(link, struct backend, link);
+
+		if (strcmp(backend->id, id) == 0)
+			return backend;
+	}
+	return NULL;
+}
+
+static void note(struct kind *kind, const char *id, json_t *record)
+{
+	struct backend *backend = find(kind, id);
+
+	if (json_string_value(json_object_get(record, kind->url_key)) == NULL) {
+		log_debug("backend-without-url kind=%s id=%s", kind->name, id);
+		return;
+	}
+	if (backend == NULL)
+		backend = add(kind, id);
+	if (!backend->listed)
+		log_info("backend-found kind=%s id=%s url=%s", kind->name, id,
+		         json_string_value(json_object_get(record, kind->url_key)));
+	take_record(backend, kind, record);
+}
+
+static void drop_missing(struct kind *kind, const json_t *records)
+{
+	list_for_each (link, &kind->all) {
+		struct backend *backend = container_of(link, struct backend, link);
+
+		if (!backend->listed || json_object_get(records, backend->id) != NULL)
+			continue;
+		log_info("backend-gone kind=%s id=%s", kind->name, backend->id);
+		backend->listed = false;
+		release_if_unused(backend);
+	}
+}
+
+static void on_records(struct registry_watch *watch, const json_t *records)
+{
+	struct kind *kind = container_of(watch, struct kind, watch);
+	const char *id;
+	json_t *record;
+
+	kind->known = true;
+	json_object_foreach ((json_t *)records, id, record)
+		note(kind, id, record);
+	drop_missing(kind, records);
+	if (kind == &kinds[BACKEND_PUSH] && on_push_change != NULL)
+		on_push_change();
+}
+
+/* ---- choosing ---- */
+
+bool backend_known(enum backend_kind kind)
+{
+	return kinds[kind].known;
+}
+
+struct redis *backend_redis(void)
+{
+	return redis;
+}
+
+void backend_on_change(void (*changed)(void))
+{
+	on_push_change = changed;
+}
+
+static struct backend *listed_from(const struct kind *kind, struct list_link *link)
+{
+	for (; link != &kind->all.head; link = link->next) {
+		struct backend *backend = container_of(link, struct backend, link);
+
+		if (backend->listed)
+			return backend;
+	}
+	return NULL;
+}
+
+struct backend *backend_first(enum backend_kind kind)
+{
+	return listed_from(&kinds[kind], kinds[kind].all.head.next);
+}
+
+struct backend *backend_next(const struct backend *backend, enum backend_kind kind)
+{
+	return listed_from(&kinds[kind], backend->link.next);
+}
+
+struct backend *backend_find(enum backend_kind kind, const char *id)
+{
+	struct backend *backend = find(&kinds[kind], id);
+
+	return backend != NULL && backend->listed ? backend : NULL;
+}
+
+/* One in so many of those seen so far takes the place, so each is as likely as the others. */
+struct backend *backend_any(enum backend_kind kind)
+{
+	struct backend *chosen = backend_first(kind), *backend = chosen;
+	uint32_t seen = 0;
+
+	for (; backend != NULL; backend = backend_next(backend, kind))
+		if (backend_available(backend) && backoff_random() % ++seen == 0)
+			chosen = backend;
+	return chosen;
+}
+
+static int64_t load(const struct backend *relay)
+{
+	return json_integer_value(json_object_get(relay->record, "streams")) + relay->pending;
+}
+
+static bool has_address(const struct backend *relay)
+{
+	return json_array_size(json_object_get(relay->record, "advertise")) > 0;
+}
+
+struct backend *backend_recommend(void)
+{
+	struct backend *candidates[CHOICE_MAX], *one, *other;
+	uint32_t count = 0;
+
+	list_for_each (link, &kinds[BACKEND_RELAY].all) {
+		struct backend *relay = container_of(link, struct backend, link);
+
+		if (backend_available(relay) && has_address(relay) && count < CHOICE_MAX)
+			candidates[count++] = relay;
+	}
+	if (count == 0)
+		return NULL;
+	one = candidates[backoff_random() % count];
+	other = candidates[backoff_random() % count];
+	if (load(other) < load(one))
+		one = other;
+	one->pending++;
+	return one;
+}
+
+/* FNV-1a over id, a NUL and key, with a finish that spreads every bit (splitmix64). */
+static uint64_t weigh(const char *id, const char *key)
+{
+	uint64_t hash = 0xcbf29ce484222325;
+
+	do
+		hash = (hash ^ (unsigned char)*id) * 0x100000001b3;
+	while (*id++ != '\0');
+	for (; *key != '\0'; key++)
+		hash = (hash ^ (unsigned char)*key) * 0x100000001b3;
+	hash = (hash ^ (hash >> 30)) * 0xbf58476d1ce4e5b9;
+	hash = (hash ^ (hash >> 27)) * 0x94d049bb133111eb;
+	return hash ^ (hash >> 31);
+}
+
+struct backend *backend_for(const char *key)
+{
+	struct backend *best = NULL;
+	uint64_t best_weight = 0;
+
+	list_for_each (link, &kinds[BACKEND_PUSH].all) {
+		struct backend *push = container_of(link, struct backend, link);
+		uint64_t weight;
+
+		if (!backend_available(push))
+			continue;
+		weight = weigh(push->id, key);
+		if (best == NULL || weight > best_weight) {
+			best = push;
+			best_weight = weight;
+		}
+	}
+	return best;
+}
+
+/* ---- start and stop ---- */
+
+/* Without Redis the relays are those of the configuration, described as the registry would. */
+static void add_configured(const struct conf *conf)
+{
+	struct kind *kind = &kinds[BACKEND_RELAY];
+
+	for (size_t i = 0; i < conf->relays.count; i++) {
+		const struct conf_relay *relay = conf_relay(conf, i);
+		json_t *addresses = json_array();
+		json_t *record;
+
+		for (char **address = relay->advertise; *address != NULL; address++)
+			json_array_append_new(addresses, json_string(*address));
+		record = json_pack("{s:s, s:s, s:o}", "id", relay->id, "control", relay->control,
+		                   "advertise", addresses);
+		note(kind, relay->id, record);
+		json_decref(record);
+	}
+	kind->known = true;
+}
+
+static void start_watch(struct kind *kind)
+{
+	kind->watch = (struct registry_watch){ .changed = on_records,
+		                               .kind = kind->name,
+		                               .redis = redis };
+	registry_watch_start(&kind->watch);
+}
+
+int backend_start(void *config)
+{
+	const struct conf *conf = config;
+	const struct redis_options options = { conf->daemon.redis, conf->daemon.redis_prefix,
+		                               REDIS_TIMEOUT_MS };
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		list_init(&kinds[i].all);
+	if (!conf_with_redis(conf)) {
+		add_configured(conf);
+		return 0;
+	}
+	redis = redis_new(&options);
+	if (redis == NULL)
+		return -1;
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		start_watch(&kinds[i]);
+	return 0;
+}
+
+void backend_stop(void)
+{
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		if (redis != NULL)
+			registry_watch_stop(&kinds[i].watch);
+		list_for_each (link, &kinds[i].all)
+			free_backend(container_of(link, struct backend, link));
+	}
+	if (redis != NULL)
+		redis_free(redis);
+	redis = NULL;
+}

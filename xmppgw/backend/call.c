@@ -1,0 +1,168 @@
+#include "xmppgw/backend/call.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/base/metrics.h"
+#include "xmppgw/conf.h"
+
+#define RESPONSE_MAX (256 * 1024)
+
+static struct http_pool *pool;
+static char *authorization;
+static const char *headers[4];
+
+enum { ENDED_ANSWERED, ENDED_FAULT, ENDED_UNREACHED, ENDED_UNANSWERED };
+static const char *const ended_names[] = { "answered", "fault", "unreached", "unanswered" };
+static int64_t ended_numbers[ARRAY_LEN(ended_names)];
+static struct metric ended_metric = {
+	.name = "outrigger_xmppgw_backend_calls_total",
+	.help = "Calls to relayd and pushd; fault: status 500 and above.",
+	.kind = METRIC_COUNTER,
+	.label = "outcome",
+	.values = ended_names,
+	.series = ARRAY_LEN(ended_names),
+	.numbers = ended_numbers,
+};
+
+int call_start(void *config)
+{
+	const struct conf *conf = config;
+
+	pool = http_pool_new(&(struct http_pool_options){ .connections = 32 });
+	authorization = mem_printf("Authorization: Bearer %s", conf->daemon.api_token);
+	headers[0] = authorization;
+	headers[1] = "Content-Type: application/json";
+	headers[2] = "Expect:"; /* libcurl would wait for a 100 before larger bodies */
+	metrics_add(&ended_metric);
+	return 0;
+}
+
+void call_stop(void)
+{
+	http_pool_free(pool);
+	pool = NULL;
+	mem_free_secret(authorization);
+	authorization = NULL;
+}
+
+static void release(struct call *call)
+{
+	struct backend *backend = call->backend;
+
+	http_release(&call->http);
+	free(call->url);
+	free(call->body);
+	call->url = call->body = NULL;
+	call->backend = NULL;
+	if (backend != NULL)
+		backend_drop(backend);
+}
+
+/* What an answer, or the lack of one, comes to. */
+static unsigned judge(const struct call *call)
+{
+	const struct http_call *http = &call->http;
+
+	switch (http->failure) {
+	case HTTP_OK:
+		ended_numbers[http->status >= 500 ? ENDED_FAULT : ENDED_ANSWERED]++;
+		return http->status;
+	case HTTP_UNREACHABLE:
+	case HTTP_NOT_H2:
+	case HTTP_UNTRUSTED:
+		ended_numbers[ENDED_UNREACHED]++;
+		return CALL_UNREACHED;
+	case HTTP_TIMED_OUT:
+	case HTTP_BROKEN:
+	case HTTP_REFUSED:
+	case HTTP_TOO_LARGE:
+		break;
+	}
+	ended_numbers[ENDED_UNANSWERED]++;
+	return CALL_UNANSWERED;
+}
+
+static void on_done(struct http_call *http)
+{
+	struct call *call = container_of(http, struct call, http);
+	unsigned status = judge(call);
+	json_t *answer = NULL;
+
+	if (status == CALL_UNREACHED)
+		backend_avoid(call->backend);
+	if (http->failure != HTTP_OK)
+		log_warn("call-failed backend=%s url=%s reason=%s detail=\"%s\"", call->backend->id,
+		         call->url, http_failure_name(http->failure), http->error);
+	else if (status >= 500 || status == 401)
+		log_warn("call-refused backend=%s url=%s status=%u", call->backend->id, call->url,
+		         status);
+	if (status > CALL_UNREACHED)
+		answer = json_loadb(http->response, http->response_len, JSON_DECODE_ANY, NULL);
+	release(call);
+	call->done(call, status, answer);
+	json_decref(answer);
+}
+
+/* Sends HTTP, of which method, body and timeout are set; the body is call->body. */
+static void begin(struct call *call, struct backend *backend, const char *path,
+                  struct http_call http)
+{
+	backend_use(backend);
+	call->backend = backend;
+	call->url = mem_printf("%s%s", backend->url, path);
+	call->http = http;
+	call->http.done = on_done;
+	call->http.url = call->url;
+	call->http.headers = headers;
+	call->http.response_max = RESPONSE_MAX;
+	http_send(pool, &call->http);
+}
+
+void call_post(struct call *call, struct backend *backend, const char *path, struct buf *body,
+               uint32_t timeout_ms)
+{
+	size_t len = buf_len(body);
+
+	call->body = buf_take(body);
+	begin(call, backend, path,
+	      (struct http_call){ .method = "POST",
+	                          .body = call->body,
+	                          .body_len = len,
+	                          .timeout_ms = timeout_ms });
+}
+
+static int append(const char *bytes, size_t len, void *buf)
+{
+	return buf_append(buf, bytes, len);
+}
+
+void call_json(struct call *call, struct backend *backend, const char *method, const char *path,
+               json_t *body)
+{
+	struct http_call http = { .method = method, .timeout_ms = CALL_MS };
+	struct buf text = { 0 };
+
+	if (body != NULL) {
+		json_dump_callback(body, append, &text, JSON_COMPACT);
+		json_decref(body);
+		http.body_len = buf_len(&text);
+		http.body = call->body = buf_take(&text);
+	}
+	begin(call, backend, path, http);
+}
+
+void call_cancel(struct call *call)
+{
+	if (call->backend != NULL)
+		release(call);
+}
+
+const char *call_message(const json_t *answer, const char *fallback)
+{
+	const char *message = json_string_value(json_object_get(answer, "message"));
+
+	return message == NULL ? fallback : message;
+}

@@ -1,0 +1,91 @@
+#include "xmppgw/commands/survey.h"
+
+#include <stdlib.h>
+
+#include "common/base/mem.h"
+
+#define RELAYS_MAX 256 /* more than these are not asked */
+
+static struct list under_way;
+
+static void free_survey(struct survey *survey)
+{
+	for (size_t i = 0; i < survey->count; i++) {
+		call_cancel(&survey->parts[i].call);
+		json_decref(survey->parts[i].body);
+		free(survey->parts[i].relay);
+	}
+	free(survey->parts);
+	list_remove(&survey->link);
+	free(survey);
+}
+
+static void on_called(struct call *call, unsigned status, const json_t *body)
+{
+	struct survey_part *part = container_of(call, struct survey_part, call);
+	struct survey *survey = part->survey;
+
+	part->status = status;
+	part->body = json_incref((json_t *)body);
+	if (--survey->waiting > 0)
+		return;
+	if (survey->answer != NULL)
+		survey->done(survey);
+	free_survey(survey);
+}
+
+void *survey_new(size_t size, struct answer *answer, const struct adhoc_session *session)
+{
+	struct survey *survey = mem_alloc(1, size);
+
+	list_append(&under_way, &survey->link);
+	survey->session = *session;
+	answer_hold(answer, &survey->answer);
+	return survey;
+}
+
+static size_t count_relays(void)
+{
+	struct backend *relay = backend_first(BACKEND_RELAY);
+	size_t count = 0;
+
+	for (; relay != NULL && count < RELAYS_MAX; relay = backend_next(relay, BACKEND_RELAY))
+		count++;
+	return count;
+}
+
+void survey_ask(struct survey *survey, const char *method, const char *path)
+{
+	struct backend *relay = backend_first(BACKEND_RELAY);
+
+	survey->count = survey->waiting = count_relays();
+	if (survey->count == 0) {
+		answer_error(survey->answer, ANSWER_TROUBLE, "No relay can be reached.");
+		free_survey(survey);
+		return;
+	}
+	survey->parts = mem_alloc(survey->count, sizeof *survey->parts);
+	for (size_t i = 0; i < survey->count; i++) {
+		struct survey_part *part = &survey->parts[i];
+
+		part->survey = survey;
+		part->relay = mem_dup(relay->id);
+		part->call.done = on_called;
+		call_json(&part->call, relay, method, path, NULL);
+		relay = backend_next(relay, BACKEND_RELAY);
+	}
+}
+
+int survey_start(void *config)
+{
+	list_init(&under_way);
+	return 0;
+}
+
+void survey_stop(void)
+{
+	struct list_link *first;
+
+	while ((first = list_first(&under_way)) != NULL)
+		free_survey(container_of(first, struct survey, link));
+}

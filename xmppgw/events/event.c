@@ -1,0 +1,101 @@
+#include "xmppgw/events/event.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/json.h"
+#include "xmppgw/xmpp/markup.h"
+
+#define STANZAS_NS "urn:ietf:params:xml:ns:xmpp-stanzas"
+#define KIND_MAX 64
+#define JID_MAX (JID_TEXT_MAX - 1)
+
+static void read_jid(struct json_object *top, const char *key, struct jid *jid)
+{
+	const char *text = json_string_member(top, key, JID_MAX, true);
+
+	if (text != NULL && jid_parse(text, jid) != 0)
+		json_complain(top, key, "must be a JID");
+}
+
+/* The text for people, which KEY has. */
+static enum event_verdict read_reason(struct json_object *top, const char *key, struct event *event)
+{
+	const char *reason = json_string_member(top, key, EVENT_REASON_MAX, true);
+
+	if (!json_reader_ok(top->reader))
+		return EVENT_MALFORMED;
+	snprintf(event->reason, sizeof event->reason, "%s", reason);
+	return EVENT_READ;
+}
+
+static enum event_verdict read_over_limit(struct json_object *top, struct event *event)
+{
+	event->kind = EVENT_OVER_LIMIT;
+	read_jid(top, "requester", &event->requester);
+	read_jid(top, "target", &event->target);
+	return read_reason(top, "reason", event);
+}
+
+static enum event_verdict read_expiry(struct json_object *top, struct event *event)
+{
+	event->kind = EVENT_CREDENTIAL_EXPIRY;
+	event->at_ms = json_integer_member(top, "at_ms", 0, INT64_MAX, 0);
+	return read_reason(top, "text", event);
+}
+
+static enum event_verdict read_object(struct json_object *top, const char *component,
+                                      struct event *event)
+{
+	const char *kind = json_string_member(top, "type", KIND_MAX, true);
+	const char *owner;
+
+	if (kind != NULL && strcmp(kind, "credential-expiry") == 0)
+		return read_expiry(top, event);
+	owner = json_string_member(top, "component", JID_PART_MAX, true);
+	if (!json_reader_ok(top->reader))
+		return EVENT_MALFORMED;
+	if (strcmp(owner, component) != 0 || strcmp(kind, "over-limit") != 0)
+		return EVENT_FOREIGN;
+	return read_over_limit(top, event);
+}
+
+enum event_verdict event_read(const char *text, size_t len, const char *component,
+                              struct event *event, char *complaint)
+{
+	struct json_reader reader;
+	json_t *value = json_loadb(text, len, 0, NULL);
+	struct json_object top = json_object_top(&reader, value);
+	enum event_verdict verdict = read_object(&top, component, event);
+
+	snprintf(complaint, sizeof reader.complaint, "%s", reader.complaint);
+	json_decref(value);
+	return verdict;
+}
+
+static void write_message(const struct jid *to, const struct event *event, const char *component,
+                          const char *id, struct buf *out)
+{
+	char text[JID_TEXT_MAX];
+
+	markup_add(out,
+	           "<message type='error' id='%s' from='%s' to='%s'><error type='cancel'>"
+	           "<not-allowed xmlns='" STANZAS_NS "'/><text xmlns='" STANZAS_NS
+	           "' xml:lang='en'>%s</text></error></message>",
+	           id, component, jid_full(to, text), event->reason);
+}
+
+void event_write(const struct event *event, const char *component, const char *id, struct buf *out)
+{
+	write_message(&event->requester, event, component, id, out);
+	write_message(&event->target, event, component, id, out);
+}
+
+void event_write_notice(const struct event *event, const char *component, const char *id,
+                        const char *admin, struct buf *out)
+{
+	markup_add(out,
+	           "<message id='%s' from='%s' to='%s'><subject>A push credential expires</subject>"
+	           "<body>%s</body></message>",
+	           id, component, admin, event->reason);
+}

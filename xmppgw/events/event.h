@@ -1,0 +1,54 @@
+/*
+ * An event that was left for the gateways. A relay leaves that a transfer was ended over a limit,
+ * of which both parties are told; a pushd that a credential comes to its end, of which the admins
+ * are. What it says came through Redis and began with strangers, so all of it is checked. Pure.
+ */
+#ifndef OG_XMPPGW_EVENTS_EVENT_H
+#define OG_XMPPGW_EVENTS_EVENT_H
+
+#include <stdint.h>
+
+#include "common/base/buf.h"
+#include "xmppgw/xmpp/jid.h"
+
+#define EVENT_REASON_MAX 4096 /* bytes; a JID may be part of it */
+
+enum event_kind {
+	EVENT_OVER_LIMIT,        /* for the parties */
+	EVENT_CREDENTIAL_EXPIRY, /* for the admins; of no component, so it is read for each */
+};
+
+struct event {
+	enum event_kind kind;
+	struct jid requester, target;      /* EVENT_OVER_LIMIT */
+	int64_t at_ms;                     /* EVENT_CREDENTIAL_EXPIRY: since 1970 */
+	char reason[EVENT_REASON_MAX + 1]; /* for people */
+};
+
+enum event_verdict {
+	EVENT_READ,      /* somebody is to be told */
+	EVENT_FOREIGN,   /* of another component, or of a kind that none of us is told about */
+	EVENT_MALFORMED, /* see the complaint */
+};
+
+/*
+ * Reads the JSON TEXT of LEN bytes for COMPONENT. What is wrong with it goes to COMPLAINT (200
+ * bytes), "" otherwise.
+ */
+enum event_verdict event_read(const char *text, size_t len, const char *component,
+                              struct event *event, char *complaint);
+
+/*
+ * EVENT_OVER_LIMIT: appends the two messages (RFC 6121 5.2.2, type error) from COMPONENT to the
+ * requester and the target, both with the stanza id ID.
+ */
+void event_write(const struct event *event, const char *component, const char *id, struct buf *out);
+
+/*
+ * EVENT_CREDENTIAL_EXPIRY: appends the message (type normal) from COMPONENT to the bare JID ADMIN,
+ * with the stanza id ID.
+ */
+void event_write_notice(const struct event *event, const char *component, const char *id,
+                        const char *admin, struct buf *out);
+
+#endif

@@ -1,0 +1,411 @@
+#include "xmppgw/events/events.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/base/loop.h"
+#include "common/base/mem.h"
+#include "common/base/metrics.h"
+#include "common/redis/redis.h"
+#include "xmppgw/access.h"
+#include "xmppgw/backend/backend.h"
+#include "xmppgw/component/links.h"
+#include "xmppgw/events/event.h"
+
+#define POLL_MS 500          /* between two looks for new entries */
+#define UNSENT_MS 20         /* between two looks whether messages have left */
+#define TAKE_OVER_MS 10000   /* between two looks for entries of gateways that died */
+#define ABANDONED_MS "30000" /* an entry that was kept this long has nobody any more */
+#define BATCH 16             /* entries at once */
+#define BATCH_TEXT "16"
+#define NEWS_MS (INT64_C(7) * 24 * 60 * 60 * 1000) /* a notice that is older is none any more */
+#define ID_MAX 41                                  /* two 64-bit numbers and a dash */
+
+/*
+ *   grouping ──▶ recovering ──▶ taking over ◀──▶ reading ⟲ every POLL_MS
+ *                    └──────────────┴───────────────┴───▶ acknowledging ──▶ back to that step
+ *
+ * Whatever fails, and a link that went down, leads back to grouping, from where what was not
+ * acknowledged is found again; an acknowledgement that fails is only repeated.
+ */
+enum step { STEP_GROUP, STEP_RECOVER, STEP_TAKE_OVER, STEP_READ, STEP_ACKNOWLEDGE };
+
+/* A component's place in the stream. */
+struct follower {
+	struct link *link; /* borrowed */
+	struct redis_call call;
+	struct timer timer;
+	enum step step;
+	enum step after;         /* acknowledging */
+	uint64_t up_since_ms;    /* of the connection that this round began with */
+	uint64_t taken_ms;       /* when entries were last taken over */
+	char cursor[ID_MAX];     /* of taking over */
+	char ids[BATCH][ID_MAX]; /* to be acknowledged */
+	size_t id_count;
+	bool complained; /* that Redis refuses; told again only after it didn't */
+};
+
+static struct follower *followers;
+static size_t follower_count;
+static const char *consumer;
+
+enum { OUTCOME_TOLD, OUTCOME_FOREIGN, OUTCOME_MALFORMED };
+static const char *const outcome_names[] = { "told", "foreign", "malformed" };
+static int64_t outcome_numbers[ARRAY_LEN(outcome_names)];
+static struct metric outcome_metric = {
+	.name = "outrigger_xmppgw_events_total",
+	.help = "Events of relays and push daemons; foreign: for another component.",
+	.kind = METRIC_COUNTER,
+	.label = "outcome",
+	.values = outcome_names,
+	.series = ARRAY_LEN(outcome_names),
+	.numbers = outcome_numbers,
+};
+
+/* ---- one entry ---- */
+
+/* True if DOMAIN is a host of the domain that the bare JID ADMIN is of. */
+static bool is_near(const char *domain, const char *admin)
+{
+	const char *at = strchr(admin, '@');
+	size_t len = strlen(domain), near;
+
+	admin = at != NULL ? at + 1 : admin;
+	near = strlen(admin);
+	return len > near && domain[len - near - 1] == '.' &&
+	       strcmp(domain + len - near, admin) == 0;
+}
+
+/* Of our push components the one that tells ADMIN: one of the same server, else the first. */
+static const struct link *teller_of(const char *admin)
+{
+	const struct link *first = NULL;
+
+	for (size_t i = 0; i < links_count(); i++) {
+		const struct link *link = links_at(i);
+
+		if (!(link->roles & ROLE_PUSH))
+			continue;
+		if (is_near(link->domain, admin))
+			return link;
+		if (first == NULL)
+			first = link;
+	}
+	return first;
+}
+
+/* A notice on its way to the admins that one link tells. */
+struct notice {
+	struct link *link;
+	const struct event *event;
+	const char *id;
+	unsigned told;
+};
+
+static void tell_admin(const char *admin, void *state)
+{
+	struct notice *notice = state;
+
+	if (teller_of(admin) != notice->link)
+		return;
+	event_write_notice(notice->event, notice->link->domain, notice->id, admin,
+	                   link_output(notice->link));
+	notice->told++;
+}
+
+/* True if EVENT, which was read, is told over LINK to anybody. */
+static bool tell_event(struct link *link, const struct event *event, const char *id)
+{
+	struct notice notice = { .link = link, .event = event, .id = id };
+
+	if (event->kind == EVENT_OVER_LIMIT) {
+		event_write(event, link->domain, id, link_output(link));
+		return true;
+	}
+	if (loop_wall_ms() - event->at_ms < NEWS_MS)
+		access_each_admin(tell_admin, &notice);
+	return notice.told > 0;
+}
+
+/* Tells the parties what TEXT says, if that is for them. */
+static void tell(struct follower *follower, const char *id, const char *text, size_t len)
+{
+	const char *component = follower->link->domain;
+	char complaint[200] = "it has no member \"event\"";
+	struct event event;
+	enum event_verdict verdict = EVENT_MALFORMED;
+
+	if (text != NULL)
+		verdict = event_read(text, len, component, &event, complaint);
+	switch (verdict) {
+	case EVENT_READ:
+		if (!tell_event(follower->link, &event, id)) {
+			outcome_numbers[OUTCOME_FOREIGN]++;
+			break;
+		}
+		log_info("event-told component=%s id=%s", component, id);
+		outcome_numbers[OUTCOME_TOLD]++;
+		break;
+	case EVENT_FOREIGN:
+		outcome_numbers[OUTCOME_FOREIGN]++;
+		break;
+	case EVENT_MALFORMED:
+		log_warn("event-malformed component=%s id=%s reason=\"%s\"", component, id,
+		         complaint);
+		outcome_numbers[OUTCOME_MALFORMED]++;
+		break;
+	}
+}
+
+/* FIELDS: name, value, name, value, …; the value of "event", or NULL. */
+static const char *find_event(const struct redisReply *fields, size_t *len)
+{
+	for (size_t i = 0; i + 1 < redis_reply_count(fields); i += 2) {
+		const char *name = redis_reply_string(redis_reply_at(fields, i), NULL);
+
+		if (name != NULL && strcmp(name, "event") == 0)
+			return redis_reply_string(redis_reply_at(fields, i + 1), len);
+	}
+	return NULL;
+}
+
+/* ENTRIES: [id, fields] each; the fields are nil of one that the stream's cap has dropped. */
+static void take_entries(struct follower *follower, const struct redisReply *entries)
+{
+	for (size_t i = 0; i < redis_reply_count(entries) && i < BATCH; i++) {
+		const struct redisReply *entry = redis_reply_at(entries, i);
+		const struct redisReply *fields = redis_reply_at(entry, 1);
+		const char *id = redis_reply_string(redis_reply_at(entry, 0), NULL), *text;
+		size_t len = 0;
+
+		if (id == NULL || strlen(id) >= ID_MAX)
+			continue;
+		text = find_event(fields, &len);
+		if (!redis_reply_nil(fields))
+			tell(follower, id, text, len);
+		snprintf(follower->ids[follower->id_count++], ID_MAX, "%s", id);
+	}
+}
+
+/* ---- steps: what each asks Redis, and what it makes of the answer ---- */
+
+static void create_group(struct follower *follower, struct redis *redis)
+{
+	redis_command(redis, &follower->call, "XGROUP CREATE %sevents %s 0 MKSTREAM",
+	              redis_prefix(redis), follower->link->domain);
+}
+
+/* What this gateway was given before it went down, and not acknowledged. */
+static void read_own(struct follower *follower, struct redis *redis)
+{
+	redis_command(redis, &follower->call,
+	              "XREADGROUP GROUP %s %s COUNT " BATCH_TEXT " STREAMS %sevents 0",
+	              follower->link->domain, consumer, redis_prefix(redis));
+}
+
+static void take_over(struct follower *follower, struct redis *redis)
+{
+	follower->taken_ms = loop_now_ms();
+	redis_command(redis, &follower->call,
+	              "XAUTOCLAIM %sevents %s %s " ABANDONED_MS " %s COUNT " BATCH_TEXT,
+	              redis_prefix(redis), follower->link->domain, consumer, follower->cursor);
+}
+
+static void read_new(struct follower *follower, struct redis *redis)
+{
+	redis_command(redis, &follower->call,
+	              "XREADGROUP GROUP %s %s COUNT " BATCH_TEXT " STREAMS %sevents >",
+	              follower->link->domain, consumer, redis_prefix(redis));
+}
+
+static void acknowledge(struct follower *follower, struct redis *redis)
+{
+	const char *argv[3 + BATCH] = { "XACK" };
+	char *key = mem_printf("%sevents", redis_prefix(redis));
+	size_t argc = 3;
+
+	argv[1] = key;
+	argv[2] = follower->link->domain;
+	for (size_t i = 0; i < follower->id_count; i++)
+		argv[argc++] = follower->ids[i];
+	redis_send(redis, &follower->call, argc, argv, NULL);
+	free(key);
+}
+
+static enum step after_group(struct follower *follower, const struct redisReply *reply)
+{
+	snprintf(follower->cursor, ID_MAX, "0-0");
+	return STEP_RECOVER;
+}
+
+/* REPLY: [[stream, entries]]; nil when there are none. */
+static void take_read(struct follower *follower, const struct redisReply *reply)
+{
+	take_entries(follower, redis_reply_at(redis_reply_at(reply, 0), 1));
+}
+
+static enum step after_own(struct follower *follower, const struct redisReply *reply)
+{
+	take_read(follower, reply);
+	return follower->id_count > 0 ? STEP_RECOVER : STEP_TAKE_OVER;
+}
+
+/* REPLY: [where to go on, entries, …]; 0-0: that was all. */
+static enum step after_take_over(struct follower *follower, const struct redisReply *reply)
+{
+	const char *cursor = redis_reply_string(redis_reply_at(reply, 0), NULL);
+	bool last = cursor == NULL || strcmp(cursor, "0-0") == 0;
+
+	snprintf(follower->cursor, ID_MAX, "%s", last ? "0-0" : cursor);
+	take_entries(follower, redis_reply_at(reply, 1));
+	return last ? STEP_READ : STEP_TAKE_OVER;
+}
+
+static enum step after_new(struct follower *follower, const struct redisReply *reply)
+{
+	take_read(follower, reply);
+	if (loop_now_ms() - follower->taken_ms >= TAKE_OVER_MS)
+		return STEP_TAKE_OVER;
+	return STEP_READ;
+}
+
+static enum step after_acknowledge(struct follower *follower, const struct redisReply *reply)
+{
+	follower->id_count = 0;
+	return follower->after;
+}
+
+/* clang-format off */
+static const struct {
+	const char *name;
+	void (*ask)(struct follower *follower, struct redis *redis);
+	/* The next step; entries that were taken are acknowledged before it. */
+	enum step (*take)(struct follower *follower, const struct redisReply *reply);
+} steps[] = {
+	[STEP_GROUP]       = { "grouping", create_group, after_group },
+	[STEP_RECOVER]     = { "recovering", read_own, after_own },
+	[STEP_TAKE_OVER]   = { "taking-over", take_over, after_take_over },
+	[STEP_READ]        = { "reading", read_new, after_new },
+	[STEP_ACKNOWLEDGE] = { "acknowledging", acknowledge, after_acknowledge },
+};
+/* clang-format on */
+
+/* ---- the round ---- */
+
+/* True while FOLLOWER's messages go to the connection that this round began with. */
+static bool is_connected(const struct follower *follower)
+{
+	return link_is_up(follower->link) && follower->link->up_since_ms == follower->up_since_ms;
+}
+
+static void begin_round(struct follower *follower)
+{
+	follower->step = STEP_GROUP;
+	follower->id_count = 0;
+	follower->up_since_ms = follower->link->up_since_ms;
+	timer_start(&follower->timer, POLL_MS);
+}
+
+static void go_on(struct follower *follower)
+{
+	bool may_ask = link_is_up(follower->link) && !follower->link->draining;
+
+	if (follower->step == STEP_ACKNOWLEDGE && buf_len(&follower->link->output) > 0)
+		timer_start(&follower->timer, UNSENT_MS);
+	else if (follower->step == STEP_ACKNOWLEDGE || may_ask)
+		steps[follower->step].ask(follower, backend_redis());
+	else
+		timer_start(&follower->timer, POLL_MS);
+}
+
+static void on_timer(struct timer *timer)
+{
+	struct follower *follower = container_of(timer, struct follower, timer);
+
+	if (!is_connected(follower) && follower->step != STEP_GROUP)
+		begin_round(follower);
+	else
+		go_on(follower);
+}
+
+/* BUSYGROUP: the group is there already. */
+static bool failed(struct follower *follower, const struct redisReply *reply)
+{
+	const char *error = redis_reply_error(reply);
+
+	if (reply == NULL)
+		return true;
+	if (follower->step == STEP_GROUP && error != NULL && strncmp(error, "BUSYGROUP", 9) == 0)
+		return false;
+	if (error == NULL && follower->step == STEP_READ)
+		follower->complained = false;
+	if (error != NULL && !follower->complained)
+		log_warn("events-failed component=%s step=%s reason=\"%s\"", follower->link->domain,
+		         steps[follower->step].name, error);
+	follower->complained |= error != NULL;
+	return error != NULL;
+}
+
+/* The next round of reading waits, everything else goes on at once. */
+static void enter(struct follower *follower, enum step step)
+{
+	bool idle = follower->step == STEP_READ && follower->id_count == 0;
+
+	if (follower->id_count > 0) {
+		follower->after = step;
+		step = STEP_ACKNOWLEDGE;
+	}
+	follower->step = step;
+	timer_start(&follower->timer, idle ? POLL_MS : 0); /* 0: after the link has been flushed */
+}
+
+static void on_reply(struct redis_call *call, const struct redisReply *reply)
+{
+	struct follower *follower = container_of(call, struct follower, call);
+
+	if (failed(follower, reply)) {
+		if (follower->step == STEP_ACKNOWLEDGE)
+			timer_start(&follower->timer, POLL_MS);
+		else
+			begin_round(follower);
+	} else if (follower->step == STEP_GROUP) {
+		follower->up_since_ms = follower->link->up_since_ms;
+		enter(follower, after_group(follower, reply));
+	} else if (!is_connected(follower)) {
+		begin_round(follower);
+	} else {
+		enter(follower, steps[follower->step].take(follower, reply));
+	}
+}
+
+int events_start(void *config)
+{
+	consumer = conf_id(config);
+	if (backend_redis() == NULL)
+		return 0;
+	metrics_add(&outcome_metric);
+	followers = mem_alloc(links_count(), sizeof *followers);
+	for (size_t i = 0; i < links_count(); i++) {
+		struct follower *follower = &followers[follower_count];
+
+		follower->link = links_at(i);
+		follower->call.done = on_reply;
+		follower->timer.expired = on_timer;
+		begin_round(follower);
+		follower_count++;
+	}
+	return 0;
+}
+
+void events_stop(void)
+{
+	for (size_t i = 0; i < follower_count; i++) {
+		redis_cancel(&followers[i].call);
+		timer_stop(&followers[i].timer);
+	}
+	free(followers);
+	followers = NULL;
+	follower_count = 0;
+}

@@ -1,6 +1,0 @@
-#include "xmppgw/ping.h"
-
-void ping_answer(struct answer *answer, const struct xml *payload)
-{
-	answer_result(answer);
-}

@@ -1,0 +1,206 @@
+#include "xmppgw/services/activation.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/list.h"
+#include "common/base/mem.h"
+#include "common/base/metrics.h"
+#include "xmppgw/backend/call.h"
+
+/*
+ * Within the 5 s that the requester waits: what the look-up leaves of them, but never more than
+ * this.
+ */
+#define DEADLINE_MS 3000
+
+struct activation {
+	struct redis_call look_up;
+	struct call call;
+	struct list_link link;
+	struct answer *answer; /* NULL: it was too late */
+	char path[sizeof "/v1/streams//activate" + BYTESTREAMS_HASH_LEN];
+	json_t *body;
+	struct backend *relay;   /* that is being asked; used */
+	bool ask_all;            /* without Redis: the next one after a 404 */
+	enum answer_error error; /* the most telling of those that were asked */
+};
+
+static struct list under_way;
+
+static int64_t seconds[METRIC_HISTOGRAM_NUMBERS];
+static struct metric seconds_metric = {
+	.name = "outrigger_xmppgw_activation_seconds",
+	.help = "From an activation's request to its answer.",
+	.kind = METRIC_HISTOGRAM,
+	.numbers = seconds,
+};
+
+static void free_activation(struct activation *activation)
+{
+	redis_cancel(&activation->look_up);
+	call_cancel(&activation->call);
+	if (activation->relay != NULL)
+		backend_drop(activation->relay);
+	json_decref(activation->body);
+	list_remove(&activation->link);
+	free(activation);
+}
+
+/* Ends ACTIVATION, if it isn't active with ERROR and TEXT (may be NULL). */
+static void settle(struct activation *activation, bool active, enum answer_error error,
+                   const char *text)
+{
+	struct answer *answer = activation->answer;
+
+	if (answer != NULL)
+		metric_observe(&seconds_metric, (loop_now_ns() - answer->began_ns) / 1000);
+	if (answer != NULL && active)
+		answer_result(answer);
+	else if (answer != NULL)
+		answer_error(answer, error, text);
+	free_activation(activation);
+}
+
+/*
+ * XEP-0065 6.3.5 has these conditions, and a quota is a "not allowed" that says why; what is none
+ * of the requester's making is worth another try.
+ */
+static enum answer_error error_of(unsigned status, const json_t *body)
+{
+	const char *code;
+
+	switch (status) {
+	case 403:
+		code = json_string_value(json_object_get(body, "error"));
+		return code != NULL && strcmp(code, "over_limit") == 0 ? ANSWER_NOT_ALLOWED
+		                                                       : ANSWER_FORBIDDEN;
+	case 404:
+		return ANSWER_ITEM_NOT_FOUND;
+	case 409:
+		return ANSWER_NOT_ALLOWED;
+	default:
+		return ANSWER_TROUBLE;
+	}
+}
+
+static void ask(struct activation *activation, struct backend *relay);
+
+/* Without Redis: the relay after the one that was asked last, or NULL. */
+static struct backend *next_to_ask(const struct activation *activation)
+{
+	if (!activation->ask_all)
+		return NULL;
+	return backend_next(activation->relay, BACKEND_RELAY);
+}
+
+static void on_called(struct call *call, unsigned status, const json_t *body)
+{
+	struct activation *activation = container_of(call, struct activation, call);
+	enum answer_error error = error_of(status, body);
+	bool settled = status == 200 || status == 403 || activation->answer == NULL;
+	struct backend *next = settled ? NULL : next_to_ask(activation);
+
+	if (error != ANSWER_ITEM_NOT_FOUND)
+		activation->error = error;
+	if (next != NULL)
+		ask(activation, next);
+	else
+		settle(activation, status == 200, activation->error,
+		       status == 403 ? call_message(body, NULL) : NULL);
+}
+
+static void ask(struct activation *activation, struct backend *relay)
+{
+	backend_use(relay);
+	if (activation->relay != NULL)
+		backend_drop(activation->relay);
+	activation->relay = relay;
+	call_json(&activation->call, relay, "POST", activation->path,
+	          json_incref(activation->body));
+}
+
+/* The claim's value is "ID EPOCH"; if that relay isn't there any more, neither is the stream. */
+static struct backend *find_owner(const char *claim)
+{
+	const char *space = strchr(claim, ' ');
+	char *id = mem_dup_bytes(claim, space == NULL ? strlen(claim) : (size_t)(space - claim));
+	struct backend *relay = backend_find(BACKEND_RELAY, id);
+
+	free(id);
+	return relay;
+}
+
+static void on_looked_up(struct redis_call *look_up, const struct redisReply *reply)
+{
+	struct activation *activation = container_of(look_up, struct activation, look_up);
+	const char *claim = redis_reply_string(reply, NULL);
+	struct backend *relay = claim == NULL ? NULL : find_owner(claim);
+
+	if (activation->answer == NULL || reply == NULL || redis_reply_error(reply) != NULL)
+		settle(activation, false, ANSWER_TROUBLE, NULL);
+	else if (relay != NULL)
+		ask(activation, relay);
+	else
+		settle(activation, false,
+		       backend_known(BACKEND_RELAY) ? ANSWER_ITEM_NOT_FOUND : ANSWER_TROUBLE, NULL);
+}
+
+static json_t *party(const struct jid *jid)
+{
+	char user[JID_TEXT_MAX];
+
+	return json_pack("{s:s, s:s}", "user", jid_bare(jid, user), "domain", jid->domain);
+}
+
+static json_t *describe(const char *component, const struct bytestream *bytestream)
+{
+	char requester[JID_TEXT_MAX], target[JID_TEXT_MAX];
+
+	return json_pack("{s:[o, o], s:i, s:{s:s, s:s, s:s}}", "parties",
+	                 party(&bytestream->requester), party(&bytestream->target), "deadline_ms",
+	                 DEADLINE_MS, "tag", "component", component, "requester",
+	                 jid_full(&bytestream->requester, requester), "target",
+	                 jid_full(&bytestream->target, target));
+}
+
+void activation_start(struct answer *answer, const struct bytestream *bytestream)
+{
+	struct activation *activation = mem_alloc(1, sizeof *activation);
+	struct redis *redis = backend_redis();
+	struct backend *first = backend_first(BACKEND_RELAY);
+
+	list_append(&under_way, &activation->link);
+	answer_hold(answer, &activation->answer);
+	activation->body = describe(answer->owner->domain, bytestream);
+	activation->error = ANSWER_ITEM_NOT_FOUND;
+	activation->look_up.done = on_looked_up;
+	activation->call.done = on_called;
+	snprintf(activation->path, sizeof activation->path, "/v1/streams/%s/activate",
+	         bytestream->hash);
+	if (redis != NULL) {
+		redis_command(redis, &activation->look_up, "GET %sclaim:%s", redis_prefix(redis),
+		              bytestream->hash);
+	} else if (first != NULL) {
+		activation->ask_all = true;
+		ask(activation, first);
+	} else {
+		settle(activation, false, ANSWER_TROUBLE, NULL);
+	}
+}
+
+int activation_begin(void *config)
+{
+	list_init(&under_way);
+	metrics_add(&seconds_metric);
+	return 0;
+}
+
+void activation_end(void)
+{
+	struct list_link *first;
+
+	while ((first = list_first(&under_way)) != NULL)
+		free_activation(container_of(first, struct activation, link));
+}

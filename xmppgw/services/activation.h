@@ -1,0 +1,18 @@
+/*
+ * The activation of one bytestream: finds the relay that owns its hash (a claim in Redis; without
+ * Redis every relay is asked), calls it, and answers the requester.
+ */
+#ifndef OG_XMPPGW_SERVICES_ACTIVATION_H
+#define OG_XMPPGW_SERVICES_ACTIVATION_H
+
+#include "xmppgw/component/answer.h"
+#include "xmppgw/services/bytestreams.h"
+
+/* Consumes ANSWER, now or later. */
+void activation_start(struct answer *answer, const struct bytestream *bytestream);
+
+/* Module. */
+int activation_begin(void *config);
+void activation_end(void);
+
+#endif

@@ -1,0 +1,115 @@
+#include "xmppgw/services/bytestreams.h"
+
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/buf.h"
+#include "common/net/net.h"
+#include "xmppgw/access.h"
+#include "xmppgw/backend/backend.h"
+#include "xmppgw/services/activation.h"
+#include "xmppgw/xmpp/markup.h"
+
+#define SID_MAX 128 /* bytes, as ejabberd has it; every client's is far shorter */
+
+#define NOT_SERVED "This proxy is for other domains."
+
+/* ---- where the proxy is ---- */
+
+static void add_streamhost(struct buf *out, const char *domain, const char *address)
+{
+	char host[NET_HOST_MAX + 1];
+	uint16_t port;
+
+	if (address != NULL && net_split(address, host, &port) == 0)
+		markup_add(out, "<streamhost jid='%s' host='%s' port='%u'/>", domain, host,
+		           (unsigned)port);
+}
+
+/*
+ * Only the requester is known yet: one who is not served isn't offered the proxy, though activation
+ * would do for the sake of a target that is.
+ */
+static bool serves_requester(const struct answer *answer)
+{
+	struct jid jid;
+
+	return jid_parse(answer->to, &jid) == 0 && access_serves(jid.domain);
+}
+
+/*
+ * All addresses of one relay: both parties must come to the same one, and many clients read only
+ * the first.
+ */
+void bytestreams_address(struct answer *answer, const struct xml *query)
+{
+	struct backend *relay;
+	struct buf *out;
+	size_t i;
+	json_t *address;
+
+	if (!serves_requester(answer)) { /* 6.3.3 too */
+		answer_error(answer, ANSWER_FORBIDDEN, NOT_SERVED);
+		return;
+	}
+	relay = backend_recommend();
+	if (relay == NULL) { /* XEP-0065 6.3.3: it can't act as a streamhost */
+		answer_error(answer, ANSWER_NOT_ALLOWED, "No relay can be reached.");
+		return;
+	}
+	out = answer_begin(answer);
+	buf_text(out, "<query xmlns='" BYTESTREAMS_NS "'>");
+	json_array_foreach (json_object_get(relay->record, "advertise"), i, address)
+		add_streamhost(out, answer->owner->domain, json_string_value(address));
+	buf_text(out, "</query>");
+	answer_end(answer);
+}
+
+/* ---- activation ---- */
+
+/* XEP-0065 5.3.2: SHA-1 of SID, requester's JID and target's JID. */
+static void hash_stream(const char *sid, struct bytestream *bytestream)
+{
+	char requester[JID_TEXT_MAX], target[JID_TEXT_MAX];
+	char text[SID_MAX + 2 * JID_TEXT_MAX];
+	unsigned char digest[SHA_DIGEST_LENGTH];
+	int len = snprintf(text, sizeof text, "%s%s%s", sid,
+	                   jid_full(&bytestream->requester, requester),
+	                   jid_full(&bytestream->target, target));
+
+	SHA1((unsigned char *)text, (size_t)len, digest);
+	for (size_t i = 0; i < sizeof digest; i++)
+		snprintf(bytestream->hash + 2 * i, 3, "%02x", digest[i]);
+}
+
+int bytestreams_read(const struct xml *query, const char *from, struct bytestream *bytestream,
+                     enum answer_error *error)
+{
+	const struct xml *activate = xml_child(query, BYTESTREAMS_NS, "activate");
+	const char *sid = xml_attribute(query, "sid");
+
+	*error = ANSWER_BAD_REQUEST;
+	if (activate == NULL || sid == NULL || sid[0] == '\0' || strlen(sid) > SID_MAX)
+		return -1;
+	*error = ANSWER_JID_MALFORMED;
+	if (jid_parse(from, &bytestream->requester) != 0 ||
+	    jid_parse_trimmed(activate->text, &bytestream->target) != 0)
+		return -1;
+	hash_stream(sid, bytestream);
+	return 0;
+}
+
+void bytestreams_activate(struct answer *answer, const struct xml *query)
+{
+	struct bytestream bytestream;
+	enum answer_error error;
+
+	if (bytestreams_read(query, answer->to, &bytestream, &error) != 0)
+		answer_error(answer, error, NULL);
+	else if (!access_serves(bytestream.requester.domain) &&
+	         !access_serves(bytestream.target.domain))
+		answer_error(answer, ANSWER_FORBIDDEN, NOT_SERVED);
+	else
+		activation_start(answer, &bytestream);
+}

@@ -1,0 +1,24 @@
+/*
+ * The way of publishes to the push daemons: those of one turn of the loop are gathered into
+ * arrays, a few calls are in flight to each daemon, and every publish is answered as the outcome
+ * says, in time. What waits is bounded by the answers that a link may owe.
+ */
+#ifndef OG_XMPPGW_SERVICES_PUBLISH_H
+#define OG_XMPPGW_SERVICES_PUBLISH_H
+
+#include "xmppgw/component/answer.h"
+#include "xmppgw/services/push.h"
+
+#define PUBLISH_MS 25000 /* in all: servers give up after 30 s */
+
+/* Module. */
+int publish_start(void *config);
+void publish_stop(void);
+
+/* Sends what PUSH holds, which is copied, to a push daemon. Consumes ANSWER later. */
+void publish_queue(struct answer *answer, const struct push *push);
+
+/* Answers a publish that no push daemon needs to see. Consumes ANSWER. */
+void publish_refuse(struct answer *answer, enum answer_error error);
+
+#endif

@@ -1,0 +1,259 @@
+#include "xmppgw/services/push.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "xmppgw/services/publish.h"
+#include "xmppgw/xmpp/form.h"
+#include "xmppgw/xmpp/jid.h"
+
+#define PRIORITY_NS "tigase:push:priority:0"
+#define ENCRYPT_NS "tigase:push:encrypt:0"
+#define JINGLE_NS "tigase:push:jingle:0"
+#define MEET_NS "tigase:push:meet:0"
+#define GROUPCHAT_NS "http://tigase.org/protocol/muc#offline"
+#define EVENT_NS "http://tigase.org/protocol/account#event"
+
+/* What pushd takes, in bytes. A longer text than these is left out, a longer body cut. */
+#define SECRET_MAX 128
+#define MODULE_MAX 128
+#define BODY_MAX 8192 /* providers take 4 KiB in all */
+#define PAYLOAD_MAX 16384
+#define IV_MAX 256
+#define JID_MAX (JID_TEXT_MAX - 1)
+#define NAME_MAX_BYTES 1023
+#define ACTION_MAX 64
+#define MEDIA_MAX 8
+#define COUNT_MAX 1000000000
+
+static int append(const char *bytes, size_t len, void *buf)
+{
+	return buf_append(buf, bytes, len);
+}
+
+/* Sets KEY unless VALUE is absent, empty or longer than MOST. Returns whether it was set. */
+static bool set_text(json_t *object, const char *key, const char *value, size_t most)
+{
+	size_t len = value == NULL ? 0 : strlen(value);
+
+	if (len == 0 || len > most)
+		return false;
+	return json_object_set_new_nocheck(object, key, json_stringn_nocheck(value, len)) == 0;
+}
+
+static void set_count(json_t *object, const char *key, const char *value)
+{
+	char *end;
+	long long count;
+
+	if (value == NULL || value[0] < '0' || value[0] > '9')
+		return;
+	count = strtoll(value, &end, 10);
+	if (*end == '\0' && count <= COUNT_MAX)
+		json_object_set_new_nocheck(object, key, json_integer(count));
+}
+
+static void set_body(json_t *object, const char *body)
+{
+	size_t len = body == NULL ? 0 : strlen(body);
+
+	if (len > BODY_MAX) {
+		len = BODY_MAX;
+		while (((unsigned char)body[len] & 0xc0) == 0x80) /* between two characters */
+			len--;
+	}
+	if (len > 0)
+		json_object_set_new_nocheck(object, "body", json_stringn_nocheck(body, len));
+}
+
+/* The form urn:xmpp:push:summary: whatever its type, and whether it says what it is or not. */
+static void add_summary(json_t *item, const struct xml *form)
+{
+	json_t *summary = json_object();
+
+	set_count(summary, "count", form_value(form, "message-count"));
+	set_text(summary, "sender", form_value(form, "last-message-sender"), JID_MAX);
+	set_body(summary, form_value(form, "last-message-body"));
+	set_count(summary, "pending_subscriptions", form_value(form, "pending-subscription-count"));
+	set_text(summary, "subscription_sender", form_value(form, "last-subscription-sender"),
+	         JID_MAX);
+	json_object_set_new_nocheck(item, "summary", summary);
+}
+
+static void add_priority(json_t *item, const struct xml *priority)
+{
+	set_text(item, "priority", strcmp(priority->text, "high") == 0 ? "high" : "low", 4);
+}
+
+static void add_encrypted(json_t *item, const struct xml *encrypted)
+{
+	const char *type = xml_attribute(encrypted, "type");
+	json_t *object = json_object();
+
+	json_object_set_new_nocheck(object, "voip",
+	                            json_boolean(type != NULL && strcmp(type, "voip") == 0));
+	if (set_text(object, "iv", xml_attribute(encrypted, "iv"), IV_MAX) &&
+	    set_text(object, "payload", encrypted->text, PAYLOAD_MAX))
+		json_object_set_nocheck(item, "encrypted", object);
+	json_decref(object);
+}
+
+static void add_media(json_t *call, const struct xml *element)
+{
+	const struct xml *media = xml_child(element, element->ns, "media");
+	json_t *names = json_array();
+
+	for (; media != NULL && json_array_size(names) < MEDIA_MAX; media = xml_again(media))
+		if (media->text[0] != '\0' && strlen(media->text) <= ACTION_MAX)
+			json_array_append_new(names, json_string_nocheck(media->text));
+	json_object_set_new_nocheck(call, "media", names);
+}
+
+static void add_jingle(json_t *item, const struct xml *jingle)
+{
+	json_t *call = json_object();
+
+	add_media(call, jingle);
+	if (set_text(call, "action", xml_attribute(jingle, "action"), ACTION_MAX) &&
+	    set_text(call, "sid", xml_attribute(jingle, "sid"), NAME_MAX_BYTES))
+		json_object_set_nocheck(item, "jingle", call);
+	json_decref(call);
+}
+
+static void add_meet(json_t *item, const struct xml *meet)
+{
+	json_t *call = json_object();
+
+	add_media(call, meet);
+	if (set_text(call, "id", xml_attribute(meet, "id"), NAME_MAX_BYTES) &&
+	    set_text(call, "jid", xml_attribute(meet, "jid"), JID_MAX))
+		json_object_set_nocheck(item, "meet", call);
+	json_decref(call);
+}
+
+static void add_groupchat(json_t *item, const struct xml *groupchat)
+{
+	const struct xml *nickname = xml_child(groupchat, GROUPCHAT_NS, "nickname");
+
+	if (nickname != NULL)
+		set_text(item, "nickname", nickname->text, NAME_MAX_BYTES);
+}
+
+static void add_event(json_t *item, const struct xml *event)
+{
+	const char *name = xml_attribute(event, "name");
+
+	if (name != NULL && strcmp(name, "account-removed") == 0)
+		json_object_set_new_nocheck(item, "account_removed", json_true());
+}
+
+/* What a <notification/> may hold; each of them at most once. */
+/* clang-format off */
+static const struct {
+	const char *ns;
+	const char *name;
+	void (*add)(json_t *item, const struct xml *element);
+} members[] = {
+	{ FORM_NS, "x", add_summary },
+	{ PRIORITY_NS, "priority", add_priority },
+	{ ENCRYPT_NS, "encrypted", add_encrypted },
+	{ JINGLE_NS, "jingle", add_jingle },
+	{ MEET_NS, "meet", add_meet },
+	{ GROUPCHAT_NS, "groupchat", add_groupchat },
+	{ EVENT_NS, "event", add_event },
+};
+/* clang-format on */
+
+/* ---- the publish ---- */
+
+/* One <item/>; false if it is no notification. */
+static bool add_item(struct push *push, const struct xml *item, json_t *common)
+{
+	const struct xml *notification = xml_child(item, PUSH_NS, "notification");
+	json_t *object;
+
+	if (notification == NULL)
+		return false;
+	object = json_copy(common);
+	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+		const struct xml *element = xml_child(notification, members[i].ns, members[i].name);
+
+		if (element != NULL)
+			members[i].add(object, element);
+	}
+	if (push->count++ > 0)
+		buf_text(&push->json, ",");
+	json_dump_callback(object, append, &push->json, JSON_COMPACT);
+	json_decref(object);
+	return true;
+}
+
+static enum push_verdict add_items(struct push *push, const struct xml *publish, json_t *common)
+{
+	const struct xml *item = xml_child(publish, PUSH_PUBSUB_NS, "item");
+
+	if (item == NULL)
+		return PUSH_MALFORMED;
+	for (; item != NULL; item = xml_again(item))
+		if (push->count == PUSH_ITEMS_MAX || !add_item(push, item, common))
+			return PUSH_MALFORMED;
+	return PUSH_READ;
+}
+
+/* XEP-0357 7: the form of the publish-options, whatever is in it; or NULL. */
+static const struct xml *find_options(const struct xml *pubsub)
+{
+	return form_find(xml_child(pubsub, PUSH_PUBSUB_NS, "publish-options"));
+}
+
+/*
+ * A server publishes as its domain; a client that tries with its own JID knows no more than a
+ * stranger.
+ */
+static bool is_server(const char *from, struct jid *jid)
+{
+	return jid_parse(from, jid) == 0 && jid->local[0] == '\0' && jid->resource[0] == '\0';
+}
+
+enum push_verdict push_read(const struct xml *pubsub, const char *from, const char *component,
+                            struct push *push)
+{
+	const struct xml *publish = xml_child(pubsub, PUSH_PUBSUB_NS, "publish");
+	const struct xml *options = find_options(pubsub);
+	const char *secret = form_value(options, "secret");
+	enum push_verdict verdict;
+	struct jid server;
+	json_t *common;
+
+	push->node = xml_attribute(publish, "node");
+	push->count = 0;
+	if (push->node == NULL || push->node[0] == '\0')
+		return PUSH_MALFORMED;
+	if (!is_server(from, &server) || strlen(push->node) > PUSH_NODE_MAX ||
+	    (secret != NULL && strlen(secret) > SECRET_MAX))
+		return PUSH_UNKNOWN;
+	common = json_object();
+	set_text(common, "component", component, NAME_MAX_BYTES);
+	set_text(common, "domain", server.domain, NAME_MAX_BYTES);
+	set_text(common, "node", push->node, PUSH_NODE_MAX);
+	set_text(common, "secret", secret, SECRET_MAX);
+	set_text(common, "module", form_value(options, "pushModule"), MODULE_MAX);
+	verdict = add_items(push, publish, common);
+	json_decref(common);
+	return verdict;
+}
+
+void push_publish(struct answer *answer, const struct xml *pubsub)
+{
+	struct push push = { 0 };
+	enum push_verdict verdict = push_read(pubsub, answer->to, answer->owner->domain, &push);
+
+	if (verdict == PUSH_READ)
+		publish_queue(answer, &push);
+	else
+		publish_refuse(answer, verdict == PUSH_UNKNOWN ? ANSWER_ITEM_NOT_FOUND
+		                                               : ANSWER_BAD_REQUEST);
+	buf_release(&push.json);
+}

@@ -1,0 +1,116 @@
+#include "xmppgw/xmpp/table.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "xmppgw/commands/amount.h"
+#include "xmppgw/xmpp/markup.h"
+
+/* The member that PATH leads to, or NULL. */
+static const json_t *find(const json_t *value, const char *path)
+{
+	while (value != NULL && *path != '\0') {
+		size_t len = strcspn(path, ".");
+
+		if (json_is_array(value))
+			value = json_array_get(value, strtoul(path, NULL, 10));
+		else
+			value = json_object_getn(value, path, len);
+		path += len + (path[len] == '.');
+	}
+	return value;
+}
+
+static void add_text(const json_t *value, struct buf *out)
+{
+	size_t i;
+	const json_t *item;
+
+	if (json_is_string(value))
+		markup_add(out, "%s", json_string_value(value));
+	json_array_foreach (value, i, item)
+		if (json_is_string(item))
+			markup_add(out, "%s%s", i == 0 ? "" : ", ", json_string_value(item));
+}
+
+static void add_number(const json_t *value, struct buf *out)
+{
+	if (json_is_integer(value))
+		buf_printf(out, "%lld", (long long)json_integer_value(value));
+}
+
+static void add_limit(const json_t *value, struct buf *out)
+{
+	char text[AMOUNT_TEXT_MAX];
+
+	buf_text(out, amount_format(json_integer_value(value), text));
+}
+
+static void add_size(const json_t *value, struct buf *out)
+{
+	char text[AMOUNT_TEXT_MAX];
+
+	if (json_is_integer(value))
+		buf_text(out, amount_round(json_integer_value(value), text));
+}
+
+static void add_time(const json_t *value, struct buf *out)
+{
+	time_t seconds = (time_t)(json_integer_value(value) / 1000);
+	struct tm parts;
+	char text[32];
+
+	if (json_is_integer(value) && gmtime_r(&seconds, &parts) != NULL &&
+	    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts) > 0)
+		buf_text(out, text);
+}
+
+static void add_seconds(const json_t *value, struct buf *out)
+{
+	if (json_is_integer(value))
+		buf_printf(out, "%lld", (long long)json_integer_value(value) / 1000);
+}
+
+static void add_yes_no(const json_t *value, struct buf *out)
+{
+	buf_text(out, json_is_true(value) ? "yes" : "no");
+}
+
+/* clang-format off */
+static const struct {
+	const char *type; /* of the form's field */
+	void (*add)(const json_t *value, struct buf *out);
+} kinds[] = {
+	[TABLE_TEXT]    = { "text-single", add_text },
+	[TABLE_JID]     = { "jid-single", add_text },
+	[TABLE_NUMBER]  = { "text-single", add_number },
+	[TABLE_LIMIT]   = { "text-single", add_limit },
+	[TABLE_SIZE]    = { "text-single", add_size },
+	[TABLE_TIME]    = { "text-single", add_time },
+	[TABLE_SECONDS] = { "text-single", add_seconds },
+	[TABLE_YES_NO]  = { "text-single", add_yes_no },
+};
+/* clang-format on */
+
+void table_begin(const struct table *table, struct buf *out)
+{
+	buf_text(out, "<reported>");
+	for (size_t i = 0; i < table->count; i++)
+		markup_add(out, "<field var='%s' type='%s' label='%s'/>", table->columns[i].var,
+		           kinds[table->columns[i].kind].type, table->columns[i].label);
+	buf_text(out, "</reported>");
+}
+
+void table_add(const struct table *table, const json_t *object, struct buf *out)
+{
+	buf_text(out, "<item>");
+	for (size_t i = 0; i < table->count; i++) {
+		const struct table_column *column = &table->columns[i];
+
+		markup_add(out, "<field var='%s'><value>", column->var);
+		kinds[column->kind].add(find(object, column->path), out);
+		buf_text(out, "</value></field>");
+	}
+	buf_text(out, "</item>");
+}

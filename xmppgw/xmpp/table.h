@@ -1,0 +1,42 @@
+/*
+ * Result tables of commands (XEP-0004 3.4, "reported" and "item"), written from JSON objects as
+ * daemons answer them: a table is its columns, each of which says where its value is and what it
+ * means. What is missing or of another type is an empty cell. Pure.
+ */
+#ifndef OG_XMPPGW_XMPP_TABLE_H
+#define OG_XMPPGW_XMPP_TABLE_H
+
+#include <jansson.h>
+
+#include "common/base/buf.h"
+
+enum table_kind {
+	TABLE_TEXT,    /* a string, or strings with commas between */
+	TABLE_JID,     /* a string */
+	TABLE_NUMBER,  /* an integer */
+	TABLE_LIMIT,   /* bytes as a form takes them; missing: 0 */
+	TABLE_SIZE,    /* bytes, rounded */
+	TABLE_TIME,    /* milliseconds since 1970, as XEP-0082 has it */
+	TABLE_SECONDS, /* milliseconds, in seconds */
+	TABLE_YES_NO,
+};
+
+struct table_column {
+	const char *var;
+	const char *label;
+	enum table_kind kind;
+	const char *path; /* keys and places in arrays: "parties.0.user" */
+};
+
+struct table {
+	const struct table_column *columns;
+	size_t count;
+};
+
+/* Appends the head, which comes before the rows. */
+void table_begin(const struct table *table, struct buf *out);
+
+/* Appends OBJECT's row. */
+void table_add(const struct table *table, const json_t *object, struct buf *out);
+
+#endif
