@@ -198,11 +198,13 @@ static void on_signal(int signal)
 
 static int start_modules(void)
 {
-	const struct daemon_module *module = self.spec->modules;
+	const struct daemon_module *const *modules = self.spec->modules;
 
-	for (self.started = 0; module[self.started].name != NULL; self.started++) {
-		log_debug("module-starting name=%s", module[self.started].name);
-		if (module[self.started].start(self.config) < 0)
+	for (self.started = 0; modules[self.started] != NULL; self.started++) {
+		const struct daemon_module *module = modules[self.started];
+
+		log_debug("module-starting name=%s", module->name);
+		if (module->start != NULL && module->start(self.config) < 0)
 			return -1;
 	}
 	return 0;
@@ -211,7 +213,7 @@ static int start_modules(void)
 static void stop_modules(void)
 {
 	while (self.started > 0) {
-		const struct daemon_module *module = &self.spec->modules[--self.started];
+		const struct daemon_module *module = self.spec->modules[--self.started];
 
 		log_debug("module-stopping name=%s", module->name);
 		if (module->stop != NULL)

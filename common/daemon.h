@@ -30,17 +30,20 @@ struct daemon_common {
 
 extern const char *const daemon_log_levels[];
 
-/* A part of a daemon: started in the table's order, stopped in the reverse. */
+/*
+ * A part of a daemon: started in the table's order, stopped in the reverse. Its file exports one,
+ * called after the file.
+ */
 struct daemon_module {
 	const char *name;
-	int (*start)(void *config); /* 0, or -1 after logging why: the daemon then exits 1 */
+	int (*start)(void *config); /* 0, or -1 after logging why: the daemon exits 1; or NULL */
 	void (*stop)(void);         /* NULL: nothing to stop */
 };
 
 struct daemon_spec {
 	const struct config *config;
-	size_t common_offset;                /* of struct daemon_common in the config's root */
-	const struct daemon_module *modules; /* ended by an entry without a name */
+	size_t common_offset; /* of struct daemon_common in the config's root */
+	const struct daemon_module *const *modules; /* ended by NULL */
 	/*
 	 * What the table can't say (files parse, keys fit each other): run after reading, also by
 	 * -n, before any module starts. Returns 0, or -1 with COMPLAINTS appended, one per line.

@@ -23,23 +23,11 @@
 #include "pushd/sender/senders.h"
 #include "pushd/storage.h"
 
-static const struct daemon_module modules[] = {
-	{ "storage", storage_start, storage_stop },
-	{ "vault", vault_start, vault_stop },
-	{ "store", store_start, store_stop },
-	{ "statistics", statistics_start, statistics_stop },
-	{ "history", history_start, history_stop },
-	{ "domain-limit", domain_limit_start, domain_limit_stop },
-	{ "expiry", expiry_start, expiry_stop },
-	{ "senders", senders_start, senders_stop },
-	{ "validity", validity_start, validity_stop },
-	{ "addressee", addressee_start, addressee_stop },
-	{ "backlog", backlog_start, backlog_stop },
-	{ "deliveries", deliveries_start, deliveries_stop },
-	{ "api", api_start, api_stop },
-	{ "public", public_api_start, public_api_stop },
-	{ "fleet", fleet_start, fleet_stop },
-	{ NULL },
+static const struct daemon_module *const modules[] = {
+	&storage_module,  &vault_module,        &store_module,   &statistics_module,
+	&history_module,  &domain_limit_module, &expiry_module,  &senders_module,
+	&validity_module, &addressee_module,    &backlog_module, &delivery_module,
+	&api_module,      &public_api_module,   &fleet_module,   NULL,
 };
 
 /* Gateways are told to go elsewhere, new calls are refused, what is under way is sent or stored. */

@@ -83,7 +83,7 @@ struct redis *storage_connect(const struct conf *conf)
 	return redis_new(&options);
 }
 
-int storage_start(void *config)
+static int start(void *config)
 {
 	self.redis = storage_connect(config);
 	if (self.redis == NULL)
@@ -94,7 +94,7 @@ int storage_start(void *config)
 	return 0;
 }
 
-void storage_stop(void)
+static void stop(void)
 {
 	timer_stop(&self.again);
 	redis_free(self.redis);
@@ -115,3 +115,5 @@ bool storage_serving(void)
 {
 	return redis_connected(self.redis) && !self.evicts;
 }
+
+const struct daemon_module storage_module = { "storage", start, stop };

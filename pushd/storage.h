@@ -14,8 +14,7 @@
 struct conf;
 
 /* For the daemon's table of modules. */
-int storage_start(void *config);
-void storage_stop(void);
+extern const struct daemon_module storage_module;
 
 struct redis *storage_redis(void);
 

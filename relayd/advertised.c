@@ -4,6 +4,7 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/daemon.h"
 #include "common/net/resolve.h"
 #include "relayd/conf.h"
 
@@ -24,7 +25,7 @@ static void on_resolved(struct resolve *resolve, const union net_address *addres
 		log_warn("advertised-name-unresolved address=%s why=\"%s\"", look_up->text, why);
 }
 
-int advertised_start(void *config)
+static int start(void *config)
 {
 	const struct relay_conf *conf = config;
 	char host[NET_HOST_MAX + 1];
@@ -44,7 +45,7 @@ int advertised_start(void *config)
 	return 0;
 }
 
-void advertised_stop(void)
+static void stop(void)
 {
 	for (size_t i = 0; i < count; i++)
 		resolve_stop(&look_ups[i].resolve);
@@ -52,3 +53,5 @@ void advertised_stop(void)
 	look_ups = NULL;
 	count = 0;
 }
+
+const struct daemon_module advertised_module = { "advertised", start, stop };

@@ -7,7 +7,6 @@
 #define OG_RELAYD_ADVERTISED_H
 
 /* Module: begins to look up what `advertise` lists. */
-int advertised_start(void *config);
-void advertised_stop(void);
+extern const struct daemon_module advertised_module;
 
 #endif

@@ -31,7 +31,9 @@ void drain_check(void)
 		timer_start(&exit_timer, EXIT_AFTER_MS);
 }
 
-void drain_stop(void)
+static void stop(void)
 {
 	timer_stop(&exit_timer);
 }
+
+const struct daemon_module drain_module = { "drain", NULL, stop };

@@ -13,6 +13,6 @@ void drain_begin(void);
 void drain_check(void);
 
 /* Module: only its timer has to be stopped. */
-void drain_stop(void);
+extern const struct daemon_module drain_module;
 
 #endif

@@ -26,11 +26,6 @@
 #include "relayd/stream/bridge.h"
 #include "relayd/stream/stream.h"
 
-static int start_nothing(void *config)
-{
-	return 0;
-}
-
 /*
  * Files aren't interactive: when bytes wake relayd, whoever runs may finish his turn, and then more
  * of them wait (sched(7), SCHED_BATCH). A policy that somebody chose stays.
@@ -44,32 +39,22 @@ static int start_batch_scheduling(void *config)
 	return 0;
 }
 
-/* clang-format off */
-static const struct daemon_module modules[] = {
-	{ "scheduling",    start_batch_scheduling, NULL },
-	{ "pipes",         pipe_pool_start,        pipe_pool_stop },
-	{ "store",         store_start,            store_stop },
-	{ "outbox",        outbox_start,           outbox_stop },
-	{ "calendar",      calendar_start,         calendar_stop },
-	{ "ledgers",       ledger_start,           ledger_stop },
-	{ "quotas",        quota_start,            quota_stop },
-	{ "admission",     admission_start,        NULL },
-	{ "claims",        claim_start,            claim_stop },
-	{ "drain",         start_nothing,          drain_stop },
-	{ "transfers",     transfer_start_queues,  transfer_stop_queues },
-	{ "pending",       pending_start,          pending_close },
-	{ "streams",       stream_start,           stream_stop },
-	{ "dialling",      dial_start,             dial_stop },
-	{ "bridges",       bridge_start,           bridge_stop },
-	{ "handshakes",    handshake_start,        NULL },
-	{ "halves",        half_start,             half_stop },
-	{ "listener",      listener_start,         listener_stop },
-	{ "control",       control_start,          control_stop },
-	{ "presence",      presence_start,         presence_stop },
-	{ "advertised",    advertised_start,       advertised_stop },
-	{ 0 },
+static const struct daemon_module scheduling_module = { "scheduling", start_batch_scheduling,
+	                                                NULL };
+
+static const struct daemon_module *const modules[] = {
+	&scheduling_module, &pipe_pool_module,
+	&store_module,      &outbox_module,
+	&calendar_module,   &ledger_module,
+	&quota_module,      &admission_module,
+	&claim_module,      &drain_module,
+	&transfer_module,   &pending_module,
+	&stream_module,     &dial_module,
+	&bridge_module,     &handshake_module,
+	&half_module,       &listener_module,
+	&control_module,    &presence_module,
+	&advertised_module, NULL,
 };
-/* clang-format on */
 
 static bool serving(void)
 {

@@ -63,7 +63,7 @@ static json_t *advertised(const struct relay_conf *conf)
 	return list;
 }
 
-int presence_start(void *config)
+static int start(void *config)
 {
 	const struct relay_conf *conf = config;
 
@@ -81,7 +81,7 @@ int presence_start(void *config)
 	return 0;
 }
 
-void presence_stop(void)
+static void stop(void)
 {
 	if (presence.entry.redis == NULL)
 		return;
@@ -94,3 +94,5 @@ void presence_touch(void)
 	if (presence.entry.redis != NULL)
 		registry_touch(&presence.entry);
 }
+
+const struct daemon_module presence_module = { "presence", start, stop };

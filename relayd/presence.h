@@ -6,8 +6,7 @@
 #define OG_RELAYD_PRESENCE_H
 
 /* Module, after listener and control. */
-int presence_start(void *config);
-void presence_stop(void);
+extern const struct daemon_module presence_module;
 
 /* The record has changed: writes it at once. */
 void presence_touch(void);

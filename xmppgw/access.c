@@ -5,6 +5,7 @@
 
 #include "common/base/map.h"
 #include "common/base/mem.h"
+#include "common/daemon.h"
 #include "xmppgw/conf.h"
 #include "xmppgw/xmpp/jid.h"
 
@@ -64,7 +65,7 @@ void access_each_admin(void (*each)(const char *admin, void *state), void *state
 		each(admin, state);
 }
 
-int access_start(void *config)
+static int start(void *config)
 {
 	const struct conf *conf = config;
 
@@ -73,8 +74,10 @@ int access_start(void *config)
 	return 0;
 }
 
-void access_stop(void)
+static void stop(void)
 {
 	clear(&served);
 	clear(&admins);
 }
+
+const struct daemon_module access_module = { "access", start, stop };

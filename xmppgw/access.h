@@ -8,8 +8,7 @@
 #include <stdbool.h>
 
 /* Module. */
-int access_start(void *config);
-void access_stop(void);
+extern const struct daemon_module access_module;
 
 /* True if DOMAIN (prepared) is served, as all are unless some are configured. */
 bool access_serves(const char *domain);

@@ -23,18 +23,10 @@
 #include "xmppgw/xmpp/jid.h"
 #include "xmppgw/xmpp/xml.h"
 
-static const struct daemon_module modules[] = {
-	{ "access", access_start, access_stop },
-	{ "backends", backend_start, backend_stop },
-	{ "calls", call_start, call_stop },
-	{ "publish", publish_start, publish_stop },
-	{ "commands", adhoc_call_start, adhoc_call_stop },
-	{ "surveys", survey_start, survey_stop },
-	{ "activation", activation_begin, activation_end },
-	{ "links", links_start, links_stop },
-	{ "events", events_start, events_stop },
-	{ "ops", ops_start, ops_stop },
-	{ NULL },
+static const struct daemon_module *const modules[] = {
+	&access_module, &backend_module,    &call_module,  &publish_module, &adhoc_call_module,
+	&survey_module, &activation_module, &links_module, &events_module,  &ops_module,
+	NULL,
 };
 
 static char *health_url(const void *config)

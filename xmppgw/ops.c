@@ -14,7 +14,7 @@ static const struct http_route routes[] = { DAEMON_ROUTES, { NULL } };
 
 static struct http_server *server;
 
-int ops_start(void *config)
+static int start(void *config)
 {
 	const struct conf *conf = config;
 	struct http_server_options options = { .routes = routes, .body_max = BODY_MAX };
@@ -34,8 +34,10 @@ int ops_start(void *config)
 	return 0;
 }
 
-void ops_stop(void)
+static void stop(void)
 {
 	http_server_free(server);
 	server = NULL;
 }
+
+const struct daemon_module ops_module = { "ops", start, stop };

@@ -5,7 +5,6 @@
 #define OG_XMPPGW_OPS_H
 
 /* Module. */
-int ops_start(void *config);
-void ops_stop(void);
+extern const struct daemon_module ops_module;
 
 #endif

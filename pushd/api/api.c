@@ -56,7 +56,7 @@ static const struct http_route routes[] = {
 };
 /* clang-format on */
 
-int api_start(void *config)
+static int start(void *config)
 {
 	const struct conf *conf = config;
 	struct http_server_options options = {
@@ -83,7 +83,7 @@ int api_start(void *config)
 	return 0;
 }
 
-void api_stop(void)
+static void stop(void)
 {
 	http_server_free(server);
 	server = NULL;
@@ -93,3 +93,5 @@ const union net_address *api_address(void)
 {
 	return http_server_address(server);
 }
+
+const struct daemon_module api_module = { "api", start, stop };

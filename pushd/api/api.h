@@ -5,8 +5,7 @@
 #include "common/net/net.h"
 
 /* For the daemon's table of modules. */
-int api_start(void *config);
-void api_stop(void);
+extern const struct daemon_module api_module;
 
 /* Where it listens. */
 const union net_address *api_address(void);

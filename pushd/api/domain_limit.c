@@ -5,6 +5,7 @@
 
 #include "common/base/loop.h"
 #include "common/base/metrics.h"
+#include "common/daemon.h"
 #include "pushd/api/rate.h"
 #include "pushd/conf.h"
 #include "pushd/device/bare_jid.h"
@@ -22,7 +23,7 @@ static struct metric refused_metric = {
 	.numbers = &refused_number,
 };
 
-int domain_limit_start(void *config)
+static int start(void *config)
 {
 	const struct conf_daemon *daemon = &((const struct conf *)config)->daemon;
 
@@ -37,7 +38,7 @@ int domain_limit_start(void *config)
 	return 0;
 }
 
-void domain_limit_stop(void)
+static void stop(void)
 {
 	if (limited)
 		rate_release(&rate);
@@ -57,3 +58,5 @@ bool domain_limit_allow(const char *domain)
 	metric_add(&refused_metric, 0, wait_ns > 0);
 	return wait_ns == 0;
 }
+
+const struct daemon_module domain_limit_module = { "domain-limit", start, stop };

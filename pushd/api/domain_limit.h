@@ -8,8 +8,7 @@
 #include <stdbool.h>
 
 /* For the daemon's table of modules. */
-int domain_limit_start(void *config);
-void domain_limit_stop(void);
+extern const struct daemon_module domain_limit_module;
 
 /*
  * True if DOMAIN (the publisher's, in any case) may publish one notification now; that counts as

@@ -32,7 +32,7 @@ static json_t *describe(struct registry_entry *ours)
 	        "providers", providers, "draining", daemon_draining());
 }
 
-int fleet_start(void *config)
+static int start(void *config)
 {
 	const struct conf *conf = config;
 
@@ -46,7 +46,7 @@ int fleet_start(void *config)
 	return 0;
 }
 
-void fleet_stop(void)
+static void stop(void)
 {
 	registry_leave(&entry);
 }
@@ -55,3 +55,5 @@ void fleet_touch(void)
 {
 	registry_touch(&entry);
 }
+
+const struct daemon_module fleet_module = { "fleet", start, stop };

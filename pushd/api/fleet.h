@@ -3,8 +3,7 @@
 #define OG_PUSHD_API_FLEET_H
 
 /* For the daemon's table of modules. */
-int fleet_start(void *config);
-void fleet_stop(void);
+extern const struct daemon_module fleet_module;
 
 /* Writes the record again at once: draining has begun. */
 void fleet_touch(void);

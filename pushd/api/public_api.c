@@ -13,6 +13,7 @@
 #include "common/base/loop.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
+#include "common/daemon.h"
 #include "common/http/http_server.h"
 #include "common/net/net.h"
 #include "common/net/networks.h"
@@ -232,7 +233,7 @@ static int start_listening(void)
 	return result;
 }
 
-int public_api_start(void *config)
+static int start(void *config)
 {
 	self.daemon = &((const struct conf *)config)->daemon;
 	if (self.daemon->public_listen == NULL)
@@ -264,7 +265,7 @@ void public_api_reload(void)
 	identity_release(&identity);
 }
 
-void public_api_stop(void)
+static void stop(void)
 {
 	if (self.server == NULL)
 		return;
@@ -278,3 +279,5 @@ const union net_address *public_api_address(void)
 {
 	return self.server != NULL ? http_server_address(self.server) : NULL;
 }
+
+const struct daemon_module public_api_module = { "public", start, stop };

@@ -9,8 +9,7 @@
 #include "common/net/net.h"
 
 /* For the daemon's table of modules; without public-listen there is nothing to do. */
-int public_api_start(void *config);
-void public_api_stop(void);
+extern const struct daemon_module public_api_module;
 
 /* Reads cert-file and key-file anew; if they aren't right, the ones in use stay. */
 void public_api_reload(void);

@@ -6,6 +6,7 @@
 #include "common/base/loop.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
+#include "common/daemon.h"
 #include "pushd/queue/store.h"
 
 #define REASONS_MAX 64 /* distinct ones; the documented ones of APNs and FCM are fewer */
@@ -69,7 +70,7 @@ static int64_t *make_numbers(struct metric *metric, size_t each)
 	return metric->numbers;
 }
 
-int statistics_start(void *config)
+static int start(void *config)
 {
 	self.conf = config;
 	self.since_ms = loop_wall_ms();
@@ -85,7 +86,7 @@ int statistics_start(void *config)
 	return 0;
 }
 
-void statistics_stop(void)
+static void stop(void)
 {
 	free(self.outcomes);
 	free(self.failures);
@@ -262,3 +263,5 @@ void statistics_serve(struct http_request *request)
 	http_attach(request, visit, release_visit);
 	store_counts(&visit->counting);
 }
+
+const struct daemon_module statistics_module = { "statistics", start, stop };

@@ -13,8 +13,7 @@
 #include "pushd/provider/provider.h"
 
 /* For the daemon's table of modules: before the senders. */
-int statistics_start(void *config);
-void statistics_stop(void);
+extern const struct daemon_module statistics_module;
 
 /*
  * The functions that count take the provider as the configuration has it (sender_provider()); for

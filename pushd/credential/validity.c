@@ -11,6 +11,7 @@
 #include "common/base/loop.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
+#include "common/daemon.h"
 #include "pushd/conf.h"
 #include "pushd/credential/credential.h"
 #include "pushd/credential/material.h"
@@ -254,7 +255,7 @@ static void on_tick(struct timer *timer)
 		take_day();
 }
 
-int validity_start(void *config)
+static int start(void *config)
 {
 	const struct conf *conf = config;
 
@@ -273,7 +274,7 @@ int validity_start(void *config)
 	return 0;
 }
 
-void validity_stop(void)
+static void stop(void)
 {
 	timer_stop(&self.tick);
 	redis_cancel(&self.call);
@@ -286,3 +287,5 @@ void validity_stop(void)
 	expires_metric.series = 0;
 	self.providers = 0;
 }
+
+const struct daemon_module validity_module = { "validity", start, stop };

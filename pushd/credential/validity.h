@@ -8,7 +8,6 @@
 #define OG_PUSHD_CREDENTIAL_VALIDITY_H
 
 /* For the daemon's table of modules, after the senders. */
-int validity_start(void *config);
-void validity_stop(void);
+extern const struct daemon_module validity_module;
 
 #endif

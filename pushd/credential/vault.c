@@ -8,6 +8,7 @@
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/daemon.h"
 #include "pushd/conf.h"
 #include "pushd/credential/seal.h"
 #include "pushd/storage.h"
@@ -52,7 +53,7 @@ int vault_check(const char *path, char **why)
 	return 0;
 }
 
-int vault_start(void *config)
+static int start(void *config)
 {
 	const struct conf *conf = config;
 	char *why;
@@ -67,7 +68,7 @@ int vault_start(void *config)
 	return -1;
 }
 
-void vault_stop(void)
+static void stop(void)
 {
 	if (master != NULL)
 		drop_master(master);
@@ -179,3 +180,5 @@ void vault_forget(struct vault_call *call)
 	free(call->seen);
 	call->name = call->seen = NULL;
 }
+
+const struct daemon_module vault_module = { "vault", start, stop };

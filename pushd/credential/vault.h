@@ -28,8 +28,7 @@ struct vault_call {
 };
 
 /* For the daemon's table of modules, after the storage. */
-int vault_start(void *config);
-void vault_stop(void);
+extern const struct daemon_module vault_module;
 
 /* Tries the master-key-file that is configured: 0, or -1 with *WHY (heap, the caller frees it). */
 int vault_check(const char *path, char **why);

@@ -143,7 +143,7 @@ void backlog_expect(const struct sender *sender, uint64_t delay_ms)
 			expect(&backlogs[i], delay_ms);
 }
 
-int backlog_start(void *config)
+static int start(void *config)
 {
 	metrics_add(&ends_metric);
 	backlogs_count = senders_count();
@@ -158,7 +158,7 @@ int backlog_start(void *config)
 	return 0;
 }
 
-void backlog_stop(void)
+static void stop(void)
 {
 	for (size_t i = 0; i < backlogs_count; i++) {
 		timer_stop(&backlogs[i].look);
@@ -170,3 +170,5 @@ void backlog_stop(void)
 	free(backlogs);
 	backlogs = NULL;
 }
+
+const struct daemon_module backlog_module = { "backlog", start, stop };

@@ -11,8 +11,7 @@
 #include "pushd/sender/sender.h"
 
 /* For the daemon's table of modules: before the deliveries. Takes nothing while draining. */
-int backlog_start(void *config);
-void backlog_stop(void);
+extern const struct daemon_module backlog_module;
 
 /* Something that SENDER is to send was stored, and is due DELAY_MS from now. */
 void backlog_expect(const struct sender *sender, uint64_t delay_ms);

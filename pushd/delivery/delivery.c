@@ -343,7 +343,7 @@ void deliveries_drain(void (*idle)(void))
 
 /* ---- the module ---- */
 
-int deliveries_start(void *config)
+static int start(void *config)
 {
 	const struct conf *conf = config;
 
@@ -373,7 +373,7 @@ static void cancel(struct delivery *delivery)
 		delivery->seat->storing = NULL;
 }
 
-void deliveries_stop(void)
+static void stop(void)
 {
 	struct list_link *link;
 
@@ -389,3 +389,5 @@ void deliveries_stop(void)
 	}
 	seats_release(&self.seats);
 }
+
+const struct daemon_module delivery_module = { "deliveries", start, stop };

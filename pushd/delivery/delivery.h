@@ -89,8 +89,7 @@ struct delivery {
 };
 
 /* For the daemon's table of modules. */
-int deliveries_start(void *config);
-void deliveries_stop(void);
+extern const struct daemon_module delivery_module;
 
 /* How many there are, and how many there may be. */
 size_t deliveries_count(void);

@@ -7,6 +7,7 @@
 #include "common/base/loop.h"
 #include "common/base/map.h"
 #include "common/base/mem.h"
+#include "common/daemon.h"
 #include "pushd/storage.h"
 
 #define SENT_MAX 4096                   /* devices whose last sent notification is remembered */
@@ -44,7 +45,7 @@ static struct redis_script append_script = {
 	        "return 1\n",
 };
 
-int history_start(void *config)
+static int start(void *config)
 {
 	list_init(&self.recent);
 	list_init(&self.writes);
@@ -200,7 +201,7 @@ void history_find(struct history_query *query, const char *node)
 	free(key);
 }
 
-void history_stop(void)
+static void stop(void)
 {
 	list_for_each (link, &self.writes)
 		end_write(container_of(link, struct write, link));
@@ -208,3 +209,5 @@ void history_stop(void)
 		forget_sent(container_of(list_first(&self.recent), struct sent, link));
 	map_release(&self.sent);
 }
+
+const struct daemon_module history_module = { "history", start, stop };

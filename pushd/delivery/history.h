@@ -15,8 +15,7 @@
 #define HISTORY_MAX 8
 
 /* For the daemon's table of modules: before the senders. */
-int history_start(void *config);
-void history_stop(void);
+extern const struct daemon_module history_module;
 
 /*
  * PROVIDER (its id, borrowed for the process's life) answered STATUS (0: it didn't) with REASON (""

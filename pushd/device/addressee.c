@@ -5,6 +5,7 @@
 
 #include "common/base/map.h"
 #include "common/base/mem.h"
+#include "common/daemon.h"
 #include "pushd/conf.h"
 #include "pushd/device/bare_jid.h"
 #include "pushd/device/device_key.h"
@@ -21,7 +22,7 @@
 static const struct conf *conf;
 static struct map by_module; /* struct conf_provider */
 
-int addressee_start(void *config)
+static int start(void *config)
 {
 	conf = config;
 	for (size_t i = 0; i < conf->providers.count; i++) {
@@ -34,7 +35,7 @@ int addressee_start(void *config)
 	return 0;
 }
 
-void addressee_stop(void)
+static void stop(void)
 {
 	map_release(&by_module);
 }
@@ -80,3 +81,5 @@ void addressee_find(struct device_query *query, const struct notification *notif
 		device_find(query, storage_redis(), notification->node);
 	mem_free_secret(token);
 }
+
+const struct daemon_module addressee_module = { "addressee", start, stop };

@@ -10,8 +10,7 @@
 #include "pushd/provider/notification.h"
 
 /* For the daemon's table of modules. */
-int addressee_start(void *config);
-void addressee_stop(void);
+extern const struct daemon_module addressee_module;
 
 /*
  * Starts QUERY (done is set; device_query_cancel() ends it) for NOTIFICATION's device. Whether its

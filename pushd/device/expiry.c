@@ -4,6 +4,7 @@
 #include "common/base/loop.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
+#include "common/daemon.h"
 #include "pushd/conf.h"
 #include "pushd/device/device.h"
 #include "pushd/storage.h"
@@ -41,7 +42,7 @@ static void on_due(struct timer *due)
 	device_sweep(&removal, storage_redis(), STEP);
 }
 
-int expiry_start(void *config)
+static int start(void *config)
 {
 	const struct conf *conf = config;
 
@@ -56,8 +57,10 @@ int expiry_start(void *config)
 	return 0;
 }
 
-void expiry_stop(void)
+static void stop(void)
 {
 	timer_stop(&timer);
 	redis_cancel(&removal.call);
 }
+
+const struct daemon_module expiry_module = { "expiry", start, stop };

@@ -6,7 +6,6 @@
 #define OG_PUSHD_DEVICE_EXPIRY_H
 
 /* For the daemon's table of modules. */
-int expiry_start(void *config);
-void expiry_stop(void);
+extern const struct daemon_module expiry_module;
 
 #endif

@@ -9,6 +9,7 @@
 #include "common/base/loop.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
+#include "common/daemon.h"
 #include "pushd/conf.h"
 #include "pushd/queue/store_lua.h"
 #include "pushd/storage.h"
@@ -435,7 +436,7 @@ static void make_metric(const struct conf *conf)
 	metrics_add(&expired_metric);
 }
 
-int store_start(void *config)
+static int start(void *config)
 {
 	const struct conf *conf = config;
 
@@ -456,7 +457,7 @@ int store_start(void *config)
 	return 0;
 }
 
-void store_stop(void)
+static void stop(void)
 {
 	task_stop(&self.refuse);
 	timer_stop(&self.again);
@@ -467,3 +468,5 @@ void store_stop(void)
 	free(provider_names);
 	free(expired_metric.numbers);
 }
+
+const struct daemon_module store_module = { "store", start, stop };

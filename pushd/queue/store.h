@@ -99,8 +99,7 @@ struct store_counting {
 };
 
 /* For the daemon's table of modules, after storage: its own connection to the same Redis. */
-int store_start(void *config);
-void store_stop(void);
+extern const struct daemon_module store_module;
 
 /* `lease`: what is taken or put with `leased` should be settled or returned well before. */
 uint64_t store_lease_ms(void);

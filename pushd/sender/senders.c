@@ -6,6 +6,7 @@
 #include "common/base/log.h"
 #include "common/base/map.h"
 #include "common/base/mem.h"
+#include "common/daemon.h"
 
 static struct sender **senders;
 static size_t count;
@@ -49,7 +50,7 @@ static int add_sender(const struct conf_provider *provider, size_t queue_max)
 	return 0;
 }
 
-int senders_start(void *config)
+static int start(void *config)
 {
 	const struct conf *conf = config;
 	size_t providers = conf->providers.count;
@@ -66,7 +67,7 @@ int senders_start(void *config)
 	return 0;
 }
 
-void senders_stop(void)
+static void stop(void)
 {
 	while (count > 0)
 		sender_free(senders[--count]);
@@ -74,3 +75,5 @@ void senders_stop(void)
 	senders = NULL;
 	map_release(&by_id);
 }
+
+const struct daemon_module senders_module = { "senders", start, stop };

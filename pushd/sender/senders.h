@@ -7,8 +7,7 @@
 #include "pushd/sender/sender.h"
 
 /* For the daemon's table of modules. */
-int senders_start(void *config);
-void senders_stop(void);
+extern const struct daemon_module senders_module;
 
 /* Logs how each is: for the daemon's dump of its state. */
 void senders_dump(void);

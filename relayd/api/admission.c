@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "common/base/mem.h"
+#include "common/daemon.h"
 #include "common/http/http_server.h"
 #include "relayd/conf.h"
 #include "relayd/quota/quota.h"
@@ -26,7 +27,7 @@ struct waiter {
 
 static const struct relay_conf *conf;
 
-int admission_start(void *config)
+static int start(void *config)
 {
 	conf = config;
 	return 0;
@@ -216,3 +217,5 @@ void admission_drop(struct stream *stream)
 		http_fail(request, 404, "not_found", "the stream has ended");
 	free_admission(admission);
 }
+
+const struct daemon_module admission_module = { "admission", start, NULL };

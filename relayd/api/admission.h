@@ -15,7 +15,7 @@ struct http_request;
 struct stream;
 
 /* Module; after quotas. */
-int admission_start(void *config);
+extern const struct daemon_module admission_module;
 
 struct wish {
 	const struct party *parties; /* two; borrowed for the call */

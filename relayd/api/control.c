@@ -243,7 +243,7 @@ const union net_address *control_address(void)
 	return http_server_address(server);
 }
 
-int control_start(void *config)
+static int start(void *config)
 {
 	const struct relay_conf *conf = config;
 	struct http_server_options options = {
@@ -264,8 +264,10 @@ int control_start(void *config)
 	return 0;
 }
 
-void control_stop(void)
+static void stop(void)
 {
 	http_server_free(server);
 	server = NULL;
 }
+
+const struct daemon_module control_module = { "control", start, stop };

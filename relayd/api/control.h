@@ -8,8 +8,7 @@
 #include "common/net/net.h"
 
 /* Module: listens on control-listen; -1 after logging why that can't be. */
-int control_start(void *config);
-void control_stop(void);
+extern const struct daemon_module control_module;
 
 /* Where it listens. */
 const union net_address *control_address(void);

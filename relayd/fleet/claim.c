@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 #include "common/base/loop.h"
 #include "common/base/mem.h"
+#include "common/daemon.h"
 #include "common/redis/redis.h"
 #include "relayd/fleet/store.h"
 #include "relayd/stream/stream.h"
@@ -276,7 +277,7 @@ static void on_change(struct redis *redis, bool connected)
 		renew_all();
 }
 
-int claim_start(void *config)
+static int start(void *config)
 {
 	list_init(&claims.waiting);
 	list_init(&claims.removals);
@@ -289,7 +290,7 @@ int claim_start(void *config)
 	return 0;
 }
 
-void claim_stop(void)
+static void stop(void)
 {
 	struct list_link *link;
 
@@ -302,3 +303,5 @@ void claim_stop(void)
 		free(removal);
 	}
 }
+
+const struct daemon_module claim_module = { "claims", start, stop };

@@ -11,8 +11,7 @@
 struct stream;
 
 /* Module; after the store. */
-int claim_start(void *config);
-void claim_stop(void);
+extern const struct daemon_module claim_module;
 
 /*
  * Claims a new stream's hash. True: it is ours already; false: stream_claimed() will tell, in a

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
+#include "common/daemon.h"
 #include "relayd/conf.h"
 #include "relayd/io/socket.h"
 
@@ -199,14 +200,16 @@ const union net_address *dial_address(const struct dial *dial)
 	return &dial->addresses[dial->next - 1];
 }
 
-int dial_start(void *config)
+static int start(void *config)
 {
 	settings = config;
 	deadline_queue_init(&dial_queue, DIAL_MS, on_late);
 	return 0;
 }
 
-void dial_stop(void)
+static void stop(void)
 {
 	deadline_queue_release(&dial_queue);
 }
+
+const struct daemon_module dial_module = { "dialling", start, stop };

@@ -52,8 +52,7 @@ struct dial {
 };
 
 /* Module: secret and timeouts of the configuration. */
-int dial_start(void *config);
-void dial_stop(void);
+extern const struct daemon_module dial_module;
 
 /* Dials PEER ("host:port") for HASH; dial->done is set. It is called in a later turn. */
 void dial_open(struct dial *dial, const char *peer, const uint8_t hash[SOCKS5_HASH_LEN]);

@@ -5,6 +5,7 @@
 #include "common/base/log.h"
 #include "common/base/loop.h"
 #include "common/base/mem.h"
+#include "common/daemon.h"
 #include "relayd/conf.h"
 
 static struct {
@@ -14,7 +15,7 @@ static struct {
 	int64_t epoch_ms;
 } store;
 
-int store_start(void *config)
+static int start(void *config)
 {
 	const struct relay_conf *conf = config;
 	const struct redis_options options = { conf->redis, conf->redis_prefix, STORE_TIMEOUT_MS };
@@ -28,7 +29,7 @@ int store_start(void *config)
 	return store.redis != NULL ? 0 : -1;
 }
 
-void store_stop(void)
+static void stop(void)
 {
 	if (store.redis != NULL)
 		redis_free(store.redis);
@@ -61,3 +62,5 @@ int64_t store_epoch_ms(void)
 {
 	return store.epoch_ms;
 }
+
+const struct daemon_module store_module = { "store", start, stop };

@@ -13,8 +13,7 @@
 #define STORE_TIMEOUT_MS 2000 /* of a command; clients wait for a claim no longer than this */
 
 /* Module: starts to connect; fine while Redis is away. -1 after logging why the URL is none. */
-int store_start(void *config);
-void store_stop(void);
+extern const struct daemon_module store_module;
 
 /* The connection (borrowed), or NULL with `redis = none`. */
 struct redis *store_redis(void);

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "common/base/mem.h"
+#include "common/daemon.h"
 #include "relayd/conf.h"
 #include "relayd/stream/stream.h"
 #include "relayd/wire/proxyv2.h"
@@ -215,10 +216,12 @@ void handshake_ready(struct io *io, uint32_t events)
 		;
 }
 
-int handshake_start(void *config)
+static int start(void *config)
 {
 	const struct relay_conf *conf = config;
 
 	peer_secret = conf->peer_secret;
 	return 0;
 }
+
+const struct daemon_module handshake_module = { "handshakes", start, NULL };

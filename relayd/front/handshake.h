@@ -24,7 +24,7 @@ struct handshake {
 };
 
 /* Module: peers are asked for the secret of the configuration. */
-int handshake_start(void *config);
+extern const struct daemon_module handshake_module;
 
 /* The connection has something to read. */
 void handshake_ready(struct io *io, uint32_t events);

@@ -11,6 +11,7 @@
 #include "common/base/loop.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
+#include "common/daemon.h"
 #include "relayd/conf.h"
 #include "relayd/io/half.h"
 #include "relayd/io/socket.h"
@@ -171,7 +172,23 @@ static int open_listener(struct listener *listener, const char *text, const stru
 	return 0;
 }
 
-int listener_start(void *config)
+static void stop(void)
+{
+	timer_stop(&listeners.pause);
+	listeners.paused = false;
+	for (size_t i = 0; i < listeners.count; i++) {
+		io_stop(&listeners.items[i].io);
+		close(listeners.items[i].fd);
+	}
+	free(listeners.items);
+	listeners.items = NULL;
+	listeners.count = 0;
+	if (listeners.reserve >= 0)
+		close(listeners.reserve);
+	listeners.reserve = -1;
+}
+
+static int start(void *config)
 {
 	const struct relay_conf *conf = config;
 	size_t clients = 0, count;
@@ -192,27 +209,11 @@ int listener_start(void *config)
 		if (open_listener(listener,
 		                  last ? conf->peer_listen : conf->listen[listeners.count],
 		                  conf) != 0) {
-			listener_stop();
+			stop();
 			return -1;
 		}
 	}
 	return 0;
-}
-
-void listener_stop(void)
-{
-	timer_stop(&listeners.pause);
-	listeners.paused = false;
-	for (size_t i = 0; i < listeners.count; i++) {
-		io_stop(&listeners.items[i].io);
-		close(listeners.items[i].fd);
-	}
-	free(listeners.items);
-	listeners.items = NULL;
-	listeners.count = 0;
-	if (listeners.reserve >= 0)
-		close(listeners.reserve);
-	listeners.reserve = -1;
 }
 
 static const union net_address *address_of(size_t index, enum half_origin origin)
@@ -231,3 +232,5 @@ const union net_address *listener_peer_address(void)
 {
 	return listeners.count == 0 ? NULL : address_of(listeners.count - 1, HALF_OF_PEER);
 }
+
+const struct daemon_module listener_module = { "listener", start, stop };

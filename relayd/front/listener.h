@@ -10,8 +10,7 @@
 #include "common/net/net.h"
 
 /* Module: listens on `listen` and `peer-listen`; -1 after logging which can't be had. */
-int listener_start(void *config);
-void listener_stop(void);
+extern const struct daemon_module listener_module;
 
 /* A connection was closed: accepts again if only their number was the reason for a pause. */
 void listener_resume(void);

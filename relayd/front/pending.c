@@ -7,6 +7,7 @@
 
 #include "common/base/map.h"
 #include "common/base/mem.h"
+#include "common/daemon.h"
 #include "relayd/conf.h"
 #include "relayd/io/half.h"
 
@@ -180,7 +181,7 @@ void pending_open(size_t max, size_t per_address_max, void (*evict)(struct half 
 		list_init(&pendings.fellows[place]);
 }
 
-void pending_close(void)
+static void stop(void)
 {
 	assert(pendings.count == 0);
 	map_release(&pendings.sources);
@@ -191,10 +192,12 @@ void pending_close(void)
 	pendings.used = pendings.greediest = 0;
 }
 
-int pending_start(void *config)
+static int start(void *config)
 {
 	const struct relay_conf *conf = config;
 
 	pending_open((size_t)conf->pending_max, (size_t)conf->pending_per_address_max, half_evict);
 	return 0;
 }
+
+const struct daemon_module pending_module = { "pending", start, stop };

@@ -32,11 +32,8 @@ struct pending {
  */
 void pending_open(size_t max, size_t per_address_max, void (*evict)(struct half *half));
 
-/* Every connection has left its place. */
-void pending_close(void);
-
 /* As a module, before the streams: caps from the configuration, half_evict(). */
-int pending_start(void *config);
+extern const struct daemon_module pending_module;
 
 /*
  * Counts HALF, which comes from ADDRESS (IPv4 mapped); may evict another one. NULL when its address

@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
+#include "common/daemon.h"
 #include "common/net/networks.h"
 #include "relayd/conf.h"
 #include "relayd/front/handshake.h"
@@ -372,7 +373,7 @@ static void pending_expired(struct deadline *deadline)
 	half_close(half, false);
 }
 
-int half_start(void *config)
+static int start(void *config)
 {
 	const struct relay_conf *conf = config;
 
@@ -398,10 +399,12 @@ static void close_waiting(struct deadline_queue *queue)
 	deadline_queue_release(queue);
 }
 
-void half_stop(void)
+static void stop(void)
 {
 	close_waiting(&handshake_queue);
 	close_waiting(&refused_queue);
 	deadline_queue_release(&pending_queue);
 	networks_release(&trusted);
 }
+
+const struct daemon_module half_module = { "halves", start, stop };

@@ -68,8 +68,7 @@ struct half {
 enum half_origin { HALF_OF_CLIENT, HALF_OF_PEER };
 
 /* Module: deadlines from the configuration; stopping closes every connection that has no seat. */
-int half_start(void *config);
-void half_stop(void);
+extern const struct daemon_module half_module;
 
 /* Takes over the socket FD, accepted from CLIENT. */
 void half_open(int fd, const union net_address *client, enum half_origin origin);

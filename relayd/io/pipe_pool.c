@@ -14,6 +14,7 @@
 #include "common/base/loop.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
+#include "common/daemon.h"
 #include "relayd/conf.h"
 
 #define PAGE_BYTES 4096
@@ -247,7 +248,7 @@ void pipe_pool_open(unsigned descriptors, unsigned pages)
 	metrics_add(&lent_metric);
 }
 
-int pipe_pool_start(void *config)
+static int start(void *config)
 {
 	const struct relay_conf *conf = config;
 	uint64_t limit = raise_descriptor_limit();
@@ -261,7 +262,7 @@ int pipe_pool_start(void *config)
 	return 0;
 }
 
-void pipe_pool_stop(void)
+static void stop(void)
 {
 	for (int tier = 0; tier < PIPE_TIERS; tier++) {
 		struct pipe *pipe;
@@ -270,3 +271,5 @@ void pipe_pool_stop(void)
 			close_pipe(pipe);
 	}
 }
+
+const struct daemon_module pipe_pool_module = { "pipes", start, stop };

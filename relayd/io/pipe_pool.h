@@ -34,10 +34,7 @@ struct pipe {
 void pipe_pool_open(unsigned descriptors, unsigned pages);
 
 /* As a module: bounds by RLIMIT_NOFILE, connection-max and fs.pipe-user-pages-soft. */
-int pipe_pool_start(void *config);
-
-/* Closes the idle pipes; all that was lent is back by then. */
-void pipe_pool_stop(void);
+extern const struct daemon_module pipe_pool_module;
 
 /* An empty pipe, the largest kind that can be had. */
 struct pipe *pipe_take(void);

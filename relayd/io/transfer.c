@@ -7,6 +7,7 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/daemon.h"
 #include "relayd/conf.h"
 #include "relayd/io/half.h"
 #include "relayd/quota/quota.h"
@@ -360,7 +361,7 @@ static void bridge_expired(struct deadline *deadline)
 		stream_end(stream, STREAM_LINGERED);
 }
 
-int transfer_start_queues(void *config)
+static int start_queues(void *config)
 {
 	const struct relay_conf *conf = config;
 
@@ -374,10 +375,12 @@ int transfer_start_queues(void *config)
 	return 0;
 }
 
-void transfer_stop_queues(void)
+static void stop_queues(void)
 {
 	deadline_queue_release(&idle_queue);
 	deadline_queue_release(&linger_queue);
 	deadline_queue_release(&flush_queue);
 	deadline_queue_release(&bridge_queue);
 }
+
+const struct daemon_module transfer_module = { "transfers", start_queues, stop_queues };

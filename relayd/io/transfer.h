@@ -12,8 +12,7 @@
 struct stream;
 
 /* Module: the deadlines of active streams. */
-int transfer_start_queues(void *config);
-void transfer_stop_queues(void);
+extern const struct daemon_module transfer_module;
 
 /* Starts to relay; the stream has both halves and has just become active. */
 void transfer_start(struct stream *stream);

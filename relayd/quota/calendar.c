@@ -1,6 +1,7 @@
 #include "relayd/quota/calendar.h"
 
 #include "common/base/loop.h"
+#include "common/daemon.h"
 #include "common/redis/redis.h"
 #include "relayd/fleet/store.h"
 
@@ -58,7 +59,7 @@ static void on_ask(struct timer *timer)
 	redis_command(store_redis(), &calendar.call, "TIME");
 }
 
-int calendar_start(void *config)
+static int start(void *config)
 {
 	calendar.ask.expired = on_ask;
 	calendar.turn.expired = on_turn;
@@ -69,7 +70,7 @@ int calendar_start(void *config)
 	return 0;
 }
 
-void calendar_stop(void)
+static void stop(void)
 {
 	timer_stop(&calendar.ask);
 	timer_stop(&calendar.turn);
@@ -77,3 +78,5 @@ void calendar_stop(void)
 	calendar.turned = NULL;
 	calendar.month.number = MONTH_NONE;
 }
+
+const struct daemon_module calendar_module = { "calendar", start, stop };

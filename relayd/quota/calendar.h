@@ -10,8 +10,7 @@
 #include "relayd/quota/month.h"
 
 /* Module; after the store. */
-int calendar_start(void *config);
-void calendar_stop(void);
+extern const struct daemon_module calendar_module;
 
 /* The month that it is. */
 const struct month *calendar_month(void);

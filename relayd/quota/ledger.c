@@ -8,6 +8,7 @@
 #include "common/base/loop.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
+#include "common/daemon.h"
 #include "relayd/conf.h"
 #include "relayd/fleet/store.h"
 #include "relayd/quota/calendar.h"
@@ -52,7 +53,7 @@ static struct metric returned_metric = {
 	.numbers = &returned,
 };
 
-int ledger_start(void *config)
+static int start(void *config)
 {
 	conf = config;
 	instance = mem_printf("instance:%s", store_id());
@@ -62,7 +63,7 @@ int ledger_start(void *config)
 	return 0;
 }
 
-void ledger_stop(void)
+static void stop(void)
 {
 	free(instance);
 	instance = NULL;
@@ -310,3 +311,5 @@ void ledger_give_back(const struct ledgers *ledgers, unsigned month, uint64_t by
 	});
 	free(lease);
 }
+
+const struct daemon_module ledger_module = { "ledgers", start, stop };

@@ -55,8 +55,7 @@ struct ledger_answer {
 };
 
 /* Module; after the store and the calendar. CONFIG stays in place: limits may change in it. */
-int ledger_start(void *config);
-void ledger_stop(void);
+extern const struct daemon_module ledger_module;
 
 /* The ledgers that both PARTIES (copied) and this relay share; to be opened. */
 struct ledgers *ledger_new(const struct party parties[2]);

@@ -10,6 +10,7 @@
 #include "common/base/loop.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
+#include "common/daemon.h"
 #include "common/redis/redis.h"
 #include "relayd/conf.h"
 #include "relayd/drain.h"
@@ -234,7 +235,7 @@ bool outbox_empty(void)
 	return outbox.count == 0;
 }
 
-int outbox_start(void *config)
+static int start(void *config)
 {
 	const struct relay_conf *conf = config;
 	const char *prefix;
@@ -278,7 +279,7 @@ static void say_farewell(void)
 	}
 }
 
-void outbox_stop(void)
+static void stop(void)
 {
 	if (store_redis() != NULL && redis_connected(store_redis()))
 		say_farewell();
@@ -297,3 +298,5 @@ void outbox_stop(void)
 	outbox.usage = NULL;
 	outbox.written = 0;
 }
+
+const struct daemon_module outbox_module = { "outbox", start, stop };

@@ -13,8 +13,7 @@
 #include <stddef.h>
 
 /* Module; after the store, and before whatever adds to the box. */
-int outbox_start(void *config);
-void outbox_stop(void);
+extern const struct daemon_module outbox_module;
 
 /* Adds TEXT (JSON, copied) to the stream of records, or to that of events. */
 void outbox_record(const char *text);

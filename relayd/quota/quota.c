@@ -5,6 +5,7 @@
 #include "common/base/loop.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
+#include "common/daemon.h"
 #include "relayd/conf.h"
 #include "relayd/quota/calendar.h"
 
@@ -322,7 +323,7 @@ static void on_turn(void)
 	task_start(&quotas.turn);
 }
 
-int quota_start(void *config)
+static int start(void *config)
 {
 	const struct relay_conf *conf = config;
 
@@ -336,9 +337,11 @@ int quota_start(void *config)
 	return 0;
 }
 
-void quota_stop(void)
+static void stop(void)
 {
 	task_stop(&quotas.turn);
 	deadline_queue_release(&quotas.idle);
 	deadline_queue_release(&quotas.retry);
 }
+
+const struct daemon_module quota_module = { "quotas", start, stop };

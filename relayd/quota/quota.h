@@ -49,8 +49,7 @@ struct quota {
 };
 
 /* Module; after ledgers and calendar. */
-int quota_start(void *config);
-void quota_stop(void);
+extern const struct daemon_module quota_module;
 
 /* A quota for a stream between PARTIES (copied). */
 struct quota *quota_new(const struct party parties[2]);

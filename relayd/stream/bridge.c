@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
+#include "common/daemon.h"
 #include "relayd/conf.h"
 #include "relayd/drain.h"
 #include "relayd/fleet/dial.h"
@@ -230,7 +231,7 @@ uint64_t bridge_bytes(void)
 	return (uint64_t)(carried[BRIDGE_CLIENT] + carried[BRIDGE_OWNER]);
 }
 
-int bridge_start(void *config)
+static int start(void *config)
 {
 	list_init(&bridges.all);
 	bridges.possible = conf_has_peers(config);
@@ -241,10 +242,12 @@ int bridge_start(void *config)
 	return 0;
 }
 
-void bridge_stop(void)
+static void stop(void)
 {
 	struct list_link *link;
 
 	while ((link = list_first(&bridges.all)) != NULL)
 		bridge_end(&container_of(link, struct bridge, link)->stream, STREAM_RELAY_STOPPED);
 }
+
+const struct daemon_module bridge_module = { "bridges", start, stop };

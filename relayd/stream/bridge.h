@@ -21,8 +21,7 @@ struct half;
 enum bridge_side { BRIDGE_CLIENT, BRIDGE_OWNER };
 
 /* Module; stopping ends every bridge. */
-int bridge_start(void *config);
-void bridge_stop(void);
+extern const struct daemon_module bridge_module;
 
 /*
  * Bridges HALF, which has no seat and waits for its grant, to the relay OWNER at PEER ("host:port")

@@ -345,7 +345,7 @@ struct stream **stream_sorted(size_t *count)
 	return all;
 }
 
-int stream_start(void *config)
+static int start(void *config)
 {
 	metrics_add(&streams_metric);
 	metrics_add(&ended_metric);
@@ -353,7 +353,7 @@ int stream_start(void *config)
 	return 0;
 }
 
-void stream_stop(void)
+static void stop(void)
 {
 	size_t count;
 	struct stream **all = stream_sorted(&count);
@@ -363,3 +363,5 @@ void stream_stop(void)
 	free(all);
 	map_release(&streams);
 }
+
+const struct daemon_module stream_module = { "streams", start, stop };

@@ -93,8 +93,7 @@ struct stream_owner {
 };
 
 /* Module; stopping ends every stream. */
-int stream_start(void *config);
-void stream_stop(void);
+extern const struct daemon_module stream_module;
 
 /*
  * Seats HALF in the stream of HASH, which is made and claimed if need be; the half has a seat

@@ -31,14 +31,9 @@ static struct conf conf = {
 };
 
 /* All that handlers call, as main.c has it. */
-static const struct daemon_module modules[] = {
-	{ "access", access_start, access_stop },
-	{ "backends", backend_start, backend_stop },
-	{ "calls", call_start, call_stop },
-	{ "publish", publish_start, publish_stop },
-	{ "commands", adhoc_call_start, adhoc_call_stop },
-	{ "surveys", survey_start, survey_stop },
-	{ "activation", activation_begin, activation_end },
+static const struct daemon_module *const modules[] = {
+	&access_module,     &backend_module, &call_module,       &publish_module,
+	&adhoc_call_module, &survey_module,  &activation_module,
 };
 
 static void on_settled(struct link *link)
@@ -55,7 +50,7 @@ static struct link *start(void)
 	link->settled = on_settled;
 	link->state = LINK_UP;
 	for (size_t i = 0; i < ARRAY_LEN(modules); i++)
-		assert(modules[i].start(&conf) == 0);
+		assert(modules[i]->start(&conf) == 0);
 	return link;
 }
 
@@ -63,7 +58,7 @@ static void stop(struct link *link)
 {
 	answer_forget(link);
 	for (size_t i = ARRAY_LEN(modules); i > 0; i--)
-		modules[i - 1].stop();
+		modules[i - 1]->stop();
 	task_stop(&link->flush);
 	buf_release(&link->output);
 	free(link);

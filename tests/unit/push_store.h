@@ -245,7 +245,7 @@ static inline void check_empty(void)
 static inline void open_store(void)
 {
 	conf.daemon.redis = server.url;
-	ck_assert_int_eq(store_start(&conf), 0);
+	ck_assert_int_eq(store_module.start(&conf), 0);
 }
 
 static inline void setup(void)
@@ -259,7 +259,7 @@ static inline void setup(void)
 
 static inline void teardown(void)
 {
-	store_stop();
+	store_module.stop();
 	redis_server_release(&server);
 	loop_release();
 }

@@ -95,19 +95,19 @@ static inline void relay_store_setup(void)
 	redis_server_init(&relay_server);
 	redis_server_start(&relay_server);
 	relay_conf.redis = relay_server.url;
-	ck_assert_int_eq(store_start(&relay_conf), 0);
-	ck_assert_int_eq(outbox_start(&relay_conf), 0);
-	ck_assert_int_eq(calendar_start(&relay_conf), 0);
-	ck_assert_int_eq(ledger_start(&relay_conf), 0);
+	ck_assert_int_eq(store_module.start(&relay_conf), 0);
+	ck_assert_int_eq(outbox_module.start(&relay_conf), 0);
+	ck_assert_int_eq(calendar_module.start(&relay_conf), 0);
+	ck_assert_int_eq(ledger_module.start(&relay_conf), 0);
 	WAIT_UNTIL(store_ready());
 }
 
 static inline void relay_store_teardown(void)
 {
-	ledger_stop();
-	calendar_stop();
-	outbox_stop();
-	store_stop();
+	ledger_module.stop();
+	calendar_module.stop();
+	outbox_module.stop();
+	store_module.stop();
 	redis_server_release(&relay_server);
 	loop_release();
 }

@@ -81,11 +81,15 @@ static void stop_second(void)
 	log_info("second-stopped");
 }
 
-static const struct daemon_module modules[] = {
-	{ "first", start_first, stop_first },
-	{ "second", start_second, stop_second },
-	{ "third", start_second, NULL },
-	{ NULL },
+static const struct daemon_module first_module = { "first", start_first, stop_first };
+static const struct daemon_module second_module = { "second", start_second, stop_second };
+static const struct daemon_module third_module = { "third", start_second, NULL };
+
+static const struct daemon_module *const modules[] = {
+	&first_module,
+	&second_module,
+	&third_module,
+	NULL,
 };
 
 static int check(const void *root, struct buf *complaints)

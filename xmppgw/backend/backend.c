@@ -7,6 +7,7 @@
 #include "common/base/log.h"
 #include "common/base/loop.h"
 #include "common/base/mem.h"
+#include "common/daemon.h"
 #include "common/registry.h"
 #include "xmppgw/conf.h"
 
@@ -298,7 +299,7 @@ static void start_watch(struct kind *kind)
 	registry_watch_start(&kind->watch);
 }
 
-int backend_start(void *config)
+static int start(void *config)
 {
 	const struct conf *conf = config;
 	const struct redis_options options = { conf->daemon.redis, conf->daemon.redis_prefix,
@@ -318,7 +319,7 @@ int backend_start(void *config)
 	return 0;
 }
 
-void backend_stop(void)
+static void stop(void)
 {
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
 		if (redis != NULL)
@@ -330,3 +331,5 @@ void backend_stop(void)
 		redis_free(redis);
 	redis = NULL;
 }
+
+const struct daemon_module backend_module = { "backends", start, stop };

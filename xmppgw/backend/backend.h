@@ -32,8 +32,7 @@ struct backend {
 };
 
 /* Module. */
-int backend_start(void *config);
-void backend_stop(void);
+extern const struct daemon_module backend_module;
 
 /* Called (if set) when a push daemon came, went or changed. */
 void backend_on_change(void (*changed)(void));

@@ -6,6 +6,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
+#include "common/daemon.h"
 #include "xmppgw/conf.h"
 
 #define RESPONSE_MAX (256 * 1024)
@@ -27,7 +28,7 @@ static struct metric ended_metric = {
 	.numbers = ended_numbers,
 };
 
-int call_start(void *config)
+static int start(void *config)
 {
 	const struct conf *conf = config;
 
@@ -40,7 +41,7 @@ int call_start(void *config)
 	return 0;
 }
 
-void call_stop(void)
+static void stop(void)
 {
 	http_pool_free(pool);
 	pool = NULL;
@@ -166,3 +167,5 @@ const char *call_message(const json_t *answer, const char *fallback)
 
 	return message == NULL ? fallback : message;
 }
+
+const struct daemon_module call_module = { "calls", start, stop };

@@ -30,8 +30,7 @@ struct call {
 };
 
 /* Module. */
-int call_start(void *config);
-void call_stop(void);
+extern const struct daemon_module call_module;
 
 /*
  * Posts BODY (JSON; its bytes are taken over) to PATH of BACKEND and waits TIMEOUT_MS at most.

@@ -4,6 +4,7 @@
 
 #include "common/base/loop.h"
 #include "common/base/mem.h"
+#include "common/daemon.h"
 
 static struct list under_way;
 
@@ -118,16 +119,18 @@ void adhoc_call_fail(struct answer *answer, unsigned status, const json_t *body)
 	}
 }
 
-int adhoc_call_start(void *config)
+static int start(void *config)
 {
 	list_init(&under_way);
 	return 0;
 }
 
-void adhoc_call_stop(void)
+static void stop(void)
 {
 	struct list_link *first;
 
 	while ((first = list_first(&under_way)) != NULL)
 		free_call(container_of(first, struct adhoc_call, link));
 }
+
+const struct daemon_module adhoc_call_module = { "commands", start, stop };

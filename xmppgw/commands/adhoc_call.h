@@ -26,8 +26,7 @@ struct adhoc_call {
 };
 
 /* Module; stopping forgets what is under way. */
-int adhoc_call_start(void *config);
-void adhoc_call_stop(void);
+extern const struct daemon_module adhoc_call_module;
 
 /*
  * A call for ANSWER's command: zeroed heap of SIZE bytes that begins with a struct adhoc_call. It

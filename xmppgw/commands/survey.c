@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "common/base/mem.h"
+#include "common/daemon.h"
 
 #define RELAYS_MAX 256 /* more than these are not asked */
 
@@ -76,16 +77,18 @@ void survey_ask(struct survey *survey, const char *method, const char *path)
 	}
 }
 
-int survey_start(void *config)
+static int start(void *config)
 {
 	list_init(&under_way);
 	return 0;
 }
 
-void survey_stop(void)
+static void stop(void)
 {
 	struct list_link *first;
 
 	while ((first = list_first(&under_way)) != NULL)
 		free_survey(container_of(first, struct survey, link));
 }
+
+const struct daemon_module survey_module = { "surveys", start, stop };

@@ -36,8 +36,7 @@ struct survey {
 };
 
 /* Module; stopping forgets what is under way. */
-int survey_start(void *config);
-void survey_stop(void);
+extern const struct daemon_module survey_module;
 
 /*
  * A survey for ANSWER's command: zeroed heap of SIZE bytes that begins with a struct survey. It

@@ -31,7 +31,7 @@ static void on_settled(struct link *link)
 		exit_when_all_off();
 }
 
-int links_start(void *config)
+static int start(void *config)
 {
 	const struct conf *conf = config;
 
@@ -69,7 +69,7 @@ void links_drain(void)
 	}
 }
 
-void links_stop(void)
+static void stop(void)
 {
 	for (size_t i = 0; i < count; i++) {
 		link_stop(&links[i]);
@@ -97,3 +97,5 @@ void links_dump(void)
 		         link_state_name(&links[i]), links[i].answer_count,
 		         buf_len(&links[i].output));
 }
+
+const struct daemon_module links_module = { "links", start, stop };

@@ -10,8 +10,7 @@
 #include "xmppgw/component/link.h"
 
 /* Module. */
-int links_start(void *config);
-void links_stop(void);
+extern const struct daemon_module links_module;
 
 /* The links, in the order of the configuration; they live from start to stop. */
 size_t links_count(void);

@@ -8,6 +8,7 @@
 #include "common/base/loop.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
+#include "common/daemon.h"
 #include "common/redis/redis.h"
 #include "xmppgw/access.h"
 #include "xmppgw/backend/backend.h"
@@ -380,7 +381,7 @@ static void on_reply(struct redis_call *call, const struct redisReply *reply)
 	}
 }
 
-int events_start(void *config)
+static int start(void *config)
 {
 	consumer = conf_id(config);
 	if (backend_redis() == NULL)
@@ -399,7 +400,7 @@ int events_start(void *config)
 	return 0;
 }
 
-void events_stop(void)
+static void stop(void)
 {
 	for (size_t i = 0; i < follower_count; i++) {
 		redis_cancel(&followers[i].call);
@@ -409,3 +410,5 @@ void events_stop(void)
 	followers = NULL;
 	follower_count = 0;
 }
+
+const struct daemon_module events_module = { "events", start, stop };

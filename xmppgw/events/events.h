@@ -10,7 +10,6 @@
 #define OG_XMPPGW_EVENTS_EVENTS_H
 
 /* Module; after the links, which it borrows. Nothing without Redis. */
-int events_start(void *config);
-void events_stop(void);
+extern const struct daemon_module events_module;
 
 #endif

@@ -7,6 +7,7 @@
 #include "common/base/list.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
+#include "common/daemon.h"
 #include "xmppgw/backend/call.h"
 
 /*
@@ -190,17 +191,19 @@ void activation_start(struct answer *answer, const struct bytestream *bytestream
 	}
 }
 
-int activation_begin(void *config)
+static int start(void *config)
 {
 	list_init(&under_way);
 	metrics_add(&seconds_metric);
 	return 0;
 }
 
-void activation_end(void)
+static void stop(void)
 {
 	struct list_link *first;
 
 	while ((first = list_first(&under_way)) != NULL)
 		free_activation(container_of(first, struct activation, link));
 }
+
+const struct daemon_module activation_module = { "activation", start, stop };

@@ -12,7 +12,6 @@
 void activation_start(struct answer *answer, const struct bytestream *bytestream);
 
 /* Module. */
-int activation_begin(void *config);
-void activation_end(void);
+extern const struct daemon_module activation_module;
 
 #endif

@@ -7,6 +7,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
+#include "common/daemon.h"
 #include "xmppgw/backend/call.h"
 
 #define BATCH_ITEMS 256
@@ -350,7 +351,7 @@ static void on_flush(struct task *task)
 	}
 }
 
-int publish_start(void *config)
+static int start(void *config)
 {
 	list_init(&queued);
 	list_init(&homeless);
@@ -371,7 +372,7 @@ static void free_all(struct list *publications)
 		settle(container_of(link, struct publication, link), UNAVAILABLE);
 }
 
-void publish_stop(void)
+static void stop(void)
 {
 	struct list_link *link;
 
@@ -391,3 +392,5 @@ void publish_stop(void)
 	}
 	free_all(&homeless);
 }
+
+const struct daemon_module publish_module = { "publish", start, stop };

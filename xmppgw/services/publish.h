@@ -12,8 +12,7 @@
 #define PUBLISH_MS 25000 /* in all: servers give up after 30 s */
 
 /* Module. */
-int publish_start(void *config);
-void publish_stop(void);
+extern const struct daemon_module publish_module;
 
 /* Sends what PUSH holds, which is copied, to a push daemon. Consumes ANSWER later. */
 void publish_queue(struct answer *answer, const struct push *push);

@@ -27,20 +27,20 @@ static void setup(void)
 
 static void teardown(void)
 {
-	storage_stop();
+	storage_module.stop();
 	redis_server_release(&server);
 	loop_release();
 }
 
 static void open_storage(void)
 {
-	ck_assert_int_eq(storage_start(&conf), 0);
+	ck_assert_int_eq(storage_module.start(&conf), 0);
 	WAIT_UNTIL(redis_connected(storage_redis()) && !redis_busy(&self.info));
 }
 
 START_TEST(a_server_that_keeps_everything_is_served)
 {
-	ck_assert_int_eq(storage_start(&conf), 0);
+	ck_assert_int_eq(storage_module.start(&conf), 0);
 	ck_assert(!storage_serving());
 	redis_server_start(&server);
 	WAIT_UNTIL(self.seen);

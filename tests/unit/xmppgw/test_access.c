@@ -6,16 +6,16 @@ static char *domains[] = { (char *)"Example.ORG", (char *)"m\xc3\xbcnchen.exampl
 static char *operators[] = { (char *)"Root@Example.org", (char *)" ops@example.net ", NULL };
 static struct conf conf;
 
-static void start(char **served_domains, char **admin_list)
+static void start_with(char **served_domains, char **admin_list)
 {
 	conf.daemon.served_domains = served_domains;
 	conf.daemon.admins = admin_list;
-	ck_assert_int_eq(access_start(&conf), 0);
+	ck_assert_int_eq(access_module.start(&conf), 0);
 }
 
 START_TEST(all_are_served_and_nobody_is_an_operator_where_nothing_is_configured)
 {
-	start(NULL, NULL);
+	start_with(NULL, NULL);
 	ck_assert(access_serves("example.org"));
 	ck_assert(!access_is_admin("root@example.org/phone"));
 	ck_assert(!access_is_admin(""));
@@ -24,7 +24,7 @@ END_TEST
 
 START_TEST(served_domains_are_compared_as_prepared_and_as_a_whole)
 {
-	start(domains, NULL);
+	start_with(domains, NULL);
 	ck_assert(access_serves("example.org"));
 	ck_assert(access_serves("m\xc3\xbcnchen.example"));
 	ck_assert(!access_serves("example.net"));
@@ -36,7 +36,7 @@ END_TEST
 
 START_TEST(an_operator_is_known_by_each_resource_and_spelling_and_nobody_else_is)
 {
-	start(NULL, operators);
+	start_with(NULL, operators);
 	ck_assert(access_is_admin("root@example.org"));
 	ck_assert(access_is_admin("ROOT@EXAMPLE.org/Phone"));
 	ck_assert(access_is_admin("ops@example.net/x"));
@@ -57,5 +57,5 @@ int main(void)
 		an_operator_is_known_by_each_resource_and_spelling_and_nobody_else_is,
 	};
 
-	return unit_run("access", tests, ARRAY_LEN(tests), NULL, access_stop);
+	return unit_run("access", tests, ARRAY_LEN(tests), NULL, stop);
 }

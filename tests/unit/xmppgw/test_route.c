@@ -39,19 +39,19 @@ static void setup(void)
 	link_init(link, &component, 0);
 	link->settled = on_settled;
 	link->state = LINK_UP;
-	ck_assert_int_eq(access_start(&conf), 0);
-	ck_assert_int_eq(backend_start(&conf), 0);
-	ck_assert_int_eq(activation_begin(&conf), 0);
-	ck_assert_int_eq(publish_start(&conf), 0);
+	ck_assert_int_eq(access_module.start(&conf), 0);
+	ck_assert_int_eq(backend_module.start(&conf), 0);
+	ck_assert_int_eq(activation_module.start(&conf), 0);
+	ck_assert_int_eq(publish_module.start(&conf), 0);
 }
 
 static void teardown(void)
 {
 	answer_forget(link);
-	publish_stop();
-	activation_end();
-	backend_stop();
-	access_stop();
+	publish_module.stop();
+	activation_module.stop();
+	backend_module.stop();
+	access_module.stop();
 	task_stop(&link->flush);
 	buf_release(&link->output);
 	free(link);
@@ -330,9 +330,9 @@ START_TEST(only_served_domains_are_offered_the_proxy)
 	const char *query = "<query xmlns='" BYTESTREAMS_NS "'/>";
 	char *stanza;
 
-	access_stop();
+	access_module.stop();
 	conf.daemon.served_domains = served;
-	ck_assert_int_eq(access_start(&conf), 0);
+	ck_assert_int_eq(access_module.start(&conf), 0);
 	has(IQ("get", "<query xmlns='" BYTESTREAMS_NS "'/>"), forbidden);
 	stanza = mem_printf("<iq type='get' id='i1' from='a@SERVED.example/c' "
 	                    "to='both.example.org'>%s</iq>",
@@ -347,9 +347,9 @@ END_TEST
 
 START_TEST(one_party_of_a_served_domain_is_enough_to_activate)
 {
-	access_stop();
+	access_module.stop();
 	conf.daemon.served_domains = served;
-	ck_assert_int_eq(access_start(&conf), 0);
+	ck_assert_int_eq(access_module.start(&conf), 0);
 	has(IQ("set", ACTIVATE("d@e/f")), ERROR("auth", "forbidden"));
 	has(IQ("set", ACTIVATE("d@sub.served.example/f")), ERROR("auth", "forbidden"));
 	ck_assert_uint_eq(link->answer_count, 0);

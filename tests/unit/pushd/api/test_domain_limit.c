@@ -11,12 +11,12 @@ static void setup(void)
 	loop_init();
 	conf.daemon.domain_rate = 20;
 	conf.daemon.domain_burst = 3;
-	ck_assert_int_eq(domain_limit_start(&conf), 0);
+	ck_assert_int_eq(domain_limit_module.start(&conf), 0);
 }
 
 static void teardown(void)
 {
-	domain_limit_stop();
+	domain_limit_module.stop();
 	loop_release();
 }
 
@@ -41,9 +41,9 @@ END_TEST
 
 START_TEST(without_a_rate_everything_is_allowed)
 {
-	domain_limit_stop();
+	domain_limit_module.stop();
 	conf.daemon.domain_rate = 0;
-	ck_assert_int_eq(domain_limit_start(&conf), 0);
+	ck_assert_int_eq(domain_limit_module.start(&conf), 0);
 	for (int i = 0; i < 10000; i++)
 		ck_assert(domain_limit_allow("example.org"));
 	ck_assert_int_eq(refused_number, 0);

@@ -12,12 +12,12 @@ static struct conf conf = { .providers = { providers, ARRAY_LEN(providers) } };
 
 static void setup(void)
 {
-	ck_assert_int_eq(statistics_start(&conf), 0);
+	ck_assert_int_eq(statistics_module.start(&conf), 0);
 }
 
 static void teardown(void)
 {
-	statistics_stop();
+	statistics_module.stop();
 }
 
 static void count(size_t provider, enum verdict verdict, const char *reason, unsigned status)
@@ -103,7 +103,7 @@ START_TEST(a_provider_of_somebody_else_is_not_counted)
 	statistics_outcome(&stranger, OUTCOME_SENT);
 	statistics_removed(providers + ARRAY_LEN(providers));
 	ck_assert_int_eq(self.sent[0] + self.sent[1] + self.removed[0] + self.removed[1], 0);
-	statistics_stop();
+	statistics_module.stop();
 	statistics_verdict(&providers[0], &judgement, 200, 1);
 }
 END_TEST

@@ -21,16 +21,16 @@ static void setup(void)
 	redis_server_start(&server);
 	conf.daemon.redis = server.url;
 	conf.daemon.redis_prefix = (char *)"og:";
-	ck_assert_int_eq(storage_start(&conf), 0);
-	ck_assert_int_eq(history_start(&conf), 0);
+	ck_assert_int_eq(storage_module.start(&conf), 0);
+	ck_assert_int_eq(history_module.start(&conf), 0);
 	WAIT_UNTIL(redis_connected(storage_redis()));
 }
 
 static void teardown(void)
 {
 	json_decref(found);
-	history_stop();
-	storage_stop();
+	history_module.stop();
+	storage_module.stop();
 	redis_server_release(&server);
 	loop_release();
 }

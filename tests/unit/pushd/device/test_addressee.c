@@ -15,7 +15,7 @@ static char *registrants[] = { org, net, NULL };
 static struct conf_provider provider;
 static struct conf settings;
 
-static void start(void)
+static void start_addressee(void)
 {
 	open_storage();
 	provider = (struct conf_provider){ .id = id, .push_modules = modules };
@@ -23,12 +23,12 @@ static void start(void)
 	settings.daemon.devices_per_token_max = 16;
 	settings.daemon.device_ttl_ms = 90000;
 	settings.daemon.registrants = registrants;
-	addressee_start(&settings);
+	addressee_module.start(&settings);
 }
 
-static void stop(void)
+static void stop_addressee(void)
 {
-	addressee_stop();
+	addressee_module.stop();
 	close_storage();
 }
 
@@ -102,5 +102,5 @@ int main(void)
 		what_can_be_no_token_or_no_ones_module_makes_no_device,
 	};
 
-	return unit_run("addressee", tests, ARRAY_LEN(tests), start, stop);
+	return unit_run("addressee", tests, ARRAY_LEN(tests), start_addressee, stop_addressee);
 }

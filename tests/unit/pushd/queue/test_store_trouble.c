@@ -129,12 +129,12 @@ END_TEST
 START_TEST(nothing_is_put_into_a_server_that_evicts)
 {
 	ask("CONFIG SET maxmemory-policy allkeys-lru");
-	ck_assert_int_eq(storage_start(&conf), 0);
+	ck_assert_int_eq(storage_module.start(&conf), 0);
 	WAIT_UNTIL(!storage_keeps());
 	ck_assert_int_eq(put(note("a", "example.org", PRIORITY_HIGH), (struct store_place){ 0 }),
 	                 STORE_AWAY);
 	check_empty();
-	storage_stop();
+	storage_module.stop();
 }
 END_TEST
 
@@ -172,7 +172,7 @@ static void start_with_replicas(int wanted)
 	int port = redis_server_free_port();
 
 	conf.daemon.wait_replicas = wanted;
-	store_stop();
+	store_module.stop();
 	redis_server_kill(&server);
 	redis_server_start_with(&server, port, NULL);
 	open_store();

@@ -30,7 +30,7 @@ static void setup(void)
 	static struct relay_conf conf = { .peer_secret = secret, .idle_timeout_ms = 60000 };
 
 	loop_init();
-	dial_start(&conf);
+	dial_module.start(&conf);
 	ck_assert_int_eq(socks5_hash_parse(NAME, 40, hash), 0);
 	ck_assert_int_eq(net_parse("127.0.0.1:0", &address), 0);
 	listener = net_listen(&address, 5);
@@ -47,7 +47,7 @@ static void teardown(void)
 	if (caller >= 0)
 		close(caller);
 	close(listener);
-	dial_stop();
+	dial_module.stop();
 	resolve_release();
 	loop_release();
 }

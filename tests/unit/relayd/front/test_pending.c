@@ -68,7 +68,7 @@ static void teardown(void)
 	ck_assert_uint_eq(pending_count(), 0);
 	ck_assert_uint_eq(pendings.sources.count, 0);
 	ck_assert_uint_eq(pendings.greediest, 0);
-	pending_close();
+	pending_module.stop();
 }
 
 START_TEST(an_address_has_as_many_places_as_it_may_and_then_is_refused)

@@ -17,7 +17,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-	pipe_pool_stop();
+	pipe_pool_module.stop();
 	close(ends[0]);
 	close(ends[1]);
 	loop_release();
@@ -56,7 +56,7 @@ START_TEST(every_kind_of_pipe_carries_bytes)
 		check_carries(pipe, "some bytes");
 		check_carries(pipe, "and some more");
 		pipe_give(pipe);
-		pipe_pool_stop();
+		pipe_pool_module.stop();
 	}
 }
 END_TEST

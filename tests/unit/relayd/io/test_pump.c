@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 
 #include "common/base/mem.h"
+#include "common/daemon.h"
 #include "tests/unit/tcp_pair.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/wait.h"
@@ -40,7 +41,7 @@ static void setup_memory(void)
 static void teardown(void)
 {
 	ck_assert_ptr_null(flow.pipe);
-	pipe_pool_stop();
+	pipe_pool_module.stop();
 	for (int i = 0; i < 2; i++) {
 		close(source[i]);
 		close(sink[i]);

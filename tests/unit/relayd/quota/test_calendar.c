@@ -18,15 +18,15 @@ static void on_turned(void)
 static void setup(void)
 {
 	loop_init();
-	ck_assert_int_eq(store_start(&conf), 0);
-	ck_assert_int_eq(calendar_start(&conf), 0);
+	ck_assert_int_eq(store_module.start(&conf), 0);
+	ck_assert_int_eq(calendar_module.start(&conf), 0);
 	calendar_on_turn(on_turned);
 }
 
 static void teardown(void)
 {
-	calendar_stop();
-	store_stop();
+	calendar_module.stop();
+	store_module.stop();
 	loop_release();
 }
 

@@ -175,12 +175,12 @@ END_TEST
 START_TEST(the_end_of_the_process_writes_what_is_left)
 {
 	add_records(0, 200);
-	calendar_stop();
-	outbox_stop();
-	store_stop();
-	ck_assert_int_eq(store_start(&relay_conf), 0);
-	ck_assert_int_eq(outbox_start(&relay_conf), 0);
-	ck_assert_int_eq(calendar_start(&relay_conf), 0);
+	calendar_module.stop();
+	outbox_module.stop();
+	store_module.stop();
+	ck_assert_int_eq(store_module.start(&relay_conf), 0);
+	ck_assert_int_eq(outbox_module.start(&relay_conf), 0);
+	ck_assert_int_eq(calendar_module.start(&relay_conf), 0);
 	WAIT_UNTIL(store_ready());
 	relay_expect("200", "XLEN og:transfers");
 	ck_assert_ptr_nonnull(strstr(relay_ask("XREVRANGE og:transfers + - COUNT 1"), "199"));

@@ -31,14 +31,14 @@ static void setup(void)
 {
 	relay_store_setup();
 	relay_conf.quantum_bytes = MIB;
-	quota_start(&relay_conf);
+	quota_module.start(&relay_conf);
 }
 
 static void teardown(void)
 {
 	quota_free(quota);
 	quota = NULL;
-	quota_stop();
+	quota_module.stop();
 	relay_store_teardown();
 }
 

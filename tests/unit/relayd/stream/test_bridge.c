@@ -17,16 +17,16 @@ static void setup(void)
 
 	loop_init();
 	pipe_pool_open(64, 4096);
-	transfer_start_queues(&conf);
+	transfer_module.start(&conf);
 	bridge_queue.delay_ms = GONE_MS;
-	bridge_start(&conf);
+	bridge_module.start(&conf);
 }
 
 static void teardown(void)
 {
-	bridge_stop();
-	transfer_stop_queues();
-	pipe_pool_stop();
+	bridge_module.stop();
+	transfer_module.stop();
+	pipe_pool_module.stop();
 	close(client);
 	close(owner);
 	loop_release();

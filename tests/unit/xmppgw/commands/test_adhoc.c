@@ -42,19 +42,19 @@ static void setup(void)
 	link_init(link, &component, 0);
 	link->settled = on_settled;
 	link->state = LINK_UP;
-	ck_assert_int_eq(access_start(&conf), 0);
-	ck_assert_int_eq(backend_start(&conf), 0);
-	ck_assert_int_eq(adhoc_call_start(&conf), 0);
-	ck_assert_int_eq(survey_start(&conf), 0);
+	ck_assert_int_eq(access_module.start(&conf), 0);
+	ck_assert_int_eq(backend_module.start(&conf), 0);
+	ck_assert_int_eq(adhoc_call_module.start(&conf), 0);
+	ck_assert_int_eq(survey_module.start(&conf), 0);
 }
 
 static void teardown(void)
 {
-	survey_stop();
-	adhoc_call_stop();
+	survey_module.stop();
+	adhoc_call_module.stop();
 	answer_forget(link);
-	backend_stop();
-	access_stop();
+	backend_module.stop();
+	access_module.stop();
 	task_stop(&link->flush);
 	buf_release(&link->output);
 	free(link);
@@ -266,11 +266,11 @@ END_TEST
 
 START_TEST(where_no_relay_is_left_the_answer_says_so)
 {
-	adhoc_call_stop();
-	survey_stop();
-	backend_stop();
+	adhoc_call_module.stop();
+	survey_module.stop();
+	backend_module.stop();
 	conf.relays.count = 0;
-	ck_assert_int_eq(backend_start(&conf), 0);
+	ck_assert_int_eq(backend_module.start(&conf), 0);
 	has("set", ADMIN, SUBMIT("list-streams", ""), "No relay can be reached.");
 	has("set", ADMIN, SUBMIT("show-limits", ""), "");
 	ck_assert_uint_eq(link->answer_count, 1);
