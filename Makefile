@@ -8,7 +8,7 @@ PREFIX  ?= /usr/local
 VERSION := 0.1.0
 
 PACKAGES := libmicrohttpd jansson libcurl libssl libcrypto hiredis libcares expat inih libidn
-CPPFLAGS += -I. -D_GNU_SOURCE -DOG_VERSION='"$(VERSION)"'
+CPPFLAGS += -I. -I$(BUILD)/lua -D_GNU_SOURCE -DOG_VERSION='"$(VERSION)"'
 CFLAGS   ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
             -Wwrite-strings -Wformat=2 -Wundef -Wimplicit-fallthrough -Wno-unused-parameter \
@@ -45,7 +45,15 @@ $(DAEMONS:%=$(BUILD)/%): $(BUILD)/%: $(BUILD)/obj/%/main.o $(BUILD)/obj/%.a $(CO
 	$(call say,LD,$@)
 	$(Q)$(CC) $(HARDEN) $(LINK) -o $@ $^ $(ALL_LIBS)
 
-$(BUILD)/obj/%.o: %.c
+# A Lua script FOLDER/NAME.lua becomes the string NAME_lua of the header FOLDER/NAME.lua.h.
+LUA := $(wildcard $(DAEMONS:%=%/*/*.lua) common/*.lua common/*/*.lua)
+.PHONY: lua-headers
+lua-headers: $(LUA:%=$(BUILD)/lua/%.h)
+$(BUILD)/lua/%.lua.h: %.lua common/redis/embed-lua $$(filter $$(dir $$*)%,$(LUA))
+	@mkdir -p $(@D)
+	$(Q)common/redis/embed-lua $< >$@ || { rm -f $@; exit 1; }
+
+$(BUILD)/obj/%.o: %.c | $(LUA:%=$(BUILD)/lua/%.h)
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
@@ -136,10 +144,11 @@ fuzz:
 	        fuzz-programs
 	$(Q)tests/run-fuzz $(BUILD)/fuzz
 
-#: make lint     the house's rules: sizes, fences, banned calls, includes, format
+#: make lint     the house's rules: ranks, circles, fences, sizes, banned calls, format, Lua
 .PHONY: lint
 lint:
-	$(Q)deploy/install-packages lint
+	$(Q)deploy/install-packages build lint
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) BUILD=build all
 	$(Q)tests/lint
 
 #: make man      checks the manual pages and renders them as text, in build/man
