@@ -14,6 +14,7 @@
 #include "pushd/credential/jwt.h"
 #include "pushd/credential/validity.h"
 #include "pushd/credential/vault.h"
+#include "pushd/db.h"
 #include "pushd/delivery/backlog.h"
 #include "pushd/delivery/delivery.h"
 #include "pushd/delivery/history.h"
@@ -21,10 +22,9 @@
 #include "pushd/device/expiry.h"
 #include "pushd/queue/store.h"
 #include "pushd/sender/senders.h"
-#include "pushd/storage.h"
 
 static const struct daemon_module *const modules[] = {
-	&storage_module,  &vault_module,        &store_module,   &statistics_module,
+	&db_module,       &vault_module,        &store_module,   &statistics_module,
 	&history_module,  &domain_limit_module, &expiry_module,  &senders_module,
 	&validity_module, &addressee_module,    &backlog_module, &delivery_module,
 	&api_module,      &public_api_module,   &fleet_module,   NULL,
@@ -52,7 +52,7 @@ static char *health_url(const void *config)
 
 static bool serving(void)
 {
-	return storage_serving() && !daemon_draining();
+	return db_serving() && !daemon_draining();
 }
 
 static const char *(*const versions[])(void) = {

@@ -9,6 +9,7 @@
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
 #include "pushd/conf.h"
+#include "pushd/db.h"
 #include "pushd/delivery/history.h"
 #include "pushd/device/bare_jid.h"
 #include "pushd/device/device.h"
@@ -16,7 +17,6 @@
 #include "pushd/device/registrants.h"
 #include "pushd/provider/provider.h"
 #include "pushd/sender/senders.h"
-#include "pushd/storage.h"
 
 #define TOKEN_MAX 4096
 #define NAME_MAX_BYTES 255
@@ -201,7 +201,7 @@ static void start_registration(struct http_request *request, const struct device
 
 	visit->registration.done = on_registered;
 	visit->call = &visit->registration.call;
-	device_register(&visit->registration, storage_redis(), device, &limits);
+	device_register(&visit->registration, db_redis(), device, &limits);
 }
 
 void device_api_register(struct http_request *request)
@@ -244,7 +244,7 @@ static void start_unregistration(struct http_request *request, const struct devi
 
 	visit->removal.done = on_unregistered;
 	visit->call = &visit->removal.call;
-	device_unregister(&visit->removal, storage_redis(), device);
+	device_unregister(&visit->removal, db_redis(), device);
 }
 
 void device_api_unregister(struct http_request *request)
@@ -286,7 +286,7 @@ void device_api_remove(struct http_request *request)
 
 	visit->removal.done = on_removed;
 	visit->call = &visit->removal.call;
-	device_remove(&visit->removal, storage_redis(), http_param(request, 0));
+	device_remove(&visit->removal, db_redis(), http_param(request, 0));
 }
 
 /* ---- looking ---- */
@@ -330,7 +330,7 @@ void device_api_show(struct http_request *request)
 	struct visit *visit = new_visit(request);
 
 	visit->query.done = on_shown;
-	device_find(&visit->query, storage_redis(), http_param(request, 0));
+	device_find(&visit->query, db_redis(), http_param(request, 0));
 }
 
 static void on_listed(struct device_query *query, enum stored stored, const struct device *devices,
@@ -362,6 +362,6 @@ void device_api_list(struct http_request *request)
 	visit = new_visit(request);
 	visit->query.done = on_listed;
 	folded = bare_jid_fold(owner);
-	device_list(&visit->query, storage_redis(), folded);
+	device_list(&visit->query, db_redis(), folded);
 	free(folded);
 }

@@ -6,9 +6,9 @@
 #include "pushd/api/api.h"
 #include "pushd/api/public_api.h"
 #include "pushd/conf.h"
+#include "pushd/db.h"
 #include "pushd/provider/provider.h"
 #include "pushd/sender/senders.h"
-#include "pushd/storage.h"
 
 static struct registry_entry entry;
 static const struct conf_daemon *daemon_conf;
@@ -41,7 +41,7 @@ static int start(void *config)
 	entry.describe = describe;
 	entry.kind = "push";
 	entry.id = conf_id(conf);
-	entry.redis = storage_redis();
+	entry.redis = db_redis();
 	registry_join(&entry);
 	return 0;
 }

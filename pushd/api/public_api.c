@@ -21,9 +21,9 @@
 #include "pushd/api/rate.h"
 #include "pushd/conf.h"
 #include "pushd/credential/identity.h"
+#include "pushd/db.h"
 #include "pushd/device/bare_jid.h"
 #include "pushd/device/device.h"
-#include "pushd/storage.h"
 
 #define BODY_MAX 8192
 /* An account has a handful of devices, and an address a handful of accounts. */
@@ -130,7 +130,7 @@ static void unregister(struct http_request *request, const char *account, const 
 	visit->request = request;
 	visit->removal.done = on_removed;
 	http_attach(request, visit, release_visit);
-	device_unregister(&visit->removal, storage_redis(), &device);
+	device_unregister(&visit->removal, db_redis(), &device);
 	free(component);
 	free(owner);
 }

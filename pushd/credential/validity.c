@@ -15,7 +15,7 @@
 #include "pushd/conf.h"
 #include "pushd/credential/credential.h"
 #include "pushd/credential/material.h"
-#include "pushd/storage.h"
+#include "pushd/db.h"
 
 #define TICK_MS 10000
 #define UNSETTLED_TICK_MS 500 /* while it isn't known yet what there is to look at */
@@ -143,8 +143,8 @@ static void settle(void)
 		if (redis_busy(&self.warnings[i].call) || self.warnings[i].failed)
 			return;
 	if (!redis_busy(&self.mark))
-		redis_command(storage_redis(), &self.mark, "SET %spush:validity:%s %s PX %s",
-		              redis_prefix(storage_redis()), self.our_day, self.id, DAY_DONE_MS);
+		redis_command(db_redis(), &self.mark, "SET %spush:validity:%s %s PX %s",
+		              redis_prefix(db_redis()), self.our_day, self.id, DAY_DONE_MS);
 }
 
 static void on_warned(struct redis_call *call, const struct redisReply *reply)
@@ -160,7 +160,7 @@ static void on_warned(struct redis_call *call, const struct redisReply *reply)
 
 static void warn(struct warning *warning, const struct material *material)
 {
-	struct redis *redis = storage_redis();
+	struct redis *redis = db_redis();
 	const char *prefix = redis_prefix(redis);
 	int64_t expires_ms = material_expires_ms(material);
 	char *warned = mem_printf("%spush:warned:%s:%s:%d", prefix, warning->provider->id,
@@ -241,13 +241,13 @@ static void take_day(void)
 		return;
 	}
 	memcpy(self.asked_day, day, sizeof(day));
-	redis_command(storage_redis(), &self.call, "SET %spush:validity:%s %s NX PX %s",
-	              redis_prefix(storage_redis()), day, self.id, DAY_LOOKED_AT_MS);
+	redis_command(db_redis(), &self.call, "SET %spush:validity:%s %s NX PX %s",
+	              redis_prefix(db_redis()), day, self.id, DAY_LOOKED_AT_MS);
 }
 
 static void on_tick(struct timer *timer)
 {
-	bool settled = credentials_settled() && redis_connected(storage_redis());
+	bool settled = credentials_settled() && redis_connected(db_redis());
 
 	timer_start(&self.tick, settled ? TICK_MS : UNSETTLED_TICK_MS);
 	refresh_metric();

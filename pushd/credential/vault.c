@@ -11,7 +11,7 @@
 #include "common/daemon.h"
 #include "pushd/conf.h"
 #include "pushd/credential/seal.h"
-#include "pushd/storage.h"
+#include "pushd/db.h"
 
 #define FILE_MAX 1024
 
@@ -121,8 +121,7 @@ void vault_get(struct vault_call *call, const char *name)
 		call->name = mem_dup(name);
 	}
 	call->redis.done = on_got;
-	redis_command(storage_redis(), &call->redis, "GET %s%s", redis_prefix(storage_redis()),
-	              name);
+	redis_command(db_redis(), &call->redis, "GET %s%s", redis_prefix(db_redis()), name);
 }
 
 /* ---- the rest ---- */
@@ -143,17 +142,17 @@ static void on_settled(struct redis_call *redis, const struct redisReply *reply)
 
 void vault_put(struct vault_call *call, const char *name, const char *text, int64_t life_ms)
 {
-	const char *prefix = redis_prefix(storage_redis());
+	const char *prefix = redis_prefix(db_redis());
 	char *sealed;
 
 	assert(vault_usable() && !vault_busy(call));
 	sealed = seal_wrap(master, name, text);
 	call->redis.done = on_settled;
 	if (life_ms > 0)
-		redis_command(storage_redis(), &call->redis, "SET %s%s %s PX %lld", prefix, name,
-		              sealed, (long long)life_ms);
+		redis_command(db_redis(), &call->redis, "SET %s%s %s PX %lld", prefix, name, sealed,
+		              (long long)life_ms);
 	else
-		redis_command(storage_redis(), &call->redis, "SET %s%s %s", prefix, name, sealed);
+		redis_command(db_redis(), &call->redis, "SET %s%s %s", prefix, name, sealed);
 	free(sealed);
 }
 
@@ -161,16 +160,15 @@ void vault_remove(struct vault_call *call, const char *name)
 {
 	assert(vault_usable() && !vault_busy(call));
 	call->redis.done = on_settled;
-	redis_command(storage_redis(), &call->redis, "DEL %s%s", redis_prefix(storage_redis()),
-	              name);
+	redis_command(db_redis(), &call->redis, "DEL %s%s", redis_prefix(db_redis()), name);
 }
 
 void vault_lock(struct vault_call *call, const char *name, int64_t life_ms)
 {
 	assert(vault_usable() && !vault_busy(call));
 	call->redis.done = on_settled;
-	redis_command(storage_redis(), &call->redis, "SET %s%s 1 NX PX %lld",
-	              redis_prefix(storage_redis()), name, (long long)life_ms);
+	redis_command(db_redis(), &call->redis, "SET %s%s 1 NX PX %lld", redis_prefix(db_redis()),
+	              name, (long long)life_ms);
 }
 
 void vault_forget(struct vault_call *call)

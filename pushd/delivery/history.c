@@ -8,7 +8,7 @@
 #include "common/base/map.h"
 #include "common/base/mem.h"
 #include "common/daemon.h"
-#include "pushd/storage.h"
+#include "pushd/db.h"
 
 #define SENT_MAX 4096                   /* devices whose last sent notification is remembered */
 #define WRITES_MAX 256                  /* under way; a Redis that is slower gets no more */
@@ -110,7 +110,7 @@ static void on_written(struct redis_call *call, const struct redisReply *reply)
 
 static char *make_key(const char *node)
 {
-	return mem_printf("%spush:history:%s", redis_prefix(storage_redis()), node);
+	return mem_printf("%spush:history:%s", redis_prefix(db_redis()), node);
 }
 
 static void write_failure(const char *node, const json_t *verdict)
@@ -123,7 +123,7 @@ static void write_failure(const char *node, const json_t *verdict)
 	write->call.done = on_written;
 	list_append(&self.writes, &write->link);
 	self.writes_count++;
-	redis_eval(storage_redis(), &write->call, &append_script,
+	redis_eval(db_redis(), &write->call, &append_script,
 	           &(struct redis_args){ 1, ARRAY_LEN(argv), argv });
 	free(ttl);
 	free(most);
@@ -146,7 +146,7 @@ void history_add(const char *node, const char *provider, unsigned status, const 
 		keep_sent(node, provider, status);
 		return;
 	}
-	if (self.writes_count >= WRITES_MAX || !redis_connected(storage_redis()))
+	if (self.writes_count >= WRITES_MAX || !redis_connected(db_redis()))
 		return;
 	verdict = describe(loop_wall_ms(), provider, status, outcome);
 	if (reason != NULL && *reason != '\0')
@@ -197,7 +197,7 @@ void history_find(struct history_query *query, const char *node)
 
 	query->node = node;
 	query->call.done = on_found;
-	redis_command(storage_redis(), &query->call, "LRANGE %s 0 %d", key, HISTORY_MAX - 1);
+	redis_command(db_redis(), &query->call, "LRANGE %s 0 %d", key, HISTORY_MAX - 1);
 	free(key);
 }
 

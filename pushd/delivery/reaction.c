@@ -7,11 +7,11 @@
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
 #include "pushd/api/statistics.h"
+#include "pushd/db.h"
 #include "pushd/delivery/history.h"
 #include "pushd/delivery/keeper.h"
 #include "pushd/delivery/merge.h"
 #include "pushd/provider/environment.h"
-#include "pushd/storage.h"
 
 #define RETRY_LEAST_MS 1000
 #define RETRY_MOST_MS (5 * 60 * 1000)
@@ -174,7 +174,7 @@ static void bury(struct delivery *delivery)
 		before_ms = delivery->device.registered_ms;
 	delivery->phase = DELIVERY_BURYING;
 	delivery->removal.done = second ? on_second_buried : on_buried;
-	device_bury(&delivery->removal, storage_redis(), &delivery->device, second, before_ms);
+	device_bury(&delivery->removal, db_redis(), &delivery->device, second, before_ms);
 }
 
 /* ---- a doubtful token ---- */
@@ -198,7 +198,7 @@ static void suspect(struct delivery *delivery)
 	}
 	delivery->phase = DELIVERY_BURYING;
 	delivery->suspicion.done = on_suspected;
-	device_suspect(&delivery->suspicion, storage_redis(), &delivery->device);
+	device_suspect(&delivery->suspicion, db_redis(), &delivery->device);
 }
 
 /* ---- sent ---- */
@@ -214,7 +214,7 @@ static void sent(struct delivery *delivery)
 
 	memcpy(delivery->id, delivery->job.judgement.id, sizeof(delivery->id));
 	device_note_environment(
-	        storage_redis(), &delivery->device,
+	        db_redis(), &delivery->device,
 	        environment == ENVIRONMENT_UNKNOWN ? NULL : environment_names[environment]);
 	if (!delivery->notification.account_removed) {
 		finish(delivery, OUTCOME_SENT, NULL);
@@ -226,7 +226,7 @@ static void sent(struct delivery *delivery)
 	 */
 	delivery->phase = DELIVERY_BURYING;
 	delivery->removal.done = on_account_gone;
-	device_dismiss(&delivery->removal, storage_redis(), &delivery->device);
+	device_dismiss(&delivery->removal, db_redis(), &delivery->device);
 }
 
 /* ---- the verdict ---- */

@@ -7,11 +7,11 @@
 #include "common/base/mem.h"
 #include "common/daemon.h"
 #include "pushd/conf.h"
+#include "pushd/db.h"
 #include "pushd/device/bare_jid.h"
 #include "pushd/device/device_key.h"
 #include "pushd/device/registrants.h"
 #include "pushd/provider/provider.h"
-#include "pushd/storage.h"
 
 #define MODULE_DEFAULT "default" /* what a publish means that names none */
 
@@ -60,7 +60,7 @@ static void find_or_pin(struct device_query *query, const struct notification *n
 	char *component = bare_jid_fold(notification->component);
 	char *owner = bare_jid_fold(notification->domain);
 
-	device_find_or_pin(query, storage_redis(),
+	device_find_or_pin(query, db_redis(),
 	                   &(struct device){ .component = component,
 	                                     .owner = owner,
 	                                     .provider = provider->id,
@@ -78,7 +78,7 @@ void addressee_find(struct device_query *query, const struct notification *notif
 	if (provider != NULL && provider_kinds[provider->kind]->accept_token(token))
 		find_or_pin(query, notification, provider, token);
 	else
-		device_find(query, storage_redis(), notification->node);
+		device_find(query, db_redis(), notification->node);
 	mem_free_secret(token);
 }
 

@@ -6,8 +6,8 @@
 #include "common/base/metrics.h"
 #include "common/daemon.h"
 #include "pushd/conf.h"
+#include "pushd/db.h"
 #include "pushd/device/device.h"
-#include "pushd/storage.h"
 
 #define STEP 100 /* devices at once: a script holds up everybody else's calls */
 #define STEP_PAUSE_MS 20
@@ -39,7 +39,7 @@ static void on_swept(struct device_removal *swept, enum stored stored)
 static void on_due(struct timer *due)
 {
 	removal.done = on_swept;
-	device_sweep(&removal, storage_redis(), STEP);
+	device_sweep(&removal, db_redis(), STEP);
 }
 
 static int start(void *config)

@@ -11,8 +11,8 @@
 #include "common/base/metrics.h"
 #include "common/daemon.h"
 #include "pushd/conf.h"
+#include "pushd/db.h"
 #include "pushd/queue/store_lua.h"
-#include "pushd/storage.h"
 
 #define SETTLE_AGAIN_MS 500
 #define SWEEP_EVERY_MS 5000
@@ -184,8 +184,8 @@ void store_put(struct store_call *call, const struct store_entry *entry,
 
 	assert(!(place->slot && entry->priority == PRIORITY_VOIP));
 	call->replaced = false;
-	if (!storage_keeps() || strlen(entry->item) > STORE_ITEM_MAX) {
-		refuse(call, storage_keeps() ? STORE_FULL : STORE_AWAY);
+	if (!db_keeps() || strlen(entry->item) > STORE_ITEM_MAX) {
+		refuse(call, db_keeps() ? STORE_FULL : STORE_AWAY);
 		return;
 	}
 	add(&words, entry->node);
@@ -440,7 +440,7 @@ static int start(void *config)
 {
 	const struct conf *conf = config;
 
-	self.redis = storage_connect(conf);
+	self.redis = db_connect(conf);
 	if (self.redis == NULL)
 		return -1;
 	self.conf = conf;

@@ -21,16 +21,16 @@ static void setup(void)
 	redis_server_start(&server);
 	conf.daemon.redis = server.url;
 	conf.daemon.redis_prefix = (char *)"og:";
-	ck_assert_int_eq(storage_module.start(&conf), 0);
+	ck_assert_int_eq(db_module.start(&conf), 0);
 	ck_assert_int_eq(history_module.start(&conf), 0);
-	WAIT_UNTIL(redis_connected(storage_redis()));
+	WAIT_UNTIL(redis_connected(db_redis()));
 }
 
 static void teardown(void)
 {
 	json_decref(found);
 	history_module.stop();
-	storage_module.stop();
+	db_module.stop();
 	redis_server_release(&server);
 	loop_release();
 }
@@ -131,7 +131,7 @@ END_TEST
 START_TEST(while_redis_is_away_failures_are_forgotten_and_what_was_sent_is_known)
 {
 	redis_server_kill(&server);
-	WAIT_UNTIL(!redis_connected(storage_redis()));
+	WAIT_UNTIL(!redis_connected(db_redis()));
 	history_add(NODE, "apns", 400, "Reason", OUTCOME_UNAVAILABLE);
 	ck_assert_uint_eq(self.writes_count, 0);
 	history_add(NODE, "apns", 200, "", OUTCOME_SENT);

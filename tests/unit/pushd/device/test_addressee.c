@@ -3,7 +3,7 @@
 #include "tests/unit/device_fixture.h"
 
 /* The module under test keeps its devices where the test looks. */
-struct redis *storage_redis(void)
+struct redis *db_redis(void)
 {
 	return redis;
 }

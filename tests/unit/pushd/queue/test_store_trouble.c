@@ -129,12 +129,12 @@ END_TEST
 START_TEST(nothing_is_put_into_a_server_that_evicts)
 {
 	ask("CONFIG SET maxmemory-policy allkeys-lru");
-	ck_assert_int_eq(storage_module.start(&conf), 0);
-	WAIT_UNTIL(!storage_keeps());
+	ck_assert_int_eq(db_module.start(&conf), 0);
+	WAIT_UNTIL(!db_keeps());
 	ck_assert_int_eq(put(note("a", "example.org", PRIORITY_HIGH), (struct store_place){ 0 }),
 	                 STORE_AWAY);
 	check_empty();
-	storage_module.stop();
+	db_module.stop();
 }
 END_TEST
 

@@ -1,4 +1,4 @@
-#include "pushd/storage.c"
+#include "pushd/db.c"
 
 #include "common/base/mem.h"
 #include "tests/unit/redis_server.h"
@@ -27,24 +27,24 @@ static void setup(void)
 
 static void teardown(void)
 {
-	storage_module.stop();
+	db_module.stop();
 	redis_server_release(&server);
 	loop_release();
 }
 
-static void open_storage(void)
+static void open_db(void)
 {
-	ck_assert_int_eq(storage_module.start(&conf), 0);
-	WAIT_UNTIL(redis_connected(storage_redis()) && !redis_busy(&self.info));
+	ck_assert_int_eq(db_module.start(&conf), 0);
+	WAIT_UNTIL(redis_connected(db_redis()) && !redis_busy(&self.info));
 }
 
 START_TEST(a_server_that_keeps_everything_is_served)
 {
-	ck_assert_int_eq(storage_module.start(&conf), 0);
-	ck_assert(!storage_serving());
+	ck_assert_int_eq(db_module.start(&conf), 0);
+	ck_assert(!db_serving());
 	redis_server_start(&server);
 	WAIT_UNTIL(self.seen);
-	ck_assert(storage_serving());
+	ck_assert(db_serving());
 	ck_assert_int_eq(failures, 0);
 }
 END_TEST
@@ -53,9 +53,9 @@ START_TEST(a_server_that_evicts_at_the_first_connection_ends_the_daemon)
 {
 	redis_server_start(&server);
 	redis_tell(server.url, "CONFIG SET maxmemory-policy allkeys-lru");
-	open_storage();
-	ck_assert(!storage_keeps());
-	ck_assert(!storage_serving());
+	open_db();
+	ck_assert(!db_keeps());
+	ck_assert(!db_serving());
 	ck_assert_int_eq(failures, 1);
 }
 END_TEST
@@ -63,13 +63,13 @@ END_TEST
 START_TEST(a_server_that_evicts_later_is_not_served_until_it_keeps_everything)
 {
 	redis_server_start(&server);
-	open_storage();
+	open_db();
 	redis_tell(server.url, "CONFIG SET maxmemory-policy volatile-ttl");
 	redis_tell(server.url, "CLIENT KILL TYPE normal SKIPME yes");
-	WAIT_UNTIL(!storage_keeps());
-	ck_assert(redis_connected(storage_redis()) && !storage_serving());
+	WAIT_UNTIL(!db_keeps());
+	ck_assert(redis_connected(db_redis()) && !db_serving());
 	redis_tell(server.url, "CONFIG SET maxmemory-policy noeviction");
-	WAIT_UNTIL(storage_serving());
+	WAIT_UNTIL(db_serving());
 	ck_assert_int_eq(failures, 0);
 }
 END_TEST
@@ -78,9 +78,9 @@ START_TEST(a_server_that_does_not_tell_is_served)
 {
 	redis_server_start(&server);
 	redis_tell(server.url, "ACL SETUSER default -info");
-	open_storage();
+	open_db();
 	ck_assert(!self.seen);
-	ck_assert(storage_serving());
+	ck_assert(db_serving());
 	ck_assert_int_eq(failures, 0);
 }
 END_TEST
@@ -94,5 +94,5 @@ int main(void)
 		a_server_that_does_not_tell_is_served,
 	};
 
-	return unit_run("storage", tests, ARRAY_LEN(tests), setup, teardown);
+	return unit_run("db", tests, ARRAY_LEN(tests), setup, teardown);
 }

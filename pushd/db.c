@@ -1,4 +1,4 @@
-#include "pushd/storage.h"
+#include "pushd/db.h"
 
 #include <string.h>
 
@@ -72,7 +72,7 @@ static void on_change(struct redis *redis, bool connected)
 		ask();
 }
 
-struct redis *storage_connect(const struct conf *conf)
+struct redis *db_connect(const struct conf *conf)
 {
 	const struct redis_options options = {
 		.url = conf->daemon.redis,
@@ -85,7 +85,7 @@ struct redis *storage_connect(const struct conf *conf)
 
 static int start(void *config)
 {
-	self.redis = storage_connect(config);
+	self.redis = db_connect(config);
 	if (self.redis == NULL)
 		return -1;
 	self.info.done = on_info;
@@ -101,19 +101,19 @@ static void stop(void)
 	memset(&self, 0, sizeof(self));
 }
 
-struct redis *storage_redis(void)
+struct redis *db_redis(void)
 {
 	return self.redis;
 }
 
-bool storage_keeps(void)
+bool db_keeps(void)
 {
 	return !self.evicts;
 }
 
-bool storage_serving(void)
+bool db_serving(void)
 {
 	return redis_connected(self.redis) && !self.evicts;
 }
 
-const struct daemon_module storage_module = { "storage", start, stop };
+const struct daemon_module db_module = { "db", start, stop };

@@ -4,8 +4,8 @@
  * first connection the daemon exits 1, later it does not serve until the server's policy is
  * noeviction.
  */
-#ifndef OG_PUSHD_STORAGE_H
-#define OG_PUSHD_STORAGE_H
+#ifndef OG_PUSHD_DB_H
+#define OG_PUSHD_DB_H
 
 #include <stdbool.h>
 
@@ -14,17 +14,17 @@
 struct conf;
 
 /* For the daemon's table of modules. */
-extern const struct daemon_module storage_module;
+extern const struct daemon_module db_module;
 
-struct redis *storage_redis(void);
+struct redis *db_redis(void);
 
 /* A connection of one's own to the same server, or NULL. */
-struct redis *storage_connect(const struct conf *conf);
+struct redis *db_connect(const struct conf *conf);
 
 /* False once the server was seen to evict keys, until it was seen not to. */
-bool storage_keeps(void);
+bool db_keeps(void);
 
 /* True while the server is there and keeps what it is given. */
-bool storage_serving(void);
+bool db_serving(void);
 
 #endif
