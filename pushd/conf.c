@@ -13,7 +13,7 @@
 #include "pushd/credential/identity.h"
 #include "pushd/credential/vault.h"
 #include "pushd/provider/environment.h"
-#include "pushd/provider/provider.h"
+#include "pushd/provider/kinds.h"
 
 #define NAME(kind) #kind,
 static const char *const kinds[] = { PROVIDER_KINDS(NAME) NULL };

@@ -46,6 +46,15 @@ char *mem_dup_bytes(const void *data, size_t len)
 	return copy;
 }
 
+void mem_copy_word(char *to, size_t size, const char *from)
+{
+	size_t len = 0;
+
+	for (; from != NULL && from[len] > ' ' && from[len] <= '~' && len + 1 < size; len++)
+		to[len] = from[len];
+	to[len] = '\0';
+}
+
 char *mem_printf(const char *format, ...)
 {
 	va_list args;

@@ -26,6 +26,12 @@ char *mem_dup(const char *text);
 /* A heap copy of LEN bytes with a NUL behind it; the caller frees it. */
 char *mem_dup_bytes(const void *data, size_t len);
 
+/*
+ * Copies FROM into TO, which has SIZE bytes: up to the first byte that isn't visible ASCII, cut to
+ * what fits; NULL gives "". So it can go into a log line and a metric, whoever sent it.
+ */
+void mem_copy_word(char *to, size_t size, const char *from);
+
 /* Formats into a new heap string; the caller frees it. */
 char *mem_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

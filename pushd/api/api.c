@@ -12,7 +12,7 @@
 #include "pushd/api/statistics.h"
 #include "pushd/conf.h"
 #include "pushd/credential/credential.h"
-#include "pushd/provider/provider.h"
+#include "pushd/provider/kinds.h"
 #include "pushd/sender/senders.h"
 
 #define BODY_MAX (1024 * 1024)

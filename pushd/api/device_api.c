@@ -15,7 +15,7 @@
 #include "pushd/device/device.h"
 #include "pushd/device/dialect.h"
 #include "pushd/device/registrants.h"
-#include "pushd/provider/provider.h"
+#include "pushd/provider/kinds.h"
 #include "pushd/sender/senders.h"
 
 #define TOKEN_MAX 4096

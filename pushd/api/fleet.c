@@ -7,7 +7,7 @@
 #include "pushd/api/public_api.h"
 #include "pushd/conf.h"
 #include "pushd/db.h"
-#include "pushd/provider/provider.h"
+#include "pushd/provider/kinds.h"
 #include "pushd/sender/senders.h"
 
 static struct registry_entry entry;

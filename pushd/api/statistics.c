@@ -7,6 +7,7 @@
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
 #include "common/daemon.h"
+#include "pushd/provider/kinds.h"
 #include "pushd/queue/store.h"
 
 #define REASONS_MAX 64 /* distinct ones; the documented ones of APNs and FCM are fewer */

@@ -7,7 +7,7 @@
 #include "common/base/file.h"
 #include "common/base/loop.h"
 #include "common/base/mem.h"
-#include "pushd/provider/provider.h"
+#include "pushd/provider/kinds.h"
 
 #define FILE_MAX (64 * 1024)
 

@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "common/base/mem.h"
-#include "pushd/provider/provider.h"
+#include "pushd/provider/kinds.h"
 
 #define NAME_MAX_BYTES 64 /* of a key's id and a team's; Apple's have 10 */
 

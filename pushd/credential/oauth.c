@@ -6,13 +6,13 @@
 #include "common/base/log.h"
 #include "common/base/loop.h"
 #include "common/base/mem.h"
-#include "pushd/provider/provider.h"
 
 #define FETCH_TIMEOUT_MS 10000
 #define LIFE_LEAST_S 10
 #define LIFE_DEFAULT_S 3600
 #define LIFE_MOST_S 86400
 #define TOKEN_MAX 4096
+#define ERROR_MAX 48 /* of what the endpoint calls it, in the log */
 
 static bool usable(const char *token)
 {
@@ -40,10 +40,9 @@ static int64_t life_of(const json_t *answer)
 static void log_failure(const struct oauth *oauth, const json_t *answer)
 {
 	const struct http_call *call = &oauth->call;
-	char error[JUDGEMENT_REASON_MAX];
+	char error[ERROR_MAX];
 
-	provider_copy_text(error, sizeof(error),
-	                   json_string_value(json_object_get(answer, "error")));
+	mem_copy_word(error, sizeof(error), json_string_value(json_object_get(answer, "error")));
 	if (call->failure != HTTP_OK)
 		log_error("oauth-failed account=%s reason=%s error=\"%s\"",
 		          oauth->account->client_email, http_failure_name(call->failure),

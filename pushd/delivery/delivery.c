@@ -16,10 +16,6 @@
 
 #define SEATS_QUIET_MAX 65536
 
-const char *const outcome_names[OUTCOME_COUNT + 1] = {
-	"sent", "queued", "merged", "gone", "unavailable",
-};
-
 static struct {
 	struct list deliveries;
 	size_t count, max;
@@ -69,7 +65,7 @@ uint64_t delivery_interval_ms(const struct delivery *delivery)
 void delivery_answer(struct delivery *delivery, enum outcome outcome, const char *reason)
 {
 	delivery->outcome = outcome;
-	provider_copy_text(delivery->reason, sizeof(delivery->reason), reason);
+	mem_copy_word(delivery->reason, sizeof(delivery->reason), reason);
 	if (log_debugging())
 		log_debug("notification-settled node=%.6s outcome=%s reason=%s id=%s",
 		          delivery->device.node != NULL ? delivery->device.node : "-",
@@ -259,7 +255,7 @@ void delivery_resume(struct delivery *delivery, const struct store_entry *entry)
 {
 	begin(delivery);
 	delivery->stored = delivery->answered = true;
-	provider_copy_text(delivery->note_id, sizeof(delivery->note_id), entry->id);
+	mem_copy_word(delivery->note_id, sizeof(delivery->note_id), entry->id);
 	delivery->priority = entry->priority;
 	delivery->created_ms = entry->created_ms;
 	delivery->expires_ms = entry->expires_ms;

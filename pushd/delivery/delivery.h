@@ -21,21 +21,11 @@
 #include "pushd/delivery/seat.h"
 #include "pushd/device/device.h"
 #include "pushd/provider/notification.h"
+#include "pushd/provider/outcome.h"
 #include "pushd/queue/store.h"
 #include "pushd/sender/sender.h"
 
 #define DELIVERY_RETRY_MS 1000 /* of one that is stored since it can't be sent now */
-
-enum outcome {
-	OUTCOME_SENT,
-	OUTCOME_QUEUED, /* stored: it will be sent, by whoever serves the store */
-	OUTCOME_MERGED, /* a newer one for its device is sent or stored in its place */
-	OUTCOME_GONE,
-	OUTCOME_UNAVAILABLE,
-	OUTCOME_COUNT
-};
-
-extern const char *const outcome_names[OUTCOME_COUNT + 1];
 
 enum delivery_phase {
 	DELIVERY_LOOKING, /* for its device */

@@ -11,7 +11,7 @@
 #include "pushd/device/bare_jid.h"
 #include "pushd/device/device_key.h"
 #include "pushd/device/registrants.h"
-#include "pushd/provider/provider.h"
+#include "pushd/provider/kinds.h"
 
 #define MODULE_DEFAULT "default" /* what a publish means that names none */
 

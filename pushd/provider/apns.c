@@ -3,7 +3,8 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "pushd/provider/content.h"
+#include "common/base/mem.h"
+#include "pushd/provider/payload.h"
 
 #define PAYLOAD_MAX 4096
 #define PAYLOAD_MAX_VOIP 5120
@@ -18,9 +19,9 @@
  * them.
  */
 static const struct verdict_row verdicts[] = {
-	{ 400, "BadDeviceToken", VERDICT_SUSPECT, EFFECT_DOUBTFUL },
-	{ 400, "DeviceTokenNotForTopic", VERDICT_SUSPECT, EFFECT_DOUBTFUL },
-	{ 400, "TopicDisallowed", VERDICT_SUSPECT, EFFECT_DOUBTFUL },
+	{ 400, "BadDeviceToken", VERDICT_SUSPECT, EFFECT_TOKEN_FAULT | EFFECT_OTHER_ENVIRONMENT },
+	{ 400, "DeviceTokenNotForTopic", VERDICT_SUSPECT, EFFECT_TOKEN_FAULT },
+	{ 400, "TopicDisallowed", VERDICT_SUSPECT, EFFECT_TOKEN_FAULT },
 	{ 400, "IdleTimeout", VERDICT_TRANSIENT, EFFECT_RECONNECT },
 	{ 400, NULL, VERDICT_REJECTED },
 	{ 403, "ExpiredProviderToken", VERDICT_EXPIRED, EFFECT_RECONNECT },
@@ -83,8 +84,8 @@ static const char *aps_of(const struct provider_message *message, enum provider_
 static void write_payload(struct json_text *out, const struct provider_message *message,
                           enum provider_cut cut)
 {
-	struct content_item items[CONTENT_MAX];
-	size_t count = content_list(message, cut, items);
+	struct payload_item items[PAYLOAD_ITEMS_MAX];
+	size_t count = payload_list(message, cut, items);
 
 	json_text_add(out, "{\"aps\":");
 	json_text_add(out, aps_of(message, cut));
@@ -107,7 +108,7 @@ static int add_body(const struct provider_message *message, struct provider_requ
 	enum provider_cut most = message->priority == PRIORITY_VOIP ? CUT_NOTHING : CUT_ALL;
 
 	for (request->cut = message->cut; request->cut <= most; request->cut++) {
-		provider_write(request, message, write_payload);
+		payload_write(request, message, write_payload);
 		if (request->body_len <= max)
 			return 0;
 	}
@@ -133,24 +134,24 @@ static int build(const struct provider_message *message, struct provider_request
 	const struct push_type *type = &push_types[message->priority];
 	const struct provider_settings *settings = message->settings;
 	struct arena *arena = message->arena;
-	char collapse[COLLAPSE_TEXT];
+	char collapse[PAYLOAD_COLLAPSE_TEXT];
 	size_t n = 0;
 
 	if (add_body(message, request) != 0)
 		return -1;
-	request->url = provider_print(arena, "%s/3/device/%s", settings->endpoint, message->token);
+	request->url = payload_print(arena, "%s/3/device/%s", settings->endpoint, message->token);
 	if (message->bearer != NULL)
 		request->headers[n++] =
-		        provider_print(arena, "authorization: bearer %s", message->bearer);
+		        payload_print(arena, "authorization: bearer %s", message->bearer);
 	request->headers[n++] =
-	        provider_print(arena, "apns-topic: %s%s", settings->topic, type->suffix);
+	        payload_print(arena, "apns-topic: %s%s", settings->topic, type->suffix);
 	request->headers[n++] = type->type;
 	request->headers[n++] = type->priority;
 	request->headers[n++] =
-	        provider_print(arena, "apns-expiration: %lld", (long long)expiration(message));
-	request->headers[n++] = provider_print(arena, "apns-id: %s", message->id);
-	if (provider_collapse(message, collapse))
-		request->headers[n++] = provider_print(arena, "apns-collapse-id: %s", collapse);
+	        payload_print(arena, "apns-expiration: %lld", (long long)expiration(message));
+	request->headers[n++] = payload_print(arena, "apns-id: %s", message->id);
+	if (payload_collapse(message, collapse))
+		request->headers[n++] = payload_print(arena, "apns-collapse-id: %s", collapse);
 	request->headers[n] = NULL;
 	return 0;
 }
@@ -162,15 +163,15 @@ static void judge(const struct provider_answer *answer, struct judgement *judgem
 
 	*judgement = (struct judgement){ .verdict = VERDICT_SENT, .status = answer->status };
 	if (answer->status == 200) {
-		provider_copy_text(judgement->id, sizeof(judgement->id), answer->id);
+		mem_copy_word(judgement->id, sizeof(judgement->id), answer->wanted[0]);
 		return;
 	}
 	body = json_loadb(answer->body, answer->body_len, 0, NULL);
 	reason = json_string_value(json_object_get(body, "reason"));
-	judgement_look_up(judgement, verdicts, answer, reason != NULL ? reason : "");
+	verdict_look_up(judgement, verdicts, answer, reason != NULL ? reason : "");
 	judgement->timestamp_ms = json_integer_value(json_object_get(body, "timestamp"));
 	/* A rejection cuts the streams that Apple allows to one until a push succeeds. */
-	judgement->narrow = true;
+	judgement->reset_window = true;
 	json_decref(body);
 }
 

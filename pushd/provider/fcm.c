@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "pushd/provider/content.h"
+#include "common/base/mem.h"
+#include "pushd/provider/payload.h"
 
 #define DATA_MAX 4096  /* bytes of keys and values */
 #define TOKEN_MAX 4096 /* opaque to us: registration tokens and installation ids */
@@ -19,15 +20,15 @@
 static const struct verdict_row verdicts[] = {
 	{ 404, "UNREGISTERED", VERDICT_GONE },
 	{ 404, NULL, VERDICT_CREDENTIAL },
-	{ 400, NAMES_TOKEN, VERDICT_GONE, EFFECT_DOUBTFUL },
+	{ 400, NAMES_TOKEN, VERDICT_GONE, EFFECT_TOKEN_FAULT },
 	{ 400, NULL, VERDICT_REJECTED },
 	{ 413, NULL, VERDICT_TOO_LARGE },
-	{ 403, "SENDER_ID_MISMATCH", VERDICT_GONE, EFFECT_DOUBTFUL },
+	{ 403, "SENDER_ID_MISMATCH", VERDICT_GONE, EFFECT_TOKEN_FAULT },
 	{ 403, NULL, VERDICT_CREDENTIAL },
 	{ 401, "THIRD_PARTY_AUTH_ERROR", VERDICT_REJECTED },
 	{ 401, NULL, VERDICT_EXPIRED },
 	{ 429, "QUOTA_EXCEEDED", VERDICT_THROTTLED, 0, QUOTA_PAUSE_S },
-	{ 429, NULL, VERDICT_TRANSIENT, EFFECT_EVERYONE, QUOTA_PAUSE_S },
+	{ 429, NULL, VERDICT_TRANSIENT, EFFECT_PAUSE_PROVIDER, QUOTA_PAUSE_S },
 	{ 5, NULL, VERDICT_TRANSIENT, 0, TROUBLE_PAUSE_S },
 	{ 0, NULL, VERDICT_REJECTED },
 };
@@ -54,8 +55,8 @@ static size_t count_digits(int64_t number)
 /* The bytes of keys and values, which are what Google counts. */
 static size_t count_data(const struct provider_message *message, enum provider_cut cut)
 {
-	struct content_item items[CONTENT_MAX];
-	size_t count = content_list(message, cut, items), len = 0;
+	struct payload_item items[PAYLOAD_ITEMS_MAX];
+	size_t count = payload_list(message, cut, items), len = 0;
 
 	for (size_t i = 0; i < count; i++)
 		len += strlen(items[i].key) + (items[i].text != NULL
@@ -68,8 +69,8 @@ static size_t count_data(const struct provider_message *message, enum provider_c
 static void write_data(struct json_text *out, const struct provider_message *message,
                        enum provider_cut cut)
 {
-	struct content_item items[CONTENT_MAX];
-	size_t count = content_list(message, cut, items);
+	struct payload_item items[PAYLOAD_ITEMS_MAX];
+	size_t count = payload_list(message, cut, items);
 
 	for (size_t i = 0; i < count; i++) {
 		if (i > 0)
@@ -104,7 +105,7 @@ static int64_t time_to_live(const struct provider_message *message)
 static void write_body(struct json_text *out, const struct provider_message *message,
                        enum provider_cut cut)
 {
-	char collapse[COLLAPSE_TEXT];
+	char collapse[PAYLOAD_COLLAPSE_TEXT];
 
 	json_text_add(out, message->settings->fid ? "{\"message\":{\"fid\":"
 	                                          : "{\"message\":{\"token\":");
@@ -114,7 +115,7 @@ static void write_body(struct json_text *out, const struct provider_message *mes
 	                           : ",\"android\":{\"priority\":\"HIGH\",\"ttl\":\"");
 	json_text_integer(out, time_to_live(message));
 	json_text_add(out, "s\"");
-	if (message->notification->count == 0 && provider_collapse(message, collapse)) {
+	if (message->notification->count == 0 && payload_collapse(message, collapse)) {
 		json_text_add(out, ",\"collapse_key\":");
 		json_text_string(out, collapse);
 	}
@@ -132,10 +133,10 @@ static int build(const struct provider_message *message, struct provider_request
 	while (count_data(message, request->cut) > DATA_MAX)
 		if (request->cut++ == CUT_ALL)
 			return -1;
-	provider_write(request, message, write_body);
-	request->url = provider_print(arena, "%s/v1/projects/%s/messages:send", settings->endpoint,
-	                              settings->project_id);
-	request->headers[0] = provider_print(arena, "authorization: Bearer %s", message->bearer);
+	payload_write(request, message, write_body);
+	request->url = payload_print(arena, "%s/v1/projects/%s/messages:send", settings->endpoint,
+	                             settings->project_id);
+	request->headers[0] = payload_print(arena, "authorization: Bearer %s", message->bearer);
 	request->headers[1] = "content-type: application/json";
 	request->headers[2] = NULL;
 	return 0;
@@ -238,13 +239,13 @@ static void judge(const struct provider_answer *answer, struct judgement *judgem
 
 	*judgement = (struct judgement){ .verdict = VERDICT_SENT, .status = answer->status };
 	if (answer->status == 200) {
-		provider_copy_text(judgement->id, sizeof(judgement->id),
-		                   json_string_value(json_object_get(body, "name")));
+		mem_copy_word(judgement->id, sizeof(judgement->id),
+		              json_string_value(json_object_get(body, "name")));
 	} else {
-		judgement_look_up(judgement, verdicts, answer,
-		                  find_reason(json_object_get(body, "error")));
+		verdict_look_up(judgement, verdicts, answer,
+		                find_reason(json_object_get(body, "error")));
 		/* Dead tokens and bad requests say nothing about load. */
-		judgement->narrow = answer->status == 429 || answer->status >= 500;
+		judgement->reset_window = answer->status == 429 || answer->status >= 500;
 	}
 	json_decref(body);
 }

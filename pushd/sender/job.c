@@ -1,6 +1,7 @@
 #include "pushd/sender/job.h"
 
 #include "common/base/backoff.h"
+#include "common/base/mem.h"
 #include "pushd/device/dialect.h"
 
 #define RETRY_LEAST_MS 500
@@ -50,7 +51,7 @@ int job_build(struct job *job, const struct provider_kind *kind,
 void job_judge(struct job *job, enum verdict verdict, const char *reason)
 {
 	job->judgement = (struct judgement){ .verdict = verdict };
-	provider_copy_text(job->judgement.reason, sizeof(job->judgement.reason), reason);
+	mem_copy_word(job->judgement.reason, sizeof(job->judgement.reason), reason);
 }
 
 uint64_t job_retry_delay_ms(const struct job *job)

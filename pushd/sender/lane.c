@@ -214,7 +214,7 @@ static void take_answer(struct job *job, struct connection *connection)
 		.status = job->call.status,
 		.body = job->call.response,
 		.body_len = job->call.response_len,
-		.id = http_response_header(&job->call, "apns-id"),
+		.wanted = { http_response_header(&job->call, "apns-id") },
 	};
 
 	if (answer.status != 200)
@@ -222,9 +222,9 @@ static void take_answer(struct job *job, struct connection *connection)
 	lane->kind->judge(&answer, &job->judgement);
 	if (job->judgement.verdict == VERDICT_SENT)
 		connection_widen(connection);
-	else if (job->judgement.narrow)
+	else if (job->judgement.reset_window)
 		connection_narrow(connection);
-	if (job->judgement.everyone)
+	if (job->judgement.pause_provider)
 		pacer_pause(lane->pacer, (uint64_t)job->judgement.retry_after_ms);
 	if (!job->judgement.reconnect)
 		return;

@@ -6,6 +6,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "pushd/credential/credential.h"
+#include "pushd/provider/kinds.h"
 #include "pushd/sender/guard.h"
 #include "pushd/sender/lane.h"
 #include "pushd/sender/pacer.h"
@@ -104,7 +105,7 @@ static void on_lane_done(struct job *job)
 		guard_sent(&sender->guard, loop_now_ms());
 		if (job->moved)
 			job->environment = job->lane->environment;
-	} else if (job->judgement.doubtful) {
+	} else if (job->judgement.token_fault) {
 		weigh_accusation(job);
 	}
 	job->done(job);

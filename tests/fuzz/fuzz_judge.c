@@ -1,5 +1,5 @@
 /* A provider's answer: the first line is its status, the second its Retry-After, then the body. */
-#include "pushd/provider/provider.h"
+#include "pushd/provider/kinds.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.status = (unsigned)strtoul(status, NULL, 10),
 		.body = body,
 		.body_len = len,
-		.id = *id != '\0' ? id : NULL,
+		.wanted = { *id != '\0' ? id : NULL },
 		.retry_after = *retry_after != '\0' ? retry_after : NULL,
 	};
 

@@ -3,7 +3,7 @@
 #include <openssl/pkcs12.h>
 #include <openssl/x509.h>
 
-#include "pushd/provider/provider.h"
+#include "pushd/provider/kinds.h"
 #include "tests/fuzz/keys.h"
 
 #define TOPIC "org.example.chat"

@@ -1,8 +1,8 @@
 /* An item of POST /v1/notifications, read and made into each provider's request. */
 #include <jansson.h>
 
+#include "pushd/provider/kinds.h"
 #include "pushd/provider/notification.h"
-#include "pushd/provider/provider.h"
 #include "tests/fuzz/fuzz.h"
 
 #define BODY_MAX 65536 /* FCM counts before JSON escapes what it counts */

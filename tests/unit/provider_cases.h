@@ -107,7 +107,7 @@ static inline void check_judge(const char *name, const json_t *expected)
 		.status = (unsigned)case_number(expected, "status", 0),
 		.body = text,
 		.body_len = strlen(text),
-		.id = case_text(expected, "id"),
+		.wanted = { case_text(expected, "id") },
 		.retry_after = case_text(expected, "retry_after"),
 	};
 	struct judgement judgement;
@@ -120,10 +120,11 @@ static inline void check_judge(const char *name, const json_t *expected)
 	ck_assert_int_eq(judgement.timestamp_ms, case_number(expected, "timestamp_ms", 0));
 	ck_assert_int_eq(judgement.retry_after_ms, case_number(expected, "retry_after_ms", 0));
 	ck_assert_uint_eq(judgement.status, answer.status);
-	check_flag(name, expected, "narrow", judgement.narrow);
+	check_flag(name, expected, "reset_window", judgement.reset_window);
 	check_flag(name, expected, "reconnect", judgement.reconnect);
-	check_flag(name, expected, "doubtful", judgement.doubtful);
-	check_flag(name, expected, "everyone", judgement.everyone);
+	check_flag(name, expected, "token_fault", judgement.token_fault);
+	check_flag(name, expected, "pause_provider", judgement.pause_provider);
+	check_flag(name, expected, "other_environment", judgement.other_environment);
 	free(text);
 }
 

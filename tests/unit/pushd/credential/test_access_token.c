@@ -9,7 +9,7 @@ static int64_t told_wall_ms(void)
 #define loop_wall_ms told_wall_ms
 #include "pushd/credential/access_token.c"
 #undef loop_wall_ms
-#include "pushd/provider/provider.h"
+#include "pushd/provider/kinds.h"
 
 #include "tests/unit/credentials.h"
 #include "tests/unit/unit.h"

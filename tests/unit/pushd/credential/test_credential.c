@@ -1,7 +1,7 @@
 #include "pushd/credential/credential.c"
 
 #include "common/base/file.h"
-#include "pushd/provider/provider.h"
+#include "pushd/provider/kinds.h"
 #include "tests/unit/credentials.h"
 #include "tests/unit/unit.h"
 

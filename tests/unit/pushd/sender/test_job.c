@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pushd/provider/kinds.h"
 #include "tests/unit/unit.h"
 
 static const struct provider_settings settings = {
