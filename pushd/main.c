@@ -5,10 +5,9 @@
 #include "common/net/resolve.h"
 #include "common/redis/redis.h"
 #include "pushd/api/api.h"
-#include "pushd/api/domain_limit.h"
 #include "pushd/api/fleet.h"
+#include "pushd/api/notifications.h"
 #include "pushd/api/public_api.h"
-#include "pushd/api/statistics.h"
 #include "pushd/conf.h"
 #include "pushd/credential/credential.h"
 #include "pushd/credential/jwt.h"
@@ -20,15 +19,30 @@
 #include "pushd/delivery/history.h"
 #include "pushd/device/addressee.h"
 #include "pushd/device/expiry.h"
+#include "pushd/provider/counters.h"
 #include "pushd/queue/store.h"
 #include "pushd/sender/senders.h"
 
+/* clang-format off */
 static const struct daemon_module *const modules[] = {
-	&db_module,       &vault_module,        &store_module,   &statistics_module,
-	&history_module,  &domain_limit_module, &expiry_module,  &senders_module,
-	&validity_module, &addressee_module,    &backlog_module, &delivery_module,
-	&api_module,      &public_api_module,   &fleet_module,   NULL,
+	&db_module,
+	&vault_module,
+	&store_module,
+	&counters_module,
+	&history_module,
+	&expiry_module,
+	&senders_module,
+	&validity_module,
+	&addressee_module,
+	&backlog_module,
+	&delivery_module,
+	&notifications_module,
+	&api_module,
+	&public_api_module,
+	&fleet_module,
+	NULL,
 };
+/* clang-format on */
 
 /* Gateways are told to go elsewhere, new calls are refused, what is under way is sent or stored. */
 static void drain(void)

@@ -6,9 +6,9 @@
 #include "common/daemon.h"
 #include "common/http/http_server.h"
 #include "common/net/net.h"
-#include "pushd/api/batch.h"
 #include "pushd/api/credential_api.h"
 #include "pushd/api/device_api.h"
+#include "pushd/api/notifications.h"
 #include "pushd/api/statistics.h"
 #include "pushd/conf.h"
 #include "pushd/credential/credential.h"
@@ -41,7 +41,7 @@ static void serve_providers(struct http_request *request)
 
 /* clang-format off */
 static const struct http_route routes[] = {
-	{ "POST", "/v1/notifications", batch_serve },
+	{ "POST", "/v1/notifications", notifications_serve },
 	{ "POST", "/v1/devices", device_api_register },
 	{ "POST", "/v1/devices/unregister", device_api_unregister },
 	{ "GET", "/v1/devices", device_api_list },
@@ -67,7 +67,7 @@ static int start(void *config)
 	char text[NET_TEXT_MAX];
 	char *why;
 
-	batch_start(conf);
+	statistics_start(conf);
 	device_api_start(config);
 	if (net_parse(conf->daemon.api_listen, &options.listen) != 0)
 		return -1;

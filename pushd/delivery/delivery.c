@@ -7,8 +7,6 @@
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
 #include "common/daemon.h"
-#include "pushd/api/domain_limit.h"
-#include "pushd/api/statistics.h"
 #include "pushd/delivery/admission.h"
 #include "pushd/delivery/keeper.h"
 #include "pushd/delivery/reaction.h"
@@ -52,6 +50,11 @@ struct seats *deliveries_seats(void)
 	return &self.seats;
 }
 
+const struct conf_provider *delivery_provider(const struct delivery *delivery)
+{
+	return delivery->sender != NULL ? sender_provider(delivery->sender) : NULL;
+}
+
 uint64_t delivery_interval_ms(const struct delivery *delivery)
 {
 	const struct conf_provider *provider = sender_provider(delivery->sender);
@@ -73,8 +76,6 @@ void delivery_answer(struct delivery *delivery, enum outcome outcome, const char
 	if (delivery->answered)
 		return;
 	delivery->answered = true;
-	if (delivery->sender != NULL && !delivery->abandoned)
-		statistics_outcome(sender_provider(delivery->sender), outcome);
 	delivery->settled(delivery);
 	delivery->item = NULL;
 }
@@ -199,14 +200,6 @@ void delivery_start(struct delivery *delivery)
 {
 	begin(delivery);
 	delivery->created_ms = loop_wall_ms();
-	if (self.count > self.max) {
-		delivery_finish(delivery, OUTCOME_UNAVAILABLE, "full");
-		return;
-	}
-	if (!domain_limit_allow(delivery->notification.domain)) {
-		delivery_finish(delivery, OUTCOME_UNAVAILABLE, "domain-limit");
-		return;
-	}
 	uuid_make(delivery->note_id);
 	admission_start(delivery);
 }
@@ -281,7 +274,7 @@ static bool withdraw(struct delivery *delivery)
 	return true;
 }
 
-void delivery_hurry(struct delivery *delivery)
+void delivery_conclude(struct delivery *delivery)
 {
 	delivery->hurried = true;
 	if (delivery->phase != DELIVERY_SENDING || delivery->putting || delivery->stored)
@@ -348,7 +341,6 @@ static int start(void *config)
 	self.max = (size_t)conf->daemon.in_flight_max;
 	self.answer_within_ms = (uint64_t)conf->daemon.answer_within_ms;
 	metrics_add(&count_metric);
-	reaction_metrics();
 	return 0;
 }
 

@@ -81,7 +81,7 @@ struct delivery {
 /* For the daemon's table of modules. */
 extern const struct daemon_module delivery_module;
 
-/* How many there are, and how many there may be. */
+/* How many there are, and from how many on no new one should be started. */
 size_t deliveries_count(void);
 size_t deliveries_max(void);
 
@@ -104,13 +104,16 @@ void delivery_resume(struct delivery *delivery, const struct store_entry *entry)
  * Its caller wants an outcome: what isn't on the wire is stored, what is goes on under a lease.
  * settled and ended may be called before this returns.
  */
-void delivery_hurry(struct delivery *delivery);
+void delivery_conclude(struct delivery *delivery);
 
 /*
  * Nobody waits for the outcome any more: it is not sent, unless it is on the wire or stored
  * already. settled and ended are called as ever, perhaps before this returns.
  */
 void delivery_abandon(struct delivery *delivery);
+
+/* The provider of its device; NULL while that is not known. */
+const struct conf_provider *delivery_provider(const struct delivery *delivery);
 
 /* ---- for its parts ---- */
 

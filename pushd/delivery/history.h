@@ -9,8 +9,9 @@
 
 #include <jansson.h>
 
+#include "common/daemon.h"
 #include "common/redis/redis.h"
-#include "pushd/delivery/delivery.h"
+#include "pushd/provider/outcome.h"
 
 #define HISTORY_MAX 8
 

@@ -5,12 +5,11 @@
 #include "common/base/backoff.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
-#include "common/base/metrics.h"
-#include "pushd/api/statistics.h"
 #include "pushd/db.h"
 #include "pushd/delivery/history.h"
 #include "pushd/delivery/keeper.h"
 #include "pushd/delivery/merge.h"
+#include "pushd/provider/counters.h"
 #include "pushd/provider/environment.h"
 
 #define RETRY_LEAST_MS 1000
@@ -20,19 +19,6 @@
 #define DOUBT_LEAST_MS (60 * 1000)
 #define DOUBT_MOST_MS (6 * 60 * 60 * 1000)
 #define SUSPECT_DAYS 3 /* a token that was doubtful on so many is dead */
-
-static int64_t removed_number;
-static struct metric removed_metric = {
-	.name = "outrigger_pushd_devices_dead_total",
-	.help = "Devices removed because the provider said that they are gone.",
-	.kind = METRIC_COUNTER,
-	.numbers = &removed_number,
-};
-
-void reaction_metrics(void)
-{
-	metrics_add(&removed_metric);
-}
 
 static const struct conf_provider *provider_of(const struct delivery *delivery)
 {
@@ -146,8 +132,7 @@ static void on_buried(struct device_removal *removal, enum stored stored)
 
 	switch (stored) {
 	case STORED_DONE:
-		metric_add(&removed_metric, 0, removal->count);
-		statistics_removed(provider_of(delivery));
+		counters_removed(provider_of(delivery), removal->count);
 		log_info("device-gone provider=%s node=%.6s reason=%s", provider_of(delivery)->id,
 		         delivery->device.node, delivery->job.judgement.reason);
 		finish(delivery, OUTCOME_GONE, NULL);

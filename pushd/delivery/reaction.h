@@ -4,9 +4,6 @@
 
 #include "pushd/delivery/delivery.h"
 
-/* Makes its metric known. */
-void reaction_metrics(void);
-
 /* DELIVERY's job has its judgement. */
 void reaction_start(struct delivery *delivery);
 

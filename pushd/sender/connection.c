@@ -6,13 +6,6 @@
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
 
-static int64_t latency_numbers[METRIC_HISTOGRAM_NUMBERS];
-static struct metric latency_metric = {
-	.name = "outrigger_pushd_request_seconds",
-	.help = "Time from a request to the provider's answer.",
-	.kind = METRIC_HISTOGRAM,
-	.numbers = latency_numbers,
-};
 static int64_t in_flight_number;
 static struct metric in_flight_metric = {
 	.name = "outrigger_pushd_requests_in_flight",
@@ -23,13 +16,7 @@ static struct metric in_flight_metric = {
 
 void connection_metrics(void)
 {
-	metrics_add(&latency_metric);
 	metrics_add(&in_flight_metric);
-}
-
-void connection_observe(uint64_t duration_ns)
-{
-	metric_observe(&latency_metric, duration_ns / 1000);
 }
 
 struct connection *connection_new(const struct http_pool_options *options)

@@ -42,9 +42,6 @@ void connection_send(struct connection *connection, struct http_call *call);
 /* CALL, which was sent on it, is done or was cancelled. */
 void connection_settled(struct connection *connection, const struct http_call *call);
 
-/* Counts how long an answer took. */
-void connection_observe(uint64_t duration_ns);
-
 void connection_widen(struct connection *connection);
 void connection_narrow(struct connection *connection);
 

@@ -5,8 +5,7 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
-#include "common/base/metrics.h"
-#include "pushd/api/statistics.h"
+#include "pushd/provider/counters.h"
 
 /*
  *   submitted ──▶ queued ──────▶ on the wire ──▶ done
@@ -19,20 +18,8 @@
 #define ATTEMPTS_MAX 4
 #define REFUSALS_MAX 3
 
-static int64_t request_numbers[VERDICT_COUNT];
-static struct metric requests_metric = {
-	.name = "outrigger_pushd_requests_total",
-	.help = "Requests to providers by verdict.",
-	.kind = METRIC_COUNTER,
-	.label = "verdict",
-	.values = verdict_names,
-	.series = VERDICT_COUNT,
-	.numbers = request_numbers,
-};
-
 void lane_metrics(void)
 {
-	metrics_add(&requests_metric);
 	connection_metrics();
 	queue_metrics();
 }
@@ -292,14 +279,12 @@ static void on_done(struct http_call *call)
 
 	job->connection = NULL;
 	connection_settled(connection, call);
-	connection_observe(duration_ns);
 	/* The status counts, also where more is said with it than we read. */
 	if (call->failure == HTTP_OK || call->failure == HTTP_TOO_LARGE)
 		take_answer(job, connection);
 	else
 		take_failure(job, connection);
-	metric_add(&requests_metric, job->judgement.verdict, 1);
-	statistics_verdict(lane->provider, &job->judgement, job->judgement.status, duration_ns);
+	counters_request(lane->provider, &job->judgement, duration_ns);
 	http_release(call);
 	task_start(&lane->pump);
 	react(job);

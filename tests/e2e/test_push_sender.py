@@ -485,7 +485,8 @@ def test_a_rejected_credential_is_not_hammered_and_nothing_new_is_queued(stage, 
     settled = publish(push, *(item(device) for device in crowd))
     assert {one["outcome"] for one in settled} == {"unavailable"}
     assert state(push) == "credential" and len(fake.received()) <= 2
-    assert metric(push, "outrigger_pushd_devices_dead_total") == 0
+    removed = "outrigger_pushd_provider_devices_removed_total"
+    assert metric(push, removed, provider=APNS) == 0
     fake.reset()
     wait_until(lambda: outcome(push, crowd[0]) == "sent")
     assert state(push) == "ready"

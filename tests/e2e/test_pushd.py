@@ -403,13 +403,14 @@ def test_all_apns_requests_carry_one_jwt(push, fake):
 
 
 def test_outcomes_and_verdicts_are_counted(push):
-    sent = metric(push, "outrigger_pushd_notifications_total", outcome="sent")
-    gone = metric(push, "outrigger_pushd_notifications_total", outcome="gone")
-    answered = metric(push, "outrigger_pushd_requests_total", verdict="sent")
+    outcomes = "outrigger_pushd_provider_outcomes_total"
+    sent = metric(push, outcomes, provider=APNS, outcome="sent")
+    gone = metric(push, outcomes, provider="-", outcome="gone")
+    answered = metric(push, "outrigger_pushd_provider_sent_total", provider=APNS)
     publish(push, item(register(push)), item({"node": "0" * 32}))
-    assert metric(push, "outrigger_pushd_notifications_total", outcome="sent") == sent + 1
-    assert metric(push, "outrigger_pushd_notifications_total", outcome="gone") == gone + 1
-    assert metric(push, "outrigger_pushd_requests_total", verdict="sent") == answered + 1
+    assert metric(push, outcomes, provider=APNS, outcome="sent") == sent + 1
+    assert metric(push, outcomes, provider="-", outcome="gone") == gone + 1
+    assert metric(push, "outrigger_pushd_provider_sent_total", provider=APNS) == answered + 1
     wait_until(lambda: metric(push, "outrigger_pushd_notifications_in_flight") == 0)
     assert metric(push, "outrigger_pushd_requests_in_flight") == 0
     assert metric(push, "outrigger_pushd_queue_length") == 0

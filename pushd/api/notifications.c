@@ -1,0 +1,328 @@
+#include "pushd/api/notifications.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/json.h"
+#include "common/base/loop.h"
+#include "common/base/mem.h"
+#include "common/base/metrics.h"
+#include "common/daemon.h"
+#include "pushd/api/rate.h"
+#include "pushd/conf.h"
+#include "pushd/delivery/delivery.h"
+#include "pushd/device/bare_jid.h"
+#include "pushd/provider/counters.h"
+
+#define DEADLINE_MAX_MS 60000
+#define QUEUEING_MS 500 /* of the caller's deadline: for putting what is unsettled into the queue */
+#define DOMAINS_MAX 65536
+
+/* One notification of a batch. Its delivery may outlive the batch: on the wire, or queued. */
+struct element {
+	struct delivery delivery;
+	struct batch *batch; /* NULL: this element of the answer is settled */
+	size_t index;
+};
+
+/* One call. It is freed when its HTTP request ends. */
+
+struct batch {
+	struct http_request *request;
+	struct timer conclude; /* then each unsettled delivery is asked for an outcome */
+	struct timer deadline; /* then the call is answered, whatever is unsettled */
+	uint64_t conclude_ms;  /* when CONCLUDE expires, by loop_now_ms() */
+	size_t count, unsettled;
+	json_t **outcomes;         /* NULL: not settled */
+	struct element **elements; /* NULL: settled */
+	bool looping;              /* over its elements: an answer would free it under the loop */
+};
+
+static struct {
+	uint64_t answer_within_ms;
+	bool limited; /* domain-rate is set */
+	struct rate domains;
+} self;
+
+static int64_t refused_number;
+static struct metric refused_metric = {
+	.name = "outrigger_pushd_domain_refusals_total",
+	.help = "Notifications that were refused because their publisher's domain sent too many.",
+	.kind = METRIC_COUNTER,
+	.numbers = &refused_number,
+};
+
+/* ---- what is taken ---- */
+
+/*
+ * True if DOMAIN (the publisher's, in any case) may publish one notification now; then that is
+ * counted against its rate.
+ */
+static bool domain_allowed(const char *domain)
+{
+	char *folded;
+	uint64_t wait_ns;
+
+	if (!self.limited)
+		return true;
+	folded = bare_jid_fold(domain);
+	wait_ns = rate_take(&self.domains, folded, strlen(folded), loop_now_ns());
+	free(folded);
+	metric_add(&refused_metric, 0, wait_ns > 0);
+	return wait_ns == 0;
+}
+
+/* Why NOTIFICATION isn't taken, or NULL. */
+static const char *find_refusal(const struct notification *notification)
+{
+	if (deliveries_count() >= deliveries_max())
+		return "full";
+	return domain_allowed(notification->domain) ? NULL : "domain-limit";
+}
+
+/* ---- the answer ---- */
+
+static json_t *make_outcome(enum outcome outcome, const char *id, const char *reason)
+{
+	json_t *object = json_object();
+
+	json_object_set_new_nocheck(object, "outcome", json_string(outcome_names[outcome]));
+	if (outcome == OUTCOME_SENT && *id != '\0')
+		json_object_set_new_nocheck(object, "id", json_string(id));
+	if (outcome == OUTCOME_UNAVAILABLE && *reason != '\0')
+		json_object_set_new_nocheck(object, "reason", json_string(reason));
+	return object;
+}
+
+static void answer(struct batch *batch)
+{
+	json_t *outcomes = json_array();
+
+	timer_stop(&batch->conclude);
+	timer_stop(&batch->deadline);
+	for (size_t i = 0; i < batch->count; i++) {
+		json_array_append_new(outcomes, batch->outcomes[i]);
+		batch->outcomes[i] = NULL;
+	}
+	http_reply(batch->request, 200, json_pack("{s:o}", "outcomes", outcomes));
+}
+
+static void answer_if_settled(struct batch *batch)
+{
+	if (batch->unsettled == 0 && !batch->looping)
+		answer(batch);
+}
+
+static void settle(struct batch *batch, size_t index, json_t *outcome)
+{
+	batch->outcomes[index] = outcome;
+	batch->elements[index] = NULL;
+	batch->unsettled--;
+}
+
+static void on_settled(struct delivery *delivery)
+{
+	struct element *element = container_of(delivery, struct element, delivery);
+	struct batch *batch = element->batch;
+
+	if (batch == NULL)
+		return;
+	element->batch = NULL;
+	counters_outcome(delivery_provider(delivery), delivery->outcome);
+	settle(batch, element->index,
+	       make_outcome(delivery->outcome, delivery->id, delivery->reason));
+	answer_if_settled(batch);
+}
+
+static void on_ended(struct delivery *delivery)
+{
+	free(container_of(delivery, struct element, delivery));
+}
+
+/* Nobody waits for the delivery at INDEX any more. */
+static void abandon(struct batch *batch, size_t index)
+{
+	struct element *element = batch->elements[index];
+
+	batch->elements[index] = NULL;
+	element->batch = NULL;
+	delivery_abandon(&element->delivery);
+}
+
+static void on_conclude(struct timer *timer)
+{
+	struct batch *batch = container_of(timer, struct batch, conclude);
+
+	batch->looping = true;
+	for (size_t i = 0; i < batch->count; i++)
+		if (batch->elements[i] != NULL)
+			delivery_conclude(&batch->elements[i]->delivery);
+	batch->looping = false;
+	answer_if_settled(batch);
+}
+
+static void on_deadline(struct timer *timer)
+{
+	struct batch *batch = container_of(timer, struct batch, deadline);
+
+	for (size_t i = 0; i < batch->count; i++) {
+		if (batch->elements[i] == NULL)
+			continue;
+		counters_outcome(delivery_provider(&batch->elements[i]->delivery),
+		                 OUTCOME_UNAVAILABLE);
+		batch->outcomes[i] = make_outcome(OUTCOME_UNAVAILABLE, "", "deadline");
+		abandon(batch, i);
+	}
+	answer(batch);
+}
+
+static void release(void *state)
+{
+	struct batch *batch = state;
+
+	timer_stop(&batch->conclude);
+	timer_stop(&batch->deadline);
+	for (size_t i = 0; i < batch->count; i++) {
+		if (batch->elements[i] != NULL)
+			abandon(batch, i);
+		json_decref(batch->outcomes[i]);
+	}
+	free(batch->outcomes);
+	free(batch->elements);
+	free(batch);
+}
+
+/* All of them are read before the first is started: one bad item and the whole call is refused. */
+static struct notification *read_items(struct json_object *body, size_t count)
+{
+	struct notification *notifications = mem_alloc(count + 1, sizeof(*notifications));
+
+	for (size_t i = 0; i < count; i++) {
+		struct json_object item = json_object_element(body, "notifications", i);
+
+		notification_read(&notifications[i], &item);
+		if (!json_reader_ok(body->reader))
+			break;
+	}
+	return notifications;
+}
+
+static void start_element(struct batch *batch, size_t index,
+                          const struct notification *notification, const json_t *item)
+{
+	const char *refusal = find_refusal(notification);
+	struct element *element;
+
+	if (refusal != NULL) {
+		counters_outcome(NULL, OUTCOME_UNAVAILABLE);
+		settle(batch, index, make_outcome(OUTCOME_UNAVAILABLE, "", refusal));
+		return;
+	}
+	element = mem_alloc(1, sizeof(*element));
+	element->batch = batch;
+	element->index = index;
+	element->delivery.settled = on_settled;
+	element->delivery.ended = on_ended;
+	element->delivery.notification = *notification;
+	element->delivery.item = item;
+	element->delivery.deadline_ms = batch->conclude_ms;
+	batch->elements[index] = element;
+	delivery_start(&element->delivery);
+}
+
+/* When unsettled deliveries are concluded, so that the answer comes before WAIT_MS have passed. */
+static uint64_t choose_conclude_ms(uint64_t wait_ms)
+{
+	uint64_t queueing_ms = wait_ms / 2 < QUEUEING_MS ? wait_ms / 2 : QUEUEING_MS;
+	uint64_t left_ms = wait_ms - queueing_ms;
+
+	return left_ms < self.answer_within_ms ? left_ms : self.answer_within_ms;
+}
+
+static struct batch *make_batch(struct http_request *request, size_t count, uint64_t wait_ms)
+{
+	struct batch *batch = mem_alloc(1, sizeof(*batch));
+	uint64_t conclude_ms = choose_conclude_ms(wait_ms);
+
+	batch->request = request;
+	batch->count = batch->unsettled = count;
+	batch->outcomes = mem_alloc(count + 1, sizeof(json_t *));
+	batch->elements = mem_alloc(count + 1, sizeof(struct element *));
+	batch->conclude.expired = on_conclude;
+	batch->deadline.expired = on_deadline;
+	batch->conclude_ms = loop_now_ms() + conclude_ms;
+	http_attach(request, batch, release);
+	timer_start(&batch->conclude, conclude_ms);
+	timer_start(&batch->deadline, wait_ms);
+	return batch;
+}
+
+static void start_batch(struct http_request *request, const struct notification *notifications,
+                        const json_t *items, uint64_t wait_ms)
+{
+	size_t count = json_array_size(items);
+	struct batch *batch = make_batch(request, count, wait_ms);
+
+	batch->looping = true;
+	for (size_t i = 0; i < count; i++)
+		start_element(batch, i, &notifications[i], json_array_get(items, i));
+	batch->looping = false;
+	answer_if_settled(batch);
+}
+
+void notifications_serve(struct http_request *request)
+{
+	struct json_reader reader;
+	struct json_object body;
+	struct notification *notifications;
+	const json_t *json = http_body_json(request);
+	int64_t wait_ms;
+	size_t count;
+
+	if (json == NULL)
+		return;
+	if (daemon_draining()) {
+		http_fail(request, 503, "unavailable", "this pushd is draining");
+		return;
+	}
+	body = json_object_top(&reader, json);
+	wait_ms = json_integer_member(&body, "deadline_ms", 1, DEADLINE_MAX_MS, 0);
+	count = json_array_count(&body, "notifications", NOTIFICATIONS_MAX, true);
+	json_object_end(&body);
+	if (json_reader_ok(&reader) && wait_ms == 0)
+		json_complain(&body, "deadline_ms", "is missing");
+	notifications = read_items(&body, count);
+	if (json_reader_ok(&reader))
+		start_batch(request, notifications, json_object_get(json, "notifications"),
+		            (uint64_t)wait_ms);
+	else
+		http_fail(request, 400, "bad_request", "%s", reader.complaint);
+	free(notifications);
+}
+
+/* ---- the module ---- */
+
+static int start(void *config)
+{
+	const struct conf_daemon *daemon = &((const struct conf *)config)->daemon;
+
+	self.answer_within_ms = (uint64_t)daemon->answer_within_ms;
+	self.limited = daemon->domain_rate > 0;
+	metrics_add(&refused_metric);
+	if (!self.limited)
+		return 0;
+	self.domains.burst = (uint32_t)daemon->domain_burst;
+	self.domains.interval_ns = UINT64_C(1000000000) / (uint64_t)daemon->domain_rate;
+	self.domains.keys_max = DOMAINS_MAX;
+	rate_init(&self.domains);
+	return 0;
+}
+
+static void stop(void)
+{
+	if (self.limited)
+		rate_release(&self.domains);
+	self.limited = false;
+}
+
+const struct daemon_module notifications_module = { "notifications", start, stop };
