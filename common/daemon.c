@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -463,6 +464,17 @@ int daemon_main(int argc, char **argv, const struct daemon_spec *spec)
 	config_free(spec->config, self.config);
 	self.config = NULL;
 	return status;
+}
+
+const char *daemon_id(const char *configured)
+{
+	static char host[HOST_NAME_MAX + 1];
+
+	if (configured != NULL)
+		return configured;
+	if (gethostname(host, sizeof(host) - 1) != 0)
+		host[0] = '\0';
+	return host;
 }
 
 /* Routes */

@@ -72,6 +72,9 @@ struct daemon_spec {
 /* The whole of main(): returns the exit status. */
 int daemon_main(int argc, char **argv, const struct daemon_spec *spec);
 
+/* CONFIGURED, the key `id`, or the host's name where that is NULL (static; "" if it has none). */
+const char *daemon_id(const char *configured);
+
 /* Begins to drain as SIGTERM does (also for an API call). Again: nothing. */
 void daemon_drain(void);
 

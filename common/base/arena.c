@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/base/panic.h"
 
 #define ALIGNMENT _Alignof(max_align_t)
 #define BLOCK_BYTES 4096 /* of a usual block, with its header */
@@ -25,7 +26,7 @@ static struct arena_block *add_block(struct arena *arena, size_t size)
 	if (size < USUAL_SIZE)
 		size = USUAL_SIZE;
 	if (size > SIZE_MAX - sizeof(*block))
-		abort();
+		panic("%zu bytes of an arena", size);
 	block = mem_resize(NULL, 1, sizeof(*block) + size);
 	block->next = arena->blocks;
 	block->size = size;

@@ -16,6 +16,9 @@ struct backoff {
 /* The next delay in milliseconds; least_ms/2 … most_ms. */
 uint32_t backoff_next(struct backoff *backoff);
 
+/* The delay after ATTEMPTS failures (0: the first), for an owner that keeps only their number. */
+uint32_t backoff_after(uint32_t least_ms, uint32_t most_ms, unsigned attempts);
+
 /* Starts over after a success. */
 void backoff_reset(struct backoff *backoff);
 

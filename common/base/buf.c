@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
+#include "common/base/panic.h"
 
 #define LEAST_BYTES 256 /* the first allocation */
 
@@ -38,7 +39,7 @@ static void reserve(struct buf *buf, size_t len)
 		buf->end = have;
 	}
 	if (len > SIZE_MAX / 4 - buf->end)
-		abort();
+		panic("a buffer of %zu and %zu bytes", buf->end, len);
 	while (size < buf->end + len)
 		size *= 2;
 	if (size == buf->size)
@@ -73,7 +74,7 @@ int buf_printf(struct buf *buf, const char *format, ...)
 	len = vsnprintf(NULL, 0, format, args);
 	va_end(args);
 	if (len < 0)
-		abort();
+		panic("vsnprintf: %m");
 	if (check_cap(buf, (size_t)len) < 0)
 		return -1;
 	if (len == 0)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
+#include "common/base/panic.h"
 
 #define BATCH_MAX 256 /* events fetched in one turn; the rest come with the next */
 #define NS_PER_MS UINT64_C(1000000)
@@ -49,6 +50,16 @@ uint64_t loop_now_ms(void)
 	return loop_now_ns() / NS_PER_MS;
 }
 
+bool loop_once_in(uint64_t every_ms, uint64_t *last_ms)
+{
+	uint64_t now_ms = loop_now_ms();
+
+	if (*last_ms != 0 && now_ms - *last_ms < every_ms)
+		return false;
+	*last_ms = now_ms;
+	return true;
+}
+
 int64_t loop_wall_ms(void)
 {
 	return (int64_t)(read_clock(CLOCK_REALTIME) / NS_PER_MS);
@@ -59,7 +70,7 @@ void loop_init(void)
 	assert(loop.epoll < 0);
 	loop.epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (loop.epoll < 0)
-		abort();
+		panic("epoll_create1: %m");
 	list_init(&loop.tasks);
 	loop.ending = false;
 	signal(SIGPIPE, SIG_IGN);
@@ -263,12 +274,12 @@ void loop_signals(const int *signals, void (*handle)(int signal))
 	for (; *signals != 0; signals++)
 		sigaddset(&set, *signals);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		abort();
+		panic("sigprocmask: %m");
 	fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	loop.on_signal = handle;
 	loop.signals.ready = read_signal;
 	if (fd < 0 || io_start(&loop.signals, fd, EPOLLIN) < 0)
-		abort();
+		panic("signalfd: %m");
 }
 
 /* Turns */
@@ -300,7 +311,7 @@ void loop_turn(int timeout_ms)
 	loop.in_turn = true;
 	count = epoll_wait(loop.epoll, loop.batch, BATCH_MAX, wait_ms(timeout_ms));
 	if (count < 0 && errno != EINTR)
-		abort();
+		panic("epoll_wait: %m");
 	start_ns = loop_now_ns();
 	loop.next = 0;
 	loop.fetched = count < 0 ? 0 : count;

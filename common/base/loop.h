@@ -55,6 +55,12 @@ void loop_release(void);
 uint64_t loop_now_ns(void);
 uint64_t loop_now_ms(void);
 
+/*
+ * For what is said once in a while, however often it happens: true at most every EVERY_MS. *LAST_MS
+ * is the owner's, 0 before the first.
+ */
+bool loop_once_in(uint64_t every_ms, uint64_t *last_ms);
+
 /* Milliseconds since 1970 (UTC), read now: for records and messages, not for timers. */
 int64_t loop_wall_ms(void);
 

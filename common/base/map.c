@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "common/base/mem.h"
+#include "common/base/panic.h"
 
 #define LEAST_SLOTS 8
 
@@ -69,7 +70,7 @@ static uint32_t hash_key(const void *key, size_t key_len)
 	static bool drawn;
 
 	if (!drawn && getrandom(secret, sizeof(secret), 0) != (ssize_t)sizeof(secret))
-		abort();
+		panic("getrandom: %m");
 	drawn = true;
 	return (uint32_t)siphash(secret, key, key_len);
 }

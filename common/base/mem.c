@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/panic.h"
+
 static void *must(void *memory)
 {
-	if (memory == NULL) {
-		fputs("out of memory\n", stderr);
-		abort();
-	}
+	if (memory == NULL)
+		panic("out of memory");
 	return memory;
 }
 

@@ -5,7 +5,8 @@
 #ifndef OG_COMMON_CONFIG_CONFIG_DRAFT_H
 #define OG_COMMON_CONFIG_CONFIG_DRAFT_H
 
-#include "common/config/config.h"
+#include "common/base/buf.h"
+#include "common/config/config_table.h"
 
 struct config_given {
 	char *text;  /* heap; NULL: not given */
@@ -61,7 +62,10 @@ void config_draft_take(struct config_draft *draft, struct config_part *part, con
 void config_draft_give(struct config_draft *draft, struct config_part *part, size_t index,
                        char *text, const char *where);
 
-/* Lets the environment override the parts that exist (config_environment.c). */
+/*
+ * Lets the environment override the parts that exist: OG_<DAEMON>_<KEY> in [daemon], else
+ * OG_<DAEMON>_<SECTION>_<ID>_<KEY>; with _FILE appended, the value is what that file contains.
+ */
 void config_draft_environment(struct config_draft *draft);
 
 #endif

@@ -6,7 +6,8 @@
 #ifndef OG_COMMON_CONFIG_CONFIG_VALUE_H
 #define OG_COMMON_CONFIG_CONFIG_VALUE_H
 
-#include "common/config/config.h"
+#include "common/base/buf.h"
+#include "common/config/config_table.h"
 
 /* True for UTF-8, as everything that may come to stand in JSON must be. */
 bool config_value_utf8(const char *text);

@@ -10,6 +10,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/mem.h"
+#include "common/base/panic.h"
 
 #define RESPONSE_MAX (64u << 10)
 #define CONNECTIONS 16
@@ -241,7 +242,7 @@ static CURL *new_easy(const struct http_pool_options *options)
 	CURL *easy = curl_easy_init();
 
 	if (easy == NULL)
-		abort();
+		panic("curl_easy_init");
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* or ending one waits for its look-up */
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
@@ -372,7 +373,7 @@ void http_send(struct http_pool *pool, struct http_call *call)
 	curl_easy_setopt(transfer->easy, CURLOPT_TIMEOUT_MS, (long)call->timeout_ms);
 	transfer->active = true;
 	if (curl_multi_add_handle(pool->multi, transfer->easy) != CURLM_OK)
-		abort();
+		panic("curl_multi_add_handle");
 }
 
 void http_release(struct http_call *call)
@@ -417,7 +418,7 @@ struct http_pool *http_pool_new(const struct http_pool_options *options)
 	struct http_pool *pool = mem_alloc(1, sizeof(*pool));
 
 	if (!initialised && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-		abort();
+		panic("curl_global_init");
 	initialised = true;
 	pool->options = *options;
 	pool->options.ca_file = mem_dup(options->ca_file);
@@ -428,7 +429,7 @@ struct http_pool *http_pool_new(const struct http_pool_options *options)
 	pool->timer.expired = on_timer;
 	pool->multi = curl_multi_init();
 	if (pool->multi == NULL)
-		abort();
+		panic("curl_multi_init");
 	curl_multi_setopt(pool->multi, CURLMOPT_SOCKETFUNCTION, on_socket_change);
 	curl_multi_setopt(pool->multi, CURLMOPT_SOCKETDATA, pool);
 	curl_multi_setopt(pool->multi, CURLMOPT_TIMERFUNCTION, on_timer_change);

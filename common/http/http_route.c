@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/base/percent.h"
+#include "common/text/percent.h"
 
 /* One segment of each; a {part} adds its text to PARAMS. */
 static bool match_segment(const char *pattern, size_t pattern_len, const char *path, size_t len,

@@ -2,19 +2,26 @@
 
 #include <assert.h>
 #include <microhttpd.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "common/base/buf.h"
+#include "common/base/list.h"
 #include "common/base/log.h"
 #include "common/base/loop.h"
 #include "common/base/mem.h"
-#include "common/http/http_request.h"
+#include "common/base/panic.h"
+#include "common/http/bearer.h"
 #include "common/net/acceptor.h"
 #include "common/net/linger.h"
 
-/* A byte a second outlives the library's own timeout, so each stage has a deadline besides. */
+/*
+ * libmicrohttpd's timeout restarts at every byte, so a trickling client never reaches it. Each
+ * stage has an absolute deadline.
+ */
 #define HEADER_MS 10000
 #define BODY_MS 30000
 #define ANSWER_MS 60000
@@ -24,6 +31,15 @@
 #define IDLE_RUNS 3
 #define IDLE_RUN_MS 20
 #define TLS_VERSIONS "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
+
+/* What a server serves, and to whom. */
+struct http_service {
+	const struct http_route *routes;
+	void *context;
+	size_t body_max;
+	struct bearer bearer;
+	bool stopping;
+};
 
 struct http_server {
 	struct http_service service;
@@ -58,6 +74,24 @@ struct client {
 	struct list_link link; /* in the engine's idle */
 	int fd;                /* the library's */
 	bool refused; /* with the headers alone: there may be more to come that nobody reads */
+};
+
+struct http_request {
+	struct http_server *server;
+	const struct http_service *service;
+	struct MHD_Connection *connection;
+	struct client *client;
+	const struct http_route *route;
+	char *path; /* percent-encoded, with the query */
+	char *params[HTTP_PARAMS_MAX];
+	bool begun;                    /* the headers were judged */
+	struct buf body;               /* with a NUL once it is whole */
+	json_t *json;                  /* the body, once it was asked for */
+	unsigned status;               /* of RESPONSE */
+	struct MHD_Response *response; /* NULL: not answered yet */
+	struct list_link link;         /* in waiting or answered; in none inside on_request() */
+	void *state;
+	void (*release)(void *state);
 };
 
 /* ---- the library on the loop ---- */
@@ -201,6 +235,95 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **c
 	*context = client;
 }
 
+/* ---- what a request may have ---- */
+
+/* The value of a header as it came (borrowed), the first of several; NULL without one. */
+static const char *header(const struct http_request *request, const char *name)
+{
+	return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+static void refuse_stopping(struct http_request *request)
+{
+	http_fail(request, 503, "unavailable", "this server is stopping");
+}
+
+/* Finds the route; answers 404 or 405 where there is none. */
+static void find_route(struct http_request *request, const char *method)
+{
+	struct buf allow = { 0 };
+
+	request->path[strcspn(request->path, "?")] = '\0';
+	request->route = http_route_find(request->service->routes, method, request->path,
+	                                 request->params, &allow);
+	if (request->route == NULL && buf_len(&allow) == 0) {
+		http_fail(request, 404, "not_found", "there is nothing at this path");
+	} else if (request->route == NULL) {
+		buf_append(&allow, "", 1);
+		http_fail(request, 405, "method_not_allowed", "only %s here", buf_data(&allow));
+		http_answer_header(request, "Allow", buf_data(&allow));
+	}
+	buf_release(&allow);
+}
+
+static void check_token(struct http_request *request)
+{
+	const char *shown = header(request, "Authorization");
+
+	if (request->route->open || bearer_matches(&request->service->bearer, shown))
+		return;
+	http_fail(request, 401, "unauthorized", "a bearer token is needed, and this isn't it");
+	http_answer_header(request, "WWW-Authenticate", "Bearer");
+}
+
+/* Refused now, not in mid-body, where the library would drop the client without an answer. */
+static void check_body_size(struct http_request *request)
+{
+	const char *length = header(request, "Content-Length");
+
+	if (header(request, "Transfer-Encoding") != NULL)
+		http_fail(request, 411, "length_required", "a body must have a Content-Length");
+	else if (length != NULL && strtoull(length, NULL, 10) > request->service->body_max)
+		http_fail(request, 413, "too_large", "a body may have %zu bytes",
+		          request->service->body_max);
+}
+
+/* The headers have come: answers at once what can't be served whatever the body. */
+static void judge(struct http_request *request, const char *method)
+{
+	request->begun = true;
+	if (request->service->stopping)
+		refuse_stopping(request);
+	else if (strstr(request->path, "%00") != NULL)
+		http_fail(request, 400, "bad_request", "a path or query can't contain a NUL");
+	else
+		find_route(request, method);
+	if (request->response == NULL)
+		check_token(request);
+	if (request->response == NULL)
+		check_body_size(request);
+}
+
+/* Hands the request to its handler, now that the body is whole. */
+static void call_handler(struct http_request *request)
+{
+	buf_append(&request->body, "", 1);
+	if (request->service->stopping)
+		refuse_stopping(request);
+	else
+		request->route->handle(request);
+}
+
+/* Frees REQUEST and what it holds, but not what belongs to the library. */
+static void free_request(struct http_request *request)
+{
+	http_route_free_params(request->params);
+	json_decref(request->json);
+	buf_release(&request->body);
+	free(request->path);
+	free(request);
+}
+
 /* ---- one request, in the order of its life ---- */
 
 /* The request line has come. The answer is what the library hands to the callbacks below. */
@@ -220,17 +343,12 @@ static void *on_request_line(void *cls, const char *uri, struct MHD_Connection *
 	return request;
 }
 
-const char *http_header(const struct http_request *request, const char *name)
-{
-	return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
-}
-
 /* The body is whole: the handler's turn. */
 static void serve(struct http_request *request)
 {
 	timer_stop(&request->client->deadline);
 	list_remove(&request->client->link);
-	http_request_serve(request);
+	call_handler(request);
 	if (request->response != NULL)
 		return;
 	MHD_suspend_connection(request->connection);
@@ -247,7 +365,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 	((struct engine *)cls)->idle_runs = 0;
 	if (!request->begun) {
 		timer_start(&request->client->deadline, BODY_MS);
-		http_request_judge(request, method);
+		judge(request, method);
 		request->client->refused = request->response != NULL;
 	} else if (*len > 0) {
 		if (buf_append(&request->body, data, *len) < 0)
@@ -280,10 +398,75 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
 		request->release(request->state);
 	if (request->response != NULL)
 		MHD_destroy_response(request->response);
-	http_request_free(request);
+	free_request(request);
 }
 
 /* ---- for handlers ---- */
+
+void *http_context(const struct http_request *request)
+{
+	return request->service->context;
+}
+
+const char *http_param(const struct http_request *request, unsigned n)
+{
+	assert(n < HTTP_PARAMS_MAX && request->params[n] != NULL);
+	return request->params[n];
+}
+
+const char *http_body(const struct http_request *request, size_t *len)
+{
+	*len = buf_len(&request->body) - 1;
+	return buf_data(&request->body);
+}
+
+const json_t *http_body_json(struct http_request *request)
+{
+	json_error_t error;
+	size_t len;
+	const char *body = http_body(request, &len);
+
+	if (request->json != NULL)
+		return request->json;
+	request->json = json_loadb(body, len, JSON_REJECT_DUPLICATES, &error);
+	if (request->json == NULL)
+		http_fail(request, 400, "bad_request", "the body isn't JSON: line %d column %d: %s",
+		          error.line, error.column, error.text);
+	return request->json;
+}
+
+void http_attach(struct http_request *request, void *state, void (*release)(void *state))
+{
+	request->state = state;
+	request->release = release;
+}
+
+void http_reply(struct http_request *request, unsigned status, json_t *body)
+{
+	char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
+
+	assert(body == NULL || text != NULL);
+	json_decref(body);
+	http_reply_text(request, status, "application/json", text);
+}
+
+void http_fail(struct http_request *request, unsigned status, const char *code, const char *format,
+               ...)
+{
+	char message[400], address[NET_TEXT_MAX];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	for (char *c = message; *c != '\0'; c++)
+		if ((unsigned char)*c >= 0x80)
+			*c = '?'; /* it may quote bytes that JSON doesn't take */
+	log_info("request-refused route=%s status=%u code=%s client=%s",
+	         request->route != NULL ? request->route->path : "-", status, code,
+	         net_format(http_client_address(request), address));
+	http_reply(request, status, json_pack("{s:s, s:s}", "error", code, "message", message));
+}
 
 const char *http_query(const struct http_request *request, const char *name)
 {
@@ -410,7 +593,7 @@ static struct engine *new_engine(struct http_server *server, const char *certifi
 	*why = NULL;
 	fd = MHD_get_daemon_info(engine->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
 	if (io_start(&engine->io, fd, EPOLLIN) < 0)
-		abort();
+		panic("the descriptor of libmicrohttpd: %m");
 	return engine;
 }
 
@@ -454,6 +637,24 @@ failed:
 	return NULL;
 }
 
+struct http_server *http_server_listen(struct http_server_options *options, const char *what,
+                                       const char *text)
+{
+	char address[NET_TEXT_MAX], *why = NULL;
+	struct http_server *server = NULL;
+
+	if (net_parse(text, &options->listen) == 0)
+		server = http_server_new(options, &why);
+	if (server == NULL)
+		log_error("listen-failed what=%s address=%s reason=\"%s\"", what, text,
+		          why != NULL ? why : "not an address and port");
+	else
+		log_info("listening what=%s address=%s", what,
+		         net_format(&server->address, address));
+	free(why);
+	return server;
+}
+
 int http_server_renew(struct http_server *server, const char *certificate, const char *key,
                       char **why)
 {
@@ -481,7 +682,7 @@ void http_server_free(struct http_server *server)
 	acceptor_stop(&server->acceptor);
 	server->service.stopping = true;
 	while ((link = list_first(&server->waiting)) != NULL)
-		http_request_refuse(container_of(link, struct http_request, link));
+		refuse_stopping(container_of(link, struct http_request, link));
 	resume_answered(server);
 	free_engine(server->engine);
 	while ((link = list_first(&server->retired)) != NULL)

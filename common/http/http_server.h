@@ -36,6 +36,13 @@ struct http_server_options {
 struct http_server *http_server_new(const struct http_server_options *options, char **why);
 
 /*
+ * The same on the address TEXT ("host:port" with a numeric host), for the start of a daemon: logs
+ * "listening what=WHAT address=…", or why it fails. options->listen is set here.
+ */
+struct http_server *http_server_listen(struct http_server_options *options, const char *what,
+                                       const char *text);
+
+/*
  * Uses another certificate and key (PEM; borrowed for the call) for connections from now on; those
  * that there are finish what they have begun, and get no second request served. Returns 0, or -1
  * with *WHY (heap) when these don't fit each other: then all stays as it was.

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "common/base/mem.h"
+#include "common/base/panic.h"
 
 /* The library's timeout grows with each try: 2 s, then 4 s, on each server. */
 #define TRY_MS 2000
@@ -100,7 +101,7 @@ static void on_socket_state(void *data, ares_socket_t fd, int readable, int writ
 		list_append(&sockets, &watched->link);
 	}
 	if (io_start(&watched->io, fd, (readable ? EPOLLIN : 0) | (writable ? EPOLLOUT : 0)) < 0)
-		abort();
+		panic("a socket of the resolver: %m");
 }
 
 static int open_channel(void)
@@ -212,7 +213,7 @@ static void give_localhost(struct resolve_query *query)
 {
 	if (net_numeric("127.0.0.1", query->port, &query->addresses[0]) < 0 ||
 	    net_numeric("::1", query->port, &query->addresses[1]) < 0)
-		abort();
+		panic("the addresses of localhost");
 	query->count = 2;
 	answered(query, NULL);
 }

@@ -9,13 +9,17 @@
 #include <string.h>
 
 #include "common/base/backoff.h"
+#include "common/base/list.h"
 #include "common/base/log.h"
 #include "common/base/loop.h"
 #include "common/base/mem.h"
-#include "common/base/sha1.h"
+#include "common/base/panic.h"
 #include "common/net/resolve.h"
-#include "common/redis/redis_calls.h"
 #include "common/redis/redis_url.h"
+#include "common/text/sha1.h"
+
+#define CALLS_MAX 65536
+#define CALLS_MAX_BYTES (32u << 20)
 
 /*
  *                    retry expired             address known              login answered
@@ -24,6 +28,35 @@
  *        └──── lost(): refused, too late, broken, wrong password; retry after backoff ────┘
  */
 enum redis_state { REDIS_AWAY, REDIS_RESOLVING, REDIS_CONNECTING, REDIS_LOGIN, REDIS_READY };
+
+/*
+ * The calls that have no reply yet. All have the same timeout, so they stand in the order of their
+ * deadlines, and one timer, for the oldest, serves them all. Their number and bytes are bounded:
+ * a call above the bound ends without a reply, in a later turn.
+ */
+struct calls {
+	/* One that was sent is too late; it can't be taken back, so the connection must go. */
+	void (*overdue)(struct calls *calls);
+	uint32_t timeout_ms;
+	struct list all;       /* oldest first */
+	struct list unsent;    /* those of ALL that wait for a connection */
+	struct list refused;   /* those that were too many; not in ALL */
+	size_t count, bytes;   /* of all and refused */
+	struct timer deadline; /* armed, no later than for the first of ALL, while there is one */
+	struct task refuse;
+};
+
+struct redis_pending {
+	struct calls *calls;     /* NULL: released while the library still knew this one */
+	struct redis_call *call; /* NULL: cancelled */
+	struct list_link link;   /* in all or refused */
+	struct list_link in_unsent;
+	uint64_t deadline_ms;
+	bool sent;     /* the library has it, and gives it back once, come what may */
+	char *command; /* heap, as it goes over the wire; NULL once it isn't needed any more */
+	size_t len;
+	const struct redis_script *script; /* to be loaded if the server doesn't know it */
+};
 
 struct redis {
 	struct redis_url url;
@@ -44,10 +77,160 @@ struct redis {
 	bool flushing;     /* hiredis writes now: what it asks for next is about what was left */
 	struct task flush; /* writes what a turn has gathered, in one go */
 
-	struct redis_calls calls;
+	struct calls calls;
 };
 
 static bool transmit(struct redis *redis, struct redis_pending *pending);
+
+/* ---- calls without a reply yet ---- */
+
+static void forget(struct redis_pending *pending)
+{
+	if (pending->calls != NULL) {
+		pending->calls->count--;
+		pending->calls->bytes -= pending->len;
+	}
+	if (pending->call != NULL)
+		pending->call->pending = NULL;
+	list_remove(&pending->link);
+	list_remove(&pending->in_unsent);
+	free(pending->command);
+	free(pending);
+}
+
+/* Answers and frees PENDING: the last thing to do in a callback, since done() may do anything. */
+static void calls_finish(struct redis_pending *pending, const struct redisReply *reply)
+{
+	struct redis_call *call = pending->call;
+
+	forget(pending);
+	if (call != NULL)
+		call->done(call, reply);
+}
+
+/* The reply to PENDING is not wanted any more. */
+static void calls_cancel(struct redis_pending *pending)
+{
+	if (pending->call != NULL)
+		pending->call->pending = NULL;
+	pending->call = NULL;
+	if (!pending->sent)
+		forget(pending);
+}
+
+static void finish_first(struct list *list)
+{
+	calls_finish(container_of(list_first(list), struct redis_pending, link), NULL);
+}
+
+/* One call at a time, for its callback may do anything; the next has its own expiry at once. */
+static void on_deadline(struct timer *timer)
+{
+	struct calls *calls = container_of(timer, struct calls, deadline);
+	struct list_link *link = list_first(&calls->all);
+	const struct redis_pending *first;
+	uint64_t now_ms = loop_now_ms();
+
+	if (link == NULL)
+		return;
+	first = container_of(link, struct redis_pending, link);
+	if (first->deadline_ms > now_ms) {
+		timer_start(timer, first->deadline_ms - now_ms);
+		return;
+	}
+	timer_start(timer, 0);
+	if (first->sent)
+		calls->overdue(calls);
+	else
+		finish_first(&calls->all);
+}
+
+static void on_refuse(struct task *task)
+{
+	struct calls *calls = container_of(task, struct calls, refuse);
+
+	if (list_empty(&calls->refused))
+		return;
+	task_start(task);
+	finish_first(&calls->refused);
+}
+
+/* Members overdue and timeout_ms are set; makes the rest ready. */
+static void calls_init(struct calls *calls)
+{
+	calls->deadline.expired = on_deadline;
+	calls->refuse.run = on_refuse;
+	list_init(&calls->all);
+	list_init(&calls->unsent);
+	list_init(&calls->refused);
+}
+
+static void disown(struct redis_pending *pending)
+{
+	calls_cancel(pending);
+	list_remove(&pending->link);
+	pending->calls = NULL;
+}
+
+/* Forgets all calls; those that were sent stay until hiredis gives them back. */
+static void calls_release(struct calls *calls)
+{
+	timer_stop(&calls->deadline);
+	task_stop(&calls->refuse);
+	list_for_each (link, &calls->refused)
+		forget(container_of(link, struct redis_pending, link));
+	list_for_each (link, &calls->all) {
+		struct redis_pending *pending = container_of(link, struct redis_pending, link);
+
+		if (pending->sent)
+			disown(pending);
+		else
+			forget(pending);
+	}
+}
+
+/* Takes COMMAND. CALL waits for a connection from now on, or for its refusal. */
+static struct redis_pending *calls_add(struct calls *calls, struct redis_call *call, char *command,
+                                       size_t len)
+{
+	struct redis_pending *pending = mem_alloc(1, sizeof(*pending));
+
+	call->pending = pending;
+	pending->calls = calls;
+	pending->call = call;
+	pending->command = command;
+	pending->len = len;
+	calls->count++;
+	calls->bytes += len;
+	if (calls->count > CALLS_MAX || calls->bytes > CALLS_MAX_BYTES) {
+		list_append(&calls->refused, &pending->link);
+		task_start(&calls->refuse);
+		return pending;
+	}
+	pending->deadline_ms = loop_now_ms() + calls->timeout_ms;
+	list_append(&calls->all, &pending->link);
+	list_append(&calls->unsent, &pending->in_unsent);
+	if (!timer_active(&calls->deadline))
+		timer_start(&calls->deadline, calls->timeout_ms);
+	return pending;
+}
+
+/* True if PENDING waits for a connection. */
+static bool calls_waits(const struct redis_pending *pending)
+{
+	return list_linked(&pending->in_unsent);
+}
+
+/* hiredis has taken PENDING's command. */
+static void calls_sent(struct redis_pending *pending)
+{
+	pending->sent = true;
+	list_remove(&pending->in_unsent);
+	if (pending->script != NULL)
+		return;
+	free(pending->command);
+	pending->command = NULL;
+}
 
 /* ---- hiredis on the loop ---- */
 
@@ -57,7 +240,7 @@ static void want(struct redis *redis, uint32_t events)
 		io_stop(&redis->io);
 	else if (events != redis->io.events &&
 	         io_start(&redis->io, redis->context->c.fd, events) < 0)
-		abort();
+		panic("the socket of hiredis: %m");
 }
 
 static void add_read(void *data)
@@ -166,7 +349,7 @@ static void on_connect_timeout(struct timer *timer)
 	drop(container_of(timer, struct redis, connect), "no connection in time");
 }
 
-static void on_overdue(struct redis_calls *calls)
+static void on_overdue(struct calls *calls)
 {
 	drop(container_of(calls, struct redis, calls), "no answer in time");
 }
@@ -263,7 +446,7 @@ static void on_resolved(struct resolve *resolve, const union net_address *addres
 	}
 	net_format(&addresses[redis->attempt++ % count], text);
 	if (net_split(text, host, &port) < 0)
-		abort();
+		panic("the address %s", text);
 	attach(redis, redisAsyncConnect(host, port));
 }
 
@@ -299,7 +482,7 @@ static void on_reply(redisAsyncContext *context, void *data, void *privdata)
 		if (transmit(redis, pending))
 			return;
 	}
-	redis_calls_finish(pending, reply);
+	calls_finish(pending, reply);
 }
 
 /* Hands the command to hiredis, if there is a connection that takes it. */
@@ -309,7 +492,7 @@ static bool transmit(struct redis *redis, struct redis_pending *pending)
 	    redisAsyncFormattedCommand(redis->context, on_reply, pending, pending->command,
 	                               pending->len) != REDIS_OK)
 		return false;
-	redis_calls_sent(pending);
+	calls_sent(pending);
 	return true;
 }
 
@@ -320,9 +503,9 @@ static void enqueue(struct redis *redis, struct redis_call *call, char *command,
 	struct redis_pending *pending;
 
 	assert(len > 0 && call->pending == NULL);
-	pending = redis_calls_add(&redis->calls, call, command, (size_t)len);
+	pending = calls_add(&redis->calls, call, command, (size_t)len);
 	pending->script = script;
-	if (redis_calls_waits(pending))
+	if (calls_waits(pending))
 		transmit(redis, pending);
 }
 
@@ -370,7 +553,7 @@ void redis_eval(struct redis *redis, struct redis_call *call, struct redis_scrip
 void redis_cancel(struct redis_call *call)
 {
 	if (call->pending != NULL)
-		redis_calls_cancel(call->pending);
+		calls_cancel(call->pending);
 }
 
 bool redis_busy(const struct redis_call *call)
@@ -396,7 +579,7 @@ struct redis *redis_new(const struct redis_options *options)
 	redis->prefix = options->prefix;
 	redis->calls.timeout_ms = options->timeout_ms;
 	redis->calls.overdue = on_overdue;
-	redis_calls_init(&redis->calls);
+	calls_init(&redis->calls);
 	redis->backoff = (struct backoff){ .least_ms = 100, .most_ms = 3000 };
 	redis->resolve.done = on_resolved;
 	redis->retry.expired = on_retry;
@@ -414,7 +597,7 @@ void redis_free(struct redis *redis)
 
 	if (redis == NULL)
 		return;
-	redis_calls_release(&redis->calls);
+	calls_release(&redis->calls);
 	if (redis->state == REDIS_READY) /* a farewell given in this turn, if it fits */
 		redisBufferWrite(&redis->context->c, &written);
 	context = redis->context;
@@ -452,6 +635,16 @@ const char *redis_prefix(const struct redis *redis)
 const char *redis_reply_error(const struct redisReply *reply)
 {
 	return reply != NULL && reply->type == REDIS_REPLY_ERROR ? reply->str : NULL;
+}
+
+void redis_log_error(const struct redisReply *reply, const char *event, bool *logged)
+{
+	const char *error = redis_reply_error(reply);
+
+	if (error == NULL || *logged)
+		return;
+	log_error("%s reason=\"%s\"", event, error);
+	*logged = true;
 }
 
 bool redis_reply_nil(const struct redisReply *reply)

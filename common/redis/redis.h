@@ -87,6 +87,12 @@ bool redis_busy(const struct redis_call *call);
 /* The text of an error reply, else NULL. */
 const char *redis_reply_error(const struct redisReply *reply);
 
+/*
+ * Logs an error reply as "EVENT reason=…", once: *LOGGED, which the owner resets when Redis serves
+ * again, says that it was. Does nothing for another reply or none.
+ */
+void redis_log_error(const struct redisReply *reply, const char *event, bool *logged);
+
 /* True for nil (also for no reply at all). */
 bool redis_reply_nil(const struct redisReply *reply);
 

@@ -7,8 +7,8 @@
 #include <sys/un.h>
 
 #include "common/base/mem.h"
-#include "common/base/percent.h"
 #include "common/net/net.h"
+#include "common/text/percent.h"
 
 #define DB_MOST 9999
 

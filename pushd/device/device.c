@@ -4,7 +4,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/mem.h"
-#include "common/base/sha1.h"
+#include "common/text/sha1.h"
 #include "pushd/device/device_call.h"
 #include "pushd/device/device_key.h"
 #include "pushd/device/device_lua.h"

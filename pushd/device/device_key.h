@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "common/base/sha1.h"
+#include "common/text/sha1.h"
 #include "pushd/device/device.h"
 
 #define DEVICE_KEY_HEX 65 /* a SHA-256 as hex digits, and a NUL */

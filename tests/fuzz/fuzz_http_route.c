@@ -1,7 +1,7 @@
 /* A request line: method, blank, path. */
 #include "common/http/http_route.h"
 
-#include "common/base/percent.h"
+#include "common/text/percent.h"
 #include "tests/fuzz/fuzz.h"
 
 static void handle(struct http_request *request)

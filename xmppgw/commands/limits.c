@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "common/base/mem.h"
-#include "common/base/percent.h"
+#include "common/text/percent.h"
 #include "xmppgw/commands/account.h"
 #include "xmppgw/commands/adhoc_call.h"
 #include "xmppgw/commands/amount.h"

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "common/base/percent.h"
+#include "common/text/percent.h"
 #include "xmppgw/xmpp/form.h"
 
 void page_add_field(struct buf *out)

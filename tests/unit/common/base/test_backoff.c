@@ -69,6 +69,22 @@ START_TEST(the_ends_of_the_range_do_not_overflow)
 }
 END_TEST
 
+START_TEST(the_delay_after_a_number_of_failures_is_that_of_the_schedule)
+{
+	static const uint32_t tops[] = { 100, 200, 400, 800, 1000, 1000 };
+
+	for (unsigned attempts = 0; attempts < ARRAY_LEN(tops); attempts++) {
+		for (int i = 0; i < 50; i++) {
+			uint32_t delay = backoff_after(100, 1000, attempts);
+
+			ck_assert_uint_ge(delay, tops[attempts] / 2);
+			ck_assert_uint_le(delay, tops[attempts]);
+		}
+	}
+	ck_assert_uint_ge(backoff_after(100, 1000, UINT32_MAX), 500);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -76,6 +92,7 @@ int main(void)
 		a_success_starts_over,
 		delays_spread_over_their_range,
 		the_ends_of_the_range_do_not_overflow,
+		the_delay_after_a_number_of_failures_is_that_of_the_schedule,
 	};
 
 	return unit_run("backoff", tests, ARRAY_LEN(tests), NULL, NULL);

@@ -406,6 +406,18 @@ START_TEST(release_forgets_what_is_started_so_that_stopping_it_later_is_harmless
 }
 END_TEST
 
+START_TEST(what_is_said_once_in_a_while_is_said_the_first_time_and_after_its_while)
+{
+	uint64_t last_ms = 0;
+
+	ck_assert(loop_once_in(3600000, &last_ms));
+	ck_assert(!loop_once_in(3600000, &last_ms));
+	last_ms = loop_now_ms() > 5 ? loop_now_ms() - 5 : 1;
+	ck_assert(!loop_once_in(3600000, &last_ms));
+	ck_assert(loop_once_in(4, &last_ms));
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -429,6 +441,7 @@ int main(void)
 		a_loop_that_was_told_to_end_before_it_ran_returns_at_once,
 		the_lag_is_the_longest_turn_since_it_was_asked,
 		release_forgets_what_is_started_so_that_stopping_it_later_is_harmless,
+		what_is_said_once_in_a_while_is_said_the_first_time_and_after_its_while,
 	};
 
 	return unit_run("loop", tests, ARRAY_LEN(tests), setup, teardown);

@@ -53,21 +53,6 @@ START_TEST(copies_end_with_a_nul)
 }
 END_TEST
 
-START_TEST(a_word_ends_at_the_first_byte_that_no_word_has)
-{
-	char to[8];
-
-	mem_copy_word(to, sizeof(to), "Reason\nforged");
-	ck_assert_str_eq(to, "Reason");
-	mem_copy_word(to, sizeof(to), "TooLongForIt");
-	ck_assert_str_eq(to, "TooLong");
-	mem_copy_word(to, sizeof(to), NULL);
-	ck_assert_str_eq(to, "");
-	mem_copy_word(to, sizeof(to), "\xc3\xa9");
-	ck_assert_str_eq(to, "");
-}
-END_TEST
-
 START_TEST(wiping_leaves_nothing)
 {
 	char secret[] = "secret";
@@ -112,9 +97,11 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		memory_is_zeroed_and_never_null, a_size_that_overflows_ends_the_process,
-		copies_end_with_a_nul,           a_word_ends_at_the_first_byte_that_no_word_has,
-		wiping_leaves_nothing,           a_list_keeps_order_and_its_items_find_their_owners,
+		memory_is_zeroed_and_never_null,
+		a_size_that_overflows_ends_the_process,
+		copies_end_with_a_nul,
+		wiping_leaves_nothing,
+		a_list_keeps_order_and_its_items_find_their_owners,
 	};
 
 	return unit_run("mem", tests, ARRAY_LEN(tests), NULL, NULL);

@@ -221,6 +221,32 @@ START_TEST(a_url_that_is_none_is_refused_with_a_reason)
 }
 END_TEST
 
+START_TEST(an_error_is_logged_once_until_its_owner_says_that_redis_serves_again)
+{
+	char complaint[] = "OOM command not allowed";
+	redisReply error = { .type = REDIS_REPLY_ERROR,
+		             .str = complaint,
+		             .len = strlen(complaint) };
+	redisReply nil = { .type = REDIS_REPLY_NIL };
+	struct logged logged = logged_start();
+	bool said = false;
+	const char *text;
+
+	redis_log_error(NULL, "queue-refused", &said);
+	redis_log_error(&nil, "queue-refused", &said);
+	ck_assert(!said);
+	redis_log_error(&error, "queue-refused", &said);
+	ck_assert(said);
+	redis_log_error(&error, "again", &said);
+	said = false;
+	redis_log_error(&error, "anew", &said);
+	text = logged_end(&logged);
+	ck_assert_ptr_nonnull(strstr(text, "queue-refused reason=\"OOM command not allowed\""));
+	ck_assert_ptr_null(strstr(text, "again"));
+	ck_assert_ptr_nonnull(strstr(text, "anew"));
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -236,6 +262,7 @@ int main(void)
 		a_script_that_the_server_cannot_compile_ends_with_its_error,
 		readers_answer_only_for_the_type_they_read,
 		a_url_that_is_none_is_refused_with_a_reason,
+		an_error_is_logged_once_until_its_owner_says_that_redis_serves_again,
 	};
 
 	return unit_run("redis", tests, ARRAY_LEN(tests), setup, teardown);

@@ -114,18 +114,18 @@ END_TEST
 
 START_TEST(calls_that_are_too_many_end_with_no_reply_in_a_later_turn)
 {
-	struct asked *all = mem_alloc(REDIS_CALLS_MAX + 2, sizeof(*all));
+	struct asked *all = mem_alloc(CALLS_MAX + 2, sizeof(*all));
 
 	redis = open_patient(server.url, NEVER_MS);
-	for (int i = 0; i < REDIS_CALLS_MAX + 2; i++) {
+	for (int i = 0; i < CALLS_MAX + 2; i++) {
 		all[i].call.done = on_asked;
 		redis_command(redis, &all[i].call, "PING");
 	}
-	ck_assert_int_eq(all[REDIS_CALLS_MAX + 1].answers, 0);
-	redis_cancel(&all[REDIS_CALLS_MAX + 1].call);
-	expect(&all[REDIS_CALLS_MAX], NULL);
+	ck_assert_int_eq(all[CALLS_MAX + 1].answers, 0);
+	redis_cancel(&all[CALLS_MAX + 1].call);
+	expect(&all[CALLS_MAX], NULL);
 	ck_assert_int_eq(all[0].answers, 0);
-	ck_assert_int_eq(all[REDIS_CALLS_MAX + 1].answers, 0);
+	ck_assert_int_eq(all[CALLS_MAX + 1].answers, 0);
 	redis_cancel(&all[0].call);
 	redis_command(redis, &all[0].call, "PING");
 	loop_turn(0);
@@ -140,7 +140,7 @@ END_TEST
 
 START_TEST(bytes_of_calls_are_bounded_too)
 {
-	enum { HALF = REDIS_CALLS_MAX_BYTES / 2 };
+	enum { HALF = CALLS_MAX_BYTES / 2 };
 	char *big = mem_alloc(HALF, 1);
 	struct asked fits = { .call.done = on_asked }, doesnt = { .call.done = on_asked };
 

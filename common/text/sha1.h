@@ -1,6 +1,6 @@
 /* SHA-1 as text, which is how XEP-0065, XEP-0114 and Redis' scripts want it. Pure. */
-#ifndef OG_COMMON_BASE_SHA1_H
-#define OG_COMMON_BASE_SHA1_H
+#ifndef OG_COMMON_TEXT_SHA1_H
+#define OG_COMMON_TEXT_SHA1_H
 
 #include <stddef.h>
 

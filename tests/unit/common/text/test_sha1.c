@@ -1,4 +1,4 @@
-#include "common/base/sha1.c"
+#include "common/text/sha1.c"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "common/base/percent.h"
+#include "common/text/percent.h"
 
 #include <ctype.h>
 #include <stdbool.h>

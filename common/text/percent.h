@@ -1,6 +1,6 @@
 /* Percent-encoding of URLs, RFC 3986 section 2.1. Pure. */
-#ifndef OG_COMMON_BASE_PERCENT_H
-#define OG_COMMON_BASE_PERCENT_H
+#ifndef OG_COMMON_TEXT_PERCENT_H
+#define OG_COMMON_TEXT_PERCENT_H
 
 #include <stddef.h>
 

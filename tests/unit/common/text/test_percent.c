@@ -1,4 +1,4 @@
-#include "common/base/percent.c"
+#include "common/text/percent.c"
 
 #include <stdlib.h>
 

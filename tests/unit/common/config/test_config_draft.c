@@ -1,8 +1,9 @@
-#include "common/config/config_environment.c"
+#include "common/config/config_draft.c"
 
 #include <fcntl.h>
 #include <stdio.h>
 
+#include "common/config/config.h"
 #include "tests/unit/unit.h"
 
 struct top {
@@ -314,5 +315,5 @@ int main(void)
 		unknown_variables_of_this_daemon_only_warn,
 	};
 
-	return unit_run("config_environment", tests, ARRAY_LEN(tests), enter, leave);
+	return unit_run("config_draft", tests, ARRAY_LEN(tests), enter, leave);
 }
