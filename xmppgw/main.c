@@ -9,24 +9,25 @@
 #include "common/http/http_client.h"
 #include "common/net/resolve.h"
 #include "common/redis/redis.h"
-#include "xmppgw/access.h"
+#include "xmppgw/acl.h"
+#include "xmppgw/backend/api_call.h"
 #include "xmppgw/backend/backend.h"
-#include "xmppgw/backend/call.h"
 #include "xmppgw/commands/adhoc_call.h"
 #include "xmppgw/commands/survey.h"
-#include "xmppgw/component/links.h"
+#include "xmppgw/component/components.h"
 #include "xmppgw/conf.h"
 #include "xmppgw/events/events.h"
 #include "xmppgw/ops.h"
+#include "xmppgw/route.h"
 #include "xmppgw/services/activation.h"
 #include "xmppgw/services/publish.h"
 #include "xmppgw/xmpp/jid.h"
 #include "xmppgw/xmpp/xml.h"
 
 static const struct daemon_module *const modules[] = {
-	&access_module, &backend_module,    &call_module,  &publish_module, &adhoc_call_module,
-	&survey_module, &activation_module, &links_module, &events_module,  &ops_module,
-	NULL,
+	&acl_module,        &backend_module, &api_call_module,   &publish_module,
+	&adhoc_call_module, &survey_module,  &activation_module, &route_module,
+	&components_module, &events_module,  &ops_module,        NULL,
 };
 
 static char *health_url(const void *config)
@@ -46,10 +47,10 @@ static const struct daemon_spec spec = {
 	.common_offset = offsetof(struct conf, daemon.common),
 	.modules = modules,
 	.check = conf_check,
-	.drain = links_drain,
-	.dump = links_dump,
+	.drain = components_drain,
+	.dump = components_dump,
 	.health_url = health_url,
-	.serving = links_all_up,
+	.serving = components_all_up,
 	.versions = versions,
 };
 

@@ -6,7 +6,10 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
+#include "common/daemon.h"
 #include "xmppgw/commands/adhoc.h"
+#include "xmppgw/component/components.h"
+#include "xmppgw/component/iq.h"
 #include "xmppgw/services/bytestreams.h"
 #include "xmppgw/services/disco.h"
 #include "xmppgw/services/ping.h"
@@ -24,8 +27,8 @@ struct route {
 	const char *name;
 	unsigned roles;
 	uint32_t deadline_ms;
-	/* Consumes ANSWER now or later; PAYLOAD lives until this returns. */
-	void (*handle)(struct answer *answer, const struct xml *payload);
+	/* Consumes IQ now or later; PAYLOAD lives until this returns. */
+	void (*handle)(struct iq *iq, const struct xml *payload);
 };
 
 /* clang-format off */
@@ -74,7 +77,7 @@ static struct metric stanza_metric = {
 /* ---- who is addressed ---- */
 
 struct request {
-	struct link *link;
+	struct stream *stream;
 	const char *type, *id, *from;
 	char domain[JID_PART_MAX + 1]; /* that was addressed, prepared */
 	char to[JID_TEXT_MAX];         /* as it was addressed, but with that domain */
@@ -100,7 +103,7 @@ static const char *find_domain(const char *text, size_t *len)
 static bool take_address(struct request *request, const char *to)
 {
 	char asked[JID_PART_MAX + 1];
-	const char *own = request->link->domain;
+	const char *own = request->stream->domain;
 	const char *domain;
 	size_t len;
 
@@ -122,9 +125,9 @@ static bool take_address(struct request *request, const char *to)
 }
 
 /* Reads what a reply needs; false for what must not or can't be answered. */
-static bool take_request(struct link *link, const struct xml *stanza, struct request *request)
+static bool take_request(struct stream *stream, const struct xml *stanza, struct request *request)
 {
-	request->link = link;
+	request->stream = stream;
 	request->type = xml_attribute(stanza, "type");
 	request->id = xml_attribute(stanza, "id");
 	request->from = xml_attribute(stanza, "from");
@@ -138,7 +141,7 @@ static bool take_request(struct link *link, const struct xml *stanza, struct req
 static bool is_iq(const struct xml *stanza)
 {
 	return strcmp(stanza->name, "iq") == 0 &&
-	       (strcmp(stanza->ns, LINK_NS) == 0 || strcmp(stanza->ns, "jabber:client") == 0);
+	       (strcmp(stanza->ns, COMPONENT_NS) == 0 || strcmp(stanza->ns, "jabber:client") == 0);
 }
 
 /* ---- where it goes ---- */
@@ -148,7 +151,7 @@ static const struct route *find_route(const struct request *request, const struc
 	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
 		const struct route *route = &routes[i];
 
-		if ((route->roles & request->link->roles) &&
+		if ((route->roles & request->stream->roles) &&
 		    xml_is(payload, route->ns, route->name) &&
 		    strcmp(route->type, request->type) == 0)
 			return route;
@@ -156,44 +159,46 @@ static const struct route *find_route(const struct request *request, const struc
 	return NULL;
 }
 
-static void refuse(const struct request *request, unsigned kind, enum answer_error error)
+/* Answers REQUEST, which no handler sees, with CONDITION. */
+static void refuse(const struct request *request, unsigned kind, enum iq_condition condition)
 {
 	kind_numbers[kind]++;
-	answer_refuse(request->link, request->to, request->from, request->id, error);
+	iq_error(iq_new(request->stream, request->to, request->from, request->id, REPLY_MS),
+	         condition, NULL);
 }
 
 /* ejabberd's global_routes: every connection of a listener gets the stanzas of all its hosts. */
 static void refuse_misrouted(const struct request *request)
 {
-	struct link *link = request->link;
+	struct stream *stream = request->stream;
 
-	if (!link->misrouted_logged)
+	if (!stream->misrouted_logged)
 		log_warn("stanza-for-another-host component=%s host=%s hint=\"give each component "
 		         "a listener of its own, or set global_routes: false\"",
-		         link->domain, request->domain);
-	link->misrouted_logged = true;
-	refuse(request, KIND_MISROUTED, ANSWER_TROUBLE);
+		         stream->domain, request->domain);
+	stream->misrouted_logged = true;
+	refuse(request, KIND_MISROUTED, IQ_INTERNAL_SERVER_ERROR);
 }
 
 static void route_iq(const struct request *request, const struct xml *stanza)
 {
 	const struct xml *payload = stanza->first;
 	const struct route *route;
-	struct answer *answer;
+	struct iq *iq;
 
 	if (!request->ours) {
 		refuse_misrouted(request);
 	} else if (payload == NULL || payload->next != NULL) { /* RFC 6120 8.2.3: exactly one */
-		refuse(request, KIND_UNKNOWN, ANSWER_BAD_REQUEST);
+		refuse(request, KIND_UNKNOWN, IQ_BAD_REQUEST);
 	} else if ((route = find_route(request, payload)) == NULL) {
-		refuse(request, KIND_UNKNOWN, ANSWER_SERVICE_UNAVAILABLE);
-	} else if (answer_link_is_full(request->link)) {
-		refuse(request, KIND_OVERLOAD, ANSWER_TROUBLE);
+		refuse(request, KIND_UNKNOWN, IQ_SERVICE_UNAVAILABLE);
+	} else if (iq_stream_is_full(request->stream)) {
+		refuse(request, KIND_OVERLOAD, IQ_INTERNAL_SERVER_ERROR);
 	} else {
 		kind_numbers[route - routes]++;
-		answer = answer_new(request->link, request->to, request->from, request->id,
-		                    route->deadline_ms);
-		route->handle(answer, payload);
+		iq = iq_new(request->stream, request->to, request->from, request->id,
+		            route->deadline_ms);
+		route->handle(iq, payload);
 	}
 }
 
@@ -204,13 +209,29 @@ static unsigned stanza_kind(const struct xml *stanza)
 	return strcmp(stanza->name, "presence") == 0 ? STANZA_PRESENCE : STANZA_OTHER;
 }
 
-void route_stanza(struct link *link, const struct xml *stanza)
+/*
+ * The reader dropped STANZA, of which only the start tag is left (NULL: not even that). The type of
+ * the error is "wait": on any other one servers disable the user's push registration.
+ */
+static void route_skipped(struct stream *stream, const struct xml *stanza)
 {
 	struct request request;
 
-	if (!is_iq(stanza)) {
+	stanza_numbers[STANZA_SKIPPED]++;
+	log_info("stanza-skipped component=%s", stream->domain);
+	if (stanza != NULL && is_iq(stanza) && take_request(stream, stanza, &request))
+		refuse(&request, KIND_OVERSIZE, IQ_INTERNAL_SERVER_ERROR);
+}
+
+void route_stanza(struct stream *stream, enum xml_event event, const struct xml *stanza)
+{
+	struct request request;
+
+	if (event == XML_SKIPPED) {
+		route_skipped(stream, stanza);
+	} else if (!is_iq(stanza)) {
 		stanza_numbers[stanza_kind(stanza)]++;
-	} else if (!take_request(link, stanza, &request)) {
+	} else if (!take_request(stream, stanza, &request)) {
 		stanza_numbers[STANZA_REPLY]++;
 	} else {
 		stanza_numbers[STANZA_IQ]++;
@@ -218,18 +239,7 @@ void route_stanza(struct link *link, const struct xml *stanza)
 	}
 }
 
-/* wait, since for a server's publish any other error would end a user's registration. */
-void route_skipped(struct link *link, const struct xml *stanza)
-{
-	struct request request;
-
-	stanza_numbers[STANZA_SKIPPED]++;
-	log_info("stanza-skipped component=%s", link->domain);
-	if (stanza != NULL && is_iq(stanza) && take_request(link, stanza, &request))
-		refuse(&request, KIND_OVERSIZE, ANSWER_TROUBLE);
-}
-
-void route_metrics(void)
+static int start(void *config)
 {
 	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
 		kind_names[i] = routes[i].kind;
@@ -239,4 +249,8 @@ void route_metrics(void)
 	kind_names[KIND_OVERLOAD] = "overload";
 	metrics_add(&stanza_metric);
 	metrics_add(&kind_metric);
+	components_on_stanza(route_stanza);
+	return 0;
 }
+
+const struct daemon_module route_module = { "route", start, NULL };

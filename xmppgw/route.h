@@ -4,19 +4,17 @@
 #ifndef OG_XMPPGW_ROUTE_H
 #define OG_XMPPGW_ROUTE_H
 
-#include "xmppgw/component/answer.h"
-#include "xmppgw/component/link.h"
+#include "xmppgw/component/stream.h"
 #include "xmppgw/xmpp/xml.h"
 
+/* Module; before the components, whose stanzas it takes. */
+extern const struct daemon_module route_module;
+
 /*
- * A stanza that came in on LINK. IQ gets and sets are answered exactly once, now or later;
- * results, errors, messages and presence never.
+ * A stanza that came in on STREAM (XML_STANZA), or one that passed a limit of the reader
+ * (XML_SKIPPED), of which STANZA is the start tag or NULL. IQ gets and sets are answered exactly
+ * once, now or later; results, errors, messages and presence never.
  */
-void route_stanza(struct link *link, const struct xml *stanza);
-
-/* One that passed a limit of the reader: its start tag, or NULL. */
-void route_skipped(struct link *link, const struct xml *stanza);
-
-void route_metrics(void);
+void route_stanza(struct stream *stream, enum xml_event event, const struct xml *stanza);
 
 #endif

@@ -4,10 +4,10 @@
 static void check(const struct xml *query, const char *from)
 {
 	struct bytestream bytestream;
-	enum answer_error error = ANSWER_ERRORS;
+	enum iq_condition error = IQ_CONDITIONS;
 
 	if (bytestreams_read(query, from, &bytestream, &error) != 0) {
-		assert(error == ANSWER_BAD_REQUEST || error == ANSWER_JID_MALFORMED);
+		assert(error == IQ_BAD_REQUEST || error == IQ_JID_MALFORMED);
 		return;
 	}
 	assert(strspn(bytestream.hash, "0123456789abcdef") == BYTESTREAMS_HASH_LEN);

@@ -3,12 +3,12 @@
 #include "common/base/loop.h"
 #include "common/daemon.h"
 #include "tests/fuzz/stream.h"
-#include "xmppgw/access.h"
+#include "xmppgw/acl.h"
+#include "xmppgw/backend/api_call.h"
 #include "xmppgw/backend/backend.h"
-#include "xmppgw/backend/call.h"
 #include "xmppgw/commands/adhoc_call.h"
 #include "xmppgw/commands/survey.h"
-#include "xmppgw/component/answer.h"
+#include "xmppgw/component/iq.h"
 #include "xmppgw/conf.h"
 #include "xmppgw/route.h"
 #include "xmppgw/services/activation.h"
@@ -32,36 +32,36 @@ static struct conf conf = {
 
 /* All that handlers call, as main.c has it. */
 static const struct daemon_module *const modules[] = {
-	&access_module,     &backend_module, &call_module,       &publish_module,
+	&acl_module,        &backend_module, &api_call_module,   &publish_module,
 	&adhoc_call_module, &survey_module,  &activation_module,
 };
 
-static void on_settled(struct link *link)
+static void on_change(struct stream *stream)
 {
 }
 
-static struct link *start(void)
+static struct stream *start(void)
 {
-	struct link *link = mem_alloc(1, sizeof(*link));
+	struct stream *stream = mem_alloc(1, sizeof(*stream));
 
 	log_init("fuzz", LOG_ERROR);
 	loop_init();
-	link_init(link, &component, 0);
-	link->settled = on_settled;
-	link->state = LINK_UP;
+	stream_init(stream, &component);
+	stream->on_change = on_change;
+	stream->state = STREAM_UP;
 	for (size_t i = 0; i < ARRAY_LEN(modules); i++)
 		assert(modules[i]->start(&conf) == 0);
-	return link;
+	return stream;
 }
 
-static void stop(struct link *link)
+static void stop(struct stream *stream)
 {
-	answer_forget(link);
+	iq_forget_all(stream);
 	for (size_t i = ARRAY_LEN(modules); i > 0; i--)
 		modules[i - 1]->stop();
-	task_stop(&link->flush);
-	buf_release(&link->output);
-	free(link);
+	task_stop(&stream->flush);
+	buf_release(&stream->output);
+	free(stream);
 	loop_release();
 }
 
@@ -74,7 +74,7 @@ static bool wants_answer(const struct xml *stanza)
 }
 
 /* Hands over all stanzas of READER; how many of them must be answered. */
-static unsigned route_all(struct link *link, struct xml_reader *reader)
+static unsigned route_all(struct stream *stream, struct xml_reader *reader)
 {
 	const struct xml *stanza;
 	unsigned asked = 0;
@@ -82,12 +82,9 @@ static unsigned route_all(struct link *link, struct xml_reader *reader)
 	for (;;) {
 		enum xml_event event = xml_reader_next(reader, &stanza);
 
-		if (event == XML_STANZA)
-			route_stanza(link, stanza);
-		else if (event == XML_SKIPPED)
-			route_skipped(link, stanza);
-		else
+		if (event != XML_STANZA && event != XML_SKIPPED)
 			return asked;
+		route_stanza(stream, event, stanza);
 		asked += stanza != NULL && wants_answer(stanza);
 	}
 }
@@ -95,18 +92,18 @@ static unsigned route_all(struct link *link, struct xml_reader *reader)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct xml_reader *reader;
-	struct link *link;
+	struct stream *stream;
 	unsigned asked, answered;
 
 	if (size == 0)
 		return 0;
 	reader = stream_open();
-	link = start();
+	stream = start();
 	stream_feed(reader, data, size);
-	asked = route_all(link, reader);
-	answered = stream_count(buf_data(&link->output), buf_len(&link->output));
-	assert(answered + link->answer_count <= asked);
-	stop(link);
+	asked = route_all(stream, reader);
+	answered = stream_count(buf_data(&stream->output), buf_len(&stream->output));
+	assert(answered + stream->iq_count <= asked);
+	stop(stream);
 	xml_reader_free(reader);
 	return 0;
 }

@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-#include "xmppgw/component/answer.h"
+#include "xmppgw/component/iq.h"
 #include "xmppgw/xmpp/form.h"
 #include "xmppgw/xmpp/jid.h"
 
@@ -17,6 +17,6 @@ void account_add_field(struct buf *out, const char *help_when_empty);
  * Reads it into BARE (JID_TEXT_MAX bytes), prepared; "" when it is empty. False after answering
  * that it is malformed, or NEEDED.
  */
-bool account_take(struct answer *answer, const struct xml *form, bool needed, char *bare);
+bool account_take(struct iq *iq, const struct xml *form, bool needed, char *bare);
 
 #endif

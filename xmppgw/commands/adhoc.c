@@ -6,7 +6,7 @@
 
 #include "common/base/backoff.h"
 #include "common/base/mem.h"
-#include "xmppgw/access.h"
+#include "xmppgw/acl.h"
 #include "xmppgw/commands/limits.h"
 #include "xmppgw/commands/registration.h"
 #include "xmppgw/commands/relays.h"
@@ -49,23 +49,23 @@ const struct adhoc_command *adhoc_find(const char *node)
 	return NULL;
 }
 
-enum adhoc_access adhoc_access(const struct adhoc_command *command, const struct link *link,
+enum adhoc_access adhoc_access(const struct adhoc_command *command, const struct stream *stream,
                                const char *from)
 {
-	if (command == NULL || !(command->roles & link->roles))
+	if (command == NULL || !(command->roles & stream->roles))
 		return ADHOC_UNKNOWN;
-	if (command->right == ADHOC_ADMINS && !access_is_admin(from))
+	if (command->right == ADHOC_ADMINS && !acl_is_admin(from))
 		return ADHOC_FORBIDDEN;
 	return ADHOC_ALLOWED;
 }
 
 const struct adhoc_command *adhoc_next(const struct adhoc_command *previous,
-                                       const struct link *link, const char *from)
+                                       const struct stream *stream, const char *from)
 {
 	size_t i = previous == NULL ? 0 : (size_t)(previous - commands) + 1;
 
 	for (; i < ARRAY_LEN(commands); i++)
-		if (adhoc_access(&commands[i], link, from) == ADHOC_ALLOWED)
+		if (adhoc_access(&commands[i], stream, from) == ADHOC_ALLOWED)
 			return &commands[i];
 	return NULL;
 }
@@ -76,33 +76,33 @@ static void begin_command(struct buf *out, const struct adhoc_session *session, 
 	           session->command->node, session->id, status);
 }
 
-struct buf *adhoc_begin(struct answer *answer, const struct adhoc_session *session)
+struct buf *adhoc_begin(struct iq *iq, const struct adhoc_session *session)
 {
-	struct buf *out = answer_begin(answer);
+	struct buf *out = iq_begin(iq);
 
 	begin_command(out, session, "completed");
 	buf_text(out, "><x xmlns='" FORM_NS "' type='result'>");
 	return out;
 }
 
-void adhoc_end_warned(struct answer *answer, struct buf *out, const char *warning)
+void adhoc_end_warned(struct iq *iq, struct buf *out, const char *warning)
 {
 	buf_text(out, "</x>");
 	if (warning != NULL)
 		markup_add(out, "<note type='warn'>%s</note>", warning);
 	buf_text(out, "</command>");
-	answer_end(answer);
+	iq_end(iq);
 }
 
-void adhoc_end(struct answer *answer, struct buf *out)
+void adhoc_end(struct iq *iq, struct buf *out)
 {
-	adhoc_end_warned(answer, out, NULL);
+	adhoc_end_warned(iq, out, NULL);
 }
 
-struct buf *adhoc_begin_table(struct answer *answer, const struct adhoc_session *session,
+struct buf *adhoc_begin_table(struct iq *iq, const struct adhoc_session *session,
                               const struct table *table, const char *next)
 {
-	struct buf *out = adhoc_begin(answer, session);
+	struct buf *out = adhoc_begin(iq, session);
 
 	markup_add(out, "<title>%s</title>", session->command->name);
 	if (next != NULL)
@@ -116,33 +116,33 @@ struct buf *adhoc_begin_table(struct answer *answer, const struct adhoc_session 
 	return out;
 }
 
-void adhoc_note(struct answer *answer, const struct adhoc_session *session, const char *text)
+void adhoc_note(struct iq *iq, const struct adhoc_session *session, const char *text)
 {
-	struct buf *out = answer_begin(answer);
+	struct buf *out = iq_begin(iq);
 
 	begin_command(out, session, "completed");
 	markup_add(out, "><note type='info'>%s</note></command>", text);
-	answer_end(answer);
+	iq_end(iq);
 }
 
-static void answer_form(struct answer *answer, const struct adhoc_session *session)
+static void answer_form(struct iq *iq, const struct adhoc_session *session)
 {
-	struct buf *out = answer_begin(answer);
+	struct buf *out = iq_begin(iq);
 
 	begin_command(out, session, "executing");
 	buf_text(out, "><x xmlns='" FORM_NS "' type='form'>");
 	session->command->form(out);
 	buf_text(out, "</x></command>");
-	answer_end(answer);
+	iq_end(iq);
 }
 
-static void answer_canceled(struct answer *answer, const struct adhoc_session *session)
+static void answer_canceled(struct iq *iq, const struct adhoc_session *session)
 {
-	struct buf *out = answer_begin(answer);
+	struct buf *out = iq_begin(iq);
 
 	begin_command(out, session, "canceled");
 	buf_text(out, "/>");
-	answer_end(answer);
+	iq_end(iq);
 }
 
 static bool is_forward(const char *action)
@@ -165,22 +165,22 @@ static void begin_session(struct adhoc_session *session, const struct adhoc_comm
 }
 
 /* False after answering: no such command, or not for whom it was that asked. */
-static bool may_run(struct answer *answer, const struct adhoc_command *command)
+static bool may_run(struct iq *iq, const struct adhoc_command *command)
 {
-	switch (adhoc_access(command, answer->owner, answer->to)) {
+	switch (adhoc_access(command, iq->stream, iq->to)) {
 	case ADHOC_ALLOWED:
 		return true;
 	case ADHOC_FORBIDDEN:
-		answer_error(answer, ANSWER_FORBIDDEN, "This command is for administrators.");
+		iq_error(iq, IQ_FORBIDDEN, "This command is for administrators.");
 		return false;
 	case ADHOC_UNKNOWN:
 		break;
 	}
-	answer_error(answer, ANSWER_ITEM_NOT_FOUND, "There is no such command.");
+	iq_error(iq, IQ_ITEM_NOT_FOUND, "There is no such command.");
 	return false;
 }
 
-void adhoc_execute(struct answer *answer, const struct xml *payload)
+void adhoc_execute(struct iq *iq, const struct xml *payload)
 {
 	const char *node = xml_attribute(payload, "node");
 	const char *action = xml_attribute(payload, "action");
@@ -190,21 +190,21 @@ void adhoc_execute(struct answer *answer, const struct xml *payload)
 	const char *type = xml_attribute(form, "type");
 	struct adhoc_session session;
 
-	if (!may_run(answer, command))
+	if (!may_run(iq, command))
 		return;
 	if (id != NULL && strlen(id) > ADHOC_SESSION_MAX) {
-		answer_error(answer, ANSWER_BAD_REQUEST, "The session id is too long.");
+		iq_error(iq, IQ_BAD_REQUEST, "The session id is too long.");
 		return;
 	}
 	begin_session(&session, command, id);
 	if (action == NULL)
 		action = "";
 	if (strcmp(action, "cancel") == 0 || (type != NULL && strcmp(type, "cancel") == 0))
-		answer_canceled(answer, &session);
+		answer_canceled(iq, &session);
 	else if (!is_forward(action))
-		answer_error(answer, ANSWER_BAD_REQUEST, "There is no such action.");
+		iq_error(iq, IQ_BAD_REQUEST, "There is no such action.");
 	else if (form == NULL && command->form != NULL)
-		answer_form(answer, &session);
+		answer_form(iq, &session);
 	else
-		command->submit(answer, &session, form);
+		command->submit(iq, &session, form);
 }

@@ -5,7 +5,7 @@
 #ifndef OG_XMPPGW_COMMANDS_ADHOC_H
 #define OG_XMPPGW_COMMANDS_ADHOC_H
 
-#include "xmppgw/component/answer.h"
+#include "xmppgw/component/iq.h"
 #include "xmppgw/xmpp/table.h"
 #include "xmppgw/xmpp/xml.h"
 
@@ -28,51 +28,50 @@ struct adhoc_command {
 	/* Appends the form's title and fields; NULL: there is nothing to ask. */
 	void (*form)(struct buf *out);
 	/*
-	 * Consumes ANSWER now or later; SESSION and FORM (NULL where there is no form) live until
+	 * Consumes IQ now or later; SESSION and FORM (NULL where there is no form) live until
 	 * this returns.
 	 */
-	void (*submit)(struct answer *answer, const struct adhoc_session *session,
-	               const struct xml *form);
+	void (*submit)(struct iq *iq, const struct adhoc_session *session, const struct xml *form);
 };
 
 /* What may become of a request for a command. */
 enum adhoc_access { ADHOC_UNKNOWN, ADHOC_FORBIDDEN, ADHOC_ALLOWED };
 
-/* Whether LINK's component has COMMAND (NULL: never) for the JID FROM. */
-enum adhoc_access adhoc_access(const struct adhoc_command *command, const struct link *link,
+/* Whether STREAM's component has COMMAND (NULL: never) for the JID FROM. */
+enum adhoc_access adhoc_access(const struct adhoc_command *command, const struct stream *stream,
                                const char *from);
 
 /* The command NODE, or NULL. */
 const struct adhoc_command *adhoc_find(const char *node);
 
 /*
- * The first command that FROM may run on LINK's component, and the next one after PREVIOUS (NULL:
+ * The first command that FROM may run on STREAM's component, and the next one after PREVIOUS (NULL:
  * the first); NULL at the end.
  */
 const struct adhoc_command *adhoc_next(const struct adhoc_command *previous,
-                                       const struct link *link, const char *from);
+                                       const struct stream *stream, const char *from);
 
 /* A handler of the route table. */
-void adhoc_execute(struct answer *answer, const struct xml *command);
+void adhoc_execute(struct iq *iq, const struct xml *command);
 
 /*
  * Begins and ends the reply of a command that is completed; between them the result form's fields
  * are appended.
  */
-struct buf *adhoc_begin(struct answer *answer, const struct adhoc_session *session);
-void adhoc_end(struct answer *answer, struct buf *out);
+struct buf *adhoc_begin(struct iq *iq, const struct adhoc_session *session);
+void adhoc_end(struct iq *iq, struct buf *out);
 
 /* The same with a note that something is amiss; WARNING NULL: nothing is. */
-void adhoc_end_warned(struct answer *answer, struct buf *out, const char *warning);
+void adhoc_end_warned(struct iq *iq, struct buf *out, const char *warning);
 
 /*
  * The same for a table: adhoc_begin_table() writes title and head, table_add() the rows,
  * adhoc_end() ends it. NEXT (NULL: that is all): what the form's field "after" takes to go on.
  */
-struct buf *adhoc_begin_table(struct answer *answer, const struct adhoc_session *session,
+struct buf *adhoc_begin_table(struct iq *iq, const struct adhoc_session *session,
                               const struct table *table, const char *next);
 
 /* The whole reply of a command that has nothing to tell but that TEXT was done. */
-void adhoc_note(struct answer *answer, const struct adhoc_session *session, const char *text);
+void adhoc_note(struct iq *iq, const struct adhoc_session *session, const char *text);
 
 #endif

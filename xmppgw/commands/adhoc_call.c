@@ -19,7 +19,7 @@ static void release_request(struct adhoc_call *call)
 
 static void free_call(struct adhoc_call *call)
 {
-	call_cancel(&call->call);
+	api_call_cancel(&call->call);
 	task_stop(&call->unreachable);
 	release_request(call);
 	list_remove(&call->link);
@@ -35,7 +35,7 @@ static bool is_waiting(const struct adhoc_call *call)
 static void finish(struct adhoc_call *call, unsigned status, const json_t *body)
 {
 	release_request(call);
-	if (call->answer != NULL)
+	if (call->iq != NULL)
 		call->done(call, status, body);
 	if (!is_waiting(call))
 		free_call(call);
@@ -43,19 +43,19 @@ static void finish(struct adhoc_call *call, unsigned status, const json_t *body)
 
 static void on_unreachable(struct task *task)
 {
-	finish(container_of(task, struct adhoc_call, unreachable), CALL_UNREACHED, NULL);
+	finish(container_of(task, struct adhoc_call, unreachable), API_CALL_UNREACHED, NULL);
 }
 
 static void begin(struct adhoc_call *call, struct backend *backend)
 {
-	call_json(&call->call, backend, call->method, call->path, json_incref(call->body));
+	api_call_json(&call->call, backend, call->method, call->path, json_incref(call->body));
 }
 
 /* One that was not reached has got nothing; another relay is asked while there is one. */
-static void on_called(struct call *done, unsigned status, const json_t *body)
+static void on_called(struct api_call *done, unsigned status, const json_t *body)
 {
 	struct adhoc_call *call = container_of(done, struct adhoc_call, call);
-	bool again = status == CALL_UNREACHED && call->any && call->answer != NULL;
+	bool again = status == API_CALL_UNREACHED && call->any && call->iq != NULL;
 	struct backend *other = again ? backend_any(BACKEND_RELAY) : NULL;
 
 	if (other != NULL && backend_available(other))
@@ -64,7 +64,7 @@ static void on_called(struct call *done, unsigned status, const json_t *body)
 		finish(call, status, body);
 }
 
-void *adhoc_call_new(size_t size, struct answer *answer, const struct adhoc_session *session)
+void *adhoc_call_new(size_t size, struct iq *iq, const struct adhoc_session *session)
 {
 	struct adhoc_call *call = mem_alloc(1, size);
 
@@ -72,7 +72,7 @@ void *adhoc_call_new(size_t size, struct answer *answer, const struct adhoc_sess
 	call->call.done = on_called;
 	call->unreachable.run = on_unreachable;
 	call->session = *session;
-	answer_hold(answer, &call->answer);
+	iq_hold(iq, &call->iq);
 	return call;
 }
 
@@ -95,27 +95,27 @@ void adhoc_call_ask_relay(struct adhoc_call *call, const char *method, const cha
 	adhoc_call_ask(call, backend_any(BACKEND_RELAY), method, path, body);
 }
 
-void adhoc_call_fail(struct answer *answer, unsigned status, const json_t *body)
+void adhoc_call_fail(struct iq *iq, unsigned status, const json_t *body)
 {
 	switch (status) {
 	case 400:
-		answer_error(answer, ANSWER_BAD_REQUEST, call_message(body, NULL));
+		iq_error(iq, IQ_BAD_REQUEST, api_call_message(body, NULL));
 		break;
 	case 403:
 	case 409:
-		answer_error(answer, ANSWER_NOT_ALLOWED, call_message(body, NULL));
+		iq_error(iq, IQ_NOT_ALLOWED, api_call_message(body, NULL));
 		break;
 	case 404:
-		answer_error(answer, ANSWER_ITEM_NOT_FOUND, call_message(body, NULL));
+		iq_error(iq, IQ_ITEM_NOT_FOUND, api_call_message(body, NULL));
 		break;
-	case CALL_UNREACHED:
-		answer_error(answer, ANSWER_TROUBLE, "Nobody could be reached to do this.");
+	case API_CALL_UNREACHED:
+		iq_error(iq, IQ_INTERNAL_SERVER_ERROR, "Nobody could be reached to do this.");
 		break;
-	case CALL_UNANSWERED:
-		answer_error(answer, ANSWER_TROUBLE, "There was no answer in time.");
+	case API_CALL_UNANSWERED:
+		iq_error(iq, IQ_INTERNAL_SERVER_ERROR, "There was no answer in time.");
 		break;
 	default:
-		answer_error(answer, ANSWER_TROUBLE, call_message(body, NULL));
+		iq_error(iq, IQ_INTERNAL_SERVER_ERROR, api_call_message(body, NULL));
 	}
 }
 

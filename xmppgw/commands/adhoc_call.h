@@ -7,17 +7,17 @@
 #include <jansson.h>
 
 #include "common/base/list.h"
-#include "xmppgw/backend/call.h"
+#include "xmppgw/backend/api_call.h"
 #include "xmppgw/commands/adhoc.h"
 
 struct adhoc_call {
 	/* Set before each asking; see there. */
 	void (*done)(struct adhoc_call *call, unsigned status, const json_t *body);
-	struct answer *answer; /* NULL: it was too late */
+	struct iq *iq; /* NULL: it was too late */
 	struct adhoc_session session;
 
 	/* The module's own. */
-	struct call call;
+	struct api_call call;
 	struct list_link link;
 	struct task unreachable;
 	char *method, *path; /* for a second try */
@@ -29,10 +29,10 @@ struct adhoc_call {
 extern const struct daemon_module adhoc_call_module;
 
 /*
- * A call for ANSWER's command: zeroed heap of SIZE bytes that begins with a struct adhoc_call. It
+ * A call for IQ's command: zeroed heap of SIZE bytes that begins with a struct adhoc_call. It
  * must be asked, and is freed after the last done.
  */
-void *adhoc_call_new(size_t size, struct answer *answer, const struct adhoc_session *session);
+void *adhoc_call_new(size_t size, struct iq *iq, const struct adhoc_session *session);
 
 /*
  * Asks BACKEND (NULL: there is none, which is as if it were unreachable), with BODY (taken over;
@@ -47,6 +47,6 @@ void adhoc_call_ask_relay(struct adhoc_call *call, const char *method, const cha
                           json_t *body);
 
 /* Answers with what an error of the API means to an administrator. */
-void adhoc_call_fail(struct answer *answer, unsigned status, const json_t *body);
+void adhoc_call_fail(struct iq *iq, unsigned status, const json_t *body);
 
 #endif

@@ -57,12 +57,12 @@ static void on_one(struct adhoc_call *call, unsigned status, const json_t *body)
 	struct buf *out;
 
 	if (status != 200) {
-		adhoc_call_fail(call->answer, status, body);
+		adhoc_call_fail(call->iq, status, body);
 		return;
 	}
-	out = adhoc_begin_table(call->answer, &call->session, &table, NULL);
+	out = adhoc_begin_table(call->iq, &call->session, &table, NULL);
 	table_add(&table, body, out);
-	adhoc_end(call->answer, out);
+	adhoc_end(call->iq, out);
 }
 
 static void on_page(struct adhoc_call *call, unsigned status, const json_t *body)
@@ -72,28 +72,27 @@ static void on_page(struct adhoc_call *call, unsigned status, const json_t *body
 	json_t *row;
 
 	if (status != 200) {
-		adhoc_call_fail(call->answer, status, body);
+		adhoc_call_fail(call->iq, status, body);
 		return;
 	}
-	out = adhoc_begin_table(call->answer, &call->session, &table,
+	out = adhoc_begin_table(call->iq, &call->session, &table,
 	                        json_string_value(json_object_get(body, "next")));
 	json_array_foreach (json_object_get(body, "limits"), i, row)
 		table_add(&table, row, out);
-	adhoc_end(call->answer, out);
+	adhoc_end(call->iq, out);
 }
 
-void limits_submit(struct answer *answer, const struct adhoc_session *session,
-                   const struct xml *form)
+void limits_submit(struct iq *iq, const struct adhoc_session *session, const struct xml *form)
 {
 	char account[JID_TEXT_MAX], *path;
 	struct buf page = { 0 };
 	struct adhoc_call *call;
 
-	if (!account_take(answer, form, false, account))
+	if (!account_take(iq, form, false, account))
 		return;
 	page_begin(&page, "/v1/limits", PAGE_ROWS, form_value(form, "after"));
 	path = account[0] == '\0' ? buf_take(&page) : path_of(account, "/v1/limits", "");
-	call = adhoc_call_new(sizeof *call, answer, session);
+	call = adhoc_call_new(sizeof *call, iq, session);
 	call->done = account[0] == '\0' ? on_page : on_one;
 	adhoc_call_ask_relay(call, "GET", path, NULL);
 	buf_release(&page);
@@ -136,8 +135,8 @@ void limits_change_form(struct buf *out)
  * Reads the amount in the field VAR. False after answering that it is none, or not positive where
  * that is wanted.
  */
-static bool take_amount(struct answer *answer, const struct xml *form, const char *var,
-                        int64_t *bytes, bool *given)
+static bool take_amount(struct iq *iq, const struct xml *form, const char *var, int64_t *bytes,
+                        bool *given)
 {
 	const char *text = form_value(form, var);
 	char *complaint = NULL, *sentence;
@@ -148,28 +147,27 @@ static bool take_amount(struct answer *answer, const struct xml *form, const cha
 	if (complaint == NULL)
 		return true;
 	sentence = mem_printf("%s: %s.", var, complaint);
-	answer_error(answer, ANSWER_BAD_REQUEST, sentence);
+	iq_error(iq, IQ_BAD_REQUEST, sentence);
 	free(sentence);
 	free(complaint);
 	return false;
 }
 
-static bool take_wanted(struct answer *answer, const struct xml *form, struct wanted *wanted)
+static bool take_wanted(struct iq *iq, const struct xml *form, struct wanted *wanted)
 {
-	if (!account_take(answer, form, true, wanted->account))
+	if (!account_take(iq, form, true, wanted->account))
 		return false;
 	for (size_t i = 0; i < LIMITS; i++) {
-		if (!take_amount(answer, form, limits[i].name, &wanted->limits[i],
-		                 &wanted->given[i]))
+		if (!take_amount(iq, form, limits[i].name, &wanted->limits[i], &wanted->given[i]))
 			return false;
 		wanted->any_given |= wanted->given[i];
 	}
-	if (!take_amount(answer, form, "credit", &wanted->credit, &wanted->credited))
+	if (!take_amount(iq, form, "credit", &wanted->credit, &wanted->credited))
 		return false;
 	if (wanted->credited && wanted->credit <= 0)
-		answer_error(answer, ANSWER_BAD_REQUEST, "credit must be more than 0.");
+		iq_error(iq, IQ_BAD_REQUEST, "credit must be more than 0.");
 	else if (!wanted->any_given && !wanted->credited)
-		answer_error(answer, ANSWER_BAD_REQUEST, "There is nothing to be changed.");
+		iq_error(iq, IQ_BAD_REQUEST, "There is nothing to be changed.");
 	else
 		return true;
 	return false;
@@ -187,9 +185,9 @@ static void ask(struct change *change, const char *method, const char *base, con
 static void on_credited(struct adhoc_call *call, unsigned status, const json_t *body)
 {
 	if (status >= 200 && status < 300)
-		adhoc_note(call->answer, &call->session, "It is done.");
+		adhoc_note(call->iq, &call->session, "It is done.");
 	else
-		adhoc_call_fail(call->answer, status, body);
+		adhoc_call_fail(call->iq, status, body);
 }
 
 static void credit(struct change *change)
@@ -217,7 +215,7 @@ static void on_old(struct adhoc_call *call, unsigned status, const json_t *body)
 
 	if (status != 200 && status != 404) {
 		json_decref(fresh);
-		adhoc_call_fail(call->answer, status, body);
+		adhoc_call_fail(call->iq, status, body);
 		return;
 	}
 	for (size_t i = 0; i < LIMITS; i++) {
@@ -233,15 +231,15 @@ static void on_old(struct adhoc_call *call, unsigned status, const json_t *body)
 	ask(change, "PUT", "/v1/limits", "", fresh);
 }
 
-void limits_change_submit(struct answer *answer, const struct adhoc_session *session,
+void limits_change_submit(struct iq *iq, const struct adhoc_session *session,
                           const struct xml *form)
 {
 	struct wanted wanted = { 0 };
 	struct change *change;
 
-	if (!take_wanted(answer, form, &wanted))
+	if (!take_wanted(iq, form, &wanted))
 		return;
-	change = adhoc_call_new(sizeof *change, answer, session);
+	change = adhoc_call_new(sizeof *change, iq, session);
 	change->wanted = wanted;
 	if (!wanted.any_given) {
 		credit(change);

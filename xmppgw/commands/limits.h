@@ -9,10 +9,9 @@
 
 /* Rows of the table of commands: see struct adhoc_command. */
 void limits_form(struct buf *out);
-void limits_submit(struct answer *answer, const struct adhoc_session *session,
-                   const struct xml *form);
+void limits_submit(struct iq *iq, const struct adhoc_session *session, const struct xml *form);
 void limits_change_form(struct buf *out);
-void limits_change_submit(struct answer *answer, const struct adhoc_session *session,
+void limits_change_submit(struct iq *iq, const struct adhoc_session *session,
                           const struct xml *form);
 
 #endif

@@ -54,33 +54,32 @@ void registration_removal_form(struct buf *out)
 /* ---- calls ---- */
 
 /* The bare JID of who asked, which owns the device: a user's. False after answering. */
-static bool take_owner(struct answer *answer, char *owner)
+static bool take_owner(struct iq *iq, char *owner)
 {
 	struct jid jid;
 
-	if (jid_parse(answer->to, &jid) != 0)
-		answer_error(answer, ANSWER_JID_MALFORMED, NULL);
+	if (jid_parse(iq->to, &jid) != 0)
+		iq_error(iq, IQ_JID_MALFORMED, NULL);
 	else if (jid.local[0] == '\0')
-		answer_error(answer, ANSWER_NOT_ALLOWED, "Only users have devices.");
+		iq_error(iq, IQ_NOT_ALLOWED, "Only users have devices.");
 	else
 		return jid_bare(&jid, owner) != NULL;
 	return false;
 }
 
 /* Asks a push daemon; any of them will do, so it is the device's owner that decides. */
-static void ask(struct answer *answer, const struct adhoc_session *session, const char *path,
-                json_t *body,
-                void (*done)(struct adhoc_call *call, unsigned status, const json_t *answer))
+static void ask(struct iq *iq, const struct adhoc_session *session, const char *path, json_t *body,
+                void (*done)(struct adhoc_call *call, unsigned status, const json_t *reply))
 {
 	struct backend *push = backend_for(json_string_value(json_object_get(body, "owner")));
 	struct adhoc_call *call;
 
 	if (push == NULL) {
 		json_decref(body);
-		answer_error(answer, ANSWER_TROUBLE, "No push daemon can be reached.");
+		iq_error(iq, IQ_INTERNAL_SERVER_ERROR, "No push daemon can be reached.");
 		return;
 	}
-	call = adhoc_call_new(sizeof *call, answer, session);
+	call = adhoc_call_new(sizeof *call, iq, session);
 	call->done = done;
 	adhoc_call_ask(call, push, "POST", path, body);
 }
@@ -92,30 +91,28 @@ static void add_optional(json_t *body, const char *key, const char *value)
 }
 
 /* Errors of pushd in XMPP's words; those of the caller's making say what was wrong. */
-static void answer_failure(struct answer *answer, unsigned status, const json_t *body)
+static void answer_failure(struct iq *iq, unsigned status, const json_t *body)
 {
 	switch (status) {
 	case 400:
-		answer_error(answer, ANSWER_BAD_REQUEST,
-		             call_message(body, "The device was refused."));
+		iq_error(iq, IQ_BAD_REQUEST, api_call_message(body, "The device was refused."));
 		break;
 	case 403:
-		answer_error(answer, ANSWER_NOT_ALLOWED, "Your domain may not register devices.");
+		iq_error(iq, IQ_NOT_ALLOWED, "Your domain may not register devices.");
 		break;
 	case 404:
-		answer_error(answer, ANSWER_ITEM_NOT_FOUND, "Device is not registered");
+		iq_error(iq, IQ_ITEM_NOT_FOUND, "Device is not registered");
 		break;
 	default:
-		answer_error(answer, ANSWER_TROUBLE, NULL);
+		iq_error(iq, IQ_INTERNAL_SERVER_ERROR, NULL);
 	}
 }
 
 /* ---- register-device ---- */
 
-static void answer_registered(struct answer *answer, const struct adhoc_session *session,
-                              const char *node)
+static void answer_registered(struct iq *iq, const struct adhoc_session *session, const char *node)
 {
-	struct buf *out = adhoc_begin(answer, session);
+	struct buf *out = adhoc_begin(iq, session);
 
 	markup_add(out, "<field var='node' type='text-single'><value>%s</value></field>", node);
 	buf_text(out, "<field var='features' type='text-multi'>");
@@ -123,7 +120,7 @@ static void answer_registered(struct answer *answer, const struct adhoc_session 
 		markup_add(out, "<value>%s</value>", features[i]);
 	buf_text(out, "</field><field var='max-payload-size' type='text-single'>"
 	              "<value>" PAYLOAD_MAX "</value></field>");
-	adhoc_end(answer, out);
+	adhoc_end(iq, out);
 }
 
 /* A client whose time was over registers again and gets the same node. */
@@ -132,13 +129,12 @@ static void on_registered(struct adhoc_call *call, unsigned status, const json_t
 	const char *node = json_string_value(json_object_get(body, "node"));
 
 	if (status == 200 && node != NULL)
-		answer_registered(call->answer, &call->session, node);
+		answer_registered(call->iq, &call->session, node);
 	else
-		answer_failure(call->answer, status == 200 ? 500 : status, body);
+		answer_failure(call->iq, status == 200 ? 500 : status, body);
 }
 
-void registration_submit(struct answer *answer, const struct adhoc_session *session,
-                         const struct xml *form)
+void registration_submit(struct iq *iq, const struct adhoc_session *session, const struct xml *form)
 {
 	const char *provider = form_value(form, "provider");
 	const char *token = form_value(form, "device-token");
@@ -146,17 +142,16 @@ void registration_submit(struct answer *answer, const struct adhoc_session *sess
 	json_t *body;
 
 	if (provider == NULL || token == NULL) {
-		answer_error(answer, ANSWER_BAD_REQUEST,
-		             provider == NULL ? "provider is missing."
-		                              : "device-token is missing.");
+		iq_error(iq, IQ_BAD_REQUEST,
+		         provider == NULL ? "provider is missing." : "device-token is missing.");
 		return;
 	}
-	if (!take_owner(answer, owner))
+	if (!take_owner(iq, owner))
 		return;
-	body = json_pack("{s:s, s:s, s:s, s:s, s:s}", "component", answer->owner->domain, "owner",
+	body = json_pack("{s:s, s:s, s:s, s:s, s:s}", "component", iq->stream->domain, "owner",
 	                 owner, "provider", provider, "token", token, "dialect", "tigase");
 	add_optional(body, "second_token", form_value(form, "device-second-token"));
-	ask(answer, session, "/v1/devices", body, on_registered);
+	ask(iq, session, "/v1/devices", body, on_registered);
 }
 
 /* ---- unregister-device ---- */
@@ -164,12 +159,12 @@ void registration_submit(struct answer *answer, const struct adhoc_session *sess
 static void on_unregistered(struct adhoc_call *call, unsigned status, const json_t *body)
 {
 	if (status == 200)
-		adhoc_end(call->answer, adhoc_begin(call->answer, &call->session));
+		adhoc_end(call->iq, adhoc_begin(call->iq, &call->session));
 	else
-		answer_failure(call->answer, status, body);
+		answer_failure(call->iq, status, body);
 }
 
-void registration_removal_submit(struct answer *answer, const struct adhoc_session *session,
+void registration_removal_submit(struct iq *iq, const struct adhoc_session *session,
                                  const struct xml *form)
 {
 	const char *token = form_value(form, "device-token");
@@ -177,13 +172,13 @@ void registration_removal_submit(struct answer *answer, const struct adhoc_sessi
 	json_t *body;
 
 	if (token == NULL) {
-		answer_error(answer, ANSWER_BAD_REQUEST, "device-token is missing.");
+		iq_error(iq, IQ_BAD_REQUEST, "device-token is missing.");
 		return;
 	}
-	if (!take_owner(answer, owner))
+	if (!take_owner(iq, owner))
 		return;
-	body = json_pack("{s:s, s:s, s:s}", "component", answer->owner->domain, "owner", owner,
+	body = json_pack("{s:s, s:s, s:s}", "component", iq->stream->domain, "owner", owner,
 	                 "token", token);
 	add_optional(body, "provider", form_value(form, "provider"));
-	ask(answer, session, "/v1/devices/unregister", body, on_unregistered);
+	ask(iq, session, "/v1/devices/unregister", body, on_unregistered);
 }

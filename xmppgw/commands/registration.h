@@ -9,10 +9,10 @@
 
 /* Rows of the table of commands: see struct adhoc_command. */
 void registration_form(struct buf *out);
-void registration_submit(struct answer *answer, const struct adhoc_session *session,
+void registration_submit(struct iq *iq, const struct adhoc_session *session,
                          const struct xml *form);
 void registration_removal_form(struct buf *out);
-void registration_removal_submit(struct answer *answer, const struct adhoc_session *session,
+void registration_removal_submit(struct iq *iq, const struct adhoc_session *session,
                                  const struct xml *form);
 
 #endif

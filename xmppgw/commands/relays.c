@@ -22,15 +22,14 @@ static const struct table_column columns[] = {
 
 static const struct table table = { columns, ARRAY_LEN(columns) };
 
-void relays_submit(struct answer *answer, const struct adhoc_session *session,
-                   const struct xml *form)
+void relays_submit(struct iq *iq, const struct adhoc_session *session, const struct xml *form)
 {
 	struct backend *relay = backend_first(BACKEND_RELAY);
-	struct buf *out = adhoc_begin_table(answer, session, &table, NULL);
+	struct buf *out = adhoc_begin_table(iq, session, &table, NULL);
 
 	for (; relay != NULL; relay = backend_next(relay, BACKEND_RELAY))
 		table_add(&table, relay->record, out);
-	adhoc_end(answer, out);
+	adhoc_end(iq, out);
 }
 
 void relays_drain_form(struct buf *out)
@@ -57,28 +56,27 @@ static void on_drained(struct adhoc_call *call, unsigned status, const json_t *b
 	char *text;
 
 	if (status != 202) {
-		adhoc_call_fail(call->answer, status, body);
+		adhoc_call_fail(call->iq, status, body);
 		return;
 	}
 	text = mem_printf("The relay drains; it has %lld streams.",
 	                  (long long)json_integer_value(json_object_get(body, "streams")));
-	adhoc_note(call->answer, &call->session, text);
+	adhoc_note(call->iq, &call->session, text);
 	free(text);
 }
 
-void relays_drain_submit(struct answer *answer, const struct adhoc_session *session,
-                         const struct xml *form)
+void relays_drain_submit(struct iq *iq, const struct adhoc_session *session, const struct xml *form)
 {
 	const char *id = form_value(form, "relay");
 	struct backend *relay = id == NULL ? NULL : backend_find(BACKEND_RELAY, id);
 	struct adhoc_call *call;
 
 	if (relay == NULL) {
-		answer_error(answer, id == NULL ? ANSWER_BAD_REQUEST : ANSWER_ITEM_NOT_FOUND,
-		             id == NULL ? "relay is missing." : "There is no such relay.");
+		iq_error(iq, id == NULL ? IQ_BAD_REQUEST : IQ_ITEM_NOT_FOUND,
+		         id == NULL ? "relay is missing." : "There is no such relay.");
 		return;
 	}
-	call = adhoc_call_new(sizeof *call, answer, session);
+	call = adhoc_call_new(sizeof *call, iq, session);
 	call->done = on_drained;
 	adhoc_call_ask(call, relay, "POST", "/v1/drain", json_object());
 }

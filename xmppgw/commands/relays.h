@@ -8,10 +8,9 @@
 #include "xmppgw/commands/adhoc.h"
 
 /* Rows of the table of commands: see struct adhoc_command. */
-void relays_submit(struct answer *answer, const struct adhoc_session *session,
-                   const struct xml *form);
+void relays_submit(struct iq *iq, const struct adhoc_session *session, const struct xml *form);
 void relays_drain_form(struct buf *out);
-void relays_drain_submit(struct answer *answer, const struct adhoc_session *session,
+void relays_drain_submit(struct iq *iq, const struct adhoc_session *session,
                          const struct xml *form);
 
 #endif

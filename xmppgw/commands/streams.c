@@ -98,10 +98,10 @@ static void show(struct survey *survey, const char *warning)
 	shown = count < PAGE_ROWS ? count : PAGE_ROWS;
 	if (shown > 0 && (more || count > shown))
 		next = hash_of(streams[shown - 1]);
-	out = adhoc_begin_table(survey->answer, &survey->session, &table, next);
+	out = adhoc_begin_table(survey->iq, &survey->session, &table, next);
 	for (size_t i = 0; i < shown; i++)
 		table_add(&table, streams[i], out);
-	adhoc_end_warned(survey->answer, out, warning);
+	adhoc_end_warned(survey->iq, out, warning);
 	free(streams);
 }
 
@@ -112,7 +112,7 @@ static void on_listed(struct survey *survey)
 	char *warning = NULL;
 
 	if (told == 0) {
-		adhoc_call_fail(survey->answer, silent->status, silent->body);
+		adhoc_call_fail(survey->iq, silent->status, silent->body);
 		return;
 	}
 	if (silent != NULL)
@@ -121,10 +121,9 @@ static void on_listed(struct survey *survey)
 	free(warning);
 }
 
-void streams_submit(struct answer *answer, const struct adhoc_session *session,
-                    const struct xml *form)
+void streams_submit(struct iq *iq, const struct adhoc_session *session, const struct xml *form)
 {
-	struct survey *survey = survey_new(sizeof *survey, answer, session);
+	struct survey *survey = survey_new(sizeof *survey, iq, session);
 	struct buf page = { 0 };
 	char *path;
 
@@ -169,13 +168,12 @@ static void on_cut(struct survey *survey)
 	const struct survey_part *telling = find_telling(survey);
 
 	if (telling->status == 204)
-		adhoc_note(survey->answer, &survey->session, "The stream was cut.");
+		adhoc_note(survey->iq, &survey->session, "The stream was cut.");
 	else
-		adhoc_call_fail(survey->answer, telling->status, telling->body);
+		adhoc_call_fail(survey->iq, telling->status, telling->body);
 }
 
-void streams_cut_submit(struct answer *answer, const struct adhoc_session *session,
-                        const struct xml *form)
+void streams_cut_submit(struct iq *iq, const struct adhoc_session *session, const struct xml *form)
 {
 	const char *hash = form_value(form, "hash");
 	char path[sizeof "/v1/streams/" + BYTESTREAMS_HASH_LEN];
@@ -183,11 +181,11 @@ void streams_cut_submit(struct answer *answer, const struct adhoc_session *sessi
 
 	if (hash == NULL || strlen(hash) != BYTESTREAMS_HASH_LEN ||
 	    strspn(hash, "0123456789abcdef") != BYTESTREAMS_HASH_LEN) {
-		answer_error(answer, ANSWER_BAD_REQUEST, "hash must be 40 hex digits.");
+		iq_error(iq, IQ_BAD_REQUEST, "hash must be 40 hex digits.");
 		return;
 	}
 	snprintf(path, sizeof path, "/v1/streams/%s", hash);
-	survey = survey_new(sizeof *survey, answer, session);
+	survey = survey_new(sizeof *survey, iq, session);
 	survey->done = on_cut;
 	survey_ask(survey, "DELETE", path);
 }

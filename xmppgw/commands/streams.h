@@ -8,10 +8,8 @@
 
 /* Rows of the table of commands: see struct adhoc_command. */
 void streams_form(struct buf *out);
-void streams_submit(struct answer *answer, const struct adhoc_session *session,
-                    const struct xml *form);
+void streams_submit(struct iq *iq, const struct adhoc_session *session, const struct xml *form);
 void streams_cut_form(struct buf *out);
-void streams_cut_submit(struct answer *answer, const struct adhoc_session *session,
-                        const struct xml *form);
+void streams_cut_submit(struct iq *iq, const struct adhoc_session *session, const struct xml *form);
 
 #endif

@@ -12,7 +12,7 @@ static struct list under_way;
 static void free_survey(struct survey *survey)
 {
 	for (size_t i = 0; i < survey->count; i++) {
-		call_cancel(&survey->parts[i].call);
+		api_call_cancel(&survey->parts[i].call);
 		json_decref(survey->parts[i].body);
 		free(survey->parts[i].relay);
 	}
@@ -21,7 +21,7 @@ static void free_survey(struct survey *survey)
 	free(survey);
 }
 
-static void on_called(struct call *call, unsigned status, const json_t *body)
+static void on_called(struct api_call *call, unsigned status, const json_t *body)
 {
 	struct survey_part *part = container_of(call, struct survey_part, call);
 	struct survey *survey = part->survey;
@@ -30,18 +30,18 @@ static void on_called(struct call *call, unsigned status, const json_t *body)
 	part->body = json_incref((json_t *)body);
 	if (--survey->waiting > 0)
 		return;
-	if (survey->answer != NULL)
+	if (survey->iq != NULL)
 		survey->done(survey);
 	free_survey(survey);
 }
 
-void *survey_new(size_t size, struct answer *answer, const struct adhoc_session *session)
+void *survey_new(size_t size, struct iq *iq, const struct adhoc_session *session)
 {
 	struct survey *survey = mem_alloc(1, size);
 
 	list_append(&under_way, &survey->link);
 	survey->session = *session;
-	answer_hold(answer, &survey->answer);
+	iq_hold(iq, &survey->iq);
 	return survey;
 }
 
@@ -61,7 +61,7 @@ void survey_ask(struct survey *survey, const char *method, const char *path)
 
 	survey->count = survey->waiting = count_relays();
 	if (survey->count == 0) {
-		answer_error(survey->answer, ANSWER_TROUBLE, "No relay can be reached.");
+		iq_error(survey->iq, IQ_INTERNAL_SERVER_ERROR, "No relay can be reached.");
 		free_survey(survey);
 		return;
 	}
@@ -72,7 +72,7 @@ void survey_ask(struct survey *survey, const char *method, const char *path)
 		part->survey = survey;
 		part->relay = mem_dup(relay->id);
 		part->call.done = on_called;
-		call_json(&part->call, relay, method, path, NULL);
+		api_call_json(&part->call, relay, method, path, NULL);
 		relay = backend_next(relay, BACKEND_RELAY);
 	}
 }

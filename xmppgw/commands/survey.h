@@ -8,7 +8,7 @@
 #include <jansson.h>
 
 #include "common/base/list.h"
-#include "xmppgw/backend/call.h"
+#include "xmppgw/backend/api_call.h"
 #include "xmppgw/commands/adhoc.h"
 
 /* What one relay answered. */
@@ -19,13 +19,13 @@ struct survey_part {
 
 	/* The module's own. */
 	struct survey *survey;
-	struct call call;
+	struct api_call call;
 };
 
 struct survey {
-	/* Set before asking: called once, unless the requester's time is over; consumes ANSWER. */
+	/* Set before asking: called once, unless the requester's time is over; consumes IQ. */
 	void (*done)(struct survey *survey);
-	struct answer *answer; /* NULL: it was too late */
+	struct iq *iq; /* NULL: it was too late */
 	struct adhoc_session session;
 	struct survey_part *parts;
 	size_t count;
@@ -39,10 +39,10 @@ struct survey {
 extern const struct daemon_module survey_module;
 
 /*
- * A survey for ANSWER's command: zeroed heap of SIZE bytes that begins with a struct survey. It
+ * A survey for IQ's command: zeroed heap of SIZE bytes that begins with a struct survey. It
  * must be asked, and is freed after done.
  */
-void *survey_new(size_t size, struct answer *answer, const struct adhoc_session *session);
+void *survey_new(size_t size, struct iq *iq, const struct adhoc_session *session);
 
 /* Asks all relays; if there is none, the answer is an error at once. */
 void survey_ask(struct survey *survey, const char *method, const char *path);

@@ -36,20 +36,19 @@ static void on_page(struct adhoc_call *call, unsigned status, const json_t *body
 	json_t *row;
 
 	if (status != 200) {
-		adhoc_call_fail(call->answer, status, body);
+		adhoc_call_fail(call->iq, status, body);
 		return;
 	}
-	out = adhoc_begin_table(call->answer, &call->session, &table,
+	out = adhoc_begin_table(call->iq, &call->session, &table,
 	                        json_string_value(json_object_get(body, "next")));
 	json_array_foreach (json_object_get(body, "transfers"), i, row)
 		table_add(&table, row, out);
-	adhoc_end(call->answer, out);
+	adhoc_end(call->iq, out);
 }
 
-void transfers_submit(struct answer *answer, const struct adhoc_session *session,
-                      const struct xml *form)
+void transfers_submit(struct iq *iq, const struct adhoc_session *session, const struct xml *form)
 {
-	struct adhoc_call *call = adhoc_call_new(sizeof *call, answer, session);
+	struct adhoc_call *call = adhoc_call_new(sizeof *call, iq, session);
 	struct buf page = { 0 };
 	char *path;
 

@@ -8,7 +8,6 @@
 
 /* Rows of the table of commands: see struct adhoc_command. */
 void transfers_form(struct buf *out);
-void transfers_submit(struct answer *answer, const struct adhoc_session *session,
-                      const struct xml *form);
+void transfers_submit(struct iq *iq, const struct adhoc_session *session, const struct xml *form);
 
 #endif

@@ -61,7 +61,7 @@ void usage_form(struct buf *out)
 	page_add_field(out);
 }
 
-static bool take_month(struct answer *answer, const struct xml *form, char *month)
+static bool take_month(struct iq *iq, const struct xml *form, char *month)
 {
 	const char *text = form_value(form, "month");
 
@@ -70,14 +70,14 @@ static bool take_month(struct answer *answer, const struct xml *form, char *mont
 		return true;
 	}
 	if (strlen(text) != MONTH_LEN || strspn(text, "0123456789") != MONTH_LEN) {
-		answer_error(answer, ANSWER_BAD_REQUEST, "month must be YYYYMM.");
+		iq_error(iq, IQ_BAD_REQUEST, "month must be YYYYMM.");
 		return false;
 	}
 	memcpy(month, text, MONTH_LEN + 1);
 	return true;
 }
 
-static const char *take_kind(struct answer *answer, const struct xml *form)
+static const char *take_kind(struct iq *iq, const struct xml *form)
 {
 	const char *text = form_value(form, "kind");
 
@@ -86,8 +86,7 @@ static const char *take_kind(struct answer *answer, const struct xml *form)
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
 		if (strcmp(kinds[i], text) == 0)
 			return kinds[i];
-	answer_error(answer, ANSWER_BAD_REQUEST,
-	             "kind must be all, user, domain, instance or global.");
+	iq_error(iq, IQ_BAD_REQUEST, "kind must be all, user, domain, instance or global.");
 	return NULL;
 }
 
@@ -119,16 +118,16 @@ static void on_page(struct adhoc_call *call, unsigned status, const json_t *body
 	struct buf rows = { 0 }, *out;
 
 	if (status != 200) {
-		adhoc_call_fail(call->answer, status, body);
+		adhoc_call_fail(call->iq, status, body);
 		return;
 	}
 	if (add_rows(usage, json_object_get(body, "usage"), &rows))
 		next = NULL;
-	out = adhoc_begin_table(call->answer, &call->session, &table, next);
+	out = adhoc_begin_table(call->iq, &call->session, &table, next);
 	if (buf_len(&rows) > 0)
 		buf_append(out, buf_data(&rows), buf_len(&rows));
 	buf_release(&rows);
-	adhoc_end(call->answer, out);
+	adhoc_end(call->iq, out);
 }
 
 /* Ledgers are named KIND:ACCOUNT and listed in that order; there is one for all together. */
@@ -150,17 +149,16 @@ static char *path_of(const struct xml *form, const char *month, const char *kind
 	return buf_take(&path);
 }
 
-void usage_submit(struct answer *answer, const struct adhoc_session *session,
-                  const struct xml *form)
+void usage_submit(struct iq *iq, const struct adhoc_session *session, const struct xml *form)
 {
 	char account[JID_TEXT_MAX], month[MONTH_LEN + 1], *path;
 	const char *kind = NULL;
 	struct usage *usage;
 
-	if (!account_take(answer, form, false, account) || !take_month(answer, form, month) ||
-	    (kind = take_kind(answer, form)) == NULL)
+	if (!account_take(iq, form, false, account) || !take_month(iq, form, month) ||
+	    (kind = take_kind(iq, form)) == NULL)
 		return;
-	usage = adhoc_call_new(sizeof *usage, answer, session);
+	usage = adhoc_call_new(sizeof *usage, iq, session);
 	usage->call.done = on_page;
 	usage->kind = kind;
 	path = path_of(form, month, kind, account);

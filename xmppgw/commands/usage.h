@@ -9,7 +9,6 @@
 
 /* Rows of the table of commands: see struct adhoc_command. */
 void usage_form(struct buf *out);
-void usage_submit(struct answer *answer, const struct adhoc_session *session,
-                  const struct xml *form);
+void usage_submit(struct iq *iq, const struct adhoc_session *session, const struct xml *form);
 
 #endif

@@ -10,9 +10,9 @@
 #include "common/base/metrics.h"
 #include "common/daemon.h"
 #include "common/redis/redis.h"
-#include "xmppgw/access.h"
+#include "xmppgw/acl.h"
 #include "xmppgw/backend/backend.h"
-#include "xmppgw/component/links.h"
+#include "xmppgw/component/components.h"
 #include "xmppgw/events/event.h"
 
 #define POLL_MS 500          /* between two looks for new entries */
@@ -28,14 +28,14 @@
  *   grouping ──▶ recovering ──▶ taking over ◀──▶ reading ⟲ every POLL_MS
  *                    └──────────────┴───────────────┴───▶ acknowledging ──▶ back to that step
  *
- * Whatever fails, and a link that went down, leads back to grouping, from where what was not
+ * Whatever fails, and a stream that went down, leads back to grouping, from where what was not
  * acknowledged is found again; an acknowledgement that fails is only repeated.
  */
 enum step { STEP_GROUP, STEP_RECOVER, STEP_TAKE_OVER, STEP_READ, STEP_ACKNOWLEDGE };
 
 /* A component's place in the stream. */
 struct follower {
-	struct link *link; /* borrowed */
+	struct stream *stream; /* borrowed */
 	struct redis_call call;
 	struct timer timer;
 	enum step step;
@@ -80,26 +80,26 @@ static bool is_near(const char *domain, const char *admin)
 }
 
 /* Of our push components the one that tells ADMIN: one of the same server, else the first. */
-static const struct link *teller_of(const char *admin)
+static const struct stream *teller_of(const char *admin)
 {
-	const struct link *first = NULL;
+	const struct stream *first = NULL;
 
-	for (size_t i = 0; i < links_count(); i++) {
-		const struct link *link = links_at(i);
+	for (size_t i = 0; i < components_count(); i++) {
+		const struct stream *stream = components_at(i);
 
-		if (!(link->roles & ROLE_PUSH))
+		if (!(stream->roles & ROLE_PUSH))
 			continue;
-		if (is_near(link->domain, admin))
-			return link;
+		if (is_near(stream->domain, admin))
+			return stream;
 		if (first == NULL)
-			first = link;
+			first = stream;
 	}
 	return first;
 }
 
-/* A notice on its way to the admins that one link tells. */
+/* A notice on its way to the admins that one stream tells. */
 struct notice {
-	struct link *link;
+	struct stream *stream;
 	const struct event *event;
 	const char *id;
 	unsigned told;
@@ -109,31 +109,31 @@ static void tell_admin(const char *admin, void *state)
 {
 	struct notice *notice = state;
 
-	if (teller_of(admin) != notice->link)
+	if (teller_of(admin) != notice->stream)
 		return;
-	event_write_notice(notice->event, notice->link->domain, notice->id, admin,
-	                   link_output(notice->link));
+	event_write_notice(notice->event, notice->stream->domain, notice->id, admin,
+	                   stream_output(notice->stream));
 	notice->told++;
 }
 
-/* True if EVENT, which was read, is told over LINK to anybody. */
-static bool tell_event(struct link *link, const struct event *event, const char *id)
+/* True if EVENT, which was read, is told over STREAM to anybody. */
+static bool tell_event(struct stream *stream, const struct event *event, const char *id)
 {
-	struct notice notice = { .link = link, .event = event, .id = id };
+	struct notice notice = { .stream = stream, .event = event, .id = id };
 
 	if (event->kind == EVENT_OVER_LIMIT) {
-		event_write(event, link->domain, id, link_output(link));
+		event_write(event, stream->domain, id, stream_output(stream));
 		return true;
 	}
 	if (loop_wall_ms() - event->at_ms < NEWS_MS)
-		access_each_admin(tell_admin, &notice);
+		acl_each_admin(tell_admin, &notice);
 	return notice.told > 0;
 }
 
 /* Tells the parties what TEXT says, if that is for them. */
 static void tell(struct follower *follower, const char *id, const char *text, size_t len)
 {
-	const char *component = follower->link->domain;
+	const char *component = follower->stream->domain;
 	char complaint[200] = "it has no member \"event\"";
 	struct event event;
 	enum event_verdict verdict = EVENT_MALFORMED;
@@ -142,7 +142,7 @@ static void tell(struct follower *follower, const char *id, const char *text, si
 		verdict = event_read(text, len, component, &event, complaint);
 	switch (verdict) {
 	case EVENT_READ:
-		if (!tell_event(follower->link, &event, id)) {
+		if (!tell_event(follower->stream, &event, id)) {
 			outcome_numbers[OUTCOME_FOREIGN]++;
 			break;
 		}
@@ -195,7 +195,7 @@ static void take_entries(struct follower *follower, const struct redisReply *ent
 static void create_group(struct follower *follower, struct redis *redis)
 {
 	redis_command(redis, &follower->call, "XGROUP CREATE %sevents %s 0 MKSTREAM",
-	              redis_prefix(redis), follower->link->domain);
+	              redis_prefix(redis), follower->stream->domain);
 }
 
 /* What this gateway was given before it went down, and not acknowledged. */
@@ -203,7 +203,7 @@ static void read_own(struct follower *follower, struct redis *redis)
 {
 	redis_command(redis, &follower->call,
 	              "XREADGROUP GROUP %s %s COUNT " BATCH_TEXT " STREAMS %sevents 0",
-	              follower->link->domain, consumer, redis_prefix(redis));
+	              follower->stream->domain, consumer, redis_prefix(redis));
 }
 
 static void take_over(struct follower *follower, struct redis *redis)
@@ -211,14 +211,14 @@ static void take_over(struct follower *follower, struct redis *redis)
 	follower->taken_ms = loop_now_ms();
 	redis_command(redis, &follower->call,
 	              "XAUTOCLAIM %sevents %s %s " ABANDONED_MS " %s COUNT " BATCH_TEXT,
-	              redis_prefix(redis), follower->link->domain, consumer, follower->cursor);
+	              redis_prefix(redis), follower->stream->domain, consumer, follower->cursor);
 }
 
 static void read_new(struct follower *follower, struct redis *redis)
 {
 	redis_command(redis, &follower->call,
 	              "XREADGROUP GROUP %s %s COUNT " BATCH_TEXT " STREAMS %sevents >",
-	              follower->link->domain, consumer, redis_prefix(redis));
+	              follower->stream->domain, consumer, redis_prefix(redis));
 }
 
 static void acknowledge(struct follower *follower, struct redis *redis)
@@ -228,7 +228,7 @@ static void acknowledge(struct follower *follower, struct redis *redis)
 	size_t argc = 3;
 
 	argv[1] = key;
-	argv[2] = follower->link->domain;
+	argv[2] = follower->stream->domain;
 	for (size_t i = 0; i < follower->id_count; i++)
 		argv[argc++] = follower->ids[i];
 	redis_send(redis, &follower->call, argc, argv, NULL);
@@ -298,22 +298,23 @@ static const struct {
 /* True while FOLLOWER's messages go to the connection that this round began with. */
 static bool is_connected(const struct follower *follower)
 {
-	return link_is_up(follower->link) && follower->link->up_since_ms == follower->up_since_ms;
+	return stream_is_up(follower->stream) &&
+	       follower->stream->up_since_ms == follower->up_since_ms;
 }
 
 static void begin_round(struct follower *follower)
 {
 	follower->step = STEP_GROUP;
 	follower->id_count = 0;
-	follower->up_since_ms = follower->link->up_since_ms;
+	follower->up_since_ms = follower->stream->up_since_ms;
 	timer_start(&follower->timer, POLL_MS);
 }
 
 static void go_on(struct follower *follower)
 {
-	bool may_ask = link_is_up(follower->link) && !follower->link->draining;
+	bool may_ask = stream_is_up(follower->stream) && !follower->stream->draining;
 
-	if (follower->step == STEP_ACKNOWLEDGE && buf_len(&follower->link->output) > 0)
+	if (follower->step == STEP_ACKNOWLEDGE && stream_unsent(follower->stream) > 0)
 		timer_start(&follower->timer, UNSENT_MS);
 	else if (follower->step == STEP_ACKNOWLEDGE || may_ask)
 		steps[follower->step].ask(follower, backend_redis());
@@ -343,8 +344,8 @@ static bool failed(struct follower *follower, const struct redisReply *reply)
 	if (error == NULL && follower->step == STEP_READ)
 		follower->complained = false;
 	if (error != NULL && !follower->complained)
-		log_warn("events-failed component=%s step=%s reason=\"%s\"", follower->link->domain,
-		         steps[follower->step].name, error);
+		log_warn("events-failed component=%s step=%s reason=\"%s\"",
+		         follower->stream->domain, steps[follower->step].name, error);
 	follower->complained |= error != NULL;
 	return error != NULL;
 }
@@ -359,7 +360,8 @@ static void enter(struct follower *follower, enum step step)
 		step = STEP_ACKNOWLEDGE;
 	}
 	follower->step = step;
-	timer_start(&follower->timer, idle ? POLL_MS : 0); /* 0: after the link has been flushed */
+	timer_start(&follower->timer,
+	            idle ? POLL_MS : 0); /* 0: after the stream has been flushed */
 }
 
 static void on_reply(struct redis_call *call, const struct redisReply *reply)
@@ -372,7 +374,7 @@ static void on_reply(struct redis_call *call, const struct redisReply *reply)
 		else
 			begin_round(follower);
 	} else if (follower->step == STEP_GROUP) {
-		follower->up_since_ms = follower->link->up_since_ms;
+		follower->up_since_ms = follower->stream->up_since_ms;
 		enter(follower, after_group(follower, reply));
 	} else if (!is_connected(follower)) {
 		begin_round(follower);
@@ -387,11 +389,11 @@ static int start(void *config)
 	if (backend_redis() == NULL)
 		return 0;
 	metrics_add(&outcome_metric);
-	followers = mem_alloc(links_count(), sizeof *followers);
-	for (size_t i = 0; i < links_count(); i++) {
+	followers = mem_alloc(components_count(), sizeof *followers);
+	for (size_t i = 0; i < components_count(); i++) {
 		struct follower *follower = &followers[follower_count];
 
-		follower->link = links_at(i);
+		follower->stream = components_at(i);
 		follower->call.done = on_reply;
 		follower->timer.expired = on_timer;
 		begin_round(follower);

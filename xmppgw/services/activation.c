@@ -8,7 +8,7 @@
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
 #include "common/daemon.h"
-#include "xmppgw/backend/call.h"
+#include "xmppgw/backend/api_call.h"
 
 /*
  * Within the 5 s that the requester waits: what the look-up leaves of them, but never more than
@@ -18,14 +18,14 @@
 
 struct activation {
 	struct redis_call look_up;
-	struct call call;
+	struct api_call call;
 	struct list_link link;
-	struct answer *answer; /* NULL: it was too late */
+	struct iq *iq; /* NULL: it was too late */
 	char path[sizeof "/v1/streams//activate" + BYTESTREAMS_HASH_LEN];
 	json_t *body;
 	struct backend *relay;   /* that is being asked; used */
 	bool ask_all;            /* without Redis: the next one after a 404 */
-	enum answer_error error; /* the most telling of those that were asked */
+	enum iq_condition error; /* the most telling of those that were asked */
 };
 
 static struct list under_way;
@@ -41,7 +41,7 @@ static struct metric seconds_metric = {
 static void free_activation(struct activation *activation)
 {
 	redis_cancel(&activation->look_up);
-	call_cancel(&activation->call);
+	api_call_cancel(&activation->call);
 	if (activation->relay != NULL)
 		backend_drop(activation->relay);
 	json_decref(activation->body);
@@ -50,17 +50,17 @@ static void free_activation(struct activation *activation)
 }
 
 /* Ends ACTIVATION, if it isn't active with ERROR and TEXT (may be NULL). */
-static void settle(struct activation *activation, bool active, enum answer_error error,
+static void settle(struct activation *activation, bool active, enum iq_condition error,
                    const char *text)
 {
-	struct answer *answer = activation->answer;
+	struct iq *iq = activation->iq;
 
-	if (answer != NULL)
-		metric_observe(&seconds_metric, (loop_now_ns() - answer->began_ns) / 1000);
-	if (answer != NULL && active)
-		answer_result(answer);
-	else if (answer != NULL)
-		answer_error(answer, error, text);
+	if (iq != NULL)
+		metric_observe(&seconds_metric, (loop_now_ns() - iq->began_ns) / 1000);
+	if (iq != NULL && active)
+		iq_result(iq);
+	else if (iq != NULL)
+		iq_error(iq, error, text);
 	free_activation(activation);
 }
 
@@ -68,21 +68,21 @@ static void settle(struct activation *activation, bool active, enum answer_error
  * XEP-0065 6.3.5 has these conditions, and a quota is a "not allowed" that says why; what is none
  * of the requester's making is worth another try.
  */
-static enum answer_error error_of(unsigned status, const json_t *body)
+static enum iq_condition error_of(unsigned status, const json_t *body)
 {
 	const char *code;
 
 	switch (status) {
 	case 403:
 		code = json_string_value(json_object_get(body, "error"));
-		return code != NULL && strcmp(code, "over_limit") == 0 ? ANSWER_NOT_ALLOWED
-		                                                       : ANSWER_FORBIDDEN;
+		return code != NULL && strcmp(code, "over_limit") == 0 ? IQ_NOT_ALLOWED
+		                                                       : IQ_FORBIDDEN;
 	case 404:
-		return ANSWER_ITEM_NOT_FOUND;
+		return IQ_ITEM_NOT_FOUND;
 	case 409:
-		return ANSWER_NOT_ALLOWED;
+		return IQ_NOT_ALLOWED;
 	default:
-		return ANSWER_TROUBLE;
+		return IQ_INTERNAL_SERVER_ERROR;
 	}
 }
 
@@ -96,20 +96,20 @@ static struct backend *next_to_ask(const struct activation *activation)
 	return backend_next(activation->relay, BACKEND_RELAY);
 }
 
-static void on_called(struct call *call, unsigned status, const json_t *body)
+static void on_called(struct api_call *call, unsigned status, const json_t *body)
 {
 	struct activation *activation = container_of(call, struct activation, call);
-	enum answer_error error = error_of(status, body);
-	bool settled = status == 200 || status == 403 || activation->answer == NULL;
+	enum iq_condition error = error_of(status, body);
+	bool settled = status == 200 || status == 403 || activation->iq == NULL;
 	struct backend *next = settled ? NULL : next_to_ask(activation);
 
-	if (error != ANSWER_ITEM_NOT_FOUND)
+	if (error != IQ_ITEM_NOT_FOUND)
 		activation->error = error;
 	if (next != NULL)
 		ask(activation, next);
 	else
 		settle(activation, status == 200, activation->error,
-		       status == 403 ? call_message(body, NULL) : NULL);
+		       status == 403 ? api_call_message(body, NULL) : NULL);
 }
 
 static void ask(struct activation *activation, struct backend *relay)
@@ -118,8 +118,8 @@ static void ask(struct activation *activation, struct backend *relay)
 	if (activation->relay != NULL)
 		backend_drop(activation->relay);
 	activation->relay = relay;
-	call_json(&activation->call, relay, "POST", activation->path,
-	          json_incref(activation->body));
+	api_call_json(&activation->call, relay, "POST", activation->path,
+	              json_incref(activation->body));
 }
 
 /* The claim's value is "ID EPOCH"; if that relay isn't there any more, neither is the stream. */
@@ -139,13 +139,14 @@ static void on_looked_up(struct redis_call *look_up, const struct redisReply *re
 	const char *claim = redis_reply_string(reply, NULL);
 	struct backend *relay = claim == NULL ? NULL : find_owner(claim);
 
-	if (activation->answer == NULL || reply == NULL || redis_reply_error(reply) != NULL)
-		settle(activation, false, ANSWER_TROUBLE, NULL);
+	if (activation->iq == NULL || reply == NULL || redis_reply_error(reply) != NULL)
+		settle(activation, false, IQ_INTERNAL_SERVER_ERROR, NULL);
 	else if (relay != NULL)
 		ask(activation, relay);
 	else
 		settle(activation, false,
-		       backend_known(BACKEND_RELAY) ? ANSWER_ITEM_NOT_FOUND : ANSWER_TROUBLE, NULL);
+		       backend_known(BACKEND_RELAY) ? IQ_ITEM_NOT_FOUND : IQ_INTERNAL_SERVER_ERROR,
+		       NULL);
 }
 
 static json_t *party(const struct jid *jid)
@@ -166,16 +167,16 @@ static json_t *describe(const char *component, const struct bytestream *bytestre
 	                 jid_full(&bytestream->target, target));
 }
 
-void activation_start(struct answer *answer, const struct bytestream *bytestream)
+void activation_start(struct iq *iq, const struct bytestream *bytestream)
 {
 	struct activation *activation = mem_alloc(1, sizeof *activation);
 	struct redis *redis = backend_redis();
 	struct backend *first = backend_first(BACKEND_RELAY);
 
 	list_append(&under_way, &activation->link);
-	answer_hold(answer, &activation->answer);
-	activation->body = describe(answer->owner->domain, bytestream);
-	activation->error = ANSWER_ITEM_NOT_FOUND;
+	iq_hold(iq, &activation->iq);
+	activation->body = describe(iq->stream->domain, bytestream);
+	activation->error = IQ_ITEM_NOT_FOUND;
 	activation->look_up.done = on_looked_up;
 	activation->call.done = on_called;
 	snprintf(activation->path, sizeof activation->path, "/v1/streams/%s/activate",
@@ -187,7 +188,7 @@ void activation_start(struct answer *answer, const struct bytestream *bytestream
 		activation->ask_all = true;
 		ask(activation, first);
 	} else {
-		settle(activation, false, ANSWER_TROUBLE, NULL);
+		settle(activation, false, IQ_INTERNAL_SERVER_ERROR, NULL);
 	}
 }
 

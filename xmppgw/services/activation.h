@@ -5,11 +5,11 @@
 #ifndef OG_XMPPGW_SERVICES_ACTIVATION_H
 #define OG_XMPPGW_SERVICES_ACTIVATION_H
 
-#include "xmppgw/component/answer.h"
+#include "xmppgw/component/iq.h"
 #include "xmppgw/services/bytestreams.h"
 
-/* Consumes ANSWER, now or later. */
-void activation_start(struct answer *answer, const struct bytestream *bytestream);
+/* Consumes IQ, now or later. */
+void activation_start(struct iq *iq, const struct bytestream *bytestream);
 
 /* Module. */
 extern const struct daemon_module activation_module;

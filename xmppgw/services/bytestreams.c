@@ -6,7 +6,7 @@
 
 #include "common/base/buf.h"
 #include "common/net/net.h"
-#include "xmppgw/access.h"
+#include "xmppgw/acl.h"
 #include "xmppgw/backend/backend.h"
 #include "xmppgw/services/activation.h"
 #include "xmppgw/xmpp/markup.h"
@@ -31,39 +31,39 @@ static void add_streamhost(struct buf *out, const char *domain, const char *addr
  * Only the requester is known yet: one who is not served isn't offered the proxy, though activation
  * would do for the sake of a target that is.
  */
-static bool serves_requester(const struct answer *answer)
+static bool serves_requester(const struct iq *iq)
 {
 	struct jid jid;
 
-	return jid_parse(answer->to, &jid) == 0 && access_serves(jid.domain);
+	return jid_parse(iq->to, &jid) == 0 && acl_serves(jid.domain);
 }
 
 /*
  * All addresses of one relay: both parties must come to the same one, and many clients read only
  * the first.
  */
-void bytestreams_address(struct answer *answer, const struct xml *query)
+void bytestreams_address(struct iq *iq, const struct xml *query)
 {
 	struct backend *relay;
 	struct buf *out;
 	size_t i;
 	json_t *address;
 
-	if (!serves_requester(answer)) { /* 6.3.3 too */
-		answer_error(answer, ANSWER_FORBIDDEN, NOT_SERVED);
+	if (!serves_requester(iq)) { /* 6.3.3 too */
+		iq_error(iq, IQ_FORBIDDEN, NOT_SERVED);
 		return;
 	}
 	relay = backend_recommend();
 	if (relay == NULL) { /* XEP-0065 6.3.3: it can't act as a streamhost */
-		answer_error(answer, ANSWER_NOT_ALLOWED, "No relay can be reached.");
+		iq_error(iq, IQ_NOT_ALLOWED, "No relay can be reached.");
 		return;
 	}
-	out = answer_begin(answer);
+	out = iq_begin(iq);
 	buf_text(out, "<query xmlns='" BYTESTREAMS_NS "'>");
 	json_array_foreach (json_object_get(relay->record, "advertise"), i, address)
-		add_streamhost(out, answer->owner->domain, json_string_value(address));
+		add_streamhost(out, iq->stream->domain, json_string_value(address));
 	buf_text(out, "</query>");
-	answer_end(answer);
+	iq_end(iq);
 }
 
 /* ---- activation ---- */
@@ -84,15 +84,15 @@ static void hash_stream(const char *sid, struct bytestream *bytestream)
 }
 
 int bytestreams_read(const struct xml *query, const char *from, struct bytestream *bytestream,
-                     enum answer_error *error)
+                     enum iq_condition *error)
 {
 	const struct xml *activate = xml_child(query, BYTESTREAMS_NS, "activate");
 	const char *sid = xml_attribute(query, "sid");
 
-	*error = ANSWER_BAD_REQUEST;
+	*error = IQ_BAD_REQUEST;
 	if (activate == NULL || sid == NULL || sid[0] == '\0' || strlen(sid) > SID_MAX)
 		return -1;
-	*error = ANSWER_JID_MALFORMED;
+	*error = IQ_JID_MALFORMED;
 	if (jid_parse(from, &bytestream->requester) != 0 ||
 	    jid_parse_trimmed(activate->text, &bytestream->target) != 0)
 		return -1;
@@ -100,16 +100,15 @@ int bytestreams_read(const struct xml *query, const char *from, struct bytestrea
 	return 0;
 }
 
-void bytestreams_activate(struct answer *answer, const struct xml *query)
+void bytestreams_activate(struct iq *iq, const struct xml *query)
 {
 	struct bytestream bytestream;
-	enum answer_error error;
+	enum iq_condition error;
 
-	if (bytestreams_read(query, answer->to, &bytestream, &error) != 0)
-		answer_error(answer, error, NULL);
-	else if (!access_serves(bytestream.requester.domain) &&
-	         !access_serves(bytestream.target.domain))
-		answer_error(answer, ANSWER_FORBIDDEN, NOT_SERVED);
+	if (bytestreams_read(query, iq->to, &bytestream, &error) != 0)
+		iq_error(iq, error, NULL);
+	else if (!acl_serves(bytestream.requester.domain) && !acl_serves(bytestream.target.domain))
+		iq_error(iq, IQ_FORBIDDEN, NOT_SERVED);
 	else
-		activation_start(answer, &bytestream);
+		activation_start(iq, &bytestream);
 }

@@ -5,7 +5,7 @@
 #ifndef OG_XMPPGW_SERVICES_BYTESTREAMS_H
 #define OG_XMPPGW_SERVICES_BYTESTREAMS_H
 
-#include "xmppgw/component/answer.h"
+#include "xmppgw/component/iq.h"
 #include "xmppgw/xmpp/jid.h"
 #include "xmppgw/xmpp/xml.h"
 
@@ -23,9 +23,9 @@ struct bytestream {
  * *ERROR (XEP-0065 has bad-request and jid-malformed for it). Pure.
  */
 int bytestreams_read(const struct xml *query, const char *from, struct bytestream *bytestream,
-                     enum answer_error *error);
+                     enum iq_condition *error);
 
-void bytestreams_address(struct answer *answer, const struct xml *query);
-void bytestreams_activate(struct answer *answer, const struct xml *query);
+void bytestreams_address(struct iq *iq, const struct xml *query);
+void bytestreams_activate(struct iq *iq, const struct xml *query);
 
 #endif

@@ -69,18 +69,18 @@ static void add_providers(struct buf *out)
 	}
 }
 
-static void add_component(struct buf *out, const struct link *link, const char *from)
+static void add_component(struct buf *out, const struct stream *stream, const char *from)
 {
 	for (size_t i = 0; i < ARRAY_LEN(identities); i++)
-		if (identities[i].roles & link->roles)
+		if (identities[i].roles & stream->roles)
 			markup_add(out, "<identity category='%s' type='%s' name='%s'/>",
-			           identities[i].category, identities[i].type, link->conf->name);
+			           identities[i].category, identities[i].type, stream->conf->name);
 	for (size_t i = 0; i < ARRAY_LEN(features); i++)
-		if (features[i].roles & link->roles)
+		if (features[i].roles & stream->roles)
 			add_feature(out, features[i].var);
-	if (adhoc_next(NULL, link, from) != NULL)
+	if (adhoc_next(NULL, stream, from) != NULL)
 		add_feature(out, ADHOC_NS);
-	if (link->roles & ROLE_PUSH)
+	if (stream->roles & ROLE_PUSH)
 		add_providers(out);
 }
 
@@ -96,70 +96,69 @@ static void add_command_node(struct buf *out, const char *type, const char *name
  * The command that NODE is, or NULL for the list of them; false after answering where the one who
  * asks can have neither.
  */
-static bool find_node(struct answer *answer, const char *node, const struct adhoc_command **command)
+static bool find_node(struct iq *iq, const char *node, const struct adhoc_command **command)
 {
 	enum adhoc_access access = ADHOC_UNKNOWN;
 
 	*command = NULL;
 	if (strcmp(node, ADHOC_NS) == 0) {
-		if (adhoc_next(NULL, answer->owner, answer->to) != NULL)
+		if (adhoc_next(NULL, iq->stream, iq->to) != NULL)
 			return true;
 	} else {
 		*command = adhoc_find(node);
-		access = adhoc_access(*command, answer->owner, answer->to);
+		access = adhoc_access(*command, iq->stream, iq->to);
 	}
 	if (access == ADHOC_ALLOWED)
 		return true;
-	answer_error(answer, access == ADHOC_FORBIDDEN ? ANSWER_FORBIDDEN : ANSWER_ITEM_NOT_FOUND,
-	             NULL);
+	iq_error(iq, access == ADHOC_FORBIDDEN ? IQ_FORBIDDEN : IQ_ITEM_NOT_FOUND, NULL);
 	return false;
 }
 
-void disco_info(struct answer *answer, const struct xml *query)
+void disco_info(struct iq *iq, const struct xml *query)
 {
 	const char *node = xml_attribute(query, "node");
 	const struct adhoc_command *command;
 	struct buf *out;
 
-	if (node != NULL && !find_node(answer, node, &command))
+	if (node != NULL && !find_node(iq, node, &command))
 		return;
-	out = answer_begin(answer);
+	out = iq_begin(iq);
 	if (node == NULL) {
 		buf_text(out, "<query xmlns='" DISCO_INFO_NS "'>");
-		add_component(out, answer->owner, answer->to);
+		add_component(out, iq->stream, iq->to);
 	} else {
 		markup_add(out, "<query xmlns='" DISCO_INFO_NS "' node='%s'>", node);
 		add_command_node(out, command == NULL ? "command-list" : "command-node",
 		                 command == NULL ? "Commands" : command->name);
 	}
 	buf_text(out, "</query>");
-	answer_end(answer);
+	iq_end(iq);
 }
 
-static void add_commands(struct buf *out, const struct answer *answer)
+static void add_commands(struct buf *out, const struct iq *iq)
 {
 	const struct adhoc_command *command = NULL;
 
-	while ((command = adhoc_next(command, answer->owner, answer->to)) != NULL)
-		markup_add(out, "<item jid='%s' node='%s' name='%s'/>", answer->owner->domain,
+	while ((command = adhoc_next(command, iq->stream, iq->to)) != NULL)
+		markup_add(out, "<item jid='%s' node='%s' name='%s'/>", iq->stream->domain,
 		           command->node, command->name);
 }
 
-void disco_items(struct answer *answer, const struct xml *query)
+void disco_items(struct iq *iq, const struct xml *query)
 {
 	const char *node = xml_attribute(query, "node");
 	const struct adhoc_command *command;
 	struct buf *out;
 
-	if (node != NULL && !find_node(answer, node, &command))
+	if (node != NULL && !find_node(iq, node, &command))
 		return;
-	out = answer_begin(answer);
+	out = iq_begin(iq);
 	buf_text(out, "<query xmlns='" DISCO_ITEMS_NS "'");
 	if (node != NULL)
 		markup_add(out, " node='%s'", node);
 	buf_text(out, ">");
 	if (node != NULL && command == NULL)
-		add_commands(out, answer);
+		add_commands(out, iq);
 	buf_text(out, "</query>");
-	answer_end(answer);
+	iq_end(iq);
 }

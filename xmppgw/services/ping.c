@@ -1,6 +1,6 @@
 #include "xmppgw/services/ping.h"
 
-void ping_answer(struct answer *answer, const struct xml *payload)
+void ping_answer(struct iq *iq, const struct xml *payload)
 {
-	answer_result(answer);
+	iq_result(iq);
 }

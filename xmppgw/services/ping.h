@@ -4,11 +4,11 @@
 #ifndef OG_XMPPGW_SERVICES_PING_H
 #define OG_XMPPGW_SERVICES_PING_H
 
-#include "xmppgw/component/answer.h"
+#include "xmppgw/component/iq.h"
 #include "xmppgw/xmpp/xml.h"
 
 #define PING_NS "urn:xmpp:ping"
 
-void ping_answer(struct answer *answer, const struct xml *payload);
+void ping_answer(struct iq *iq, const struct xml *payload);
 
 #endif

@@ -8,7 +8,7 @@
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
 #include "common/daemon.h"
-#include "xmppgw/backend/call.h"
+#include "xmppgw/backend/api_call.h"
 
 #define BATCH_ITEMS 256
 #define BATCH_BYTES (1024 * 1024 - 256) /* of items: pushd takes a body of 1 MiB */
@@ -25,7 +25,7 @@
 /* One publish that is not answered yet. */
 struct publication {
 	struct list_link link; /* in a daemon's waiting list, in HOMELESS, or in a batch */
-	struct answer *answer; /* NULL: it was too late */
+	struct iq *iq;         /* NULL: it was too late */
 	uint64_t began_ms;
 	unsigned count; /* notifications in json */
 	size_t len;     /* of json */
@@ -35,7 +35,7 @@ struct publication {
 
 /* One call with the notifications of some publishes. */
 struct batch {
-	struct call call;
+	struct api_call call;
 	struct list_link link; /* in BATCHES */
 	struct list items;     /* struct publication */
 	struct backend *push;  /* used */
@@ -77,32 +77,31 @@ static struct metric seconds_metric = {
 
 /* ---- the end of a publish ---- */
 
-static void tell(struct answer *answer, enum outcome outcome)
+static void tell(struct iq *iq, enum outcome outcome)
 {
 	outcome_numbers[outcome]++;
-	metric_observe(&seconds_metric, (loop_now_ns() - answer->began_ns) / 1000);
+	metric_observe(&seconds_metric, (loop_now_ns() - iq->began_ns) / 1000);
 	if (outcome < GONE)
-		answer_result(answer);
+		iq_result(iq);
 	else
-		answer_error(answer, outcome == GONE ? ANSWER_ITEM_NOT_FOUND : ANSWER_TROUBLE,
-		             NULL);
+		iq_error(iq, outcome == GONE ? IQ_ITEM_NOT_FOUND : IQ_INTERNAL_SERVER_ERROR, NULL);
 }
 
 /* Answers, if it isn't too late, and frees PUBLICATION. */
 static void settle(struct publication *publication, enum outcome outcome)
 {
 	list_remove(&publication->link);
-	if (publication->answer != NULL)
-		tell(publication->answer, outcome);
+	if (publication->iq != NULL)
+		tell(publication->iq, outcome);
 	else
 		outcome_numbers[UNAVAILABLE]++;
 	free(publication);
 }
 
-void publish_refuse(struct answer *answer, enum answer_error error)
+void publish_refuse(struct iq *iq, enum iq_condition error)
 {
 	outcome_numbers[REFUSED]++;
-	answer_error(answer, error, NULL);
+	iq_error(iq, error, NULL);
 }
 
 static uint64_t age_ms(const struct publication *publication, uint64_t now_ms)
@@ -164,7 +163,7 @@ static void look_for_homes(void)
 	while ((link = list_take(&waiting)) != NULL) {
 		struct publication *publication = container_of(link, struct publication, link);
 
-		if (publication->answer == NULL || age_ms(publication, now_ms) > HOLD_MS)
+		if (publication->iq == NULL || age_ms(publication, now_ms) > HOLD_MS)
 			settle(publication, UNAVAILABLE);
 		else
 			place(publication);
@@ -182,7 +181,7 @@ static void on_change(void)
 	task_start(&flush);
 }
 
-void publish_queue(struct answer *answer, const struct push *push)
+void publish_queue(struct iq *iq, const struct push *push)
 {
 	size_t node_size = strlen(push->node) + 1, len = buf_len(&push->json);
 	struct publication *publication = mem_alloc(1, sizeof *publication + node_size + len);
@@ -191,9 +190,9 @@ void publish_queue(struct answer *answer, const struct push *push)
 	publication->json = memcpy(publication->node + node_size, buf_data(&push->json), len);
 	publication->len = len;
 	publication->count = push->count;
-	publication->began_ms = answer->began_ns / 1000000;
-	answer_hold(answer, &publication->answer);
-	answer_charge(answer, sizeof *publication + node_size + len);
+	publication->began_ms = iq->began_ns / 1000000;
+	iq_hold(iq, &publication->iq);
+	iq_charge(iq, sizeof *publication + node_size + len);
 	place(publication);
 }
 
@@ -205,7 +204,7 @@ static void free_batch(struct batch *batch)
 
 	while ((link = list_first(&batch->items)) != NULL)
 		settle(container_of(link, struct publication, link), UNAVAILABLE);
-	call_cancel(&batch->call);
+	api_call_cancel(&batch->call);
 	batch->push->calls--;
 	backend_drop(batch->push);
 	list_remove(&batch->link);
@@ -250,18 +249,18 @@ static void place_all(struct batch *batch)
 		place(container_of(link, struct publication, link));
 }
 
-static void on_called(struct call *call, unsigned status, const json_t *answer)
+static void on_called(struct api_call *call, unsigned status, const json_t *body)
 {
 	struct batch *batch = container_of(call, struct batch, call);
-	const json_t *outcomes = json_object_get(answer, "outcomes");
+	const json_t *outcomes = json_object_get(body, "outcomes");
 
-	if (status == CALL_UNREACHED)
+	if (status == API_CALL_UNREACHED)
 		place_all(batch);
 	else if (status == 200 && json_array_size(outcomes) == batch->count)
 		settle_all(batch, outcomes);
-	else if (status != CALL_UNANSWERED && status != 401 && status < 500) /* told already */
+	else if (status != API_CALL_UNANSWERED && status != 401 && status < 500) /* told already */
 		log_error("publish-refused backend=%s status=%u reason=\"%s\"", batch->push->id,
-		          status, call_message(answer, "malformed answer"));
+		          status, api_call_message(body, "malformed answer"));
 	free_batch(batch);
 	task_start(&flush);
 }
@@ -287,7 +286,7 @@ static void fill(struct batch *batch, uint64_t now_ms)
 		if (!fits(batch, publication))
 			return;
 		take_waiting(batch->push);
-		if (publication->answer == NULL || age_ms(publication, now_ms) > SEND_MS) {
+		if (publication->iq == NULL || age_ms(publication, now_ms) > SEND_MS) {
 			settle(publication, UNAVAILABLE);
 			continue;
 		}
@@ -315,7 +314,7 @@ static void send_batch(struct batch *batch, uint64_t now_ms)
 	}
 	buf_text(&body, "]}");
 	batch->call.done = on_called;
-	call_post(&batch->call, batch->push, "/v1/notifications", &body, left_ms);
+	api_call_post(&batch->call, batch->push, "/v1/notifications", &body, left_ms);
 }
 
 static void send_next(struct backend *push)

@@ -6,7 +6,7 @@
 #ifndef OG_XMPPGW_SERVICES_PUBLISH_H
 #define OG_XMPPGW_SERVICES_PUBLISH_H
 
-#include "xmppgw/component/answer.h"
+#include "xmppgw/component/iq.h"
 #include "xmppgw/services/push.h"
 
 #define PUBLISH_MS 25000 /* in all: servers give up after 30 s */
@@ -14,10 +14,10 @@
 /* Module. */
 extern const struct daemon_module publish_module;
 
-/* Sends what PUSH holds, which is copied, to a push daemon. Consumes ANSWER later. */
-void publish_queue(struct answer *answer, const struct push *push);
+/* Sends what PUSH holds, which is copied, to a push daemon. Consumes IQ later. */
+void publish_queue(struct iq *iq, const struct push *push);
 
-/* Answers a publish that no push daemon needs to see. Consumes ANSWER. */
-void publish_refuse(struct answer *answer, enum answer_error error);
+/* Answers a publish that no push daemon needs to see. Consumes IQ. */
+void publish_refuse(struct iq *iq, enum iq_condition error);
 
 #endif

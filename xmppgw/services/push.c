@@ -245,15 +245,14 @@ enum push_verdict push_read(const struct xml *pubsub, const char *from, const ch
 	return verdict;
 }
 
-void push_publish(struct answer *answer, const struct xml *pubsub)
+void push_publish(struct iq *iq, const struct xml *pubsub)
 {
 	struct push push = { 0 };
-	enum push_verdict verdict = push_read(pubsub, answer->to, answer->owner->domain, &push);
+	enum push_verdict verdict = push_read(pubsub, iq->to, iq->stream->domain, &push);
 
 	if (verdict == PUSH_READ)
-		publish_queue(answer, &push);
+		publish_queue(iq, &push);
 	else
-		publish_refuse(answer, verdict == PUSH_UNKNOWN ? ANSWER_ITEM_NOT_FOUND
-		                                               : ANSWER_BAD_REQUEST);
+		publish_refuse(iq, verdict == PUSH_UNKNOWN ? IQ_ITEM_NOT_FOUND : IQ_BAD_REQUEST);
 	buf_release(&push.json);
 }

@@ -7,7 +7,7 @@
 #define OG_XMPPGW_SERVICES_PUSH_H
 
 #include "common/base/buf.h"
-#include "xmppgw/component/answer.h"
+#include "xmppgw/component/iq.h"
 #include "xmppgw/xmpp/xml.h"
 
 #define PUSH_NS "urn:xmpp:push:0"
@@ -36,6 +36,6 @@ enum push_verdict push_read(const struct xml *pubsub, const char *from, const ch
                             struct push *push);
 
 /* A handler of the route table. */
-void push_publish(struct answer *answer, const struct xml *pubsub);
+void push_publish(struct iq *iq, const struct xml *pubsub);
 
 #endif

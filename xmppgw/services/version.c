@@ -2,11 +2,11 @@
 
 #include "xmppgw/xmpp/markup.h"
 
-void version_answer(struct answer *answer, const struct xml *payload)
+void version_answer(struct iq *iq, const struct xml *payload)
 {
-	markup_add(answer_begin(answer),
+	markup_add(iq_begin(iq),
 	           "<query xmlns='" VERSION_NS "'><name>Outrigger</name><version>%s</version>"
 	           "</query>",
 	           OG_VERSION);
-	answer_end(answer);
+	iq_end(iq);
 }

@@ -2,7 +2,7 @@
 
 #include "tests/unit/stanza.h"
 #include "tests/unit/unit.h"
-#include "xmppgw/access.h"
+#include "xmppgw/acl.h"
 #include "xmppgw/backend/backend.h"
 #include "xmppgw/services/activation.h"
 #include "xmppgw/services/publish.h"
@@ -23,23 +23,23 @@ static char *addresses[] = { (char *)"192.0.2.1:1080", (char *)"[2001:db8::1]:10
 	                     (char *)"proxy.example.org:443", NULL };
 static struct conf_relay relay = { (char *)"r1", (char *)"http://127.0.0.1:1", addresses };
 static struct conf conf = { .daemon = { .redis = (char *)"none" }, .relays = { &relay, 1 } };
-static struct link *link;
-static unsigned settled;
+static struct stream *stream;
+static unsigned changes;
 
-static void on_settled(struct link *which)
+static void on_change(struct stream *which)
 {
-	settled++;
+	changes++;
 }
 
 static void setup(void)
 {
 	log_init("test_route", LOG_ERROR);
 	loop_init();
-	link = mem_alloc(1, sizeof *link);
-	link_init(link, &component, 0);
-	link->settled = on_settled;
-	link->state = LINK_UP;
-	ck_assert_int_eq(access_module.start(&conf), 0);
+	stream = mem_alloc(1, sizeof *stream);
+	stream_init(stream, &component);
+	stream->on_change = on_change;
+	stream->state = STREAM_UP;
+	ck_assert_int_eq(acl_module.start(&conf), 0);
 	ck_assert_int_eq(backend_module.start(&conf), 0);
 	ck_assert_int_eq(activation_module.start(&conf), 0);
 	ck_assert_int_eq(publish_module.start(&conf), 0);
@@ -47,14 +47,14 @@ static void setup(void)
 
 static void teardown(void)
 {
-	answer_forget(link);
+	iq_forget_all(stream);
 	publish_module.stop();
 	activation_module.stop();
 	backend_module.stop();
-	access_module.stop();
-	task_stop(&link->flush);
-	buf_release(&link->output);
-	free(link);
+	acl_module.stop();
+	task_stop(&stream->flush);
+	buf_release(&stream->output);
+	free(stream);
 	loop_release();
 }
 
@@ -63,9 +63,9 @@ static char *answer_to(const char *stanza)
 {
 	struct xml_reader *reader;
 
-	route_stanza(link, stanza_parse(&reader, stanza));
+	route_stanza(stream, XML_STANZA, stanza_parse(&reader, stanza));
 	xml_reader_free(reader);
-	return buf_take(&link->output);
+	return buf_take(&stream->output);
 }
 
 static void is_answered(const char *stanza, const char *expected)
@@ -96,9 +96,9 @@ START_TEST(a_ping_is_answered_and_ids_and_addresses_come_back_as_they_were)
 	            "to='both.example.org'>" PING "</iq>",
 	            "<iq type='result' from='both.example.org' to='b/&quot;&amp;' "
 	            "id='&lt;&apos;&#10;\xc3\xa9'/>");
-	ck_assert_uint_eq(link->answer_count, 0);
-	ck_assert_uint_eq(link->answer_bytes, 0);
-	ck_assert_uint_eq(settled, 2);
+	ck_assert_uint_eq(stream->iq_count, 0);
+	ck_assert_uint_eq(stream->iq_bytes, 0);
+	ck_assert_uint_eq(changes, 2);
 }
 END_TEST
 
@@ -135,11 +135,11 @@ START_TEST(what_nobody_serves_is_service_unavailable)
 
 	is_answered(IQ("get", "<vCard xmlns='vcard-temp'/>"), expected);
 	is_answered(IQ("set", PING), expected);
-	link->roles = ROLE_RELAY;
+	stream->roles = ROLE_RELAY;
 	is_answered(IQ("set", "<pubsub xmlns='" PUSH_PUBSUB_NS "'/>"), expected);
 	has(IQ("set", "<command xmlns='" ADHOC_NS "' node='register-device'/>"),
 	    ERROR("cancel", "item-not-found"));
-	link->roles = ROLE_PUSH;
+	stream->roles = ROLE_PUSH;
 	is_answered(IQ("get", "<query xmlns='" BYTESTREAMS_NS "'/>"), expected);
 }
 END_TEST
@@ -159,7 +159,7 @@ START_TEST(a_stanza_for_another_host_is_sent_back_as_temporary_trouble)
 	is_answered("<iq type='get' id='i1' from='a@b/c' to='x@Other.example.org/y'>" PING "</iq>",
 	            "<iq type='error' from='x@other.example.org/y' to='a@b/c' id='i1'" ERROR(
 	                    "wait", "internal-server-error") "</error></iq>");
-	ck_assert(link->misrouted_logged);
+	ck_assert(stream->misrouted_logged);
 	ck_assert_int_eq(kind_numbers[KIND_MISROUTED], 1);
 }
 END_TEST
@@ -173,11 +173,11 @@ START_TEST(a_skipped_request_is_refused_and_anything_else_skipped_is_not)
 	char *got;
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-		route_skipped(link, stanza_parse(&reader, texts[i]));
+		route_stanza(stream, XML_SKIPPED, stanza_parse(&reader, texts[i]));
 		xml_reader_free(reader);
 	}
-	route_skipped(link, NULL);
-	got = buf_take(&link->output);
+	route_stanza(stream, XML_SKIPPED, NULL);
+	got = buf_take(&stream->output);
 	ck_assert_str_eq(got, "<iq type='error' " REPLY ERROR(
 	                              "wait", "internal-server-error") "</error></iq>");
 	free(got);
@@ -192,34 +192,34 @@ END_TEST
 START_TEST(what_is_not_answered_in_time_is_temporary_trouble)
 {
 	char *got = answer_to(PUBLISH);
-	struct answer *answer;
+	struct iq *iq;
 
 	ck_assert_str_eq(got, "");
 	free(got);
-	ck_assert_uint_eq(link->answer_count, 1);
-	answer = container_of(list_first(&link->answers), struct answer, link);
-	ck_assert(timer_active(&answer->deadline));
-	answer->deadline.expired(&answer->deadline);
-	got = buf_take(&link->output);
+	ck_assert_uint_eq(stream->iq_count, 1);
+	iq = container_of(list_first(&stream->iqs), struct iq, link);
+	ck_assert(timer_active(&iq->deadline));
+	iq->deadline.expired(&iq->deadline);
+	got = buf_take(&stream->output);
 	ck_assert_str_eq(got, "<iq type='error' from='both.example.org' to='b' id='i1'" ERROR(
 	                              "wait", "internal-server-error") "</error></iq>");
 	free(got);
-	ck_assert_uint_eq(link->answer_count, 0);
+	ck_assert_uint_eq(stream->iq_count, 0);
 }
 END_TEST
 
-START_TEST(no_more_is_owed_than_the_link_may_owe)
+START_TEST(no_more_is_owed_than_the_stream_may_owe)
 {
 	struct xml_reader *reader;
 	const struct xml *stanza = stanza_parse(&reader, PUBLISH);
 	unsigned refused = 0;
 
 	for (unsigned i = 0; i < 10010; i++) {
-		route_stanza(link, stanza);
-		refused += buf_len(&link->output) > 0;
-		buf_release(&link->output);
+		route_stanza(stream, XML_STANZA, stanza);
+		refused += buf_len(&stream->output) > 0;
+		buf_release(&stream->output);
 	}
-	ck_assert_uint_eq(link->answer_count, 10000);
+	ck_assert_uint_eq(stream->iq_count, 10000);
 	ck_assert_uint_eq(refused, 10);
 	xml_reader_free(reader);
 }
@@ -238,11 +238,11 @@ START_TEST(nor_more_bytes)
 	                  id);
 	stanza = stanza_parse(&reader, text);
 	for (unsigned i = 0; i < 1000; i++) {
-		route_stanza(link, stanza);
-		buf_release(&link->output);
+		route_stanza(stream, XML_STANZA, stanza);
+		buf_release(&stream->output);
 	}
-	ck_assert_uint_lt(link->answer_bytes, 33 * 1024 * 1024);
-	ck_assert_uint_gt(link->answer_count, 300);
+	ck_assert_uint_lt(stream->iq_bytes, 33 * 1024 * 1024);
+	ck_assert_uint_gt(stream->iq_count, 300);
 	xml_reader_free(reader);
 	free(text);
 	free(id);
@@ -251,13 +251,13 @@ END_TEST
 
 START_TEST(an_answer_without_a_stream_is_dropped_and_counted)
 {
-	link->state = LINK_WAITING;
+	stream->state = STREAM_WAITING;
 	is_answered(IQ("get", PING), "");
-	link->state = LINK_UP;
+	stream->state = STREAM_UP;
 	is_answered(IQ("get", PING), "<iq type='result' " REPLY "/>");
-	link->state = LINK_WAITING;
+	stream->state = STREAM_WAITING;
 	has(IQ("get", "<query xmlns='jabber:iq:version'/>"), "");
-	ck_assert_uint_eq(link->answer_count, 0);
+	ck_assert_uint_eq(stream->iq_count, 0);
 }
 END_TEST
 
@@ -269,7 +269,7 @@ START_TEST(disco_tells_what_the_roles_are)
 	                     "name='A &quot;name&quot;'/><identity category='pubsub' type='push'");
 	has(IQ("get", INFO), "<feature var='urn:xmpp:push:0'/>");
 	has(IQ("get", INFO), "<feature var='http://jabber.org/protocol/bytestreams'/>");
-	link->roles = ROLE_RELAY;
+	stream->roles = ROLE_RELAY;
 	is_answered(IQ("get", INFO),
 	            "<iq type='result' " REPLY "><query xmlns='" DISCO_INFO_NS
 	            "'><identity category='proxy' type='bytestreams' name='A &quot;name&quot;'/>"
@@ -300,7 +300,7 @@ START_TEST(disco_knows_the_commands)
 	has(IQ("get", INFO_NODE(ADHOC_NS)), "type='command-list'");
 	is_answered(IQ("get", ITEMS(" node='x'")), not_found);
 	is_answered(IQ("get", INFO_NODE("x")), not_found);
-	link->roles = ROLE_RELAY;
+	stream->roles = ROLE_RELAY;
 	is_answered(IQ("get", ITEMS(" node='" ADHOC_NS "'")), not_found);
 	is_answered(IQ("get", INFO_NODE("register-device")), not_found);
 }
@@ -330,9 +330,9 @@ START_TEST(only_served_domains_are_offered_the_proxy)
 	const char *query = "<query xmlns='" BYTESTREAMS_NS "'/>";
 	char *stanza;
 
-	access_module.stop();
+	acl_module.stop();
 	conf.daemon.served_domains = served;
-	ck_assert_int_eq(access_module.start(&conf), 0);
+	ck_assert_int_eq(acl_module.start(&conf), 0);
 	has(IQ("get", "<query xmlns='" BYTESTREAMS_NS "'/>"), forbidden);
 	stanza = mem_printf("<iq type='get' id='i1' from='a@SERVED.example/c' "
 	                    "to='both.example.org'>%s</iq>",
@@ -347,12 +347,12 @@ END_TEST
 
 START_TEST(one_party_of_a_served_domain_is_enough_to_activate)
 {
-	access_module.stop();
+	acl_module.stop();
 	conf.daemon.served_domains = served;
-	ck_assert_int_eq(access_module.start(&conf), 0);
+	ck_assert_int_eq(acl_module.start(&conf), 0);
 	has(IQ("set", ACTIVATE("d@e/f")), ERROR("auth", "forbidden"));
 	has(IQ("set", ACTIVATE("d@sub.served.example/f")), ERROR("auth", "forbidden"));
-	ck_assert_uint_eq(link->answer_count, 0);
+	ck_assert_uint_eq(stream->iq_count, 0);
 }
 END_TEST
 
@@ -440,7 +440,7 @@ int main(void)
 		a_stanza_for_another_host_is_sent_back_as_temporary_trouble,
 		a_skipped_request_is_refused_and_anything_else_skipped_is_not,
 		what_is_not_answered_in_time_is_temporary_trouble,
-		no_more_is_owed_than_the_link_may_owe,
+		no_more_is_owed_than_the_stream_may_owe,
 		nor_more_bytes,
 		an_answer_without_a_stream_is_dropped_and_counted,
 		disco_tells_what_the_roles_are,

@@ -28,9 +28,9 @@ static struct conf conf = {
 	.daemon = { .redis = (char *)"none", .admins = operators },
 	.relays = { &relay, 1 },
 };
-static struct link *link;
+static struct stream *stream;
 
-static void on_settled(struct link *which)
+static void on_change(struct stream *which)
 {
 }
 
@@ -38,11 +38,11 @@ static void setup(void)
 {
 	log_init("test_adhoc", LOG_ERROR);
 	loop_init();
-	link = mem_alloc(1, sizeof *link);
-	link_init(link, &component, 0);
-	link->settled = on_settled;
-	link->state = LINK_UP;
-	ck_assert_int_eq(access_module.start(&conf), 0);
+	stream = mem_alloc(1, sizeof *stream);
+	stream_init(stream, &component);
+	stream->on_change = on_change;
+	stream->state = STREAM_UP;
+	ck_assert_int_eq(acl_module.start(&conf), 0);
 	ck_assert_int_eq(backend_module.start(&conf), 0);
 	ck_assert_int_eq(adhoc_call_module.start(&conf), 0);
 	ck_assert_int_eq(survey_module.start(&conf), 0);
@@ -52,12 +52,12 @@ static void teardown(void)
 {
 	survey_module.stop();
 	adhoc_call_module.stop();
-	answer_forget(link);
+	iq_forget_all(stream);
 	backend_module.stop();
-	access_module.stop();
-	task_stop(&link->flush);
-	buf_release(&link->output);
-	free(link);
+	acl_module.stop();
+	task_stop(&stream->flush);
+	buf_release(&stream->output);
+	free(stream);
 	loop_release();
 }
 
@@ -68,10 +68,10 @@ static char *answer_to(const char *type, const char *from, const char *payload)
 	                        type, from, payload);
 	struct xml_reader *reader;
 
-	route_stanza(link, stanza_parse(&reader, text));
+	route_stanza(stream, XML_STANZA, stanza_parse(&reader, text));
 	xml_reader_free(reader);
 	free(text);
-	return buf_take(&link->output);
+	return buf_take(&stream->output);
 }
 
 static void has(const char *type, const char *from, const char *payload, const char *part)
@@ -112,13 +112,13 @@ START_TEST(commands_are_listed_to_those_who_may_run_them)
 		if (commands[i].right == ADHOC_ADMINS)
 			has_not("get", USER, ITEMS, commands[i].node);
 	has("get", USER, INFO, ADHOC_NS);
-	link->roles = ROLE_RELAY;
+	stream->roles = ROLE_RELAY;
 	has("get", USER, ITEMS, NOT_FOUND);
 	has_not("get", USER, INFO, ADHOC_NS);
 	has("get", ADMIN, INFO, ADHOC_NS);
 	has("get", ADMIN, ITEMS, "node='set-limits'");
 	has_not("get", ADMIN, ITEMS, "register-device");
-	link->roles = ROLE_PUSH;
+	stream->roles = ROLE_PUSH;
 	has_not("get", ADMIN, ITEMS, "limits");
 }
 END_TEST
@@ -140,10 +140,10 @@ START_TEST(what_one_may_not_run_is_forbidden_and_runs_nothing)
 		    FORBIDDEN);
 		has("get", strangers[i], INFO_OF("set-limits"), FORBIDDEN);
 	}
-	ck_assert_uint_eq(link->answer_count, 0);
+	ck_assert_uint_eq(stream->iq_count, 0);
 	has("get", ADMIN, INFO_OF("set-limits"),
 	    "<identity category='automation' type='command-node' name='Set limits'/>");
-	link->roles = ROLE_PUSH;
+	stream->roles = ROLE_PUSH;
 	has("set", ADMIN, RUN("set-limits"), NOT_FOUND);
 	has("get", ADMIN, INFO_OF("set-limits"), NOT_FOUND);
 }
@@ -243,7 +243,7 @@ START_TEST(wrong_fields_are_refused_with_their_names)
 		has("set", ADMIN, wrong[i].payload, wrong[i].error);
 		has("set", ADMIN, wrong[i].payload, wrong[i].text);
 	}
-	ck_assert_uint_eq(link->answer_count, 0);
+	ck_assert_uint_eq(stream->iq_count, 0);
 }
 END_TEST
 
@@ -252,11 +252,11 @@ START_TEST(a_table_says_how_to_go_on)
 	static const struct table_column column = { "hash", "Stream", TABLE_TEXT, "hash" };
 	static const struct table one = { &column, 1 };
 	struct adhoc_session session = { &commands[0], "s" };
-	struct answer *answer = answer_new(link, "proxy.example.org", ADMIN, "i1", 1000);
+	struct iq *iq = iq_new(stream, "proxy.example.org", ADMIN, "i1", 1000);
 	char *got;
 
-	adhoc_end_warned(answer, adhoc_begin_table(answer, &session, &one, "a'b"), "Half of it.");
-	got = buf_take(&link->output);
+	adhoc_end_warned(iq, adhoc_begin_table(iq, &session, &one, "a'b"), "Half of it.");
+	got = buf_take(&stream->output);
 	ck_assert_ptr_nonnull(strstr(got, "<field var='next' type='text-single' label='Next'>"
 	                                  "<value>a&apos;b</value></field><reported>"));
 	ck_assert_ptr_nonnull(strstr(got, "</x><note type='warn'>Half of it.</note></command>"));
@@ -273,11 +273,11 @@ START_TEST(where_no_relay_is_left_the_answer_says_so)
 	ck_assert_int_eq(backend_module.start(&conf), 0);
 	has("set", ADMIN, SUBMIT("list-streams", ""), "No relay can be reached.");
 	has("set", ADMIN, SUBMIT("show-limits", ""), "");
-	ck_assert_uint_eq(link->answer_count, 1);
-	task_stop(&link->flush); /* there is no connection */
+	ck_assert_uint_eq(stream->iq_count, 1);
+	task_stop(&stream->flush); /* there is no connection */
 	loop_turn(0);
-	ck_assert_uint_eq(link->answer_count, 0);
-	ck_assert_ptr_nonnull(memmem(buf_data(&link->output), buf_len(&link->output),
+	ck_assert_uint_eq(stream->iq_count, 0);
+	ck_assert_ptr_nonnull(memmem(buf_data(&stream->output), buf_len(&stream->output),
 	                             "Nobody could be reached", 23));
 	conf.relays.count = 1;
 }

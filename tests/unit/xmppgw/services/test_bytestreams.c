@@ -5,7 +5,7 @@
 #include "tests/unit/unit.h"
 
 static struct bytestream bytestream;
-static enum answer_error error;
+static enum iq_condition error;
 
 /* Reads the activation QUERY of FROM. */
 static int read_query(const char *from, const char *query)
@@ -23,7 +23,7 @@ static int read_query(const char *from, const char *query)
 #define QUERY(sid, target)                                                                         \
 	"<query xmlns='" BYTESTREAMS_NS "' sid='" sid "'><activate>" target "</activate></query>"
 
-static void is_refused(const char *from, const char *query, enum answer_error expected)
+static void is_refused(const char *from, const char *query, enum iq_condition expected)
 {
 	ck_assert_int_eq(read_query(from, query), -1);
 	ck_assert_int_eq(error, expected);
@@ -74,17 +74,17 @@ START_TEST(what_is_missing_or_malformed_has_its_condition)
 	char *query;
 
 	is_refused("a@x/r", "<query xmlns='" BYTESTREAMS_NS "'><activate>b@x/r</activate></query>",
-	           ANSWER_BAD_REQUEST);
-	is_refused("a@x/r", "<query xmlns='" BYTESTREAMS_NS "' sid='1'/>", ANSWER_BAD_REQUEST);
-	is_refused("a@x/r", QUERY("", "b@x/r"), ANSWER_BAD_REQUEST);
-	is_refused("a@x/r", QUERY("1", ""), ANSWER_JID_MALFORMED);
-	is_refused("a@x/r", QUERY("1", "b c@x/r"), ANSWER_JID_MALFORMED);
-	is_refused("a@x/r", QUERY("1", "@x"), ANSWER_JID_MALFORMED);
+	           IQ_BAD_REQUEST);
+	is_refused("a@x/r", "<query xmlns='" BYTESTREAMS_NS "' sid='1'/>", IQ_BAD_REQUEST);
+	is_refused("a@x/r", QUERY("", "b@x/r"), IQ_BAD_REQUEST);
+	is_refused("a@x/r", QUERY("1", ""), IQ_JID_MALFORMED);
+	is_refused("a@x/r", QUERY("1", "b c@x/r"), IQ_JID_MALFORMED);
+	is_refused("a@x/r", QUERY("1", "@x"), IQ_JID_MALFORMED);
 	memset(sid, 's', SID_MAX + 1);
 	query = mem_printf("<query xmlns='" BYTESTREAMS_NS "' sid='%s'><activate>b@x</activate>"
 	                   "</query>",
 	                   sid);
-	is_refused("a@x/r", query, ANSWER_BAD_REQUEST);
+	is_refused("a@x/r", query, IQ_BAD_REQUEST);
 	free(query);
 	query = mem_printf("<query xmlns='" BYTESTREAMS_NS "' sid='%s'><activate>b@x</activate>"
 	                   "</query>",

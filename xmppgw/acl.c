@@ -1,4 +1,4 @@
-#include "xmppgw/access.h"
+#include "xmppgw/acl.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -42,12 +42,12 @@ static void clear(struct map *set)
 	map_release(set);
 }
 
-bool access_serves(const char *domain)
+bool acl_serves(const char *domain)
 {
 	return served.count == 0 || has(&served, domain);
 }
 
-bool access_is_admin(const char *jid)
+bool acl_is_admin(const char *jid)
 {
 	struct jid parsed;
 	char bare[JID_TEXT_MAX];
@@ -56,7 +56,7 @@ bool access_is_admin(const char *jid)
 	       has(&admins, jid_bare(&parsed, bare));
 }
 
-void access_each_admin(void (*each)(const char *admin, void *state), void *state)
+void acl_each_admin(void (*each)(const char *admin, void *state), void *state)
 {
 	size_t cursor = 0;
 	const char *admin;
@@ -80,4 +80,4 @@ static void stop(void)
 	clear(&admins);
 }
 
-const struct daemon_module access_module = { "access", start, stop };
+const struct daemon_module acl_module = { "access", start, stop };

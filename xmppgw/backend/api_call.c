@@ -1,4 +1,4 @@
-#include "xmppgw/backend/call.h"
+#include "xmppgw/backend/api_call.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -49,7 +49,7 @@ static void stop(void)
 	authorization = NULL;
 }
 
-static void release(struct call *call)
+static void release(struct api_call *call)
 {
 	struct backend *backend = call->backend;
 
@@ -63,7 +63,7 @@ static void release(struct call *call)
 }
 
 /* What an answer, or the lack of one, comes to. */
-static unsigned judge(const struct call *call)
+static unsigned judge(const struct api_call *call)
 {
 	const struct http_call *http = &call->http;
 
@@ -75,7 +75,7 @@ static unsigned judge(const struct call *call)
 	case HTTP_NOT_H2:
 	case HTTP_UNTRUSTED:
 		ended_numbers[ENDED_UNREACHED]++;
-		return CALL_UNREACHED;
+		return API_CALL_UNREACHED;
 	case HTTP_TIMED_OUT:
 	case HTTP_BROKEN:
 	case HTTP_REFUSED:
@@ -83,16 +83,16 @@ static unsigned judge(const struct call *call)
 		break;
 	}
 	ended_numbers[ENDED_UNANSWERED]++;
-	return CALL_UNANSWERED;
+	return API_CALL_UNANSWERED;
 }
 
 static void on_done(struct http_call *http)
 {
-	struct call *call = container_of(http, struct call, http);
+	struct api_call *call = container_of(http, struct api_call, http);
 	unsigned status = judge(call);
-	json_t *answer = NULL;
+	json_t *body = NULL;
 
-	if (status == CALL_UNREACHED)
+	if (status == API_CALL_UNREACHED)
 		backend_avoid(call->backend);
 	if (http->failure != HTTP_OK)
 		log_warn("call-failed backend=%s url=%s reason=%s detail=\"%s\"", call->backend->id,
@@ -100,15 +100,15 @@ static void on_done(struct http_call *http)
 	else if (status >= 500 || status == 401)
 		log_warn("call-refused backend=%s url=%s status=%u", call->backend->id, call->url,
 		         status);
-	if (status > CALL_UNREACHED)
-		answer = json_loadb(http->response, http->response_len, JSON_DECODE_ANY, NULL);
+	if (status > API_CALL_UNREACHED)
+		body = json_loadb(http->response, http->response_len, JSON_DECODE_ANY, NULL);
 	release(call);
-	call->done(call, status, answer);
-	json_decref(answer);
+	call->done(call, status, body);
+	json_decref(body);
 }
 
 /* Sends HTTP, of which method, body and timeout are set; the body is call->body. */
-static void begin(struct call *call, struct backend *backend, const char *path,
+static void begin(struct api_call *call, struct backend *backend, const char *path,
                   struct http_call http)
 {
 	backend_use(backend);
@@ -122,8 +122,8 @@ static void begin(struct call *call, struct backend *backend, const char *path,
 	http_send(pool, &call->http);
 }
 
-void call_post(struct call *call, struct backend *backend, const char *path, struct buf *body,
-               uint32_t timeout_ms)
+void api_call_post(struct api_call *call, struct backend *backend, const char *path,
+                   struct buf *body, uint32_t timeout_ms)
 {
 	size_t len = buf_len(body);
 
@@ -140,10 +140,10 @@ static int append(const char *bytes, size_t len, void *buf)
 	return buf_append(buf, bytes, len);
 }
 
-void call_json(struct call *call, struct backend *backend, const char *method, const char *path,
-               json_t *body)
+void api_call_json(struct api_call *call, struct backend *backend, const char *method,
+                   const char *path, json_t *body)
 {
-	struct http_call http = { .method = method, .timeout_ms = CALL_MS };
+	struct http_call http = { .method = method, .timeout_ms = API_CALL_MS };
 	struct buf text = { 0 };
 
 	if (body != NULL) {
@@ -155,17 +155,17 @@ void call_json(struct call *call, struct backend *backend, const char *method, c
 	begin(call, backend, path, http);
 }
 
-void call_cancel(struct call *call)
+void api_call_cancel(struct api_call *call)
 {
 	if (call->backend != NULL)
 		release(call);
 }
 
-const char *call_message(const json_t *answer, const char *fallback)
+const char *api_call_message(const json_t *body, const char *fallback)
 {
-	const char *message = json_string_value(json_object_get(answer, "message"));
+	const char *message = json_string_value(json_object_get(body, "message"));
 
 	return message == NULL ? fallback : message;
 }
 
-const struct daemon_module call_module = { "calls", start, stop };
+const struct daemon_module api_call_module = { "calls", start, stop };

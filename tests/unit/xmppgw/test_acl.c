@@ -1,4 +1,4 @@
-#include "xmppgw/access.c"
+#include "xmppgw/acl.c"
 
 #include "tests/unit/unit.h"
 
@@ -10,42 +10,42 @@ static void start_with(char **served_domains, char **admin_list)
 {
 	conf.daemon.served_domains = served_domains;
 	conf.daemon.admins = admin_list;
-	ck_assert_int_eq(access_module.start(&conf), 0);
+	ck_assert_int_eq(acl_module.start(&conf), 0);
 }
 
 START_TEST(all_are_served_and_nobody_is_an_operator_where_nothing_is_configured)
 {
 	start_with(NULL, NULL);
-	ck_assert(access_serves("example.org"));
-	ck_assert(!access_is_admin("root@example.org/phone"));
-	ck_assert(!access_is_admin(""));
+	ck_assert(acl_serves("example.org"));
+	ck_assert(!acl_is_admin("root@example.org/phone"));
+	ck_assert(!acl_is_admin(""));
 }
 END_TEST
 
 START_TEST(served_domains_are_compared_as_prepared_and_as_a_whole)
 {
 	start_with(domains, NULL);
-	ck_assert(access_serves("example.org"));
-	ck_assert(access_serves("m\xc3\xbcnchen.example"));
-	ck_assert(!access_serves("example.net"));
-	ck_assert(!access_serves("sub.example.org"));
-	ck_assert(!access_serves("evil-example.org"));
-	ck_assert(!access_serves(""));
+	ck_assert(acl_serves("example.org"));
+	ck_assert(acl_serves("m\xc3\xbcnchen.example"));
+	ck_assert(!acl_serves("example.net"));
+	ck_assert(!acl_serves("sub.example.org"));
+	ck_assert(!acl_serves("evil-example.org"));
+	ck_assert(!acl_serves(""));
 }
 END_TEST
 
 START_TEST(an_operator_is_known_by_each_resource_and_spelling_and_nobody_else_is)
 {
 	start_with(NULL, operators);
-	ck_assert(access_is_admin("root@example.org"));
-	ck_assert(access_is_admin("ROOT@EXAMPLE.org/Phone"));
-	ck_assert(access_is_admin("ops@example.net/x"));
-	ck_assert(!access_is_admin("root@example.net"));
-	ck_assert(!access_is_admin("example.org"));
-	ck_assert(!access_is_admin("example.org/root@example.org"));
-	ck_assert(!access_is_admin("room@muc.example.org/root@example.org"));
-	ck_assert(!access_is_admin("rooot@example.org"));
-	ck_assert(!access_is_admin("not a jid@"));
+	ck_assert(acl_is_admin("root@example.org"));
+	ck_assert(acl_is_admin("ROOT@EXAMPLE.org/Phone"));
+	ck_assert(acl_is_admin("ops@example.net/x"));
+	ck_assert(!acl_is_admin("root@example.net"));
+	ck_assert(!acl_is_admin("example.org"));
+	ck_assert(!acl_is_admin("example.org/root@example.org"));
+	ck_assert(!acl_is_admin("room@muc.example.org/root@example.org"));
+	ck_assert(!acl_is_admin("rooot@example.org"));
+	ck_assert(!acl_is_admin("not a jid@"));
 }
 END_TEST
 

@@ -1,9 +1,9 @@
-#include "xmppgw/component/link.c"
+#include "xmppgw/component/stream.c"
 
 #include "common/base/log.h"
 #include "tests/unit/stanza.h"
 #include "tests/unit/unit.h"
-#include "xmppgw/component/answer.h"
+#include "xmppgw/component/iq.h"
 
 static char *role_names[] = { (char *)"relay", NULL };
 static const struct conf_component component = {
@@ -13,14 +13,13 @@ static const struct conf_component component = {
 	.roles = role_names,
 	.name = (char *)"n",
 };
-static const char *const domains[] = { "proxy.example.org" };
-static struct link *proxy;
-static int server; /* the other end of the connection */
-static unsigned settled;
+static struct stream *proxy;
+static int server;             /* the other end of the connection */
+static enum stream_state told; /* the state at the last change */
 
-static void on_settled(struct link *which)
+static void on_change(struct stream *which)
 {
-	settled++;
+	told = which->state;
 }
 
 /* The link has just been connected to us. */
@@ -28,26 +27,24 @@ static void setup(void)
 {
 	int pair[2];
 
-	log_init("test_link", LOG_ERROR);
+	log_init("test_stream", LOG_ERROR);
 	loop_init();
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
 	proxy = mem_alloc(1, sizeof *proxy);
-	link_metrics(domains, 1);
-	link_init(proxy, &component, 0);
-	proxy->settled = on_settled;
+	stream_init(proxy, &component);
+	proxy->on_change = on_change;
 	proxy->address_count = proxy->address_next = 1;
 	net_parse("127.0.0.1:1", &proxy->addresses[0]);
 	proxy->fd = pair[0];
 	server = pair[1];
 	ck_assert_int_eq(io_start(&proxy->io, proxy->fd, EPOLLIN), 0);
-	enter(proxy, LINK_OPENING);
+	enter(proxy, STREAM_OPENING);
 }
 
 static void teardown(void)
 {
-	link_stop(proxy);
-	answer_forget(proxy);
-	link_metrics_release();
+	stream_stop(proxy);
+	iq_forget_all(proxy);
 	free(proxy);
 	if (server >= 0)
 		close(server);
@@ -78,7 +75,7 @@ static void come_up(void)
 	say(STREAM_HEADER);
 	received();
 	say("<handshake/>");
-	ck_assert_int_eq(proxy->state, LINK_UP);
+	ck_assert_int_eq(proxy->state, STREAM_UP);
 }
 
 START_TEST(the_header_and_the_handshake_are_those_of_xep_0114)
@@ -86,26 +83,26 @@ START_TEST(the_header_and_the_handshake_are_those_of_xep_0114)
 	ck_assert_str_eq(received(), "<?xml version='1.0'?><stream:stream to='proxy.example.org' "
 	                             "xmlns='jabber:component:accept' "
 	                             "xmlns:stream='http://etherx.jabber.org/streams'>");
-	ck_assert_int_eq(proxy->state, LINK_OPENING);
+	ck_assert_int_eq(proxy->state, STREAM_OPENING);
 	say(STREAM_HEADER);
-	ck_assert_int_eq(proxy->state, LINK_AUTHENTICATING);
+	ck_assert_int_eq(proxy->state, STREAM_AUTHENTICATING);
 	/* printf abcsecret | sha1sum */
 	ck_assert_str_eq(received(),
 	                 "<handshake>de0a408ef519cd62e7379039634152874895c50c</handshake>");
-	ck_assert(!link_is_up(proxy));
+	ck_assert(!stream_is_up(proxy));
 	say("<handshake/>");
-	ck_assert(link_is_up(proxy));
-	ck_assert_int_eq(up_metric.numbers[0], 1);
+	ck_assert(stream_is_up(proxy));
+	ck_assert_int_eq(told, STREAM_UP);
 }
 END_TEST
 
 START_TEST(a_stanza_before_the_handshake_ends_the_connection)
 {
 	received();
-	proxy->outage.fresh = false; /* the next attempt is not at once */
+	proxy->retries_at_once = false; /* the next attempt is not at once */
 	say(STREAM_HEADER "<iq type='get' id='1' from='a' to='proxy.example.org'>"
 	                  "<ping xmlns='urn:xmpp:ping'/></iq>");
-	ck_assert_int_eq(proxy->state, LINK_WAITING);
+	ck_assert_int_eq(proxy->state, STREAM_WAITING);
 	ck_assert_int_eq(proxy->fd, -1);
 }
 END_TEST
@@ -121,7 +118,7 @@ START_TEST(a_silent_stream_gets_a_space_and_a_busy_one_none)
 	proxy->timer.expired(&proxy->timer);
 	ck_assert_str_eq(received(), " ");
 	ck_assert(timer_active(&proxy->timer));
-	ck_assert(link_is_up(proxy));
+	ck_assert(stream_is_up(proxy));
 }
 END_TEST
 
@@ -136,7 +133,7 @@ static void error_leads_to(const char *condition, uint32_t least_ms, uint32_t mo
 	before_ns = loop_now_ns();
 	say(text);
 	after_ns = loop_now_ns();
-	ck_assert_int_eq(proxy->state, LINK_WAITING);
+	ck_assert_int_eq(proxy->state, STREAM_WAITING);
 	ck_assert_uint_ge(proxy->timer.due_ns, before_ns + least_ms * 1000000ull);
 	ck_assert_uint_le(proxy->timer.due_ns, after_ns + most_ms * 1000000ull);
 	free(text);
@@ -168,10 +165,10 @@ START_TEST(every_state_has_its_time)
 			ck_assert_ptr_nonnull(states[i].expired);
 	}
 	received();
-	proxy->outage.fresh = false;
+	proxy->retries_at_once = false;
 	ck_assert(timer_active(&proxy->timer));
 	proxy->timer.expired(&proxy->timer);
-	ck_assert_int_eq(proxy->state, LINK_WAITING);
+	ck_assert_int_eq(proxy->state, STREAM_WAITING);
 }
 END_TEST
 
@@ -179,31 +176,75 @@ START_TEST(draining_stops_reading_and_closing_is_in_order)
 {
 	come_up();
 	received();
-	link_drain(proxy);
+	stream_drain(proxy);
 	say("<iq type='get' id='1' from='a' to='proxy.example.org'>"
 	    "<ping xmlns='urn:xmpp:ping'/></iq>");
 	ck_assert_str_eq(received(), "");
-	link_close(proxy);
+	stream_close(proxy);
 	ck_assert_str_eq(received(), "</stream:stream>");
-	ck_assert_int_eq(proxy->state, LINK_CLOSING);
+	ck_assert_int_eq(proxy->state, STREAM_CLOSING);
 	ck_assert_str_eq(received(), "");
 	say("</stream:stream>");
 	loop_turn(0);
-	ck_assert_int_eq(proxy->state, LINK_OFF);
-	ck_assert_uint_gt(settled, 0);
-	ck_assert_int_eq(up_metric.numbers[0], 0);
+	ck_assert_int_eq(proxy->state, STREAM_OFF);
+	ck_assert_int_eq(told, STREAM_OFF);
+	ck_assert(!stream_is_up(proxy));
 }
 END_TEST
 
 START_TEST(a_server_that_is_gone_while_we_drain_is_noticed)
 {
 	come_up();
-	link_drain(proxy);
+	stream_drain(proxy);
 	close(server);
 	server = -1;
 	loop_turn(0);
-	ck_assert_int_eq(proxy->state, LINK_OFF);
-	ck_assert_uint_gt(settled, 0);
+	ck_assert_int_eq(proxy->state, STREAM_OFF);
+	ck_assert_int_eq(told, STREAM_OFF);
+}
+END_TEST
+
+START_TEST(the_first_attempt_is_at_once_and_the_next_ones_wait_longer_and_longer)
+{
+	uint32_t top = 1000;
+
+	ck_assert_uint_eq(next_wait(proxy, END_LOST, 0), 0);
+	for (int i = 0; i < 8; i++) {
+		uint32_t wait_ms = next_wait(proxy, END_CONNECT, 0);
+
+		ck_assert_uint_ge(wait_ms, top / 2);
+		ck_assert_uint_le(wait_ms, top);
+		top = top * 2 > 30000 ? 30000 : top * 2;
+	}
+}
+END_TEST
+
+START_TEST(a_stream_that_lived_is_rebuilt_at_once_and_a_short_one_is_not)
+{
+	for (int i = 0; i < 5; i++)
+		next_wait(proxy, END_CONNECT, 0);
+	ck_assert_uint_gt(next_wait(proxy, END_CLOSED, STEADY_MS - 1), 0);
+	ck_assert_uint_eq(next_wait(proxy, END_CLOSED, STEADY_MS), 0);
+	ck_assert_uint_le(next_wait(proxy, END_CLOSED, 0), 1000);
+}
+END_TEST
+
+START_TEST(a_conflict_and_a_refusal_wait_longer_even_the_first_time)
+{
+	uint32_t wait_ms = next_wait(proxy, END_CONFLICT, STEADY_MS);
+
+	ck_assert_uint_ge(wait_ms, 5000);
+	ck_assert_uint_lt(wait_ms, 6000);
+	wait_ms = next_wait(proxy, END_REFUSED, STEADY_MS);
+	ck_assert_uint_ge(wait_ms, 60000);
+	ck_assert_uint_lt(wait_ms, 61000);
+}
+END_TEST
+
+START_TEST(every_reason_has_a_name)
+{
+	for (size_t i = 0; i < END_REASONS; i++)
+		ck_assert_ptr_nonnull(end_names[i]);
 }
 END_TEST
 
@@ -219,7 +260,11 @@ int main(void)
 		every_state_has_its_time,
 		draining_stops_reading_and_closing_is_in_order,
 		a_server_that_is_gone_while_we_drain_is_noticed,
+		the_first_attempt_is_at_once_and_the_next_ones_wait_longer_and_longer,
+		a_stream_that_lived_is_rebuilt_at_once_and_a_short_one_is_not,
+		a_conflict_and_a_refusal_wait_longer_even_the_first_time,
+		every_reason_has_a_name,
 	};
 
-	return unit_run("link", tests, ARRAY_LEN(tests), setup, teardown);
+	return unit_run("stream", tests, ARRAY_LEN(tests), setup, teardown);
 }

@@ -1,0 +1,55 @@
+/*
+ * A JSON call to a backend's API with the bearer token, an answer in JSON, a deadline.
+ */
+#ifndef OG_XMPPGW_BACKEND_API_CALL_H
+#define OG_XMPPGW_BACKEND_API_CALL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "common/base/buf.h"
+#include "common/http/http_client.h"
+#include "xmppgw/backend/backend.h"
+
+/* Statuses of a call that are none of HTTP's. */
+enum api_call_status {
+	API_CALL_UNANSWERED = 0, /* it may or may not have been carried out */
+	API_CALL_UNREACHED = 1,  /* it was certainly not carried out */
+};
+
+struct api_call {
+	/*
+	 * Called once, in a later turn. STATUS: HTTP's, or one of the above; BODY (borrowed):
+	 * NULL if it was no JSON.
+	 */
+	void (*done)(struct api_call *call, unsigned status, const json_t *body);
+	/* The module's own. */
+	struct http_call http;
+	struct backend *backend;
+	char *url, *body;
+};
+
+/* Module. */
+extern const struct daemon_module api_call_module;
+
+/*
+ * Posts BODY (JSON; its bytes are taken over) to PATH of BACKEND and waits TIMEOUT_MS at most.
+ * call->done is set. The call is released before done runs, so that CALL may be freed or sent
+ * again in it.
+ */
+void api_call_post(struct api_call *call, struct backend *backend, const char *path,
+                   struct buf *body, uint32_t timeout_ms);
+
+#define API_CALL_MS 3000
+
+/* The same with METHOD and a JSON value, which is taken over (NULL: no body), and CALL_MS. */
+void api_call_json(struct api_call *call, struct backend *backend, const char *method,
+                   const char *path, json_t *body);
+
+/* Forgets a call that is under way; fine when idle. */
+void api_call_cancel(struct api_call *call);
+
+/* The text "message" of an error's body, or FALLBACK. */
+const char *api_call_message(const json_t *body, const char *fallback);
+
+#endif

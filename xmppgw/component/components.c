@@ -1,0 +1,122 @@
+#include "xmppgw/component/components.h"
+
+#include <stdlib.h>
+
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/base/metrics.h"
+#include "common/daemon.h"
+#include "xmppgw/component/iq.h"
+
+static struct stream *streams;
+static size_t stream_count;
+static void (*stanza_handler)(struct stream *stream, enum xml_event event,
+                              const struct xml *element);
+
+static struct metric up_metric = {
+	.name = "outrigger_xmppgw_link_up",
+	.help = "1 while the component's stream is up.",
+	.kind = METRIC_GAUGE,
+	.label = "component",
+};
+static const char **up_domains; /* the labels, in the order of the streams */
+
+static void exit_when_all_off(void)
+{
+	for (size_t i = 0; i < stream_count; i++)
+		if (streams[i].state != STREAM_OFF)
+			return;
+	daemon_exit();
+}
+
+/* A draining stream is closed once it owes no answer, and the last one ends the process. */
+static void on_change(struct stream *stream)
+{
+	up_metric.numbers[stream - streams] = stream_is_up(stream);
+	if (!stream->draining)
+		return;
+	if (stream->iq_count == 0)
+		stream_close(stream);
+	if (stream->state == STREAM_OFF)
+		exit_when_all_off();
+}
+
+void components_on_stanza(void (*on_stanza)(struct stream *stream, enum xml_event event,
+                                            const struct xml *element))
+{
+	stanza_handler = on_stanza;
+}
+
+static int start(void *config)
+{
+	const struct conf *conf = config;
+
+	stream_count = conf->components.count;
+	streams = mem_alloc(stream_count, sizeof *streams);
+	up_domains = mem_alloc(stream_count, sizeof *up_domains);
+	for (size_t i = 0; i < stream_count; i++) {
+		stream_init(&streams[i], conf_component(conf, i));
+		streams[i].on_stanza = stanza_handler;
+		streams[i].on_change = on_change;
+		up_domains[i] = streams[i].domain;
+	}
+	up_metric.values = up_domains;
+	up_metric.series = stream_count;
+	up_metric.numbers = mem_alloc(stream_count, sizeof *up_metric.numbers);
+	metrics_add(&up_metric);
+	stream_metrics();
+	iq_metrics();
+	for (size_t i = 0; i < stream_count; i++)
+		stream_start(&streams[i]);
+	return 0;
+}
+
+size_t components_count(void)
+{
+	return stream_count;
+}
+
+struct stream *components_at(size_t index)
+{
+	return &streams[index];
+}
+
+void components_drain(void)
+{
+	for (size_t i = 0; i < stream_count; i++) {
+		stream_drain(&streams[i]);
+		on_change(&streams[i]);
+	}
+}
+
+static void stop(void)
+{
+	for (size_t i = 0; i < stream_count; i++) {
+		stream_stop(&streams[i]);
+		iq_forget_all(&streams[i]);
+	}
+	free(up_metric.numbers);
+	up_metric.numbers = NULL;
+	free(up_domains);
+	free(streams);
+	streams = NULL;
+	stream_count = 0;
+}
+
+bool components_all_up(void)
+{
+	for (size_t i = 0; i < stream_count; i++)
+		if (!stream_is_up(&streams[i]))
+			return false;
+	return true;
+}
+
+void components_dump(void)
+{
+	for (size_t i = 0; i < stream_count; i++)
+		log_info("link-state component=%s state=%s answers=%zu unsent=%zu",
+		         streams[i].domain, stream_state_name(&streams[i]), streams[i].iq_count,
+		         stream_unsent(&streams[i]));
+}
+
+const struct daemon_module components_module = { "components", start, stop };

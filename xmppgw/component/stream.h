@@ -1,0 +1,102 @@
+/*
+ * The XML stream of one component to its XMPP server (XEP-0114, jabber:component:accept). It
+ * connects, logs in, reconnects with backoff for ever, and hands each stanza to its owner.
+ *
+ *   waiting -> resolving -> connecting -> opening -> authenticating -> up -> closing -> off
+ *      ^__________|____________|__________|____________|__________|
+ */
+#ifndef OG_XMPPGW_COMPONENT_STREAM_H
+#define OG_XMPPGW_COMPONENT_STREAM_H
+
+#include <stdbool.h>
+
+#include "common/base/backoff.h"
+#include "common/base/buf.h"
+#include "common/base/list.h"
+#include "common/base/loop.h"
+#include "common/net/net.h"
+#include "common/net/resolve.h"
+#include "xmppgw/conf.h"
+#include "xmppgw/xmpp/jid.h"
+#include "xmppgw/xmpp/xml.h"
+
+#define COMPONENT_NS "jabber:component:accept"
+
+enum stream_state {
+	STREAM_WAITING, /* until the next attempt to connect */
+	STREAM_RESOLVING,
+	STREAM_CONNECTING,
+	STREAM_OPENING,        /* until the server's stream header came */
+	STREAM_AUTHENTICATING, /* until the server took the handshake */
+	STREAM_UP,
+	STREAM_CLOSING, /* our end tag is sent; the server's is awaited */
+	STREAM_OFF,     /* for good */
+};
+
+struct stream {
+	/*
+	 * Both are set by the owner after stream_init(). EVENT is XML_STANZA, or XML_SKIPPED for a
+	 * stanza that passed a limit of the reader, of which ELEMENT is the start tag or NULL.
+	 */
+	void (*on_stanza)(struct stream *stream, enum xml_event event, const struct xml *element);
+	/* Called after a change of the state, and after an IQ was answered. */
+	void (*on_change)(struct stream *stream);
+
+	const struct conf_component *conf; /* borrowed */
+	char domain[JID_PART_MAX + 1];     /* prepared: lower case */
+	unsigned roles;
+	enum stream_state state;
+	bool draining;         /* nothing is read any more */
+	uint64_t up_since_ms;  /* in STREAM_UP */
+	bool misrouted_logged; /* route.c's: the hint about stanzas for other hosts was given */
+
+	/* The IQs that are not answered yet; iq.c's. */
+	struct list iqs;
+	size_t iq_count, iq_bytes;
+
+	/* The module's own. */
+	struct timer timer; /* of the state */
+	struct resolve resolve;
+	union net_address addresses[RESOLVE_MAX];
+	size_t address_count, address_next;
+	struct io io;
+	int fd; /* -1: none */
+	struct xml_reader *reader;
+	struct buf output;
+	struct task flush;
+	uint64_t written_ms; /* when something was last sent */
+	struct backoff backoff;
+	bool retries_at_once; /* the next attempt is made without a wait */
+	int logged_end; /* the reason that was logged last; -1: none since the stream was up */
+};
+
+/* Prepares a stream for CONF, whose domain and roles have been checked. */
+void stream_init(struct stream *stream, const struct conf_component *conf);
+
+/* Connects, and reconnects until stream_stop() or stream_drain(). */
+void stream_start(struct stream *stream);
+
+/* Ends the connection at once, without an end tag. */
+void stream_stop(struct stream *stream);
+
+/* Stops reading. Once every IQ is answered, the owner calls stream_close(). */
+void stream_drain(struct stream *stream);
+
+/* Sends the end tag, waits for the server's, and goes off. Does nothing unless the stream is up. */
+void stream_close(struct stream *stream);
+
+/* True when the stream is up, so that stream_output() takes stanzas. */
+bool stream_is_up(const struct stream *stream);
+
+/* The buffer to which stanzas are appended; it is sent at the end of this turn of the loop. */
+struct buf *stream_output(struct stream *stream);
+
+/* The bytes of stanzas that the socket hasn't taken yet. */
+size_t stream_unsent(const struct stream *stream);
+
+const char *stream_state_name(const struct stream *stream);
+
+/* Makes the metrics of all streams known. */
+void stream_metrics(void);
+
+#endif
