@@ -20,12 +20,12 @@
 #include "xmppgw/ops.h"
 #include "xmppgw/route.h"
 #include "xmppgw/services/activation.h"
-#include "xmppgw/services/publish.h"
+#include "xmppgw/services/publish_send.h"
 #include "xmppgw/xmpp/jid.h"
 #include "xmppgw/xmpp/xml.h"
 
 static const struct daemon_module *const modules[] = {
-	&acl_module,        &backend_module, &api_call_module,   &publish_module,
+	&acl_module,        &backend_module, &api_call_module,   &publish_send_module,
 	&adhoc_call_module, &survey_module,  &activation_module, &route_module,
 	&components_module, &events_module,  &ops_module,        NULL,
 };

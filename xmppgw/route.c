@@ -10,12 +10,12 @@
 #include "xmppgw/commands/adhoc.h"
 #include "xmppgw/component/components.h"
 #include "xmppgw/component/iq.h"
+#include "xmppgw/services/activation.h"
+#include "xmppgw/services/basic.h"
 #include "xmppgw/services/bytestreams.h"
 #include "xmppgw/services/disco.h"
-#include "xmppgw/services/ping.h"
-#include "xmppgw/services/publish.h"
-#include "xmppgw/services/push.h"
-#include "xmppgw/services/version.h"
+#include "xmppgw/services/publish_read.h"
+#include "xmppgw/services/publish_send.h"
 
 #define REPLY_MS 5000 /* what a client waits for */
 
@@ -33,14 +33,14 @@ struct route {
 
 /* clang-format off */
 static const struct route routes[] = {
-	{ "publish", "set", PUSH_PUBSUB_NS, "pubsub", ROLE_PUSH, PUBLISH_MS, push_publish },
+	{ "publish", "set", PUBSUB_NS, "pubsub", ROLE_PUSH, PUBLISH_MS, publish_send },
 	{ "disco-info", "get", DISCO_INFO_NS, "query", ROLE_ANY, REPLY_MS, disco_info },
 	{ "disco-items", "get", DISCO_ITEMS_NS, "query", ROLE_ANY, REPLY_MS, disco_items },
 	{ "address", "get", BYTESTREAMS_NS, "query", ROLE_RELAY, REPLY_MS, bytestreams_address },
-	{ "activate", "set", BYTESTREAMS_NS, "query", ROLE_RELAY, REPLY_MS, bytestreams_activate },
+	{ "activate", "set", BYTESTREAMS_NS, "query", ROLE_RELAY, REPLY_MS, activation_start },
 	{ "command", "set", ADHOC_NS, "command", ROLE_ANY, REPLY_MS, adhoc_execute },
-	{ "ping", "get", PING_NS, "ping", ROLE_ANY, REPLY_MS, ping_answer },
-	{ "version", "get", VERSION_NS, "query", ROLE_ANY, REPLY_MS, version_answer },
+	{ "ping", "get", PING_NS, "ping", ROLE_ANY, REPLY_MS, basic_ping },
+	{ "version", "get", VERSION_NS, "query", ROLE_ANY, REPLY_MS, basic_version },
 };
 /* clang-format on */
 

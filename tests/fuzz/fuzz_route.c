@@ -12,7 +12,7 @@
 #include "xmppgw/conf.h"
 #include "xmppgw/route.h"
 #include "xmppgw/services/activation.h"
-#include "xmppgw/services/publish.h"
+#include "xmppgw/services/publish_send.h"
 
 static char *roles[] = { (char *)"relay", (char *)"push", NULL };
 static const struct conf_component component = {
@@ -32,7 +32,7 @@ static struct conf conf = {
 
 /* All that handlers call, as main.c has it. */
 static const struct daemon_module *const modules[] = {
-	&acl_module,        &backend_module, &api_call_module,   &publish_module,
+	&acl_module,        &backend_module, &api_call_module,   &publish_send_module,
 	&adhoc_call_module, &survey_module,  &activation_module,
 };
 

@@ -59,7 +59,7 @@ static void release(struct api_call *call)
 	call->url = call->body = NULL;
 	call->backend = NULL;
 	if (backend != NULL)
-		backend_drop(backend);
+		backend_release(backend);
 }
 
 /* What an answer, or the lack of one, comes to. */
@@ -111,7 +111,7 @@ static void on_done(struct http_call *http)
 static void begin(struct api_call *call, struct backend *backend, const char *path,
                   struct http_call http)
 {
-	backend_use(backend);
+	backend_retain(backend);
 	call->backend = backend;
 	call->url = mem_printf("%s%s", backend->url, path);
 	call->http = http;

@@ -48,12 +48,12 @@ static void release_if_unused(struct backend *backend)
 		free_backend(backend);
 }
 
-void backend_use(struct backend *backend)
+void backend_retain(struct backend *backend)
 {
 	backend->users++;
 }
 
-void backend_drop(struct backend *backend)
+void backend_release(struct backend *backend)
 {
 	backend->users--;
 	release_if_unused(backend);

@@ -75,7 +75,7 @@ bool backend_available(const struct backend *backend);
 void backend_avoid(struct backend *backend);
 
 /* Keeps BACKEND in place until it is dropped. */
-void backend_use(struct backend *backend);
-void backend_drop(struct backend *backend);
+void backend_retain(struct backend *backend);
+void backend_release(struct backend *backend);
 
 #endif

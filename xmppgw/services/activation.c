@@ -8,7 +8,9 @@
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
 #include "common/daemon.h"
+#include "xmppgw/acl.h"
 #include "xmppgw/backend/api_call.h"
+#include "xmppgw/services/bytestreams.h"
 
 /*
  * Within the 5 s that the requester waits: what the look-up leaves of them, but never more than
@@ -43,7 +45,7 @@ static void free_activation(struct activation *activation)
 	redis_cancel(&activation->look_up);
 	api_call_cancel(&activation->call);
 	if (activation->relay != NULL)
-		backend_drop(activation->relay);
+		backend_release(activation->relay);
 	json_decref(activation->body);
 	list_remove(&activation->link);
 	free(activation);
@@ -114,9 +116,9 @@ static void on_called(struct api_call *call, unsigned status, const json_t *body
 
 static void ask(struct activation *activation, struct backend *relay)
 {
-	backend_use(relay);
+	backend_retain(relay);
 	if (activation->relay != NULL)
-		backend_drop(activation->relay);
+		backend_release(activation->relay);
 	activation->relay = relay;
 	api_call_json(&activation->call, relay, "POST", activation->path,
 	              json_incref(activation->body));
@@ -167,7 +169,7 @@ static json_t *describe(const char *component, const struct bytestream *bytestre
 	                 jid_full(&bytestream->target, target));
 }
 
-void activation_start(struct iq *iq, const struct bytestream *bytestream)
+static void begin(struct iq *iq, const struct bytestream *bytestream)
 {
 	struct activation *activation = mem_alloc(1, sizeof *activation);
 	struct redis *redis = backend_redis();
@@ -190,6 +192,19 @@ void activation_start(struct iq *iq, const struct bytestream *bytestream)
 	} else {
 		settle(activation, false, IQ_INTERNAL_SERVER_ERROR, NULL);
 	}
+}
+
+void activation_start(struct iq *iq, const struct xml *query)
+{
+	struct bytestream bytestream;
+	enum iq_condition condition;
+
+	if (bytestreams_read(query, iq->to, &bytestream, &condition) != 0)
+		iq_error(iq, condition, NULL);
+	else if (!acl_serves(bytestream.requester.domain) && !acl_serves(bytestream.target.domain))
+		iq_error(iq, IQ_FORBIDDEN, BYTESTREAMS_NOT_SERVED);
+	else
+		begin(iq, &bytestream);
 }
 
 static int start(void *config)

@@ -1,17 +1,17 @@
 /*
- * The activation of one bytestream: finds the relay that owns its hash (a claim in Redis; without
- * Redis every relay is asked), calls it, and answers the requester.
+ * The activation of a bytestream (XEP-0065 5.3.3): finds the relay that owns the stream's hash (a
+ * claim in Redis; without Redis every relay is asked), calls it, and answers the requester.
  */
 #ifndef OG_XMPPGW_SERVICES_ACTIVATION_H
 #define OG_XMPPGW_SERVICES_ACTIVATION_H
 
 #include "xmppgw/component/iq.h"
-#include "xmppgw/services/bytestreams.h"
-
-/* Consumes IQ, now or later. */
-void activation_start(struct iq *iq, const struct bytestream *bytestream);
+#include "xmppgw/xmpp/xml.h"
 
 /* Module. */
 extern const struct daemon_module activation_module;
+
+/* A handler of the route table. */
+void activation_start(struct iq *iq, const struct xml *query);
 
 #endif

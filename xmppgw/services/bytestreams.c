@@ -8,12 +8,9 @@
 #include "common/net/net.h"
 #include "xmppgw/acl.h"
 #include "xmppgw/backend/backend.h"
-#include "xmppgw/services/activation.h"
 #include "xmppgw/xmpp/markup.h"
 
 #define SID_MAX 128 /* bytes, as ejabberd has it; every client's is far shorter */
-
-#define NOT_SERVED "This proxy is for other domains."
 
 /* ---- where the proxy is ---- */
 
@@ -50,7 +47,7 @@ void bytestreams_address(struct iq *iq, const struct xml *query)
 	json_t *address;
 
 	if (!serves_requester(iq)) { /* 6.3.3 too */
-		iq_error(iq, IQ_FORBIDDEN, NOT_SERVED);
+		iq_error(iq, IQ_FORBIDDEN, BYTESTREAMS_NOT_SERVED);
 		return;
 	}
 	relay = backend_recommend();
@@ -84,31 +81,18 @@ static void hash_stream(const char *sid, struct bytestream *bytestream)
 }
 
 int bytestreams_read(const struct xml *query, const char *from, struct bytestream *bytestream,
-                     enum iq_condition *error)
+                     enum iq_condition *condition)
 {
 	const struct xml *activate = xml_child(query, BYTESTREAMS_NS, "activate");
 	const char *sid = xml_attribute(query, "sid");
 
-	*error = IQ_BAD_REQUEST;
+	*condition = IQ_BAD_REQUEST;
 	if (activate == NULL || sid == NULL || sid[0] == '\0' || strlen(sid) > SID_MAX)
 		return -1;
-	*error = IQ_JID_MALFORMED;
+	*condition = IQ_JID_MALFORMED;
 	if (jid_parse(from, &bytestream->requester) != 0 ||
 	    jid_parse_trimmed(activate->text, &bytestream->target) != 0)
 		return -1;
 	hash_stream(sid, bytestream);
 	return 0;
-}
-
-void bytestreams_activate(struct iq *iq, const struct xml *query)
-{
-	struct bytestream bytestream;
-	enum iq_condition error;
-
-	if (bytestreams_read(query, iq->to, &bytestream, &error) != 0)
-		iq_error(iq, error, NULL);
-	else if (!acl_serves(bytestream.requester.domain) && !acl_serves(bytestream.target.domain))
-		iq_error(iq, IQ_FORBIDDEN, NOT_SERVED);
-	else
-		activation_start(iq, &bytestream);
 }

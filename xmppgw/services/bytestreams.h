@@ -1,6 +1,6 @@
 /*
- * SOCKS5 bytestreams, the proxy's side of XEP-0065: where it is, and the activation of a stream.
- * Handlers of the route table.
+ * SOCKS5 bytestreams (XEP-0065), the proxy's side: where the proxy is, and how an activation is
+ * read.
  */
 #ifndef OG_XMPPGW_SERVICES_BYTESTREAMS_H
 #define OG_XMPPGW_SERVICES_BYTESTREAMS_H
@@ -12,6 +12,9 @@
 #define BYTESTREAMS_NS "http://jabber.org/protocol/bytestreams"
 #define BYTESTREAMS_HASH_LEN 40
 
+/* The error's text for a user who is not served. */
+#define BYTESTREAMS_NOT_SERVED "This proxy is for other domains."
+
 /* What an activation asks for. */
 struct bytestream {
 	struct jid requester, target;
@@ -20,12 +23,12 @@ struct bytestream {
 
 /*
  * Reads <query sid='…'><activate>target</activate></query> from the requester FROM. 0, or -1 with
- * *ERROR (XEP-0065 has bad-request and jid-malformed for it). Pure.
+ * *CONDITION (bad-request or jid-malformed, as XEP-0065 has it). Pure.
  */
 int bytestreams_read(const struct xml *query, const char *from, struct bytestream *bytestream,
-                     enum iq_condition *error);
+                     enum iq_condition *condition);
 
+/* Where the proxy is: a handler of the route table. */
 void bytestreams_address(struct iq *iq, const struct xml *query);
-void bytestreams_activate(struct iq *iq, const struct xml *query);
 
 #endif

@@ -6,10 +6,9 @@
 #include "common/base/mem.h"
 #include "xmppgw/backend/backend.h"
 #include "xmppgw/commands/adhoc.h"
+#include "xmppgw/services/basic.h"
 #include "xmppgw/services/bytestreams.h"
-#include "xmppgw/services/ping.h"
-#include "xmppgw/services/push.h"
-#include "xmppgw/services/version.h"
+#include "xmppgw/services/publish_read.h"
 #include "xmppgw/xmpp/form.h"
 #include "xmppgw/xmpp/markup.h"
 

@@ -5,7 +5,7 @@
 #include "xmppgw/acl.h"
 #include "xmppgw/backend/backend.h"
 #include "xmppgw/services/activation.h"
-#include "xmppgw/services/publish.h"
+#include "xmppgw/services/publish_send.h"
 
 #define ERROR(type, condition)                                                                     \
 	"><error type='" type "'><" condition " xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
@@ -42,13 +42,13 @@ static void setup(void)
 	ck_assert_int_eq(acl_module.start(&conf), 0);
 	ck_assert_int_eq(backend_module.start(&conf), 0);
 	ck_assert_int_eq(activation_module.start(&conf), 0);
-	ck_assert_int_eq(publish_module.start(&conf), 0);
+	ck_assert_int_eq(publish_send_module.start(&conf), 0);
 }
 
 static void teardown(void)
 {
 	iq_forget_all(stream);
-	publish_module.stop();
+	publish_send_module.stop();
 	activation_module.stop();
 	backend_module.stop();
 	acl_module.stop();
@@ -136,7 +136,7 @@ START_TEST(what_nobody_serves_is_service_unavailable)
 	is_answered(IQ("get", "<vCard xmlns='vcard-temp'/>"), expected);
 	is_answered(IQ("set", PING), expected);
 	stream->roles = ROLE_RELAY;
-	is_answered(IQ("set", "<pubsub xmlns='" PUSH_PUBSUB_NS "'/>"), expected);
+	is_answered(IQ("set", "<pubsub xmlns='" PUBSUB_NS "'/>"), expected);
 	has(IQ("set", "<command xmlns='" ADHOC_NS "' node='register-device'/>"),
 	    ERROR("cancel", "item-not-found"));
 	stream->roles = ROLE_PUSH;
@@ -185,7 +185,7 @@ START_TEST(a_skipped_request_is_refused_and_anything_else_skipped_is_not)
 END_TEST
 
 #define PUBLISH                                                                                    \
-	"<iq type='set' id='i1' from='b' to='both.example.org'><pubsub xmlns='" PUSH_PUBSUB_NS     \
+	"<iq type='set' id='i1' from='b' to='both.example.org'><pubsub xmlns='" PUBSUB_NS          \
 	"'><publish node='n'><item><notification xmlns='" PUSH_NS                                  \
 	"'/></item></publish></pubsub></iq>"
 
@@ -233,7 +233,7 @@ START_TEST(nor_more_bytes)
 
 	memset(id, 'i', 100000);
 	text = mem_printf("<iq type='set' id='%s' from='b' to='both.example.org'>"
-	                  "<pubsub xmlns='" PUSH_PUBSUB_NS "'><publish node='n'><item>"
+	                  "<pubsub xmlns='" PUBSUB_NS "'><publish node='n'><item>"
 	                  "<notification xmlns='" PUSH_NS "'/></item></publish></pubsub></iq>",
 	                  id);
 	stanza = stanza_parse(&reader, text);
@@ -416,16 +416,16 @@ START_TEST(publishes_that_no_server_of_ours_sent_get_one_and_the_same_answer)
 	const char *from[] = { "a@b", "b/c", "a@b/c" };
 
 	for (size_t i = 0; i < ARRAY_LEN(from); i++) {
-		char *stanza = mem_printf(
-		        "<iq type='set' id='i1' from='%s' to='both.example.org'><pubsub "
-		        "xmlns='" PUSH_PUBSUB_NS "'><publish node='n'><item><notification "
-		        "xmlns='" PUSH_NS "'/></item></publish></pubsub></iq>",
-		        from[i]);
+		char *stanza =
+		        mem_printf("<iq type='set' id='i1' from='%s' to='both.example.org'><pubsub "
+		                   "xmlns='" PUBSUB_NS "'><publish node='n'><item><notification "
+		                   "xmlns='" PUSH_NS "'/></item></publish></pubsub></iq>",
+		                   from[i]);
 
 		has(stanza, ERROR("cancel", "item-not-found") "</error></iq>");
 		free(stanza);
 	}
-	has(IQ("set", "<pubsub xmlns='" PUSH_PUBSUB_NS "'/>"), ERROR("modify", "bad-request"));
+	has(IQ("set", "<pubsub xmlns='" PUBSUB_NS "'/>"), ERROR("modify", "bad-request"));
 }
 END_TEST
 

@@ -3,7 +3,7 @@
 
 #include "pushd/provider/notification.h"
 #include "tests/fuzz/stream.h"
-#include "xmppgw/services/push.h"
+#include "xmppgw/services/publish_read.h"
 
 #define COMPONENT "push.example.org"
 
@@ -18,14 +18,14 @@ static void check_notification(const json_t *value)
 	assert(strcmp(notification.component, COMPONENT) == 0);
 }
 
-static void check_push(const struct push *push)
+static void check_push(const struct publish *publish)
 {
-	char *text = mem_printf("[%.*s]", (int)buf_len(&push->json), buf_data(&push->json));
+	char *text = mem_printf("[%.*s]", (int)buf_len(&publish->json), buf_data(&publish->json));
 	json_t *array = json_loads(text, 0, NULL), *value;
 	size_t i;
 
-	assert(array != NULL && json_array_size(array) == push->count);
-	assert(push->count > 0 && push->count <= PUSH_ITEMS_MAX);
+	assert(array != NULL && json_array_size(array) == publish->count);
+	assert(publish->count > 0 && publish->count <= PUBLISH_ITEMS_MAX);
 	json_array_foreach (array, i, value)
 		check_notification(value);
 	json_decref(array);
@@ -40,12 +40,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	stream_feed(reader, data, size);
 	while (size > 0 && (stanza = stream_stanza(reader)) != NULL) {
 		const char *from = xml_attribute(stanza, "from");
-		struct push push = { 0 };
+		struct publish publish = { 0 };
 
 		if (stanza->first != NULL && from != NULL &&
-		    push_read(stanza->first, from, COMPONENT, &push) == PUSH_READ)
-			check_push(&push);
-		buf_release(&push.json);
+		    publish_read(stanza->first, from, COMPONENT, &publish) == PUBLISH_READ)
+			check_push(&publish);
+		buf_release(&publish.json);
 	}
 	xml_reader_free(reader);
 	return 0;

@@ -1,4 +1,4 @@
-#include "xmppgw/services/push.c"
+#include "xmppgw/services/publish_read.c"
 
 #include <dirent.h>
 
@@ -9,35 +9,35 @@
 
 static const char *const verdicts[] = { "read", "unknown", "malformed" };
 
-static enum push_verdict read_stanza(const struct xml *iq, struct push *push)
+static enum publish_verdict read_stanza(const struct xml *iq, struct publish *publish)
 {
 	char component[JID_PART_MAX + 1];
 
 	ck_assert_int_eq(jid_domain(xml_attribute(iq, "to"), component), 0);
-	return push_read(iq->first, xml_attribute(iq, "from"), component, push);
+	return publish_read(iq->first, xml_attribute(iq, "from"), component, publish);
 }
 
-/* What push_read() made of a stanza: an array of notifications, or the verdict as a string. */
+/* What publish_read() made of a stanza: an array of notifications, or the verdict as a string. */
 static json_t *read_text(const char *text)
 {
 	struct xml_reader *reader;
 	const struct xml *iq = stanza_parse(&reader, text);
-	struct push push = { 0 };
-	enum push_verdict verdict = read_stanza(iq, &push);
+	struct publish publish = { 0 };
+	enum publish_verdict verdict = read_stanza(iq, &publish);
 	struct buf array = { 0 };
 	json_t *result = json_string(verdicts[verdict]);
 
-	if (verdict == PUSH_READ) {
+	if (verdict == PUBLISH_READ) {
 		buf_text(&array, "[");
-		buf_append(&array, buf_data(&push.json), buf_len(&push.json));
+		buf_append(&array, buf_data(&publish.json), buf_len(&publish.json));
 		buf_text(&array, "]");
 		json_decref(result);
 		result = json_loadb(buf_data(&array), buf_len(&array), 0, NULL);
 		ck_assert_ptr_nonnull(result);
-		ck_assert_uint_eq(push.count, json_array_size(result));
+		ck_assert_uint_eq(publish.count, json_array_size(result));
 	}
 	buf_release(&array);
-	buf_release(&push.json);
+	buf_release(&publish.json);
 	xml_reader_free(reader);
 	return result;
 }
@@ -85,7 +85,7 @@ END_TEST
 /* The last-message-body that is passed on for BODY. */
 static char *pass_body(const char *body)
 {
-	char *text = mem_printf("<iq from='x.org' to='p.x'><pubsub xmlns='" PUSH_PUBSUB_NS "'>"
+	char *text = mem_printf("<iq from='x.org' to='p.x'><pubsub xmlns='" PUBSUB_NS "'>"
 	                        "<publish node='n'><item><notification xmlns='" PUSH_NS "'>"
 	                        "<x xmlns='jabber:x:data'><field var='last-message-body'>"
 	                        "<value>%s</value></field></x></notification></item></publish>"
@@ -130,5 +130,5 @@ int main(void)
 		a_long_body_is_cut_between_two_characters,
 	};
 
-	return unit_run("push", tests, ARRAY_LEN(tests), NULL, NULL);
+	return unit_run("publish_read", tests, ARRAY_LEN(tests), NULL, NULL);
 }

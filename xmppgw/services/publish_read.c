@@ -1,11 +1,10 @@
-#include "xmppgw/services/push.h"
+#include "xmppgw/services/publish_read.h"
 
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "xmppgw/services/publish.h"
 #include "xmppgw/xmpp/form.h"
 #include "xmppgw/xmpp/jid.h"
 
@@ -100,7 +99,7 @@ static void add_encrypted(json_t *item, const struct xml *encrypted)
 	json_decref(object);
 }
 
-static void add_media(json_t *call, const struct xml *element)
+static void add_media(json_t *voip, const struct xml *element)
 {
 	const struct xml *media = xml_child(element, element->ns, "media");
 	json_t *names = json_array();
@@ -108,29 +107,29 @@ static void add_media(json_t *call, const struct xml *element)
 	for (; media != NULL && json_array_size(names) < MEDIA_MAX; media = xml_again(media))
 		if (media->text[0] != '\0' && strlen(media->text) <= ACTION_MAX)
 			json_array_append_new(names, json_string_nocheck(media->text));
-	json_object_set_new_nocheck(call, "media", names);
+	json_object_set_new_nocheck(voip, "media", names);
 }
 
 static void add_jingle(json_t *item, const struct xml *jingle)
 {
-	json_t *call = json_object();
+	json_t *voip = json_object();
 
-	add_media(call, jingle);
-	if (set_text(call, "action", xml_attribute(jingle, "action"), ACTION_MAX) &&
-	    set_text(call, "sid", xml_attribute(jingle, "sid"), NAME_MAX_BYTES))
-		json_object_set_nocheck(item, "jingle", call);
-	json_decref(call);
+	add_media(voip, jingle);
+	if (set_text(voip, "action", xml_attribute(jingle, "action"), ACTION_MAX) &&
+	    set_text(voip, "sid", xml_attribute(jingle, "sid"), NAME_MAX_BYTES))
+		json_object_set_nocheck(item, "jingle", voip);
+	json_decref(voip);
 }
 
 static void add_meet(json_t *item, const struct xml *meet)
 {
-	json_t *call = json_object();
+	json_t *voip = json_object();
 
-	add_media(call, meet);
-	if (set_text(call, "id", xml_attribute(meet, "id"), NAME_MAX_BYTES) &&
-	    set_text(call, "jid", xml_attribute(meet, "jid"), JID_MAX))
-		json_object_set_nocheck(item, "meet", call);
-	json_decref(call);
+	add_media(voip, meet);
+	if (set_text(voip, "id", xml_attribute(meet, "id"), NAME_MAX_BYTES) &&
+	    set_text(voip, "jid", xml_attribute(meet, "jid"), JID_MAX))
+		json_object_set_nocheck(item, "meet", voip);
+	json_decref(voip);
 }
 
 static void add_groupchat(json_t *item, const struct xml *groupchat)
@@ -169,7 +168,7 @@ static const struct {
 /* ---- the publish ---- */
 
 /* One <item/>; false if it is no notification. */
-static bool add_item(struct push *push, const struct xml *item, json_t *common)
+static bool add_item(struct publish *publish, const struct xml *item, json_t *common)
 {
 	const struct xml *notification = xml_child(item, PUSH_NS, "notification");
 	json_t *object;
@@ -183,29 +182,30 @@ static bool add_item(struct push *push, const struct xml *item, json_t *common)
 		if (element != NULL)
 			members[i].add(object, element);
 	}
-	if (push->count++ > 0)
-		buf_text(&push->json, ",");
-	json_dump_callback(object, append, &push->json, JSON_COMPACT);
+	if (publish->count++ > 0)
+		buf_text(&publish->json, ",");
+	json_dump_callback(object, append, &publish->json, JSON_COMPACT);
 	json_decref(object);
 	return true;
 }
 
-static enum push_verdict add_items(struct push *push, const struct xml *publish, json_t *common)
+static enum publish_verdict add_items(struct publish *publish, const struct xml *element,
+                                      json_t *common)
 {
-	const struct xml *item = xml_child(publish, PUSH_PUBSUB_NS, "item");
+	const struct xml *item = xml_child(element, PUBSUB_NS, "item");
 
 	if (item == NULL)
-		return PUSH_MALFORMED;
+		return PUBLISH_MALFORMED;
 	for (; item != NULL; item = xml_again(item))
-		if (push->count == PUSH_ITEMS_MAX || !add_item(push, item, common))
-			return PUSH_MALFORMED;
-	return PUSH_READ;
+		if (publish->count == PUBLISH_ITEMS_MAX || !add_item(publish, item, common))
+			return PUBLISH_MALFORMED;
+	return PUBLISH_READ;
 }
 
 /* XEP-0357 7: the form of the publish-options, whatever is in it; or NULL. */
 static const struct xml *find_options(const struct xml *pubsub)
 {
-	return form_find(xml_child(pubsub, PUSH_PUBSUB_NS, "publish-options"));
+	return form_find(xml_child(pubsub, PUBSUB_NS, "publish-options"));
 }
 
 /*
@@ -217,42 +217,30 @@ static bool is_server(const char *from, struct jid *jid)
 	return jid_parse(from, jid) == 0 && jid->local[0] == '\0' && jid->resource[0] == '\0';
 }
 
-enum push_verdict push_read(const struct xml *pubsub, const char *from, const char *component,
-                            struct push *push)
+enum publish_verdict publish_read(const struct xml *pubsub, const char *from, const char *component,
+                                  struct publish *publish)
 {
-	const struct xml *publish = xml_child(pubsub, PUSH_PUBSUB_NS, "publish");
+	const struct xml *element = xml_child(pubsub, PUBSUB_NS, "publish");
 	const struct xml *options = find_options(pubsub);
 	const char *secret = form_value(options, "secret");
-	enum push_verdict verdict;
+	enum publish_verdict verdict;
 	struct jid server;
 	json_t *common;
 
-	push->node = xml_attribute(publish, "node");
-	push->count = 0;
-	if (push->node == NULL || push->node[0] == '\0')
-		return PUSH_MALFORMED;
-	if (!is_server(from, &server) || strlen(push->node) > PUSH_NODE_MAX ||
+	publish->node = xml_attribute(element, "node");
+	publish->count = 0;
+	if (publish->node == NULL || publish->node[0] == '\0')
+		return PUBLISH_MALFORMED;
+	if (!is_server(from, &server) || strlen(publish->node) > PUBLISH_NODE_MAX ||
 	    (secret != NULL && strlen(secret) > SECRET_MAX))
-		return PUSH_UNKNOWN;
+		return PUBLISH_UNKNOWN;
 	common = json_object();
 	set_text(common, "component", component, NAME_MAX_BYTES);
 	set_text(common, "domain", server.domain, NAME_MAX_BYTES);
-	set_text(common, "node", push->node, PUSH_NODE_MAX);
+	set_text(common, "node", publish->node, PUBLISH_NODE_MAX);
 	set_text(common, "secret", secret, SECRET_MAX);
 	set_text(common, "module", form_value(options, "pushModule"), MODULE_MAX);
-	verdict = add_items(push, publish, common);
+	verdict = add_items(publish, element, common);
 	json_decref(common);
 	return verdict;
-}
-
-void push_publish(struct iq *iq, const struct xml *pubsub)
-{
-	struct push push = { 0 };
-	enum push_verdict verdict = push_read(pubsub, iq->to, iq->stream->domain, &push);
-
-	if (verdict == PUSH_READ)
-		publish_queue(iq, &push);
-	else
-		publish_refuse(iq, verdict == PUSH_UNKNOWN ? IQ_ITEM_NOT_FOUND : IQ_BAD_REQUEST);
-	buf_release(&push.json);
 }

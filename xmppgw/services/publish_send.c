@@ -1,4 +1,4 @@
-#include "xmppgw/services/publish.h"
+#include "xmppgw/services/publish_send.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -9,23 +9,24 @@
 #include "common/base/metrics.h"
 #include "common/daemon.h"
 #include "xmppgw/backend/api_call.h"
+#include "xmppgw/services/publish_read.h"
 
 #define BATCH_ITEMS 256
 #define BATCH_BYTES (1024 * 1024 - 256) /* of items: pushd takes a body of 1 MiB */
 #define CALLS_MAX 16                    /* in flight to one push daemon */
 
-/* Of the time that the server waits, this much is kept for the answer's own way back. */
+/* The part of PUBLISH_MS that is left for the reply's way back to the server. */
 #define RESERVE_MS 1000
-/* A publish finds no push daemon for so long at most, so that enough is left for the call. */
-#define HOLD_MS 10000
-/* An older one isn't sent any more. */
+/* A publish without a push daemon is given up at this age, while a call could still be answered. */
+#define UNASSIGNED_MS 10000
+/* A publish older than this is not sent any more. */
 #define SEND_MS 20000
-#define AGAIN_MS 200 /* how often a push daemon is looked for */
+#define RETRY_MS 200 /* between two attempts to find a push daemon for unassigned publishes */
 
 /* One publish that is not answered yet. */
 struct publication {
-	struct list_link link; /* in a daemon's waiting list, in HOMELESS, or in a batch */
-	struct iq *iq;         /* NULL: it was too late */
+	struct list_link link; /* in a daemon's waiting list, in UNASSIGNED, or in a batch */
+	struct iq *iq;         /* NULL: its deadline was over, so it is answered */
 	uint64_t began_ms;
 	unsigned count; /* notifications in json */
 	size_t len;     /* of json */
@@ -38,22 +39,19 @@ struct batch {
 	struct api_call call;
 	struct list_link link; /* in BATCHES */
 	struct list items;     /* struct publication */
-	struct backend *push;  /* used */
+	struct backend *push;  /* retained */
 	unsigned count;        /* notifications */
 	size_t bytes;
 	uint64_t oldest_ms;
 };
 
-static struct list queued;   /* push daemons for which publishes wait */
-static struct list homeless; /* publishes without a push daemon */
-static struct list batches;  /* in flight */
+static struct list queued;     /* push daemons for which publishes wait */
+static struct list unassigned; /* publishes without a push daemon */
+static struct list batches;    /* in flight */
 static struct task flush;
-static struct timer again;
+static struct timer retry;
 
-/*
- * What became of a publish: its name in pushd's answer, and what the server is told (RESULT: all
- * is well).
- */
+/* What became of a publish: the outcomes of pushd's API from best to worst, and one of ours. */
 enum outcome { SENT, QUEUED, MERGED, GONE, UNAVAILABLE, REFUSED, OUTCOMES };
 static const char *const outcome_names[OUTCOMES] = { "sent", "queued",      "merged",
 	                                             "gone", "unavailable", "refused" };
@@ -77,7 +75,7 @@ static struct metric seconds_metric = {
 
 /* ---- the end of a publish ---- */
 
-static void tell(struct iq *iq, enum outcome outcome)
+static void answer_publish(struct iq *iq, enum outcome outcome)
 {
 	outcome_numbers[outcome]++;
 	metric_observe(&seconds_metric, (loop_now_ns() - iq->began_ns) / 1000);
@@ -87,21 +85,22 @@ static void tell(struct iq *iq, enum outcome outcome)
 		iq_error(iq, outcome == GONE ? IQ_ITEM_NOT_FOUND : IQ_INTERNAL_SERVER_ERROR, NULL);
 }
 
-/* Answers, if it isn't too late, and frees PUBLICATION. */
-static void settle(struct publication *publication, enum outcome outcome)
+/* Answers PUBLICATION, unless its deadline did, and frees it. */
+static void finish(struct publication *publication, enum outcome outcome)
 {
 	list_remove(&publication->link);
 	if (publication->iq != NULL)
-		tell(publication->iq, outcome);
+		answer_publish(publication->iq, outcome);
 	else
 		outcome_numbers[UNAVAILABLE]++;
 	free(publication);
 }
 
-void publish_refuse(struct iq *iq, enum iq_condition error)
+/* Answers a publish that no push daemon needs to see. */
+static void refuse(struct iq *iq, enum iq_condition condition)
 {
 	outcome_numbers[REFUSED]++;
-	iq_error(iq, error, NULL);
+	iq_error(iq, condition, NULL);
 }
 
 static uint64_t age_ms(const struct publication *publication, uint64_t now_ms)
@@ -111,89 +110,104 @@ static uint64_t age_ms(const struct publication *publication, uint64_t now_ms)
 
 /* ---- waiting for a call ---- */
 
-static void place(struct publication *publication)
+static void assign(struct publication *publication)
 {
 	struct backend *push = backend_for(publication->node);
 
 	if (push == NULL) {
-		list_append(&homeless, &publication->link);
-		if (!timer_active(&again))
-			timer_start(&again, AGAIN_MS);
+		list_append(&unassigned, &publication->link);
+		if (!timer_active(&retry))
+			timer_start(&retry, RETRY_MS);
 		return;
 	}
-	backend_use(push);
+	backend_retain(push);
 	list_append(&push->waiting, &publication->link);
 	if (!list_linked(&push->queued))
 		list_append(&queued, &push->queued);
 	task_start(&flush);
 }
 
-/*
- * Takes the first publish that waits for PUSH, which some other user must keep in place; NULL:
- * none.
- */
+/* Takes the first publish that waits for PUSH; NULL: none. The caller has retained PUSH. */
 static struct publication *take_waiting(struct backend *push)
 {
 	struct list_link *link = list_take(&push->waiting);
 
 	if (link == NULL)
 		return NULL;
-	backend_drop(push);
+	backend_release(push);
 	return container_of(link, struct publication, link);
 }
 
-/* What waited for PUSH, which isn't available any more, looks for another one. */
-static void move_all(struct backend *push)
+/* PUSH isn't available any more: assigns all that waits for it to other daemons. */
+static void reassign_waiting(struct backend *push)
 {
 	struct publication *publication;
 
 	while ((publication = take_waiting(push)) != NULL)
-		place(publication);
+		assign(publication);
 }
 
-static void look_for_homes(void)
+static void reassign_unassigned(void)
 {
 	uint64_t now_ms = loop_now_ms();
 	struct list waiting;
 	struct list_link *link;
 
 	list_init(&waiting);
-	while ((link = list_take(&homeless)) != NULL)
+	while ((link = list_take(&unassigned)) != NULL)
 		list_append(&waiting, link);
 	while ((link = list_take(&waiting)) != NULL) {
 		struct publication *publication = container_of(link, struct publication, link);
 
-		if (publication->iq == NULL || age_ms(publication, now_ms) > HOLD_MS)
-			settle(publication, UNAVAILABLE);
+		if (publication->iq == NULL || age_ms(publication, now_ms) > UNASSIGNED_MS)
+			finish(publication, UNAVAILABLE);
 		else
-			place(publication);
+			assign(publication);
 	}
 }
 
-static void on_again(struct timer *timer)
+static void on_retry(struct timer *timer)
 {
-	look_for_homes();
+	reassign_unassigned();
 }
 
 static void on_change(void)
 {
-	look_for_homes();
+	reassign_unassigned();
 	task_start(&flush);
 }
 
-void publish_queue(struct iq *iq, const struct push *push)
+static void enqueue(struct iq *iq, const struct publish *publish)
 {
-	size_t node_size = strlen(push->node) + 1, len = buf_len(&push->json);
+	size_t node_size = strlen(publish->node) + 1, len = buf_len(&publish->json);
 	struct publication *publication = mem_alloc(1, sizeof *publication + node_size + len);
 
-	memcpy(publication->node, push->node, node_size);
-	publication->json = memcpy(publication->node + node_size, buf_data(&push->json), len);
+	memcpy(publication->node, publish->node, node_size);
+	publication->json = memcpy(publication->node + node_size, buf_data(&publish->json), len);
 	publication->len = len;
-	publication->count = push->count;
+	publication->count = publish->count;
 	publication->began_ms = iq->began_ns / 1000000;
 	iq_hold(iq, &publication->iq);
 	iq_charge(iq, sizeof *publication + node_size + len);
-	place(publication);
+	assign(publication);
+}
+
+void publish_send(struct iq *iq, const struct xml *pubsub)
+{
+	struct publish publish = { 0 };
+
+	switch (publish_read(pubsub, iq->to, iq->stream->domain, &publish)) {
+	case PUBLISH_READ:
+		enqueue(iq, &publish);
+		break;
+	case PUBLISH_UNKNOWN:
+		refuse(iq, IQ_ITEM_NOT_FOUND);
+		break;
+	case PUBLISH_MALFORMED:
+		refuse(iq, IQ_BAD_REQUEST);
+		break;
+	}
+	buf_release(&publish.json);
 }
 
 /* ---- calls ---- */
@@ -203,10 +217,10 @@ static void free_batch(struct batch *batch)
 	struct list_link *link;
 
 	while ((link = list_first(&batch->items)) != NULL)
-		settle(container_of(link, struct publication, link), UNAVAILABLE);
+		finish(container_of(link, struct publication, link), UNAVAILABLE);
 	api_call_cancel(&batch->call);
 	batch->push->calls--;
-	backend_drop(batch->push);
+	backend_release(batch->push);
 	list_remove(&batch->link);
 	free(batch);
 }
@@ -219,8 +233,8 @@ static enum outcome outcome_by_name(const char *name)
 	return UNAVAILABLE;
 }
 
-/* The outcomes are in the notifications' order; that of a publish is the worst of its own. */
-static void settle_all(struct batch *batch, const json_t *outcomes)
+/* OUTCOMES has one for each notification, in order. A publish gets the worst of its own. */
+static void finish_all(struct batch *batch, const json_t *outcomes)
 {
 	size_t next = 0;
 
@@ -236,17 +250,17 @@ static void settle_all(struct batch *batch, const json_t *outcomes)
 			if (outcome > worst)
 				worst = outcome;
 		}
-		settle(publication, worst);
+		finish(publication, worst);
 	}
 }
 
-/* The call was certainly not carried out: each publish looks for another push daemon. */
-static void place_all(struct batch *batch)
+/* The call was certainly not carried out, so each publish may go to another push daemon. */
+static void reassign_all(struct batch *batch)
 {
 	struct list_link *link;
 
 	while ((link = list_take(&batch->items)) != NULL)
-		place(container_of(link, struct publication, link));
+		assign(container_of(link, struct publication, link));
 }
 
 static void on_called(struct api_call *call, unsigned status, const json_t *body)
@@ -255,27 +269,25 @@ static void on_called(struct api_call *call, unsigned status, const json_t *body
 	const json_t *outcomes = json_object_get(body, "outcomes");
 
 	if (status == API_CALL_UNREACHED)
-		place_all(batch);
+		reassign_all(batch);
 	else if (status == 200 && json_array_size(outcomes) == batch->count)
-		settle_all(batch, outcomes);
-	else if (status != API_CALL_UNANSWERED && status != 401 && status < 500) /* told already */
+		finish_all(batch, outcomes);
+	else if (status != API_CALL_UNANSWERED && status != 401 &&
+	         status < 500) /* those are logged already */
 		log_error("publish-refused backend=%s status=%u reason=\"%s\"", batch->push->id,
 		          status, api_call_message(body, "malformed answer"));
 	free_batch(batch);
 	task_start(&flush);
 }
 
-/* Whether PUBLICATION may go with BATCH; an empty one takes anything that pushd does. */
+/* True if PUBLICATION may go with BATCH. An empty batch takes even the largest. */
 static bool fits(const struct batch *batch, const struct publication *publication)
 {
 	return batch->count == 0 || (batch->count + publication->count <= BATCH_ITEMS &&
 	                             batch->bytes + publication->len < BATCH_BYTES);
 }
 
-/*
- * Moves as many publishes as one call takes from PUSH's list to BATCH; those that are too old are
- * answered.
- */
+/* Moves as many waiting publishes to BATCH as one call takes; answers those that are too old. */
 static void fill(struct batch *batch, uint64_t now_ms)
 {
 	struct list_link *link;
@@ -287,7 +299,7 @@ static void fill(struct batch *batch, uint64_t now_ms)
 			return;
 		take_waiting(batch->push);
 		if (publication->iq == NULL || age_ms(publication, now_ms) > SEND_MS) {
-			settle(publication, UNAVAILABLE);
+			finish(publication, UNAVAILABLE);
 			continue;
 		}
 		if (batch->count == 0 || publication->began_ms < batch->oldest_ms)
@@ -322,7 +334,7 @@ static void send_next(struct backend *push)
 	struct batch *batch = mem_alloc(1, sizeof *batch);
 	uint64_t now_ms = loop_now_ms();
 
-	backend_use(push);
+	backend_retain(push);
 	push->calls++;
 	batch->push = push;
 	list_init(&batch->items);
@@ -339,24 +351,24 @@ static void on_flush(struct task *task)
 	list_for_each (link, &queued) {
 		struct backend *push = container_of(link, struct backend, queued);
 
-		backend_use(push);
+		backend_retain(push);
 		if (!backend_available(push))
-			move_all(push);
+			reassign_waiting(push);
 		while (!list_empty(&push->waiting) && push->calls < CALLS_MAX)
 			send_next(push);
 		if (list_empty(&push->waiting))
 			list_remove(&push->queued);
-		backend_drop(push);
+		backend_release(push);
 	}
 }
 
 static int start(void *config)
 {
 	list_init(&queued);
-	list_init(&homeless);
+	list_init(&unassigned);
 	list_init(&batches);
 	flush.run = on_flush;
-	again.expired = on_again;
+	retry.expired = on_retry;
 	backend_on_change(on_change);
 	metrics_add(&outcome_metric);
 	metrics_add(&seconds_metric);
@@ -368,7 +380,7 @@ static void free_all(struct list *publications)
 	struct list_link *link;
 
 	while ((link = list_first(publications)) != NULL)
-		settle(container_of(link, struct publication, link), UNAVAILABLE);
+		finish(container_of(link, struct publication, link), UNAVAILABLE);
 }
 
 static void stop(void)
@@ -376,7 +388,7 @@ static void stop(void)
 	struct list_link *link;
 
 	task_stop(&flush);
-	timer_stop(&again);
+	timer_stop(&retry);
 	backend_on_change(NULL);
 	while ((link = list_first(&batches)) != NULL)
 		free_batch(container_of(link, struct batch, link));
@@ -384,12 +396,12 @@ static void stop(void)
 		struct backend *push = container_of(link, struct backend, queued);
 		struct publication *publication;
 
-		backend_use(push);
+		backend_retain(push);
 		while ((publication = take_waiting(push)) != NULL)
-			settle(publication, UNAVAILABLE);
-		backend_drop(push);
+			finish(publication, UNAVAILABLE);
+		backend_release(push);
 	}
-	free_all(&homeless);
+	free_all(&unassigned);
 }
 
-const struct daemon_module publish_module = { "publish", start, stop };
+const struct daemon_module publish_send_module = { "publish", start, stop };
