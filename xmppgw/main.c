@@ -12,8 +12,7 @@
 #include "xmppgw/acl.h"
 #include "xmppgw/backend/api_call.h"
 #include "xmppgw/backend/backend.h"
-#include "xmppgw/commands/adhoc_call.h"
-#include "xmppgw/commands/survey.h"
+#include "xmppgw/commands/command_call.h"
 #include "xmppgw/component/components.h"
 #include "xmppgw/conf.h"
 #include "xmppgw/events/events.h"
@@ -25,9 +24,17 @@
 #include "xmppgw/xmpp/xml.h"
 
 static const struct daemon_module *const modules[] = {
-	&acl_module,        &backend_module, &api_call_module,   &publish_send_module,
-	&adhoc_call_module, &survey_module,  &activation_module, &route_module,
-	&components_module, &events_module,  &ops_module,        NULL,
+	&acl_module,
+	&backend_module,
+	&api_call_module,
+	&publish_send_module,
+	&command_call_module,
+	&activation_module,
+	&route_module,
+	&components_module,
+	&events_module,
+	&ops_module,
+	NULL,
 };
 
 static char *health_url(const void *config)

@@ -7,7 +7,7 @@
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
 #include "common/daemon.h"
-#include "xmppgw/commands/adhoc.h"
+#include "xmppgw/commands/commands.h"
 #include "xmppgw/component/components.h"
 #include "xmppgw/component/iq.h"
 #include "xmppgw/services/activation.h"
@@ -38,7 +38,7 @@ static const struct route routes[] = {
 	{ "disco-items", "get", DISCO_ITEMS_NS, "query", ROLE_ANY, REPLY_MS, disco_items },
 	{ "address", "get", BYTESTREAMS_NS, "query", ROLE_RELAY, REPLY_MS, bytestreams_address },
 	{ "activate", "set", BYTESTREAMS_NS, "query", ROLE_RELAY, REPLY_MS, activation_start },
-	{ "command", "set", ADHOC_NS, "command", ROLE_ANY, REPLY_MS, adhoc_execute },
+	{ "command", "set", ADHOC_NS, "command", ROLE_ANY, REPLY_MS, commands_execute },
 	{ "ping", "get", PING_NS, "ping", ROLE_ANY, REPLY_MS, basic_ping },
 	{ "version", "get", VERSION_NS, "query", ROLE_ANY, REPLY_MS, basic_version },
 };

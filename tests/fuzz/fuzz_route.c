@@ -6,8 +6,7 @@
 #include "xmppgw/acl.h"
 #include "xmppgw/backend/api_call.h"
 #include "xmppgw/backend/backend.h"
-#include "xmppgw/commands/adhoc_call.h"
-#include "xmppgw/commands/survey.h"
+#include "xmppgw/commands/command_call.h"
 #include "xmppgw/component/iq.h"
 #include "xmppgw/conf.h"
 #include "xmppgw/route.h"
@@ -32,8 +31,8 @@ static struct conf conf = {
 
 /* All that handlers call, as main.c has it. */
 static const struct daemon_module *const modules[] = {
-	&acl_module,        &backend_module, &api_call_module,   &publish_send_module,
-	&adhoc_call_module, &survey_module,  &activation_module,
+	&acl_module,          &backend_module,      &api_call_module,
+	&publish_send_module, &command_call_module, &activation_module,
 };
 
 static void on_change(struct stream *stream)

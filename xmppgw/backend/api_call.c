@@ -6,6 +6,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
+#include "common/text/percent.h"
 #include "common/daemon.h"
 #include "xmppgw/conf.h"
 
@@ -159,6 +160,25 @@ void api_call_cancel(struct api_call *call)
 {
 	if (call->backend != NULL)
 		release(call);
+}
+
+char *api_call_path(const char *base, const char *const *arguments)
+{
+	struct buf path = { 0 };
+	char separator = '?';
+
+	buf_text(&path, base);
+	for (; arguments[0] != NULL; arguments += 2) {
+		char *encoded;
+
+		if (arguments[1] == NULL || arguments[1][0] == '\0')
+			continue;
+		encoded = percent_encode(arguments[1]);
+		buf_printf(&path, "%c%s=%s", separator, arguments[0], encoded);
+		free(encoded);
+		separator = '&';
+	}
+	return buf_take(&path);
 }
 
 const char *api_call_message(const json_t *body, const char *fallback)

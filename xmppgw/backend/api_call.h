@@ -49,6 +49,12 @@ void api_call_json(struct api_call *call, struct backend *backend, const char *m
 /* Forgets a call that is under way; fine when idle. */
 void api_call_cancel(struct api_call *call);
 
+/*
+ * The path (heap) "BASE?NAME=VALUE&…". ARGUMENTS are names and values in turn, ended by a name of
+ * NULL; an argument whose value is NULL or empty is left out.
+ */
+char *api_call_path(const char *base, const char *const *arguments);
+
 /* The text "message" of an error's body, or FALLBACK. */
 const char *api_call_message(const json_t *body, const char *fallback);
 

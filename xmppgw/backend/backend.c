@@ -234,6 +234,31 @@ struct backend *backend_recommend(void)
 	return one;
 }
 
+static bool is_listed(const char *const *ids, size_t count, const char *id)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(ids[i], id) == 0)
+			return true;
+	return false;
+}
+
+size_t backend_providers(const char **ids, size_t most)
+{
+	struct backend *push = backend_first(BACKEND_PUSH);
+	size_t count = 0, i;
+	json_t *provider;
+
+	for (; push != NULL; push = backend_next(push, BACKEND_PUSH)) {
+		json_array_foreach (json_object_get(push->record, "providers"), i, provider) {
+			const char *id = json_string_value(json_object_get(provider, "id"));
+
+			if (id != NULL && count < most && !is_listed(ids, count, id))
+				ids[count++] = id;
+		}
+	}
+	return count;
+}
+
 /* FNV-1a over id, a NUL and key, with a finish that spreads every bit (splitmix64). */
 static uint64_t weigh(const char *id, const char *key)
 {

@@ -68,6 +68,12 @@ struct backend *backend_recommend(void);
  */
 struct backend *backend_for(const char *key);
 
+/*
+ * Writes the ids of the providers that any push daemon has, each once and at most MOST, to IDS
+ * (borrowed until the next turn of the loop); returns how many.
+ */
+size_t backend_providers(const char **ids, size_t most);
+
 /* True if work may go to it: listed, not draining, not avoided. */
 bool backend_available(const struct backend *backend);
 

@@ -1,77 +1,57 @@
 /*
- * Ad-hoc commands (XEP-0050), without sessions: whoever sends the form is served, with or without
- * having asked for it first. A command is a row of the table in adhoc.c.
+ * Ad-hoc commands (XEP-0050): what a command is made of, how its request is carried out and how it
+ * replies. There are no sessions: whoever submits the form is served, with or without having asked
+ * for the form first.
  */
 #ifndef OG_XMPPGW_COMMANDS_ADHOC_H
 #define OG_XMPPGW_COMMANDS_ADHOC_H
 
+#include "xmppgw/commands/fields.h"
+#include "xmppgw/commands/table.h"
 #include "xmppgw/component/iq.h"
-#include "xmppgw/xmpp/table.h"
 #include "xmppgw/xmpp/xml.h"
 
 #define ADHOC_NS "http://jabber.org/protocol/commands"
 #define ADHOC_SESSION_MAX 256 /* bytes of a session id */
 
-/* What a command that answers later has to keep. */
-struct adhoc_session {
-	const struct adhoc_command *command;
-	char id[ADHOC_SESSION_MAX + 1]; /* the client's, or one of ours */
-};
-
 enum adhoc_right { ADHOC_ANYONE, ADHOC_ADMINS };
+
+/* A request that a command carries out; what it needs to reply. */
+struct adhoc_request {
+	struct iq *iq; /* consumed by the reply */
+	const struct adhoc_command *command;
+	char session_id[ADHOC_SESSION_MAX + 1]; /* the client's, or one of ours */
+};
 
 struct adhoc_command {
 	const char *node;
-	const char *name;
-	unsigned roles; /* of the components that have it */
+	const char *name; /* also the form's title */
+	unsigned roles;   /* of the components that have it */
 	enum adhoc_right right;
-	/* Appends the form's title and fields; NULL: there is nothing to ask. */
-	void (*form)(struct buf *out);
-	/*
-	 * Consumes IQ now or later; SESSION and FORM (NULL where there is no form) live until
-	 * this returns.
-	 */
-	void (*submit)(struct iq *iq, const struct adhoc_session *session, const struct xml *form);
+	const char *instructions;   /* above the form's fields; NULL: none */
+	const struct field *fields; /* ended by a var of NULL; NULL: the command asks nothing */
+	/* Replies, now or later; REQUEST and VALUES live until this returns. */
+	void (*run)(struct adhoc_request *request, const struct field_values *values);
 };
 
-/* What may become of a request for a command. */
-enum adhoc_access { ADHOC_UNKNOWN, ADHOC_FORBIDDEN, ADHOC_ALLOWED };
+/* Carries out what PAYLOAD asks of COMMAND: gives its form, cancels it or runs it. Consumes IQ. */
+void adhoc_execute(const struct adhoc_command *command, struct iq *iq, const struct xml *payload);
 
-/* Whether STREAM's component has COMMAND (NULL: never) for the JID FROM. */
-enum adhoc_access adhoc_access(const struct adhoc_command *command, const struct stream *stream,
-                               const char *from);
+/* Begins and ends a reply; between them the caller appends the result form's fields. */
+struct buf *adhoc_begin(const struct adhoc_request *request);
+void adhoc_end(const struct adhoc_request *request, struct buf *out);
 
-/* The command NODE, or NULL. */
-const struct adhoc_command *adhoc_find(const char *node);
+/* Replies that a command without a result is done: TEXT says so. */
+void adhoc_reply_note(const struct adhoc_request *request, const char *text);
 
-/*
- * The first command that FROM may run on STREAM's component, and the next one after PREVIOUS (NULL:
- * the first); NULL at the end.
- */
-const struct adhoc_command *adhoc_next(const struct adhoc_command *previous,
-                                       const struct stream *stream, const char *from);
+/* A table to be replied. */
+struct adhoc_rows {
+	const struct table *table;
+	const json_t *rows;  /* borrowed; an array of objects, or NULL */
+	const char *next;    /* what the field "after" takes to go on; NULL: these are all */
+	const char *warning; /* NULL: none */
+};
 
-/* A handler of the route table. */
-void adhoc_execute(struct iq *iq, const struct xml *command);
-
-/*
- * Begins and ends the reply of a command that is completed; between them the result form's fields
- * are appended.
- */
-struct buf *adhoc_begin(struct iq *iq, const struct adhoc_session *session);
-void adhoc_end(struct iq *iq, struct buf *out);
-
-/* The same with a note that something is amiss; WARNING NULL: nothing is. */
-void adhoc_end_warned(struct iq *iq, struct buf *out, const char *warning);
-
-/*
- * The same for a table: adhoc_begin_table() writes title and head, table_add() the rows,
- * adhoc_end() ends it. NEXT (NULL: that is all): what the form's field "after" takes to go on.
- */
-struct buf *adhoc_begin_table(struct iq *iq, const struct adhoc_session *session,
-                              const struct table *table, const char *next);
-
-/* The whole reply of a command that has nothing to tell but that TEXT was done. */
-void adhoc_note(struct iq *iq, const struct adhoc_session *session, const char *text);
+void adhoc_reply_rows(const struct adhoc_request *request, const struct adhoc_rows *rows);
 
 #endif

@@ -1,15 +1,15 @@
-#include "xmppgw/commands/registration.h"
+#include <string.h>
 
 #include "common/base/mem.h"
-#include "xmppgw/commands/adhoc_call.h"
-#include "xmppgw/xmpp/form.h"
+#include "xmppgw/commands/command_call.h"
+#include "xmppgw/commands/commands.h"
 #include "xmppgw/xmpp/jid.h"
 #include "xmppgw/xmpp/markup.h"
 
-/* What a client's server may put into an encrypted payload: APNs and FCM take 4 KiB in all. */
+/* How many bytes a client's server may encrypt for a push: APNs and FCM take 4 KiB in all. */
 #define PAYLOAD_MAX "3072"
 
-/* What is passed on to the app beyond the summary: clients look for the first of them. */
+/* What is passed on to the app beyond the summary. Clients look for the first of them. */
 static const char *const features[] = {
 	"tigase:push:encrypt:0",
 	"tigase:push:priority:0",
@@ -17,44 +17,13 @@ static const char *const features[] = {
 	"tigase:push:meet:0",
 };
 
-/* ---- the forms ---- */
-
-static void add_providers(struct buf *out)
+static size_t offer_providers(const char **ids)
 {
-	struct backend *push = backend_for("");
-	size_t i;
-	json_t *provider;
-
-	buf_text(out, "<field var='provider' type='list-single' label='Provider'><required/>");
-	json_array_foreach (push == NULL ? NULL : json_object_get(push->record, "providers"), i,
-	                    provider) {
-		const char *id = json_string_value(json_object_get(provider, "id"));
-
-		if (id != NULL)
-			markup_add(out, "<option label='%s'><value>%s</value></option>", id, id);
-	}
-	buf_text(out, "</field><field var='device-token' type='text-single' label='Device token'>"
-	              "<required/></field>");
+	return backend_providers(ids, FIELD_CHOICES_MAX);
 }
 
-void registration_form(struct buf *out)
-{
-	buf_text(out, "<title>Register device</title>");
-	add_providers(out);
-	buf_text(out, "<field var='device-second-token' type='text-single' "
-	              "label='Device second token (PushKit)'/>");
-}
-
-void registration_removal_form(struct buf *out)
-{
-	buf_text(out, "<title>Unregister device</title>");
-	add_providers(out);
-}
-
-/* ---- calls ---- */
-
-/* The bare JID of who asked, which owns the device: a user's. False after answering. */
-static bool take_owner(struct iq *iq, char *owner)
+/* Writes the bare JID of the user who asks, who owns the device. False after answering. */
+static bool find_owner(struct iq *iq, char *owner)
 {
 	struct jid jid;
 
@@ -67,21 +36,21 @@ static bool take_owner(struct iq *iq, char *owner)
 	return false;
 }
 
-/* Asks a push daemon; any of them will do, so it is the device's owner that decides. */
-static void ask(struct iq *iq, const struct adhoc_session *session, const char *path, json_t *body,
-                void (*done)(struct adhoc_call *call, unsigned status, const json_t *reply))
+/* Any push daemon can serve any device; the owner's choice spreads them. BODY is taken over. */
+static void call_push(struct adhoc_request *request, const char *path, json_t *body,
+                      void (*done)(struct command_call *call))
 {
 	struct backend *push = backend_for(json_string_value(json_object_get(body, "owner")));
-	struct adhoc_call *call;
+	struct command_call *call;
 
 	if (push == NULL) {
 		json_decref(body);
-		iq_error(iq, IQ_INTERNAL_SERVER_ERROR, "No push daemon can be reached.");
+		iq_error(request->iq, IQ_INTERNAL_SERVER_ERROR, "No push daemon can be reached.");
 		return;
 	}
-	call = adhoc_call_new(sizeof *call, iq, session);
+	call = command_call_new(sizeof *call, request);
 	call->done = done;
-	adhoc_call_ask(call, push, "POST", path, body);
+	command_call_one(call, push, "POST", path, body);
 }
 
 static void add_optional(json_t *body, const char *key, const char *value)
@@ -90,12 +59,16 @@ static void add_optional(json_t *body, const char *key, const char *value)
 		json_object_set_new(body, key, json_string(value));
 }
 
-/* Errors of pushd in XMPP's words; those of the caller's making say what was wrong. */
-static void answer_failure(struct iq *iq, unsigned status, const json_t *body)
+/* pushd's errors in XMPP's words. Those that the client caused say what was wrong. */
+static void reply_failure(const struct command_call *call)
 {
-	switch (status) {
+	const struct command_reply *reply = call->replies;
+	struct iq *iq = call->request.iq;
+
+	switch (reply->status) {
 	case 400:
-		iq_error(iq, IQ_BAD_REQUEST, api_call_message(body, "The device was refused."));
+		iq_error(iq, IQ_BAD_REQUEST,
+		         api_call_message(reply->body, "The device was refused."));
 		break;
 	case 403:
 		iq_error(iq, IQ_NOT_ALLOWED, "Your domain may not register devices.");
@@ -110,9 +83,16 @@ static void answer_failure(struct iq *iq, unsigned status, const json_t *body)
 
 /* ---- register-device ---- */
 
-static void answer_registered(struct iq *iq, const struct adhoc_session *session, const char *node)
+static const struct field register_fields[] = {
+	{ "provider", "Provider", FIELD_CHOICE, FIELD_REQUIRED, .offer = offer_providers },
+	{ "device-token", "Device token", FIELD_TEXT, FIELD_REQUIRED },
+	{ "device-second-token", "Device second token (PushKit)" },
+	{ NULL },
+};
+
+static void reply_registered(const struct command_call *call, const char *node)
 {
-	struct buf *out = adhoc_begin(iq, session);
+	struct buf *out = adhoc_begin(&call->request);
 
 	markup_add(out, "<field var='node' type='text-single'><value>%s</value></field>", node);
 	buf_text(out, "<field var='features' type='text-multi'>");
@@ -120,65 +100,77 @@ static void answer_registered(struct iq *iq, const struct adhoc_session *session
 		markup_add(out, "<value>%s</value>", features[i]);
 	buf_text(out, "</field><field var='max-payload-size' type='text-single'>"
 	              "<value>" PAYLOAD_MAX "</value></field>");
-	adhoc_end(iq, out);
+	adhoc_end(&call->request, out);
 }
 
-/* A client whose time was over registers again and gets the same node. */
-static void on_registered(struct adhoc_call *call, unsigned status, const json_t *body)
+/* A client that got no answer in time registers again, and gets the same node. */
+static void on_registered(struct command_call *call)
 {
-	const char *node = json_string_value(json_object_get(body, "node"));
+	const char *node = json_string_value(json_object_get(call->replies->body, "node"));
 
-	if (status == 200 && node != NULL)
-		answer_registered(call->iq, &call->session, node);
+	if (call->replies->status == 200 && node != NULL)
+		reply_registered(call, node);
 	else
-		answer_failure(call->iq, status == 200 ? 500 : status, body);
+		reply_failure(call);
 }
 
-void registration_submit(struct iq *iq, const struct adhoc_session *session, const struct xml *form)
+static void register_device(struct adhoc_request *request, const struct field_values *values)
 {
-	const char *provider = form_value(form, "provider");
-	const char *token = form_value(form, "device-token");
 	char owner[JID_TEXT_MAX];
 	json_t *body;
 
-	if (provider == NULL || token == NULL) {
-		iq_error(iq, IQ_BAD_REQUEST,
-		         provider == NULL ? "provider is missing." : "device-token is missing.");
+	if (!find_owner(request->iq, owner))
 		return;
-	}
-	if (!take_owner(iq, owner))
-		return;
-	body = json_pack("{s:s, s:s, s:s, s:s, s:s}", "component", iq->stream->domain, "owner",
-	                 owner, "provider", provider, "token", token, "dialect", "tigase");
-	add_optional(body, "second_token", form_value(form, "device-second-token"));
-	ask(iq, session, "/v1/devices", body, on_registered);
+	body = json_pack("{s:s, s:s, s:s, s:s, s:s}", "component", request->iq->stream->domain,
+	                 "owner", owner, "provider", fields_text(values, "provider"), "token",
+	                 fields_text(values, "device-token"), "dialect", "tigase");
+	add_optional(body, "second_token", fields_text(values, "device-second-token"));
+	call_push(request, "/v1/devices", body, on_registered);
 }
+
+const struct adhoc_command command_register_device = {
+	.node = "register-device",
+	.name = "Register device",
+	.roles = ROLE_PUSH,
+	.right = ADHOC_ANYONE,
+	.fields = register_fields,
+	.run = register_device,
+};
 
 /* ---- unregister-device ---- */
 
-static void on_unregistered(struct adhoc_call *call, unsigned status, const json_t *body)
+static const struct field unregister_fields[] = {
+	{ "provider", "Provider", FIELD_CHOICE, FIELD_RECOMMENDED, .offer = offer_providers },
+	{ "device-token", "Device token", FIELD_TEXT, FIELD_REQUIRED },
+	{ NULL },
+};
+
+static void on_unregistered(struct command_call *call)
 {
-	if (status == 200)
-		adhoc_end(call->iq, adhoc_begin(call->iq, &call->session));
+	if (call->replies->status == 200)
+		adhoc_end(&call->request, adhoc_begin(&call->request));
 	else
-		answer_failure(call->iq, status, body);
+		reply_failure(call);
 }
 
-void registration_removal_submit(struct iq *iq, const struct adhoc_session *session,
-                                 const struct xml *form)
+static void unregister_device(struct adhoc_request *request, const struct field_values *values)
 {
-	const char *token = form_value(form, "device-token");
 	char owner[JID_TEXT_MAX];
 	json_t *body;
 
-	if (token == NULL) {
-		iq_error(iq, IQ_BAD_REQUEST, "device-token is missing.");
+	if (!find_owner(request->iq, owner))
 		return;
-	}
-	if (!take_owner(iq, owner))
-		return;
-	body = json_pack("{s:s, s:s, s:s}", "component", iq->stream->domain, "owner", owner,
-	                 "token", token);
-	add_optional(body, "provider", form_value(form, "provider"));
-	ask(iq, session, "/v1/devices/unregister", body, on_unregistered);
+	body = json_pack("{s:s, s:s, s:s}", "component", request->iq->stream->domain, "owner",
+	                 owner, "token", fields_text(values, "device-token"));
+	add_optional(body, "provider", fields_text(values, "provider"));
+	call_push(request, "/v1/devices/unregister", body, on_unregistered);
 }
+
+const struct adhoc_command command_unregister_device = {
+	.node = "unregister-device",
+	.name = "Unregister device",
+	.roles = ROLE_PUSH,
+	.right = ADHOC_ANYONE,
+	.fields = unregister_fields,
+	.run = unregister_device,
+};

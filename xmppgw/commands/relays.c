@@ -1,12 +1,10 @@
-#include "xmppgw/commands/relays.h"
-
 #include <stdlib.h>
 
 #include "common/base/mem.h"
-#include "xmppgw/commands/adhoc_call.h"
-#include "xmppgw/xmpp/form.h"
+#include "xmppgw/commands/command_call.h"
+#include "xmppgw/commands/commands.h"
 
-#define OPTIONS_MAX 256 /* more relays than this the form doesn't offer */
+/* ---- list-relays ---- */
 
 /* clang-format off */
 static const struct table_column columns[] = {
@@ -22,61 +20,78 @@ static const struct table_column columns[] = {
 
 static const struct table table = { columns, ARRAY_LEN(columns) };
 
-void relays_submit(struct iq *iq, const struct adhoc_session *session, const struct xml *form)
+static void list(struct adhoc_request *request, const struct field_values *values)
 {
 	struct backend *relay = backend_first(BACKEND_RELAY);
-	struct buf *out = adhoc_begin_table(iq, session, &table, NULL);
+	json_t *rows = json_array();
 
 	for (; relay != NULL; relay = backend_next(relay, BACKEND_RELAY))
-		table_add(&table, relay->record, out);
-	adhoc_end(iq, out);
+		json_array_append(rows, relay->record);
+	adhoc_reply_rows(request, &(struct adhoc_rows){ .table = &table, .rows = rows });
+	json_decref(rows);
 }
 
-void relays_drain_form(struct buf *out)
+const struct adhoc_command command_list_relays = {
+	.node = "list-relays",
+	.name = "List relays",
+	.roles = ROLE_RELAY,
+	.right = ADHOC_ADMINS,
+	.run = list,
+};
+
+/* ---- drain-relay ---- */
+
+static size_t offer_relays(const char **ids)
 {
 	struct backend *relay = backend_first(BACKEND_RELAY);
-	const char *ids[OPTIONS_MAX];
 	size_t count = 0;
 
-	for (; relay != NULL && count < OPTIONS_MAX; relay = backend_next(relay, BACKEND_RELAY))
+	for (; relay != NULL && count < FIELD_CHOICES_MAX;
+	     relay = backend_next(relay, BACKEND_RELAY))
 		ids[count++] = relay->id;
-	buf_text(out,
-	         "<title>Drain a relay</title><instructions>It serves the streams that it has, "
-	         "takes no new ones, and ends.</instructions>");
-	form_add_field(out, &(struct form_field){ .var = "relay",
-	                                          .type = "list-single",
-	                                          .label = "Relay",
-	                                          .required = true,
-	                                          .options = ids,
-	                                          .option_count = count });
+	return count;
 }
 
-static void on_drained(struct adhoc_call *call, unsigned status, const json_t *body)
+static const struct field drain_fields[] = {
+	{ "relay", "Relay", FIELD_CHOICE, FIELD_REQUIRED, .offer = offer_relays },
+	{ NULL },
+};
+
+static void on_drained(struct command_call *call)
 {
+	const struct command_reply *reply = call->replies;
 	char *text;
 
-	if (status != 202) {
-		adhoc_call_fail(call->iq, status, body);
+	if (reply->status != 202) {
+		command_call_fail(call, reply);
 		return;
 	}
 	text = mem_printf("The relay drains; it has %lld streams.",
-	                  (long long)json_integer_value(json_object_get(body, "streams")));
-	adhoc_note(call->iq, &call->session, text);
+	                  (long long)json_integer_value(json_object_get(reply->body, "streams")));
+	adhoc_reply_note(&call->request, text);
 	free(text);
 }
 
-void relays_drain_submit(struct iq *iq, const struct adhoc_session *session, const struct xml *form)
+static void drain(struct adhoc_request *request, const struct field_values *values)
 {
-	const char *id = form_value(form, "relay");
-	struct backend *relay = id == NULL ? NULL : backend_find(BACKEND_RELAY, id);
-	struct adhoc_call *call;
+	struct backend *relay = backend_find(BACKEND_RELAY, fields_text(values, "relay"));
+	struct command_call *call;
 
 	if (relay == NULL) {
-		iq_error(iq, id == NULL ? IQ_BAD_REQUEST : IQ_ITEM_NOT_FOUND,
-		         id == NULL ? "relay is missing." : "There is no such relay.");
+		iq_error(request->iq, IQ_ITEM_NOT_FOUND, "There is no such relay.");
 		return;
 	}
-	call = adhoc_call_new(sizeof *call, iq, session);
+	call = command_call_new(sizeof *call, request);
 	call->done = on_drained;
-	adhoc_call_ask(call, relay, "POST", "/v1/drain", json_object());
+	command_call_one(call, relay, "POST", "/v1/drain", json_object());
 }
+
+const struct adhoc_command command_drain_relay = {
+	.node = "drain-relay",
+	.name = "Drain a relay",
+	.roles = ROLE_RELAY,
+	.right = ADHOC_ADMINS,
+	.instructions = "It serves the streams that it has, takes no new ones, and ends.",
+	.fields = drain_fields,
+	.run = drain,
+};

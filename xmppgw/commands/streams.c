@@ -1,15 +1,11 @@
-#include "xmppgw/commands/streams.h"
-
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "xmppgw/commands/adhoc_call.h"
-#include "xmppgw/commands/survey.h"
-#include "xmppgw/services/bytestreams.h"
-#include "xmppgw/xmpp/form.h"
-#include "xmppgw/xmpp/page.h"
+#include "xmppgw/commands/command_call.h"
+#include "xmppgw/commands/commands.h"
+
+/* ---- list-streams ---- */
 
 /* clang-format off */
 static const struct table_column columns[] = {
@@ -25,14 +21,7 @@ static const struct table_column columns[] = {
 /* clang-format on */
 
 static const struct table table = { columns, ARRAY_LEN(columns) };
-
-/* ---- list-streams ---- */
-
-void streams_form(struct buf *out)
-{
-	buf_text(out, "<title>List live streams</title>");
-	page_add_field(out);
-}
+static const struct field list_fields[] = { FIELD_AFTER, { NULL } };
 
 static const char *hash_of(const json_t *stream)
 {
@@ -47,145 +36,154 @@ static int by_hash(const void *one, const void *other)
 }
 
 /*
- * The streams of all PARTS, sorted by hash, each with its relay's id; heap, borrowing the streams.
- * *MORE becomes true where a relay has others behind those.
+ * The streams of all replies, sorted by hash, each with its relay's id; heap, borrowing the
+ * streams. *MORE becomes true where a relay has others behind those.
  */
-static json_t **gather(const struct survey *survey, size_t *count, bool *more)
+static json_t **gather(const struct command_call *call, size_t *count, bool *more)
 {
-	json_t **streams = mem_alloc(survey->count * PAGE_ROWS + 1, sizeof *streams);
+	json_t **streams = mem_alloc(call->count * TABLE_PAGE_ROWS + 1, sizeof *streams);
 
 	*count = 0;
-	for (size_t i = 0; i < survey->count; i++) {
-		const struct survey_part *part = &survey->parts[i];
-		json_t *list = json_object_get(part->body, "streams");
+	for (size_t i = 0; i < call->count; i++) {
+		const struct command_reply *reply = &call->replies[i];
+		json_t *list = json_object_get(reply->body, "streams");
 
-		for (size_t k = 0; k < json_array_size(list) && k < PAGE_ROWS; k++) {
+		for (size_t k = 0; k < json_array_size(list) && k < TABLE_PAGE_ROWS; k++) {
 			json_t *stream = json_array_get(list, k);
 
-			json_object_set_new(stream, "relay", json_string(part->relay));
+			json_object_set_new(stream, "relay", json_string(reply->daemon));
 			streams[(*count)++] = stream;
 		}
-		*more |= json_is_string(json_object_get(part->body, "next"));
+		*more |= json_is_string(json_object_get(reply->body, "next"));
 	}
 	qsort(streams, *count, sizeof *streams, by_hash);
 	return streams;
 }
 
-/* The first relay that didn't tell its streams, or NULL; how many did goes to *TOLD. */
-static const struct survey_part *find_silent(const struct survey *survey, size_t *told)
+/* The first relay that didn't list its streams, or NULL; *LISTED: how many relays did. */
+static const struct command_reply *find_failed(const struct command_call *call, size_t *listed)
 {
-	const struct survey_part *silent = NULL;
+	const struct command_reply *failed = NULL;
 
-	*told = 0;
-	for (size_t i = 0; i < survey->count; i++) {
-		if (survey->parts[i].status == 200)
-			(*told)++;
-		else if (silent == NULL)
-			silent = &survey->parts[i];
+	*listed = 0;
+	for (size_t i = 0; i < call->count; i++) {
+		if (call->replies[i].status == 200)
+			(*listed)++;
+		else if (failed == NULL)
+			failed = &call->replies[i];
 	}
-	return silent;
+	return failed;
 }
 
-/* Each relay has told its first PAGE_ROWS, so the first PAGE_ROWS of all are among them. */
-static void show(struct survey *survey, const char *warning)
+/* Each relay listed its first TABLE_PAGE_ROWS, so the first ones of all relays are among them. */
+static void reply_streams(struct command_call *call, const char *warning)
 {
 	bool more = false;
 	size_t count, shown;
-	json_t **streams = gather(survey, &count, &more);
-	const char *next = NULL;
-	struct buf *out;
+	json_t **streams = gather(call, &count, &more);
+	struct adhoc_rows page = { .table = &table, .warning = warning };
+	json_t *rows = json_array();
 
-	shown = count < PAGE_ROWS ? count : PAGE_ROWS;
-	if (shown > 0 && (more || count > shown))
-		next = hash_of(streams[shown - 1]);
-	out = adhoc_begin_table(survey->iq, &survey->session, &table, next);
+	shown = count < TABLE_PAGE_ROWS ? count : TABLE_PAGE_ROWS;
 	for (size_t i = 0; i < shown; i++)
-		table_add(&table, streams[i], out);
-	adhoc_end_warned(survey->iq, out, warning);
+		json_array_append(rows, streams[i]);
+	page.rows = rows;
+	if (shown > 0 && (more || count > shown))
+		page.next = hash_of(streams[shown - 1]);
+	adhoc_reply_rows(&call->request, &page);
+	json_decref(rows);
 	free(streams);
 }
 
-static void on_listed(struct survey *survey)
+static void on_listed(struct command_call *call)
 {
-	size_t told;
-	const struct survey_part *silent = find_silent(survey, &told);
+	size_t listed;
+	const struct command_reply *failed = find_failed(call, &listed);
 	char *warning = NULL;
 
-	if (told == 0) {
-		adhoc_call_fail(survey->iq, silent->status, silent->body);
+	if (listed == 0) {
+		command_call_fail(call, failed);
 		return;
 	}
-	if (silent != NULL)
-		warning = mem_printf("Relay %s didn't tell its streams.", silent->relay);
-	show(survey, warning);
+	if (failed != NULL)
+		warning = mem_printf("Relay %s didn't tell its streams.", failed->daemon);
+	reply_streams(call, warning);
 	free(warning);
 }
 
-void streams_submit(struct iq *iq, const struct adhoc_session *session, const struct xml *form)
+static void list(struct adhoc_request *request, const struct field_values *values)
 {
-	struct survey *survey = survey_new(sizeof *survey, iq, session);
-	struct buf page = { 0 };
-	char *path;
+	struct command_call *call = command_call_new(sizeof *call, request);
+	char *path = api_call_path("/v1/streams",
+	                           (const char *[]){ "limit", TABLE_PAGE, "after",
+	                                             fields_text(values, "after"), NULL });
 
-	page_begin(&page, "/v1/streams", PAGE_ROWS, form_value(form, "after"));
-	path = buf_take(&page);
-	survey->done = on_listed;
-	survey_ask(survey, "GET", path);
+	call->done = on_listed;
+	command_call_all(call, BACKEND_RELAY, "GET", path);
 	free(path);
 }
 
+const struct adhoc_command command_list_streams = {
+	.node = "list-streams",
+	.name = "List live streams",
+	.roles = ROLE_RELAY,
+	.right = ADHOC_ADMINS,
+	.fields = list_fields,
+	.run = list,
+};
+
 /* ---- cut-stream ---- */
 
-void streams_cut_form(struct buf *out)
+static const struct field cut_fields[] = {
+	{ "hash", "Stream", FIELD_HASH, FIELD_REQUIRED,
+	  "The 40 hex digits that list-streams shows." },
+	{ NULL },
+};
+
+/*
+ * The reply that decides: of the relay that had the stream. All others say 404, and where all do,
+ * any of them will do.
+ */
+static const struct command_reply *find_decisive(const struct command_call *call)
 {
-	buf_text(out, "<title>Cut a stream</title>");
-	form_add_field(out,
-	               &(struct form_field){ .var = "hash",
-	                                     .type = "text-single",
-	                                     .label = "Stream",
-	                                     .help = "The 40 hex digits that list-streams shows.",
-	                                     .required = true });
-}
+	const struct command_reply *decisive = &call->replies[0];
 
-/* 404 is what all relays but one are to say; the one that doesn't tells how it went. */
-static const struct survey_part *find_telling(const struct survey *survey)
-{
-	const struct survey_part *telling = &survey->parts[0];
+	for (size_t i = 0; i < call->count; i++) {
+		const struct command_reply *reply = &call->replies[i];
 
-	for (size_t i = 0; i < survey->count; i++) {
-		const struct survey_part *part = &survey->parts[i];
-
-		if (part->status == 204)
-			return part;
-		if (part->status != 404)
-			telling = part;
+		if (reply->status == 204)
+			return reply;
+		if (reply->status != 404)
+			decisive = reply;
 	}
-	return telling;
+	return decisive;
 }
 
-static void on_cut(struct survey *survey)
+static void on_cut(struct command_call *call)
 {
-	const struct survey_part *telling = find_telling(survey);
+	const struct command_reply *reply = find_decisive(call);
 
-	if (telling->status == 204)
-		adhoc_note(survey->iq, &survey->session, "The stream was cut.");
+	if (reply->status == 204)
+		adhoc_reply_note(&call->request, "The stream was cut.");
 	else
-		adhoc_call_fail(survey->iq, telling->status, telling->body);
+		command_call_fail(call, reply);
 }
 
-void streams_cut_submit(struct iq *iq, const struct adhoc_session *session, const struct xml *form)
+static void cut(struct adhoc_request *request, const struct field_values *values)
 {
-	const char *hash = form_value(form, "hash");
-	char path[sizeof "/v1/streams/" + BYTESTREAMS_HASH_LEN];
-	struct survey *survey;
+	struct command_call *call = command_call_new(sizeof *call, request);
+	char *path = mem_printf("/v1/streams/%s", fields_text(values, "hash"));
 
-	if (hash == NULL || strlen(hash) != BYTESTREAMS_HASH_LEN ||
-	    strspn(hash, "0123456789abcdef") != BYTESTREAMS_HASH_LEN) {
-		iq_error(iq, IQ_BAD_REQUEST, "hash must be 40 hex digits.");
-		return;
-	}
-	snprintf(path, sizeof path, "/v1/streams/%s", hash);
-	survey = survey_new(sizeof *survey, iq, session);
-	survey->done = on_cut;
-	survey_ask(survey, "DELETE", path);
+	call->done = on_cut;
+	command_call_all(call, BACKEND_RELAY, "DELETE", path);
+	free(path);
 }
+
+const struct adhoc_command command_cut_stream = {
+	.node = "cut-stream",
+	.name = "Cut a stream",
+	.roles = ROLE_RELAY,
+	.right = ADHOC_ADMINS,
+	.fields = cut_fields,
+	.run = cut,
+};

@@ -1,11 +1,8 @@
-#include "xmppgw/commands/transfers.h"
-
 #include <stdlib.h>
 
 #include "common/base/mem.h"
-#include "xmppgw/commands/adhoc_call.h"
-#include "xmppgw/xmpp/form.h"
-#include "xmppgw/xmpp/page.h"
+#include "xmppgw/commands/command_call.h"
+#include "xmppgw/commands/commands.h"
 
 /* clang-format off */
 static const struct table_column columns[] = {
@@ -22,39 +19,40 @@ static const struct table_column columns[] = {
 /* clang-format on */
 
 static const struct table table = { columns, ARRAY_LEN(columns) };
+static const struct field fields[] = { FIELD_AFTER, { NULL } };
 
-void transfers_form(struct buf *out)
+static void on_page(struct command_call *call)
 {
-	buf_text(out, "<title>List transfers</title>");
-	page_add_field(out);
+	const struct command_reply *reply = call->replies;
+
+	if (reply->status == 200)
+		adhoc_reply_rows(
+		        &call->request,
+		        &(struct adhoc_rows){
+		                .table = &table,
+		                .rows = json_object_get(reply->body, "transfers"),
+		                .next = json_string_value(json_object_get(reply->body, "next")) });
+	else
+		command_call_fail(call, reply);
 }
 
-static void on_page(struct adhoc_call *call, unsigned status, const json_t *body)
+static void list(struct adhoc_request *request, const struct field_values *values)
 {
-	struct buf *out;
-	size_t i;
-	json_t *row;
+	struct command_call *call = command_call_new(sizeof *call, request);
+	char *path = api_call_path("/v1/transfers",
+	                           (const char *[]){ "limit", TABLE_PAGE, "after",
+	                                             fields_text(values, "after"), NULL });
 
-	if (status != 200) {
-		adhoc_call_fail(call->iq, status, body);
-		return;
-	}
-	out = adhoc_begin_table(call->iq, &call->session, &table,
-	                        json_string_value(json_object_get(body, "next")));
-	json_array_foreach (json_object_get(body, "transfers"), i, row)
-		table_add(&table, row, out);
-	adhoc_end(call->iq, out);
-}
-
-void transfers_submit(struct iq *iq, const struct adhoc_session *session, const struct xml *form)
-{
-	struct adhoc_call *call = adhoc_call_new(sizeof *call, iq, session);
-	struct buf page = { 0 };
-	char *path;
-
-	page_begin(&page, "/v1/transfers", PAGE_ROWS, form_value(form, "after"));
-	path = buf_take(&page);
 	call->done = on_page;
-	adhoc_call_ask_relay(call, "GET", path, NULL);
+	command_call_any(call, BACKEND_RELAY, "GET", path, NULL);
 	free(path);
 }
+
+const struct adhoc_command command_list_transfers = {
+	.node = "list-transfers",
+	.name = "List transfers",
+	.roles = ROLE_RELAY,
+	.right = ADHOC_ADMINS,
+	.fields = fields,
+	.run = list,
+};

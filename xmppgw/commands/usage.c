@@ -1,18 +1,11 @@
-#include "xmppgw/commands/usage.h"
-
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "common/base/loop.h"
 #include "common/base/mem.h"
-#include "xmppgw/commands/account.h"
-#include "xmppgw/commands/adhoc_call.h"
-#include "xmppgw/xmpp/page.h"
+#include "xmppgw/commands/command_call.h"
+#include "xmppgw/commands/commands.h"
 
-#define MONTH_LEN 6 /* YYYYMM */
-#define ALL "all"   /* of the kinds */
+#define ALL "all" /* of the kinds */
 #define GLOBAL "global"
 
 /* clang-format off */
@@ -22,146 +15,99 @@ static const struct table_column columns[] = {
 	{ "used",    "Used",    TABLE_SIZE,   "bytes" },
 	{ "bytes",   "Bytes",   TABLE_NUMBER, "bytes" },
 };
+
+static const char *const kinds[] = { ALL, "user", "domain", "instance", GLOBAL, NULL };
+
+static const struct field fields[] = {
+	{ "month", "Month (YYYYMM, UTC)", FIELD_MONTH },
+	{ "kind", "Of whom", FIELD_CHOICE, .choices = kinds },
+	{ "account", FIELD_ACCOUNT_LABEL, FIELD_ACCOUNT, .help = "Empty: all." },
+	FIELD_AFTER,
+	{ NULL },
+};
 /* clang-format on */
 
 static const struct table table = { columns, ARRAY_LEN(columns) };
-static const char *const kinds[] = { ALL, "user", "domain", "instance", GLOBAL };
 
-struct usage {
-	struct adhoc_call call;
+struct usage_call {
+	struct command_call call;
 	const char *kind; /* of KINDS */
 };
 
-static void this_month(char *text)
-{
-	time_t now = (time_t)(loop_wall_ms() / 1000);
-	struct tm parts;
-
-	if (gmtime_r(&now, &parts) == NULL || strftime(text, MONTH_LEN + 1, "%Y%m", &parts) == 0)
-		text[0] = '\0';
-}
-
-void usage_form(struct buf *out)
-{
-	char month[MONTH_LEN + 1];
-
-	this_month(month);
-	buf_text(out, "<title>Show usage</title>");
-	form_add_field(out, &(struct form_field){ .var = "month",
-	                                          .type = "text-single",
-	                                          .label = "Month (YYYYMM, UTC)",
-	                                          .value = month });
-	form_add_field(out, &(struct form_field){ .var = "kind",
-	                                          .type = "list-single",
-	                                          .label = "Of whom",
-	                                          .value = ALL,
-	                                          .options = kinds,
-	                                          .option_count = ARRAY_LEN(kinds) });
-	account_add_field(out, "Empty: all.");
-	page_add_field(out);
-}
-
-static bool take_month(struct iq *iq, const struct xml *form, char *month)
-{
-	const char *text = form_value(form, "month");
-
-	if (text == NULL) {
-		this_month(month);
-		return true;
-	}
-	if (strlen(text) != MONTH_LEN || strspn(text, "0123456789") != MONTH_LEN) {
-		iq_error(iq, IQ_BAD_REQUEST, "month must be YYYYMM.");
-		return false;
-	}
-	memcpy(month, text, MONTH_LEN + 1);
-	return true;
-}
-
-static const char *take_kind(struct iq *iq, const struct xml *form)
-{
-	const char *text = form_value(form, "kind");
-
-	if (text == NULL)
-		return ALL;
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-		if (strcmp(kinds[i], text) == 0)
-			return kinds[i];
-	iq_error(iq, IQ_BAD_REQUEST, "kind must be all, user, domain, instance or global.");
-	return NULL;
-}
-
 /*
- * Appends the rows of the kind that is wanted; whether the last of them was among these: the API's
- * pages are sorted by kind.
+ * The rows of KIND alone (owned by the caller). *ENDED becomes true if rows of another kind came:
+ * the API's pages are sorted by kind, so no page after this one has any of KIND.
  */
-static bool add_rows(const struct usage *usage, const json_t *rows, struct buf *out)
+static json_t *pick_rows(const json_t *rows, const char *kind, bool *ended)
 {
-	bool all = strcmp(usage->kind, ALL) == 0, ended = false;
+	json_t *picked = json_array(), *row;
 	size_t i;
-	json_t *row;
 
 	json_array_foreach (rows, i, row) {
-		const char *kind = json_string_value(json_object_get(row, "kind"));
+		const char *other = json_string_value(json_object_get(row, "kind"));
 
-		if (all || (kind != NULL && strcmp(kind, usage->kind) == 0))
-			table_add(&table, row, out);
+		if (strcmp(kind, ALL) == 0 || (other != NULL && strcmp(other, kind) == 0))
+			json_array_append(picked, row);
 		else
-			ended = true;
+			*ended = true;
 	}
-	return ended;
+	return picked;
 }
 
-static void on_page(struct adhoc_call *call, unsigned status, const json_t *body)
+static void on_page(struct command_call *call)
 {
-	const struct usage *usage = container_of(call, struct usage, call);
-	const char *next = json_string_value(json_object_get(body, "next"));
-	struct buf rows = { 0 }, *out;
+	const struct usage_call *usage = container_of(call, struct usage_call, call);
+	const struct command_reply *reply = call->replies;
+	struct adhoc_rows page = { .table = &table };
+	bool ended = false;
+	json_t *rows;
 
-	if (status != 200) {
-		adhoc_call_fail(call->iq, status, body);
+	if (reply->status != 200) {
+		command_call_fail(call, reply);
 		return;
 	}
-	if (add_rows(usage, json_object_get(body, "usage"), &rows))
-		next = NULL;
-	out = adhoc_begin_table(call->iq, &call->session, &table, next);
-	if (buf_len(&rows) > 0)
-		buf_append(out, buf_data(&rows), buf_len(&rows));
-	buf_release(&rows);
-	adhoc_end(call->iq, out);
+	rows = pick_rows(json_object_get(reply->body, "usage"), usage->kind, &ended);
+	page.rows = rows;
+	if (!ended)
+		page.next = json_string_value(json_object_get(reply->body, "next"));
+	adhoc_reply_rows(&call->request, &page);
+	json_decref(rows);
 }
 
-/* Ledgers are named KIND:ACCOUNT and listed in that order; there is one for all together. */
-static char *path_of(const struct xml *form, const char *month, const char *kind,
-                     const char *account)
+/* Ledgers are named KIND:ACCOUNT and listed in that order; only one is GLOBAL. */
+static char *path_of(const struct field_values *values)
 {
-	const char *after = form_value(form, "after");
-	char *first = NULL;
-	struct buf path = { 0 };
+	const char *kind = fields_text(values, "kind"), *account = fields_text(values, "account");
+	const char *after = fields_text(values, "after");
+	char *first = NULL, *path;
 
 	if (strcmp(kind, GLOBAL) == 0)
 		account = GLOBAL;
 	else if (after == NULL && strcmp(kind, ALL) != 0)
 		after = first = mem_printf("%s:", kind);
-	page_begin(&path, "/v1/usage", PAGE_ROWS, after);
-	page_add(&path, "month", month);
-	page_add(&path, "account", account);
+	path = api_call_path("/v1/usage", (const char *[]){ "limit", TABLE_PAGE, "after", after,
+	                                                    "month", fields_text(values, "month"),
+	                                                    "account", account, NULL });
 	free(first);
-	return buf_take(&path);
+	return path;
 }
 
-void usage_submit(struct iq *iq, const struct adhoc_session *session, const struct xml *form)
+static void show(struct adhoc_request *request, const struct field_values *values)
 {
-	char account[JID_TEXT_MAX], month[MONTH_LEN + 1], *path;
-	const char *kind = NULL;
-	struct usage *usage;
+	struct usage_call *usage = command_call_new(sizeof *usage, request);
+	char *path = path_of(values);
 
-	if (!account_take(iq, form, false, account) || !take_month(iq, form, month) ||
-	    (kind = take_kind(iq, form)) == NULL)
-		return;
-	usage = adhoc_call_new(sizeof *usage, iq, session);
 	usage->call.done = on_page;
-	usage->kind = kind;
-	path = path_of(form, month, kind, account);
-	adhoc_call_ask_relay(&usage->call, "GET", path, NULL);
+	usage->kind = fields_text(values, "kind");
+	command_call_any(&usage->call, BACKEND_RELAY, "GET", path, NULL);
 	free(path);
 }
+
+const struct adhoc_command command_show_usage = {
+	.node = "show-usage",
+	.name = "Show usage",
+	.roles = ROLE_RELAY,
+	.right = ADHOC_ADMINS,
+	.fields = fields,
+	.run = show,
+};

@@ -5,12 +5,14 @@
 
 #include "common/base/mem.h"
 #include "xmppgw/backend/backend.h"
-#include "xmppgw/commands/adhoc.h"
+#include "xmppgw/commands/commands.h"
 #include "xmppgw/services/basic.h"
 #include "xmppgw/services/bytestreams.h"
 #include "xmppgw/services/publish_read.h"
 #include "xmppgw/xmpp/form.h"
 #include "xmppgw/xmpp/markup.h"
+
+#define PROVIDERS_MAX 256 /* more than these are not told */
 
 static const struct {
 	unsigned roles;
@@ -33,39 +35,14 @@ static void add_feature(struct buf *out, const char *var)
 	markup_add(out, "<feature var='%s'/>", var);
 }
 
-/* Whether a push daemon before LAST in the list has told the provider ID already. */
-static bool told_before(const struct backend *last, const char *id)
-{
-	struct backend *push = backend_first(BACKEND_PUSH);
-	size_t i;
-	json_t *provider;
-
-	for (; push != last; push = backend_next(push, BACKEND_PUSH)) {
-		json_array_foreach (json_object_get(push->record, "providers"), i, provider) {
-			const char *other = json_string_value(json_object_get(provider, "id"));
-
-			if (other != NULL && strcmp(other, id) == 0)
-				return true;
-		}
-	}
-	return false;
-}
-
-/* Siskin chooses its app server by this: the ids of the providers that there really are. */
+/* Siskin chooses its app server by the ids of the providers, so only real ones are told. */
 static void add_providers(struct buf *out)
 {
-	struct backend *push = backend_first(BACKEND_PUSH);
-	size_t i;
-	json_t *provider;
+	const char *ids[PROVIDERS_MAX];
+	size_t count = backend_providers(ids, PROVIDERS_MAX);
 
-	for (; push != NULL; push = backend_next(push, BACKEND_PUSH)) {
-		json_array_foreach (json_object_get(push->record, "providers"), i, provider) {
-			const char *id = json_string_value(json_object_get(provider, "id"));
-
-			if (id != NULL && !told_before(push, id))
-				add_feature(out, id);
-		}
-	}
+	for (size_t i = 0; i < count; i++)
+		add_feature(out, ids[i]);
 }
 
 static void add_component(struct buf *out, const struct stream *stream, const char *from)
@@ -77,7 +54,7 @@ static void add_component(struct buf *out, const struct stream *stream, const ch
 	for (size_t i = 0; i < ARRAY_LEN(features); i++)
 		if (features[i].roles & stream->roles)
 			add_feature(out, features[i].var);
-	if (adhoc_next(NULL, stream, from) != NULL)
+	if (commands_next(NULL, stream, from) != NULL)
 		add_feature(out, ADHOC_NS);
 	if (stream->roles & ROLE_PUSH)
 		add_providers(out);
@@ -97,19 +74,19 @@ static void add_command_node(struct buf *out, const char *type, const char *name
  */
 static bool find_node(struct iq *iq, const char *node, const struct adhoc_command **command)
 {
-	enum adhoc_access access = ADHOC_UNKNOWN;
+	enum commands_access access = COMMANDS_UNKNOWN;
 
 	*command = NULL;
 	if (strcmp(node, ADHOC_NS) == 0) {
-		if (adhoc_next(NULL, iq->stream, iq->to) != NULL)
+		if (commands_next(NULL, iq->stream, iq->to) != NULL)
 			return true;
 	} else {
-		*command = adhoc_find(node);
-		access = adhoc_access(*command, iq->stream, iq->to);
+		*command = commands_find(node);
+		access = commands_access(*command, iq->stream, iq->to);
 	}
-	if (access == ADHOC_ALLOWED)
+	if (access == COMMANDS_ALLOWED)
 		return true;
-	iq_error(iq, access == ADHOC_FORBIDDEN ? IQ_FORBIDDEN : IQ_ITEM_NOT_FOUND, NULL);
+	iq_error(iq, access == COMMANDS_FORBIDDEN ? IQ_FORBIDDEN : IQ_ITEM_NOT_FOUND, NULL);
 	return false;
 }
 
@@ -138,7 +115,7 @@ static void add_commands(struct buf *out, const struct iq *iq)
 {
 	const struct adhoc_command *command = NULL;
 
-	while ((command = adhoc_next(command, iq->stream, iq->to)) != NULL)
+	while ((command = commands_next(command, iq->stream, iq->to)) != NULL)
 		markup_add(out, "<item jid='%s' node='%s' name='%s'/>", iq->stream->domain,
 		           command->node, command->name);
 }

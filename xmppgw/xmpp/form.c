@@ -25,8 +25,14 @@ const char *form_value(const struct xml *form, const char *var)
 
 void form_add_field(struct buf *out, const struct form_field *field)
 {
-	markup_add(out, "<field var='%s' type='%s' label='%s'>", field->var, field->type,
+	markup_add(out, "<field var='%s' type='%s' label='%s'", field->var, field->type,
 	           field->label);
+	if (field->help == NULL && !field->required && field->value == NULL &&
+	    field->option_count == 0) {
+		buf_text(out, "/>");
+		return;
+	}
+	buf_text(out, ">");
 	if (field->help != NULL)
 		markup_add(out, "<desc>%s</desc>", field->help);
 	if (field->required)

@@ -1,4 +1,4 @@
-#include "xmppgw/xmpp/table.h"
+#include "xmppgw/commands/table.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -93,7 +93,7 @@ static const struct {
 };
 /* clang-format on */
 
-void table_begin(const struct table *table, struct buf *out)
+static void add_head(const struct table *table, struct buf *out)
 {
 	buf_text(out, "<reported>");
 	for (size_t i = 0; i < table->count; i++)
@@ -102,7 +102,7 @@ void table_begin(const struct table *table, struct buf *out)
 	buf_text(out, "</reported>");
 }
 
-void table_add(const struct table *table, const json_t *object, struct buf *out)
+static void add_row(const struct table *table, const json_t *object, struct buf *out)
 {
 	buf_text(out, "<item>");
 	for (size_t i = 0; i < table->count; i++) {
@@ -113,4 +113,14 @@ void table_add(const struct table *table, const json_t *object, struct buf *out)
 		buf_text(out, "</value></field>");
 	}
 	buf_text(out, "</item>");
+}
+
+void table_add(const struct table *table, const json_t *rows, struct buf *out)
+{
+	size_t i;
+	const json_t *row;
+
+	add_head(table, out);
+	json_array_foreach (rows, i, row)
+		add_row(table, row, out);
 }

@@ -1,14 +1,14 @@
-#include "xmppgw/commands/adhoc.c"
+#include "xmppgw/commands/commands.c"
 
 #include "common/base/log.h"
 #include "common/base/loop.h"
 #include "tests/unit/stanza.h"
 #include "tests/unit/unit.h"
 #include "xmppgw/backend/backend.h"
-#include "xmppgw/commands/adhoc_call.h"
-#include "xmppgw/commands/survey.h"
+#include "xmppgw/commands/command_call.h"
 #include "xmppgw/route.h"
 #include "xmppgw/services/disco.h"
+#include "xmppgw/xmpp/form.h"
 
 #define ADMIN "root@example.org/desk"
 #define USER "alice@example.org/phone"
@@ -36,7 +36,7 @@ static void on_change(struct stream *which)
 
 static void setup(void)
 {
-	log_init("test_adhoc", LOG_ERROR);
+	log_init("test_commands", LOG_ERROR);
 	loop_init();
 	stream = mem_alloc(1, sizeof *stream);
 	stream_init(stream, &component);
@@ -44,14 +44,12 @@ static void setup(void)
 	stream->state = STREAM_UP;
 	ck_assert_int_eq(acl_module.start(&conf), 0);
 	ck_assert_int_eq(backend_module.start(&conf), 0);
-	ck_assert_int_eq(adhoc_call_module.start(&conf), 0);
-	ck_assert_int_eq(survey_module.start(&conf), 0);
+	ck_assert_int_eq(command_call_module.start(&conf), 0);
 }
 
 static void teardown(void)
 {
-	survey_module.stop();
-	adhoc_call_module.stop();
+	command_call_module.stop();
 	iq_forget_all(stream);
 	backend_module.stop();
 	acl_module.stop();
@@ -109,8 +107,8 @@ START_TEST(commands_are_listed_to_those_who_may_run_them)
 	has("get", ADMIN, ITEMS, "node='drain-relay'");
 	has("get", USER, ITEMS, "node='register-device'");
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		if (commands[i].right == ADHOC_ADMINS)
-			has_not("get", USER, ITEMS, commands[i].node);
+		if (commands[i]->right == ADHOC_ADMINS)
+			has_not("get", USER, ITEMS, commands[i]->node);
 	has("get", USER, INFO, ADHOC_NS);
 	stream->roles = ROLE_RELAY;
 	has("get", USER, ITEMS, NOT_FOUND);
@@ -177,19 +175,17 @@ static void is_labelled(const struct xml *form, const char *node)
 START_TEST(every_form_is_titled_typed_and_labelled)
 {
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-		struct buf out = { 0 };
+		char *payload, *text;
 		struct xml_reader *reader;
-		char *text;
 
-		if (commands[i].form == NULL)
+		if (commands[i]->fields == NULL)
 			continue;
-		buf_text(&out, "<x xmlns='" FORM_NS "'>");
-		commands[i].form(&out);
-		buf_text(&out, "</x>");
-		text = buf_take(&out);
-		is_labelled(stanza_parse(&reader, text), commands[i].node);
+		payload = mem_printf(RUN("%s"), commands[i]->node);
+		text = answer_to("set", ADMIN, payload);
+		is_labelled(form_find(stanza_parse(&reader, text)->first), commands[i]->node);
 		xml_reader_free(reader);
 		free(text);
+		free(payload);
 	}
 }
 END_TEST
@@ -228,7 +224,8 @@ static const struct {
 	{ SUBMIT("show-usage", FIELD("month", "20261x")), BAD_REQUEST, "month must be YYYYMM." },
 	{ SUBMIT("show-usage", FIELD("kind", "everyone")), BAD_REQUEST, "kind must be" },
 	{ SUBMIT("show-usage", FIELD("account", "@")), "<jid-malformed ", "account must be" },
-	{ SUBMIT("cut-stream", ""), BAD_REQUEST, "hash must be 40 hex digits." },
+	{ SUBMIT("cut-stream", ""), BAD_REQUEST, "hash is missing." },
+	{ SUBMIT("cut-stream", FIELD("hash", "0")), BAD_REQUEST, "hash must be 40 hex digits." },
 	{ SUBMIT("cut-stream", FIELD("hash", "../../drain")), BAD_REQUEST, "hash must be" },
 	{ SUBMIT("cut-stream", FIELD("hash", "000000000000000000000000000000000000000G")),
 	  BAD_REQUEST, "hash must be" },
@@ -251,11 +248,13 @@ START_TEST(a_table_says_how_to_go_on)
 {
 	static const struct table_column column = { "hash", "Stream", TABLE_TEXT, "hash" };
 	static const struct table one = { &column, 1 };
-	struct adhoc_session session = { &commands[0], "s" };
-	struct iq *iq = iq_new(stream, "proxy.example.org", ADMIN, "i1", 1000);
+	struct adhoc_request request = { iq_new(stream, "proxy.example.org", ADMIN, "i1", 1000),
+		                         commands[0], "s" };
 	char *got;
 
-	adhoc_end_warned(iq, adhoc_begin_table(iq, &session, &one, "a'b"), "Half of it.");
+	adhoc_reply_rows(
+	        &request,
+	        &(struct adhoc_rows){ .table = &one, .next = "a'b", .warning = "Half of it." });
 	got = buf_take(&stream->output);
 	ck_assert_ptr_nonnull(strstr(got, "<field var='next' type='text-single' label='Next'>"
 	                                  "<value>a&apos;b</value></field><reported>"));
@@ -266,8 +265,7 @@ END_TEST
 
 START_TEST(where_no_relay_is_left_the_answer_says_so)
 {
-	adhoc_call_module.stop();
-	survey_module.stop();
+	command_call_module.stop();
 	backend_module.stop();
 	conf.relays.count = 0;
 	ck_assert_int_eq(backend_module.start(&conf), 0);
@@ -295,5 +293,5 @@ int main(void)
 		where_no_relay_is_left_the_answer_says_so,
 	};
 
-	return unit_run("adhoc", tests, ARRAY_LEN(tests), setup, teardown);
+	return unit_run("commands", tests, ARRAY_LEN(tests), setup, teardown);
 }

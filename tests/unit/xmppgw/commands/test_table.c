@@ -1,4 +1,4 @@
-#include "xmppgw/xmpp/table.c"
+#include "xmppgw/commands/table.c"
 
 #include "common/base/mem.h"
 #include "tests/unit/stanza.h"
@@ -28,7 +28,7 @@ static void has_row(const char *json, const char *expected)
 	char *text;
 
 	ck_assert_ptr_nonnull(object);
-	table_add(&table, object, &out);
+	add_row(&table, object, &out);
 	json_decref(object);
 	text = buf_take(&out);
 	ck_assert_str_eq(text, expected);
@@ -42,7 +42,7 @@ START_TEST(the_head_names_and_types_each_column)
 	const struct xml *field;
 	char *text;
 
-	table_begin(&table, &out);
+	add_head(&table, &out);
 	text = buf_take(&out);
 	field = stanza_parse(&reader, text)->first;
 	for (size_t i = 0; i < ARRAY_LEN(columns); i++, field = field->next) {

@@ -3,8 +3,8 @@
  * daemons answer them: a table is its columns, each of which says where its value is and what it
  * means. What is missing or of another type is an empty cell. Pure.
  */
-#ifndef OG_XMPPGW_XMPP_TABLE_H
-#define OG_XMPPGW_XMPP_TABLE_H
+#ifndef OG_XMPPGW_COMMANDS_TABLE_H
+#define OG_XMPPGW_COMMANDS_TABLE_H
 
 #include <jansson.h>
 
@@ -33,10 +33,11 @@ struct table {
 	size_t count;
 };
 
-/* Appends the head, which comes before the rows. */
-void table_begin(const struct table *table, struct buf *out);
+/* The rows of a table that one reply has: some 20 KB of stanza. As a number and as text. */
+#define TABLE_PAGE_ROWS 50
+#define TABLE_PAGE "50"
 
-/* Appends OBJECT's row. */
-void table_add(const struct table *table, const json_t *object, struct buf *out);
+/* Appends the head and a row for each object of the array ROWS (NULL: none). */
+void table_add(const struct table *table, const json_t *rows, struct buf *out);
 
 #endif

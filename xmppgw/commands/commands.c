@@ -1,0 +1,63 @@
+#include "xmppgw/commands/commands.h"
+
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "xmppgw/acl.h"
+
+/* In the order in which disco lists them. */
+static const struct adhoc_command *const commands[] = {
+	&command_register_device, &command_unregister_device, &command_show_limits,
+	&command_set_limits,      &command_show_usage,        &command_list_transfers,
+	&command_list_streams,    &command_cut_stream,        &command_list_relays,
+	&command_drain_relay,
+};
+
+const struct adhoc_command *commands_find(const char *node)
+{
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if (strcmp(commands[i]->node, node) == 0)
+			return commands[i];
+	return NULL;
+}
+
+enum commands_access commands_access(const struct adhoc_command *command,
+                                     const struct stream *stream, const char *from)
+{
+	if (command == NULL || !(command->roles & stream->roles))
+		return COMMANDS_UNKNOWN;
+	if (command->right == ADHOC_ADMINS && !acl_is_admin(from))
+		return COMMANDS_FORBIDDEN;
+	return COMMANDS_ALLOWED;
+}
+
+const struct adhoc_command *commands_next(const struct adhoc_command *previous,
+                                          const struct stream *stream, const char *from)
+{
+	size_t i = 0;
+
+	while (previous != NULL && commands[i++] != previous)
+		;
+	for (; i < ARRAY_LEN(commands); i++)
+		if (commands_access(commands[i], stream, from) == COMMANDS_ALLOWED)
+			return commands[i];
+	return NULL;
+}
+
+void commands_execute(struct iq *iq, const struct xml *payload)
+{
+	const char *node = xml_attribute(payload, "node");
+	const struct adhoc_command *command = node == NULL ? NULL : commands_find(node);
+
+	switch (commands_access(command, iq->stream, iq->to)) {
+	case COMMANDS_ALLOWED:
+		adhoc_execute(command, iq, payload);
+		break;
+	case COMMANDS_FORBIDDEN:
+		iq_error(iq, IQ_FORBIDDEN, "This command is for administrators.");
+		break;
+	case COMMANDS_UNKNOWN:
+		iq_error(iq, IQ_ITEM_NOT_FOUND, "There is no such command.");
+		break;
+	}
+}

@@ -1,0 +1,43 @@
+/*
+ * All ad-hoc commands of a component, and who may run which. A command is a struct in a file of its
+ * own, a line here and a row in commands.c.
+ */
+#ifndef OG_XMPPGW_COMMANDS_COMMANDS_H
+#define OG_XMPPGW_COMMANDS_COMMANDS_H
+
+#include "xmppgw/commands/adhoc.h"
+
+/* registration.c: Tigase's commands by which a client's device is registered for push. */
+extern const struct adhoc_command command_register_device, command_unregister_device;
+/* limits.c: limits of users and domains, which relayd keeps. */
+extern const struct adhoc_command command_show_limits, command_set_limits;
+/* usage.c: the bytes of a month by user, domain, relay and in all, as relayd counts them. */
+extern const struct adhoc_command command_show_usage;
+/* transfers.c: the records of transfers that ended, the oldest first. */
+extern const struct adhoc_command command_list_transfers;
+/* streams.c: the bytestreams that live, over all relays. */
+extern const struct adhoc_command command_list_streams, command_cut_stream;
+/* relays.c: the relays of the registry. */
+extern const struct adhoc_command command_list_relays, command_drain_relay;
+
+/* What becomes of a request for a command. */
+enum commands_access { COMMANDS_UNKNOWN, COMMANDS_FORBIDDEN, COMMANDS_ALLOWED };
+
+/* The command NODE, or NULL. */
+const struct adhoc_command *commands_find(const char *node);
+
+/* Whether the component of STREAM has COMMAND (NULL: never) for the JID FROM. */
+enum commands_access commands_access(const struct adhoc_command *command,
+                                     const struct stream *stream, const char *from);
+
+/*
+ * The command after PREVIOUS (NULL: the first one) that FROM may run on STREAM's component; NULL at
+ * the end.
+ */
+const struct adhoc_command *commands_next(const struct adhoc_command *previous,
+                                          const struct stream *stream, const char *from);
+
+/* A handler of the route table. */
+void commands_execute(struct iq *iq, const struct xml *payload);
+
+#endif

@@ -1,0 +1,228 @@
+#include "xmppgw/commands/fields.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/base/loop.h"
+#include "common/base/mem.h"
+#include "xmppgw/commands/amount.h"
+#include "xmppgw/xmpp/form.h"
+
+#define HASH_LEN 40 /* hex digits of a SHA-1 */
+
+/* ---- how each kind is read: NULL, or a sentence (heap) that says what is wrong with TEXT ---- */
+
+static char *read_text(const struct field *field, const char *text, struct field_values *values,
+                       struct field_value *value)
+{
+	value->text = text;
+	return NULL;
+}
+
+/* "all, user or domain" */
+static char *list_choices(const char *const *choices)
+{
+	struct buf list = { 0 };
+
+	for (size_t i = 0; choices[i] != NULL; i++) {
+		if (i > 0)
+			buf_text(&list, choices[i + 1] == NULL ? " or " : ", ");
+		buf_text(&list, choices[i]);
+	}
+	return buf_take(&list);
+}
+
+static char *read_choice(const struct field *field, const char *text, struct field_values *values,
+                         struct field_value *value)
+{
+	char *list, *complaint;
+
+	if (field->choices == NULL)
+		return read_text(field, text, values, value);
+	for (size_t i = 0; field->choices[i] != NULL; i++) {
+		if (strcmp(field->choices[i], text) == 0) {
+			value->text = field->choices[i];
+			return NULL;
+		}
+	}
+	list = list_choices(field->choices);
+	complaint = mem_printf("%s must be %s.", field->var, list);
+	free(list);
+	return complaint;
+}
+
+static char *read_account(const struct field *field, const char *text, struct field_values *values,
+                          struct field_value *value)
+{
+	if (jid_parse_bare(text, values->account) != 0)
+		return mem_printf("%s must be user@domain or a domain.", field->var);
+	value->text = values->account;
+	return NULL;
+}
+
+static char *read_limit(const struct field *field, const char *text, struct field_values *values,
+                        struct field_value *value)
+{
+	char *why = amount_parse(text, &value->bytes), *complaint;
+
+	value->text = text;
+	if (why == NULL)
+		return NULL;
+	complaint = mem_printf("%s: %s.", field->var, why);
+	free(why);
+	return complaint;
+}
+
+static char *read_bytes(const struct field *field, const char *text, struct field_values *values,
+                        struct field_value *value)
+{
+	char *complaint = read_limit(field, text, values, value);
+
+	if (complaint == NULL && value->bytes <= 0)
+		complaint = mem_printf("%s must be more than 0.", field->var);
+	return complaint;
+}
+
+static char *read_month(const struct field *field, const char *text, struct field_values *values,
+                        struct field_value *value)
+{
+	if (strlen(text) != FIELD_MONTH_LEN || strspn(text, "0123456789") != FIELD_MONTH_LEN)
+		return mem_printf("%s must be YYYYMM.", field->var);
+	return read_text(field, text, values, value);
+}
+
+static char *read_hash(const struct field *field, const char *text, struct field_values *values,
+                       struct field_value *value)
+{
+	if (strlen(text) != HASH_LEN || strspn(text, "0123456789abcdef") != HASH_LEN)
+		return mem_printf("%s must be %d hex digits.", field->var, HASH_LEN);
+	return read_text(field, text, values, value);
+}
+
+/* clang-format off */
+static const struct {
+	const char *type; /* XEP-0004 3.3 */
+	char *(*read)(const struct field *field, const char *text, struct field_values *values,
+	              struct field_value *value);
+	enum iq_condition malformed;
+} kinds[] = {
+	[FIELD_TEXT]    = { "text-single", read_text, IQ_BAD_REQUEST },
+	[FIELD_CHOICE]  = { "list-single", read_choice, IQ_BAD_REQUEST },
+	[FIELD_ACCOUNT] = { "jid-single", read_account, IQ_JID_MALFORMED },
+	[FIELD_LIMIT]   = { "text-single", read_limit, IQ_BAD_REQUEST },
+	[FIELD_BYTES]   = { "text-single", read_bytes, IQ_BAD_REQUEST },
+	[FIELD_MONTH]   = { "text-single", read_month, IQ_BAD_REQUEST },
+	[FIELD_HASH]    = { "text-single", read_hash, IQ_BAD_REQUEST },
+};
+/* clang-format on */
+
+/* ---- writing the form ---- */
+
+/* Writes the current month (UTC) to TEXT, which is returned. */
+static const char *this_month(char *text)
+{
+	time_t now = (time_t)(loop_wall_ms() / 1000);
+	struct tm parts;
+
+	if (gmtime_r(&now, &parts) == NULL ||
+	    strftime(text, FIELD_MONTH_LEN + 1, "%Y%m", &parts) == 0)
+		text[0] = '\0';
+	return text;
+}
+
+static void add_field(const struct field *field, struct buf *out)
+{
+	const char *offered[FIELD_CHOICES_MAX];
+	char month[FIELD_MONTH_LEN + 1];
+	struct form_field form_field = {
+		.var = field->var,
+		.type = kinds[field->kind].type,
+		.label = field->label,
+		.help = field->help,
+		.required = field->need != FIELD_OPTIONAL,
+		.options = field->choices,
+	};
+
+	if (field->kind == FIELD_MONTH)
+		form_field.value = this_month(month);
+	if (field->choices != NULL) {
+		form_field.value = field->choices[0];
+		while (field->choices[form_field.option_count] != NULL)
+			form_field.option_count++;
+	} else if (field->offer != NULL) {
+		form_field.options = offered;
+		form_field.option_count = field->offer(offered);
+	}
+	form_add_field(out, &form_field);
+}
+
+void fields_add(const struct field *fields, struct buf *out)
+{
+	for (const struct field *field = fields; field->var != NULL; field++)
+		add_field(field, out);
+}
+
+/* ---- reading what was submitted ---- */
+
+/* FIELD was left empty. Returns NULL, or a sentence (heap) that it is missing. */
+static char *use_default(const struct field *field, struct field_values *values,
+                         struct field_value *value)
+{
+	if (field->need == FIELD_REQUIRED)
+		return mem_printf("%s is missing.", field->var);
+	if (field->kind == FIELD_MONTH)
+		value->text = this_month(values->month);
+	else if (field->choices != NULL)
+		value->text = field->choices[0];
+	return NULL;
+}
+
+bool fields_read(const struct field *fields, const struct xml *form, struct iq *iq,
+                 struct field_values *values)
+{
+	values->fields = fields;
+	memset(values->values, 0, sizeof values->values);
+	for (size_t i = 0; fields[i].var != NULL; i++) {
+		const struct field *field = &fields[i];
+		const char *text = form_value(form, field->var);
+		char *complaint;
+
+		assert(i < FIELDS_MAX);
+		if (text == NULL)
+			complaint = use_default(field, values, &values->values[i]);
+		else
+			complaint =
+			        kinds[field->kind].read(field, text, values, &values->values[i]);
+		if (complaint != NULL) {
+			iq_error(iq, text == NULL ? IQ_BAD_REQUEST : kinds[field->kind].malformed,
+			         complaint);
+			free(complaint);
+			return false;
+		}
+	}
+	return true;
+}
+
+static const struct field_value *find(const struct field_values *values, const char *var)
+{
+	size_t i = 0;
+
+	while (strcmp(values->fields[i].var, var) != 0) /* it is one of them */
+		i++;
+	return &values->values[i];
+}
+
+const char *fields_text(const struct field_values *values, const char *var)
+{
+	return find(values, var)->text;
+}
+
+bool fields_amount(const struct field_values *values, const char *var, int64_t *bytes)
+{
+	const struct field_value *value = find(values, var);
+
+	*bytes = value->bytes;
+	return value->text != NULL;
+}
