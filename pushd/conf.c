@@ -1,35 +1,32 @@
 #include "pushd/conf.h"
 
-#include <errno.h>
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "common/base/map.h"
 #include "common/base/mem.h"
-#include "common/net/net.h"
-#include "common/net/networks.h"
-#include "pushd/credential/credential_file.h"
-#include "pushd/credential/identity.h"
-#include "pushd/credential/vault.h"
-#include "pushd/provider/environment.h"
-#include "pushd/provider/kinds.h"
+#include "common/config/config_value.h"
 
-#define NAME(kind) #kind,
-static const char *const kinds[] = { PROVIDER_KINDS(NAME) NULL };
 static const char *const empties[] = { "high", "low", NULL };
-static const char *const environments[] = { "production", "sandbox", NULL };
-static const char *const addresses[] = { "token", "fid", NULL };
 
-#define ID_MAX 64
+#define KINDS_MAX 8
+#define ENDPOINT_MAX 280
+#define PROVIDER_KEYS_MAX 64
+
+/* What conf_add_kind() was given; a kind's struct stands behind those of the kinds before it. */
+static struct {
+	const struct conf_kind *kinds[KINDS_MAX];
+	const char *names[KINDS_MAX + 1]; /* the choices of "kind" */
+	size_t places[KINDS_MAX];         /* of its struct, in a provider's */
+	size_t count;
+	struct config_key keys[PROVIDER_KEYS_MAX + 1]; /* of [provider ID]: all of them */
+	size_t key_count;
+} added;
 
 #define KEY(name, kind, member) name, kind, offsetof(struct conf_daemon, member)
 #define PROVIDER(name, kind, member) name, kind, offsetof(struct conf_provider, member)
 /* clang-format off */
-#define RETIRED(name, text)                                                                        \
-	{                                                                                          \
-		PROVIDER(name, CONFIG_STRING, retired), .retired = text                            \
-	}
 
 static const struct config_key daemon_keys[] = {
 	DAEMON_KEYS,
@@ -90,38 +87,14 @@ static const struct config_key daemon_keys[] = {
 	{ NULL },
 };
 
+/* Of all kinds; those of each follow them. */
 static const struct config_key provider_keys[] = {
-	{ PROVIDER("kind", CONFIG_CHOICE, kind), NULL, "apns or fcm.", .choices = kinds,
-	  .needed = true },
+	{ PROVIDER("kind", CONFIG_CHOICE, kind), NULL, "Which push service it is.",
+	  .choices = added.names, .needed = true },
 	{ PROVIDER("push-modules", CONFIG_LIST, push_modules), NULL,
 	  "Values of pushModule whose publishes name this provider's tokens; none by default." },
-	{ PROVIDER("topic", CONFIG_STRING, topic), NULL, "APNs: the app's bundle id." },
-	{ PROVIDER("key-file", CONFIG_STRING, key_file), NULL, "APNs: signing key (.p8).",
-	  .live = true },
-	{ PROVIDER("key-id", CONFIG_STRING, key_id), NULL, "APNs: id of the signing key.",
-	  .live = true },
-	{ PROVIDER("team-id", CONFIG_STRING, team_id), NULL, "APNs: id of the developer's team.",
-	  .live = true },
-	{ PROVIDER("cert-file", CONFIG_STRING, cert_file), NULL,
-	  "APNs: client certificate and key (.p12, or PEM), instead of a signing key.",
-	  .live = true },
-	{ PROVIDER("cert-password", CONFIG_SECRET, cert_password), NULL,
-	  "APNs: what opens the cert-file.", .live = true },
-	{ PROVIDER("service-account-file", CONFIG_STRING, service_account_file), NULL,
-	  "FCM: the service account's key file (JSON).", .live = true },
-	{ PROVIDER("project-id", CONFIG_STRING, project_id), NULL,
-	  "FCM: the project; that of the service account by default." },
 	{ PROVIDER("endpoint", CONFIG_STRING, endpoint), NULL,
-	  "https://HOST[:PORT] to send to; Apple's or Google's by default." },
-	{ PROVIDER("environment", CONFIG_CHOICE, environment), "production",
-	  "APNs: which of Apple's worlds it sends to.", .choices = environments },
-	{ PROVIDER("try-other-environment", CONFIG_BOOLEAN, try_other_environment), "no",
-	  "APNs: a token that is bad in one world is tried in the other; what works is kept." },
-	{ PROVIDER("other-endpoint", CONFIG_STRING, other_endpoint), NULL,
-	  "https://HOST[:PORT] of the other world; Apple's by default." },
-	{ PROVIDER("address", CONFIG_CHOICE, address), "token",
-	  "FCM: what its devices register with, a registration token or a Firebase installation "
-	  "id.", .choices = addresses },
+	  "https://HOST[:PORT] to send to; the service's own by default." },
 	{ PROVIDER("http-proxy", CONFIG_SECRET, http_proxy), NULL,
 	  "http://[USER:PASSWORD@]HOST:PORT to reach the provider through (CONNECT)." },
 	{ PROVIDER("rate-max", CONFIG_INTEGER, rate_max), "0",
@@ -136,15 +109,13 @@ static const struct config_key provider_keys[] = {
 	{ PROVIDER("interval", CONFIG_DURATION, interval_ms), "2s",
 	  "Least time between two notifications for one device; the newest waits. 0: none.", 0,
 	  3600000 },
-	RETIRED("server-key", "FCM's legacy API has ended: use service-account-file"),
-	RETIRED("sender-id", "FCM's legacy API has ended: use service-account-file and project-id"),
 	{ NULL },
 };
 
-static const struct config_section sections[] = {
+static struct config_section sections[] = {
 	{ "daemon", "The push daemon.", daemon_keys, sizeof(struct conf_daemon),
 	  offsetof(struct conf, daemon), false },
-	{ "provider", "A sender for one app; its id is what clients name.", provider_keys,
+	{ "provider", "A sender for one app; its id is what clients name.", added.keys,
 	  sizeof(struct conf_provider), offsetof(struct conf, providers), true },
 	{ NULL },
 };
@@ -152,9 +123,80 @@ static const struct config_section sections[] = {
 
 const struct config conf_table = { "pushd", sections, sizeof(struct conf) };
 
+/* ---- kinds ---- */
+
+static struct config_section *provider_section(void)
+{
+	return &sections[ARRAY_LEN(sections) - 2];
+}
+
+static void add_keys(const struct config_key *keys, size_t place)
+{
+	for (; keys->name != NULL; keys++) {
+		assert(added.key_count < PROVIDER_KEYS_MAX);
+		added.keys[added.key_count] = *keys;
+		added.keys[added.key_count++].offset += place;
+	}
+}
+
+void conf_add_kind(const struct conf_kind *kind)
+{
+	struct config_section *section = provider_section();
+
+	assert(added.count < KINDS_MAX);
+	if (added.count == 0)
+		add_keys(provider_keys, 0);
+	added.kinds[added.count] = kind;
+	added.names[added.count] = kind->name;
+	added.places[added.count++] = section->size;
+	add_keys(kind->keys, section->size);
+	section->size += (kind->size + _Alignof(max_align_t) - 1) & ~(_Alignof(max_align_t) - 1);
+}
+
+const void *conf_own(const struct conf_provider *provider)
+{
+	return (const char *)provider + added.places[provider->kind];
+}
+
+/* The first of KIND's keys that isn't in OWN what it is when it isn't given; NULL: none. */
+static const struct config_key *find_set(const struct conf_kind *kind, const void *own)
+{
+	void *unset = mem_alloc(1, kind->size);
+	const struct config_key *found = NULL;
+
+	for (const struct config_key *key = kind->keys; key->name != NULL && found == NULL; key++) {
+		if (key->retired != NULL)
+			continue;
+		if (key->fallback != NULL || key->kind == CONFIG_LIST)
+			free(config_value_parse(key, unset,
+			                        key->fallback != NULL ? key->fallback : ""));
+		if (!config_value_equal(key, own, unset))
+			found = key;
+		config_value_release(key, unset);
+	}
+	free(unset);
+	return found;
+}
+
+char *conf_foreign_key(const struct conf_provider *provider)
+{
+	for (size_t i = 0; i < added.count; i++) {
+		const struct conf_kind *kind = added.kinds[i];
+		const void *own = (const char *)provider + added.places[i];
+		const struct config_key *key =
+		        i != (size_t)provider->kind ? find_set(kind, own) : NULL;
+
+		if (key != NULL)
+			return mem_printf("%s is for kind %s", key->name, kind->name);
+	}
+	return NULL;
+}
+
+/* ---- reading it ---- */
+
 const char *conf_id(const struct conf *conf)
 {
-	static char host[ID_MAX + 1];
+	static char host[CONF_ID_MAX + 1];
 
 	if (conf->daemon.id != NULL)
 		return conf->daemon.id;
@@ -165,264 +207,33 @@ const char *conf_id(const struct conf *conf)
 
 const struct conf_provider *conf_provider(const struct conf *conf, size_t index)
 {
-	return config_item(&conf->providers, sizeof(struct conf_provider), index);
+	return config_item(&conf->providers, provider_section()->size, index);
 }
 
-static bool valid_endpoint(const char *endpoint)
+size_t conf_provider_index(const struct conf *conf, const struct conf_provider *provider)
 {
-	static const char scheme[] = "https://";
+	size_t index =
+	        ((uintptr_t)provider - (uintptr_t)conf->providers.items) / provider_section()->size;
 
-	if (endpoint == NULL)
-		return true;
-	return strncmp(endpoint, scheme, sizeof(scheme) - 1) == 0 &&
-	       endpoint[sizeof(scheme) - 1] != '\0' &&
-	       strpbrk(endpoint + sizeof(scheme) - 1, "/?#@ \t") == NULL;
+	return index < conf->providers.count ? index : conf->providers.count;
 }
 
-/* 1 to 65535. */
-static bool valid_port(const char *text)
-{
-	size_t digits = strspn(text, "0123456789");
-	unsigned long port = digits > 0 && digits <= 5 ? strtoul(text, NULL, 10) : 0;
+/* ---- what values must look like ---- */
 
-	return text[digits] == '\0' && port >= 1 && port <= UINT16_MAX;
-}
-
-/* "http://[USER:PASSWORD@]HOST:PORT". */
-static bool valid_proxy(const char *proxy)
-{
-	static const char scheme[] = "http://";
-	const char *rest, *host, *port;
-
-	if (proxy == NULL)
-		return true;
-	if (strncmp(proxy, scheme, sizeof(scheme) - 1) != 0)
-		return false;
-	rest = proxy + sizeof(scheme) - 1;
-	host = strrchr(rest, '@');
-	host = host != NULL ? host + 1 : rest;
-	port = strrchr(host, ':');
-	/* Elsewhere in a URL these end its authority: in a password they are written %XX. */
-	return port != NULL && port > host && strpbrk(rest, "/?# \t") == NULL &&
-	       valid_port(port + 1);
-}
-
-/* Only Apple has two worlds, and a test server for one of them is none for the other. */
-static char *find_world_fault(const struct conf_provider *provider)
-{
-	bool other = provider->try_other_environment;
-
-	if ((other || provider->environment != CONF_PRODUCTION) &&
-	    provider_kinds[provider->kind]->endpoints[ENVIRONMENT_SANDBOX] == NULL)
-		return mem_dup("environment and try-other-environment are for kind apns");
-	if (provider->address != CONF_ADDRESS_TOKEN && provider_kinds[provider->kind]->needs_topic)
-		return mem_dup("address is for kind fcm");
-	if (other && (provider->endpoint == NULL) != (provider->other_endpoint == NULL))
-		return mem_dup("try-other-environment needs other-endpoint where endpoint is set");
-	return NULL;
-}
-
-/* Goes into a URL or a header as it is. */
-static bool plain_name(const char *name)
+bool conf_plain_name(const char *name)
 {
 	return name == NULL ||
 	       (*name != '\0' && name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789"
 	                                           "ABCDEFGHIJKLMNOPQRSTUVWXYZ-._:")] == '\0');
 }
 
-/* Certificates name their topic, and what is set later may be one. */
-static bool lacks_topic(const struct conf_provider *provider)
+bool conf_valid_endpoint(const char *endpoint)
 {
-	return provider_kinds[provider->kind]->needs_topic && provider->topic == NULL &&
-	       provider->key_file != NULL;
-}
+	static const char scheme[] = "https://";
 
-static char *find_fault(const struct conf *conf, const struct conf_provider *provider)
-{
-	char *why = NULL;
-
-	if (!valid_endpoint(provider->endpoint))
-		return mem_printf("endpoint must be https://HOST[:PORT], not %s",
-		                  provider->endpoint);
-	if (!valid_endpoint(provider->other_endpoint))
-		return mem_printf("other-endpoint must be https://HOST[:PORT], not %s",
-		                  provider->other_endpoint);
-	why = find_world_fault(provider);
-	if (why != NULL)
-		return why;
-	if (!valid_proxy(provider->http_proxy))
-		return mem_dup("http-proxy must be http://[USER:PASSWORD@]HOST:PORT");
-	if (lacks_topic(provider))
-		return mem_dup("topic is needed");
-	if (!plain_name(provider->topic) || !plain_name(provider->project_id))
-		return mem_dup("topic and project-id are made of letters, digits and -._:");
-	if (provider->ca_file != NULL && access(provider->ca_file, R_OK) != 0)
-		return mem_printf("ca-file %s: %s", provider->ca_file, strerror(errno));
-	credential_file_check(provider, conf->daemon.master_key_file != NULL, &why);
-	return why;
-}
-
-/* Appends WHY (freed), if there is anything wrong with PROVIDER. */
-static int complain(const struct conf_provider *provider, char *why, struct buf *complaints)
-{
-	if (why == NULL)
-		return 0;
-	buf_printf(complaints, "[provider %s]: %s\n", provider->id, why);
-	free(why);
-	return -1;
-}
-
-static int check_readable(const char *key, const char *path, struct buf *complaints)
-{
-	if (path == NULL || access(path, R_OK) == 0)
-		return 0;
-	buf_printf(complaints, "%s %s: %s\n", key, path, strerror(errno));
-	return -1;
-}
-
-static int check_public(const struct conf_daemon *daemon, struct buf *complaints)
-{
-	union net_address address;
-
-	if (daemon->public_listen == NULL)
-		return 0;
-	if (net_parse(daemon->public_listen, &address) != 0) {
-		buf_printf(complaints, "public-listen: %s is no numeric address with a port\n",
-		           daemon->public_listen);
-		return -1;
-	}
-	if ((daemon->cert_file == NULL) != (daemon->key_file == NULL)) {
-		buf_text(complaints, "cert-file and key-file belong together\n");
-		return -1;
-	}
-	if (check_readable("cert-file", daemon->cert_file, complaints) != 0 ||
-	    check_readable("key-file", daemon->key_file, complaints) != 0)
-		return -1;
-	if (daemon->cert_file == NULL && !daemon->behind_proxy && !net_is_loopback(&address)) {
-		buf_text(complaints, "public-listen: without cert-file it must be a loopback "
-		                     "address, or behind-proxy must be yes\n");
-		return -1;
-	}
-	return 0;
-}
-
-/* It is part of a key and of log lines. */
-static int check_id(const char *id, struct buf *complaints)
-{
-	if (strlen(id) <= ID_MAX && plain_name(id) && strchr(id, ':') == NULL)
-		return 0;
-	buf_printf(complaints, "id: 1 to %d letters, digits and -._\n", ID_MAX);
-	return -1;
-}
-
-static int check_storage(const struct conf_daemon *daemon, struct buf *complaints)
-{
-	if (strcmp(daemon->redis, "none") != 0)
-		return 0;
-	buf_text(complaints, "redis: devices are kept there, so it can't be none\n");
-	return -1;
-}
-
-static int check_master_key(const struct conf_daemon *daemon, struct buf *complaints)
-{
-	char *why;
-
-	if (daemon->master_key_file == NULL || vault_check(daemon->master_key_file, &why) == 0)
-		return 0;
-	buf_printf(complaints, "%s\n", why);
-	free(why);
-	return -1;
-}
-
-static int check_addresses(const struct conf_daemon *daemon, struct buf *complaints)
-{
-	union net_address address;
-	struct networks trusted = { 0 };
-	const char *bad;
-
-	if (net_parse(daemon->api_listen, &address) != 0) {
-		buf_printf(complaints, "api-listen: %s is no numeric address with a port\n",
-		           daemon->api_listen);
-		return -1;
-	}
-	bad = networks_read(&trusted, (const char *const *)daemon->trusted_proxies);
-	networks_release(&trusted);
-	if (bad == NULL)
-		return 0;
-	buf_printf(complaints, "trusted-proxies: %s is no address or network\n", bad);
-	return -1;
-}
-
-/* A module names one provider. */
-static int check_modules(const struct conf *conf, struct buf *complaints)
-{
-	struct map seen = { 0 };
-	int result = 0;
-
-	for (size_t i = 0; i < conf->providers.count; i++) {
-		char **module = conf_provider(conf, i)->push_modules;
-
-		for (; module != NULL && *module != NULL; module++) {
-			if (map_put(&seen, *module, strlen(*module), *module) == NULL)
-				continue;
-			buf_printf(complaints, "[provider %s]: push-modules: %s is named twice\n",
-			           conf_provider(conf, i)->id, *module);
-			result = -1;
-		}
-	}
-	map_release(&seen);
-	return result;
-}
-
-int conf_check(const void *config, struct buf *complaints)
-{
-	const struct conf *conf = config;
-	int result = check_modules(conf, complaints);
-
-	if (check_id(conf_id(conf), complaints) != 0)
-		result = -1;
-	if (check_storage(&conf->daemon, complaints) != 0)
-		result = -1;
-	if (check_addresses(&conf->daemon, complaints) != 0)
-		result = -1;
-	if (check_public(&conf->daemon, complaints) != 0)
-		result = -1;
-	if (check_master_key(&conf->daemon, complaints) != 0)
-		result = -1;
-	for (size_t i = 0; i < conf->providers.count; i++)
-		if (complain(conf_provider(conf, i), find_fault(conf, conf_provider(conf, i)),
-		             complaints) != 0)
-			result = -1;
-	return result;
-}
-
-/* At the start the listener itself refuses what is wrong; later it keeps what it has. */
-static int check_identity(const struct conf_daemon *daemon, struct buf *complaints)
-{
-	char *why;
-
-	if (daemon->public_listen == NULL || daemon->cert_file == NULL)
-		return 0;
-	why = identity_check(daemon->cert_file, daemon->key_file);
-	if (why == NULL)
-		return 0;
-	buf_printf(complaints, "%s\n", why);
-	free(why);
-	return -1;
-}
-
-int conf_check_more(const void *config, struct buf *complaints)
-{
-	const struct conf *conf = config;
-	int result = check_identity(&conf->daemon, complaints);
-
-	for (size_t i = 0; i < conf->providers.count; i++) {
-		const struct conf_provider *provider = conf_provider(conf, i);
-		char *why;
-
-		credential_file_check_all(provider, &why);
-		if (complain(provider, why, complaints) != 0)
-			result = -1;
-	}
-	return result;
+	if (endpoint == NULL)
+		return true;
+	return strncmp(endpoint, scheme, sizeof(scheme) - 1) == 0 &&
+	       endpoint[sizeof(scheme) - 1] != '\0' && strlen(endpoint) <= ENDPOINT_MAX &&
+	       strpbrk(endpoint + sizeof(scheme) - 1, "/?#@ \t") == NULL;
 }

@@ -1,6 +1,7 @@
 /*
- * pushd's configuration: the table of keys, the structs that it fills, and the check of what the
- * table alone can't say.
+ * pushd's configuration: the table of keys and the structs that it fills. The keys of a kind of
+ * provider are its own; they are handed over before the file is read. check.h has what the table
+ * alone can't say.
  */
 #ifndef OG_PUSHD_CONF_H
 #define OG_PUSHD_CONF_H
@@ -15,30 +16,14 @@
 /* What "empty" says. */
 enum conf_empty { CONF_EMPTY_HIGH, CONF_EMPTY_LOW };
 
-/* What "environment" and "address" say. */
-enum conf_environment { CONF_PRODUCTION, CONF_SANDBOX };
-enum conf_address { CONF_ADDRESS_TOKEN, CONF_ADDRESS_FID };
-
-/* [provider ID] */
+/* [provider ID]: the keys of all kinds; conf_own() has those of its own kind. */
 struct conf_provider {
 	char *id;
-	int kind;  /* place in provider_kinds */
+	int kind;  /* place among the kinds */
 	int empty; /* enum conf_empty: the priority of a notification that says nothing */
-	char *topic;
 	char **push_modules;
-	char *key_file;
-	char *key_id;
-	char *team_id;
-	char *cert_file;
-	char *cert_password;
-	char *service_account_file;
-	char *project_id;
-	char *endpoint; /* NULL: the provider's own */
-	char *other_endpoint;
+	char *endpoint; /* NULL: the kind's own */
 	char *http_proxy;
-	int environment; /* enum conf_environment */
-	bool try_other_environment;
-	int address;      /* enum conf_address */
 	int64_t rate_max; /* per second; 0: no limit */
 	char *ca_file;
 	int64_t pool_size;
@@ -81,7 +66,19 @@ struct conf {
 	struct config_items providers; /* struct conf_provider */
 };
 
+#define CONF_ID_MAX 64 /* bytes of an id */
+
 extern const struct config conf_table;
+
+/* The keys that a kind of provider has in [provider ID] beside those of all. */
+struct conf_kind {
+	const char *name;              /* the value of "kind" */
+	const struct config_key *keys; /* ended by an entry without a name; no name of another's */
+	size_t size;                   /* of the struct that their offsets count from */
+};
+
+/* Takes one more kind (borrowed): before conf_table is used, each once, in their order. */
+void conf_add_kind(const struct conf_kind *kind);
 
 /* This pushd's name in the registry: as configured, or the host's. */
 const char *conf_id(const struct conf *conf);
@@ -89,16 +86,19 @@ const char *conf_id(const struct conf *conf);
 /* Provider INDEX of CONF. */
 const struct conf_provider *conf_provider(const struct conf *conf, size_t index);
 
-/*
- * For daemon_spec: credentials are read and tried, files opened, addresses parsed. Returns 0, or -1
- * with COMPLAINTS appended.
- */
-int conf_check(const void *config, struct buf *complaints);
+/* The place of PROVIDER in CONF; the count of all if it isn't one of them. */
+size_t conf_provider_index(const struct conf *conf, const struct conf_provider *provider);
 
-/*
- * Likewise, what only shows when it is used: credentials in files that are of no use now, and the
- * public listener's certificate.
- */
-int conf_check_more(const void *config, struct buf *complaints);
+/* The struct that holds the keys of PROVIDER's own kind. */
+const void *conf_own(const struct conf_provider *provider);
+
+/* Names a key of another kind that is set in PROVIDER: "KEY is for kind KIND" (heap); else NULL. */
+char *conf_foreign_key(const struct conf_provider *provider);
+
+/* True for what a URL or a header takes as it is: letters, digits and -._: (NULL: not set). */
+bool conf_plain_name(const char *name);
+
+/* True for "https://HOST[:PORT]" (NULL: not set). */
+bool conf_valid_endpoint(const char *endpoint);
 
 #endif

@@ -8,11 +8,12 @@
 #include "pushd/api/fleet.h"
 #include "pushd/api/notifications.h"
 #include "pushd/api/public_api.h"
+#include "pushd/check.h"
 #include "pushd/conf.h"
 #include "pushd/credential/credential.h"
 #include "pushd/credential/jwt.h"
+#include "pushd/credential/sealed_store.h"
 #include "pushd/credential/validity.h"
-#include "pushd/credential/vault.h"
 #include "pushd/db.h"
 #include "pushd/delivery/backlog.h"
 #include "pushd/delivery/delivery.h"
@@ -20,13 +21,14 @@
 #include "pushd/device/addressee.h"
 #include "pushd/device/expiry.h"
 #include "pushd/provider/counters.h"
+#include "pushd/provider/kinds.h"
 #include "pushd/queue/store.h"
 #include "pushd/sender/senders.h"
 
 /* clang-format off */
 static const struct daemon_module *const modules[] = {
 	&db_module,
-	&vault_module,
+	&sealed_store_module,
 	&store_module,
 	&counters_module,
 	&history_module,
@@ -77,8 +79,8 @@ static const struct daemon_spec spec = {
 	.config = &conf_table,
 	.common_offset = offsetof(struct conf, daemon.common),
 	.modules = modules,
-	.check = conf_check,
-	.check_more = conf_check_more,
+	.check = check_config,
+	.check_more = check_usable,
 	.drain = drain,
 	.reloaded = reloaded,
 	.dump = senders_dump,
@@ -89,5 +91,7 @@ static const struct daemon_spec spec = {
 
 int main(int argc, char **argv)
 {
+	for (size_t i = 0; provider_kinds[i] != NULL; i++)
+		conf_add_kind(&provider_kinds[i]->conf);
 	return daemon_main(argc, argv, &spec);
 }

@@ -27,13 +27,15 @@ static void serve_providers(struct http_request *request)
 		const struct sender *sender = senders_at(i);
 		const struct conf_provider *provider = sender_provider(sender);
 		const struct credential *credential = credential_find(provider->id);
+		struct credential_wanted wanted;
 		json_t *item = json_pack("{s:s, s:s, s:s, s:o}", "id", provider->id, "kind",
-		                         provider_kinds[provider->kind]->name, "state",
+		                         provider_kinds[provider->kind]->conf.name, "state",
 		                         sender_state(sender), "credential",
 		                         credential_api_describe(credential));
 
-		if (provider->topic != NULL)
-			json_object_set_new(item, "topic", json_string(provider->topic));
+		credential_wants(credential, &wanted);
+		if (wanted.topic != NULL)
+			json_object_set_new(item, "topic", json_string(wanted.topic));
 		json_array_append_new(list, item);
 	}
 	http_reply(request, 200, json_pack("{s:o}", "providers", list));

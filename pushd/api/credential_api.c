@@ -11,7 +11,7 @@
 #include "common/base/mem.h"
 #include "pushd/credential/credential.h"
 #include "pushd/credential/material.h"
-#include "pushd/credential/vault.h"
+#include "pushd/credential/sealed_store.h"
 
 #define TEXT_MAX (128 * 1024)
 #define PASSWORD_MAX 1024
@@ -24,14 +24,14 @@ struct setting {
 	struct http_request *request;
 	struct credential *credential;
 	struct material *material; /* NULL: what is stored goes */
-	struct vault_call call;
+	struct sealed_store_call call;
 };
 
 static void release_setting(void *state)
 {
 	struct setting *setting = state;
 
-	vault_forget(&setting->call);
+	sealed_store_forget(&setting->call);
 	material_release(setting->material);
 	free(setting);
 }
@@ -45,7 +45,7 @@ static struct credential *find_credential(struct http_request *request)
 		http_fail(request, 404, "not_found", "no such provider is configured");
 		return NULL;
 	}
-	if (vault_usable())
+	if (sealed_store_usable())
 		return credential;
 	http_fail(request, 409, "conflict",
 	          "credentials can be set only where master-key-file is configured, since they "
@@ -61,10 +61,10 @@ static void say(json_t *findings, char *text)
 	free(text);
 }
 
-static void say_dates(json_t *findings, const struct certificate *certificate)
+static void say_dates(json_t *findings, const struct material *material)
 {
-	int64_t days = (certificate->expires_ms - loop_wall_ms()) / DAY_MS;
-	char *date = material_date(certificate->expires_ms);
+	int64_t days = (material->expires_ms - loop_wall_ms()) / DAY_MS;
+	char *date = material_date(material->expires_ms);
 
 	say(findings, mem_printf(days < SOON_DAYS ? "It expires soon, on %s: in %lld days."
 	                                          : "It expires on %s, in %lld days.",
@@ -72,47 +72,33 @@ static void say_dates(json_t *findings, const struct certificate *certificate)
 	free(date);
 }
 
-static void describe_certificate(json_t *answer, json_t *findings,
-                                 const struct certificate *certificate)
+static void say_lack(json_t *findings, const struct setting *setting)
 {
-	json_t *topics = json_array();
+	struct credential_wanted wanted;
+	char *lack;
 
-	if (certificate->topic != NULL)
-		json_array_append_new(topics, json_string(certificate->topic));
-	for (char **topic = certificate->topics; topic != NULL && *topic != NULL; topic++)
-		if (certificate->topic == NULL || strcmp(*topic, certificate->topic) != 0)
-			json_array_append_new(topics, json_string(*topic));
-	json_object_set_new(answer, "topics", topics);
-	json_object_set_new(answer, "subject", json_string(certificate->subject));
-	json_object_set_new(answer, "expires_ms",
-	                    json_integer((json_int_t)certificate->expires_ms));
-	say_dates(findings, certificate);
-	if (certificate->sandbox != certificate->production)
-		say(findings, mem_printf("It is for Apple's %s alone.",
-		                         certificate->sandbox ? "sandbox" : "production"));
+	credential_wants(setting->credential, &wanted);
+	lack = material_lack(setting->material, &wanted);
+	if (lack != NULL)
+		say(findings, mem_printf("It %s.", lack));
+	free(lack);
 }
 
 static json_t *describe(const struct setting *setting)
 {
 	const struct material *material = setting->material;
 	json_t *findings = json_array();
-	json_t *answer = json_pack(
-	        "{s:s, s:s, s:s}", "provider", credential_provider(setting->credential)->id, "form",
-	        material_forms[material->form], "fingerprint", material->fingerprint);
+	json_t *answer = json_pack("{s:s, s:s, s:s}", "provider",
+	                           credential_provider(setting->credential)->id, "form",
+	                           material->form->name, "fingerprint", material->fingerprint);
 
-	switch (material->form) {
-	case MATERIAL_CERTIFICATE:
-		describe_certificate(answer, findings, &material->certificate);
-		break;
-	case MATERIAL_KEY:
-		say(findings, mem_printf("Requests are signed as key %s of team %s.",
-		                         material->key_id, material->team_id));
-		break;
-	case MATERIAL_ACCOUNT:
-		say(findings, mem_printf("Access tokens are asked for as %s.",
-		                         material->account.client_email));
-		break;
+	if (material->expires_ms != 0) {
+		json_object_set_new(answer, "expires_ms",
+		                    json_integer((json_int_t)material->expires_ms));
+		say_dates(findings, material);
 	}
+	material->form->describe(material, answer, findings);
+	say_lack(findings, setting);
 	json_object_set_new(answer, "findings", findings);
 	return answer;
 }
@@ -120,40 +106,39 @@ static json_t *describe(const struct setting *setting)
 json_t *credential_api_describe(const struct credential *credential)
 {
 	const struct material *material = credential_material(credential);
-	const char *topic = credential_topic(credential);
 	json_t *object = json_object();
-	int64_t expires_ms;
 
 	if (material == NULL) {
 		json_object_set_new(object, "kind", json_string("none"));
 		return object;
 	}
-	expires_ms = material_expires_ms(material);
-	json_object_set_new(object, "kind", json_string(material_forms[material->form]));
+	json_object_set_new(object, "kind", json_string(material->form->name));
 	json_object_set_new(object, "source",
 	                    json_string(credential_is_stored(credential) ? "stored" : "file"));
-	if (expires_ms != 0)
-		json_object_set_new(object, "expires_ms", json_integer((json_int_t)expires_ms));
-	if (topic != NULL)
-		json_object_set_new(object, "topic", json_string(topic));
+	if (material->expires_ms != 0)
+		json_object_set_new(object, "expires_ms",
+		                    json_integer((json_int_t)material->expires_ms));
+	if (material->topic != NULL)
+		json_object_set_new(object, "topic", json_string(material->topic));
 	return object;
 }
 
 /* ---- setting ---- */
 
-static void on_kept(struct vault_call *call, enum vault_result result, const char *text)
+static void on_kept(struct sealed_store_call *call, enum sealed_store_result result,
+                    const char *text)
 {
 	struct setting *setting = container_of(call, struct setting, call);
 	struct http_request *request = setting->request;
 
-	if (result != VAULT_DONE) {
+	if (result != SEALED_DONE) {
 		http_fail(request, 503, "unavailable",
 		          "Redis didn't take it; the credential in use may be the old or the new "
 		          "one");
 		return;
 	}
 	log_info("credential-set provider=%s form=%s", credential_provider(setting->credential)->id,
-	         setting->material != NULL ? material_forms[setting->material->form] : "none");
+	         setting->material != NULL ? setting->material->form->name : "none");
 	credential_set(setting->credential, setting->material);
 	if (setting->material != NULL)
 		http_reply(request, 200, describe(setting));
@@ -181,7 +166,7 @@ static void keep(struct http_request *request, struct credential *credential,
 	char *name = credential_name(credential_provider(credential));
 	char *text = material_write(material, source);
 
-	vault_put(&setting->call, name, text, 0);
+	sealed_store_put(&setting->call, name, text, 0);
 	mem_free_secret(text);
 	free(name);
 }
@@ -216,11 +201,14 @@ static void wipe_request(struct http_request *request, const char *text,
 }
 
 /* Only what can be used now is worth keeping. NULL with *WHY. */
-static struct material *read_valid(const struct conf_provider *provider,
+static struct material *read_valid(const struct credential *credential,
                                    const struct material_source *source, char **why)
 {
-	struct material *material = material_read(provider, source, why);
+	struct credential_wanted wanted;
+	struct material *material;
 
+	credential_wants(credential, &wanted);
+	material = material_read(&wanted, source, why);
 	if (material != NULL)
 		*why = material_judge_dates(material, loop_wall_ms());
 	if (*why == NULL)
@@ -243,7 +231,7 @@ static void try_it(struct http_request *request, struct credential *credential, 
 		return;
 	}
 	source->bytes = bytes;
-	material = read_valid(credential_provider(credential), source, &why);
+	material = read_valid(credential, source, &why);
 	wipe_request(request, text, source);
 	if (material != NULL) {
 		keep(request, credential, material, source);
@@ -293,6 +281,6 @@ void credential_api_remove(struct http_request *request)
 		return;
 	setting = attach(request, credential, NULL);
 	name = credential_name(credential_provider(credential));
-	vault_remove(&setting->call, name);
+	sealed_store_remove(&setting->call, name);
 	free(name);
 }

@@ -22,8 +22,9 @@ static json_t *describe(struct registry_entry *ours)
 	for (size_t i = 0; i < senders_count(); i++) {
 		const struct conf_provider *provider = sender_provider(senders_at(i));
 
-		json_array_append_new(providers, json_pack("{s:s, s:s}", "id", provider->id, "kind",
-		                                           provider_kinds[provider->kind]->name));
+		json_array_append_new(providers,
+		                      json_pack("{s:s, s:s}", "id", provider->id, "kind",
+		                                provider_kinds[provider->kind]->conf.name));
 	}
 	return json_pack(
 	        "{s:s, s:I, s:o, s:o, s:o, s:b}", "id", ours->id, "epoch", (json_int_t)epoch_ms,

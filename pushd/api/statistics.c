@@ -88,13 +88,13 @@ static json_t *describe(size_t index, const struct waiting *waiting)
 	const struct conf_provider *provider = conf_provider(conf, index);
 	struct counters counters = counters_of(index);
 
-	return json_pack("{s:s, s:s, s:I, s:o, s:o, s:I, s:o, s:o}", "id", provider->id, "kind",
-	                 provider_kinds[provider->kind]->name, "sent", (json_int_t)*counters.sent,
-	                 "outcomes", describe_outcomes(counters.outcomes), "failed",
-	                 describe_failures(counters.failures), "removed",
-	                 (json_int_t)*counters.removed, "queued",
-	                 describe_queued(waiting, provider->id), "latency",
-	                 describe_latency(counters.latency));
+	return json_pack(
+	        "{s:s, s:s, s:I, s:o, s:o, s:I, s:o, s:o}", "id", provider->id, "kind",
+	        provider_kinds[provider->kind]->conf.name, "sent", (json_int_t)*counters.sent,
+	        "outcomes", describe_outcomes(counters.outcomes), "failed",
+	        describe_failures(counters.failures), "removed", (json_int_t)*counters.removed,
+	        "queued", describe_queued(waiting, provider->id), "latency",
+	        describe_latency(counters.latency));
 }
 
 static void on_counted(struct store_counting *counting, enum store_result result,

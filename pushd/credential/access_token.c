@@ -10,12 +10,8 @@
 #include "common/base/loop.h"
 #include "common/base/mem.h"
 #include "pushd/credential/oauth.h"
-#include "pushd/credential/vault.h"
+#include "pushd/credential/sealed_store.h"
 
-/* Apple: no older than an hour, no younger than 20 minutes when it is replaced. */
-#define SIGNED_FOR_MS (50 * 60 * 1000)
-#define SIGNED_LEAST_MS (20 * 60 * 1000)
-#define SIGNED_LIFE_MS (59 * 60 * 1000) /* a minute for the way, and clocks that differ */
 #define CLOCK_SLACK_MS (60 * 1000)
 
 /* Google: renewed some minutes before the end; a short life is used to three quarters. */
@@ -31,8 +27,8 @@
  *              │  └── later ◀───┴─────────────────────────┴─────┘
  *              └──▶ idle, with the one that was found
  *
- * Without a vault: idle, making, and idle or later. Where Redis takes nothing, and what there was
- * is at its end: from locking straight to making, and what was made isn't shared.
+ * Without a sealed store: idle, making, and idle or later. Where Redis refuses writes and the token
+ * in use is about to end: from locking straight to making, and the new token isn't shared.
  */
 enum step {
 	STEP_IDLE,
@@ -49,6 +45,7 @@ struct access_token {
 	unsigned users;
 	struct list watches;
 	struct material *material;
+	char *origin; /* that it is for; NULL: for all */
 	const struct conf_provider *provider;
 	enum step step;
 	char *text;          /* NULL: none yet */
@@ -61,7 +58,7 @@ struct access_token {
 	bool failed;        /* making it did, since the last success */
 	struct timer again; /* renewal, or the next try */
 	struct backoff backoff;
-	struct vault_call call;
+	struct sealed_store_call call;
 	struct oauth oauth;
 };
 
@@ -70,7 +67,12 @@ static unsigned generations;
 
 static bool is_signed(const struct access_token *token)
 {
-	return token->material->form == MATERIAL_KEY;
+	return token->material->form->sign != NULL;
+}
+
+static const struct bearer_life *life_of(const struct access_token *token)
+{
+	return &token->material->form->life;
 }
 
 /* ---- how old it is ---- */
@@ -94,7 +96,7 @@ static int64_t early_ms(int64_t made_ms, int64_t ends_ms)
 static bool is_fresh(const struct access_token *token, int64_t made_ms, int64_t ends_ms)
 {
 	if (is_signed(token))
-		return !older_than(made_ms, SIGNED_FOR_MS);
+		return !older_than(made_ms, life_of(token)->renew_after_ms);
 	return loop_wall_ms() < ends_ms - early_ms(made_ms, ends_ms) &&
 	       !older_than(made_ms, ends_ms - made_ms);
 }
@@ -179,7 +181,9 @@ static void adopt_made(struct access_token *token)
 
 static char *name_of(const struct access_token *token, const char *kind)
 {
-	return mem_printf("push:%s:%s", kind, token->material->fingerprint);
+	return mem_printf("push:%s:%s%s%s", kind, token->material->fingerprint,
+	                  token->origin != NULL ? ":" : "",
+	                  token->origin != NULL ? token->origin : "");
 }
 
 static void write_made(struct access_token *token)
@@ -191,7 +195,7 @@ static void write_made(struct access_token *token)
 	char *text = json_dumps(object, JSON_COMPACT);
 
 	token->step = STEP_WRITING;
-	vault_put(&token->call, name, text, token->new_ends_ms - token->new_made_ms);
+	sealed_store_put(&token->call, name, text, token->new_ends_ms - token->new_made_ms);
 	mem_wipe((char *)json_string_value(json_object_get(object, "token")), strlen(token->made));
 	json_decref(object);
 	mem_free_secret(text);
@@ -204,27 +208,20 @@ static void take_made(struct access_token *token, char *text, int64_t life_ms)
 	token->made = text;
 	token->new_made_ms = loop_wall_ms();
 	token->new_ends_ms = token->new_made_ms + life_ms;
-	if (vault_usable())
+	if (sealed_store_usable())
 		write_made(token);
 	else
 		adopt_made(token);
-}
-
-static char *sign(const struct material *material)
-{
-	json_t *claims = json_pack("{s:s, s:I}", "iss", material->team_id, "iat",
-	                           (json_int_t)(loop_wall_ms() / 1000));
-	char *text = jwt_sign(material->key, material->key_id, claims);
-
-	json_decref(claims);
-	return text;
 }
 
 static void make(struct access_token *token)
 {
 	token->step = STEP_MAKING;
 	if (is_signed(token))
-		take_made(token, sign(token->material), SIGNED_LIFE_MS);
+		take_made(token,
+		          token->material->form->sign(token->material, token->origin,
+		                                      loop_wall_ms() / 1000),
+		          life_of(token)->life_ms);
 	else
 		oauth_fetch(&token->oauth);
 }
@@ -234,7 +231,7 @@ static void unlock(struct access_token *token)
 	char *name = name_of(token, "bearer-lock");
 
 	token->step = STEP_UNLOCKING;
-	vault_remove(&token->call, name);
+	sealed_store_remove(&token->call, name);
 	free(name);
 }
 
@@ -247,7 +244,7 @@ static void on_oauth(struct oauth *oauth, const char *text, int64_t life_ms)
 		return;
 	}
 	token->failed = true;
-	if (vault_usable())
+	if (sealed_store_usable())
 		unlock(token);
 	else
 		try_later(token, backoff_next(&token->backoff));
@@ -261,7 +258,7 @@ static void lock(struct access_token *token)
 	char *name = name_of(token, "bearer-lock");
 
 	token->step = STEP_LOCKING;
-	vault_lock(&token->call, name, LOCK_MS);
+	sealed_store_lock(&token->call, name, LOCK_MS);
 	free(name);
 }
 
@@ -286,40 +283,41 @@ static bool take_shared(struct access_token *token, const char *text)
 	return good;
 }
 
-static void after_reading(struct access_token *token, enum vault_result result, const char *text)
+static void after_reading(struct access_token *token, enum sealed_store_result result,
+                          const char *text)
 {
-	if (result == VAULT_AWAY) {
+	if (result == SEALED_AWAY) {
 		try_later(token, backoff_next(&token->backoff));
 		return;
 	}
-	if (result == VAULT_UNREADABLE)
+	if (result == SEALED_UNREADABLE)
 		log_error("access-token-unreadable provider=%s reason=\"it was sealed with another "
 		          "master key\"",
 		          token->provider->id);
-	if (result != VAULT_DONE || !take_shared(token, text))
+	if (result != SEALED_DONE || !take_shared(token, text))
 		lock(token);
 }
 
 /* After a success the lock runs out: who is late must see what was made before it may lock. */
-static void after_locking(struct access_token *token, enum vault_result result)
+static void after_locking(struct access_token *token, enum sealed_store_result result)
 {
-	if (result == VAULT_DONE || (result == VAULT_REFUSED && is_needed(token)))
+	if (result == SEALED_DONE || (result == SEALED_REFUSED && is_needed(token)))
 		make(token);
 	else
 		try_later(token,
-		          result == VAULT_NONE ? LOOK_AGAIN_MS : backoff_next(&token->backoff));
+		          result == SEALED_NONE ? LOOK_AGAIN_MS : backoff_next(&token->backoff));
 }
 
 /*
  * One that may not have been written isn't used: another pushd would make a second one. But sending
  * needs no room in Redis, so it goes on where there is none.
  */
-static void after_writing(struct access_token *token, enum vault_result result)
+static void after_writing(struct access_token *token, enum sealed_store_result result)
 {
-	if (result == VAULT_REFUSED)
+	if (result == SEALED_REFUSED)
 		log_warn("access-token-unshared provider=%s reason=redis-takes-nothing",
 		         token->provider->id);
-	if (result == VAULT_DONE || result == VAULT_REFUSED) {
+	if (result == SEALED_DONE || result == SEALED_REFUSED) {
 		adopt_made(token);
 		return;
 	}
@@ -327,7 +325,8 @@ static void after_writing(struct access_token *token, enum vault_result result)
 	try_later(token, backoff_next(&token->backoff));
 }
 
-static void on_vault(struct vault_call *call, enum vault_result result, const char *text)
+static void on_sealed_store(struct sealed_store_call *call, enum sealed_store_result result,
+                            const char *text)
 {
 	struct access_token *token = container_of(call, struct access_token, call);
 
@@ -356,14 +355,14 @@ static void begin(struct access_token *token)
 	char *name;
 
 	timer_stop(&token->again);
-	if (!vault_usable()) {
+	if (!sealed_store_usable()) {
 		make(token);
 		return;
 	}
 	name = name_of(token, "bearer");
 	token->step = STEP_READING;
-	vault_forget(&token->call); /* what it has seen is told again */
-	vault_get(&token->call, name);
+	sealed_store_forget(&token->call); /* what it has seen is told again */
+	sealed_store_get(&token->call, name);
 	free(name);
 }
 
@@ -384,40 +383,42 @@ static bool same_way(const struct conf_provider *a, const struct conf_provider *
 	return same_text(a->ca_file, b->ca_file) && same_text(a->http_proxy, b->http_proxy);
 }
 
-/* One endpoint may need to be reached in another way by another provider. */
-static struct access_token *find(const struct material *material,
+/* Two providers may reach the same token endpoint in different ways. */
+static struct access_token *find(const struct material *material, const char *origin,
                                  const struct conf_provider *provider)
 {
 	list_for_each (link, &tokens) {
 		struct access_token *token = container_of(link, struct access_token, link);
 
 		if (strcmp(token->material->fingerprint, material->fingerprint) == 0 &&
+		    same_text(token->origin, origin) &&
 		    (is_signed(token) || same_way(token->provider, provider)))
 			return token;
 	}
 	return NULL;
 }
 
-static struct access_token *new_token(struct material *material,
+static struct access_token *new_token(struct material *material, const char *origin,
                                       const struct conf_provider *provider)
 {
 	struct access_token *token = mem_alloc(1, sizeof(*token));
 
 	token->material = material_hold(material);
+	token->origin = mem_dup(origin);
 	token->provider = provider;
 	list_init(&token->watches);
 	token->again.expired = on_again;
 	token->backoff = (struct backoff){ .least_ms = 1000, .most_ms = RETRY_MOST_MS };
-	token->call.done = on_vault;
+	token->call.done = on_sealed_store;
 	token->oauth.done = on_oauth;
 	list_append(&tokens, &token->link);
 	if (!is_signed(token))
-		oauth_start(&token->oauth, &material->account, provider);
+		oauth_start(&token->oauth, material->form->account(material), provider);
 	begin(token);
 	return token;
 }
 
-struct access_token *access_token_open(struct material *material,
+struct access_token *access_token_open(struct material *material, const char *origin,
                                        const struct conf_provider *provider,
                                        struct access_token_watch *watch)
 {
@@ -425,9 +426,9 @@ struct access_token *access_token_open(struct material *material,
 
 	if (tokens.head.next == NULL)
 		list_init(&tokens);
-	token = find(material, provider);
+	token = find(material, origin, provider);
 	if (token == NULL)
-		token = new_token(material, provider);
+		token = new_token(material, origin, provider);
 	token->users++;
 	list_append(&token->watches, &watch->link);
 	return token;
@@ -442,10 +443,11 @@ void access_token_close(struct access_token *token, struct access_token_watch *w
 		return;
 	list_remove(&token->link);
 	timer_stop(&token->again);
-	vault_forget(&token->call);
+	sealed_store_forget(&token->call);
 	oauth_stop(&token->oauth);
 	drop_made(token);
 	mem_free_secret(token->text);
+	free(token->origin);
 	material_release(token->material);
 	free(token);
 }
@@ -484,7 +486,7 @@ void access_token_renew(struct access_token *token, unsigned generation)
 {
 	if (token->generation != generation || token->text == NULL || token->refused)
 		return;
-	if (is_signed(token) && !older_than(token->made_ms, SIGNED_LEAST_MS))
+	if (is_signed(token) && !older_than(token->made_ms, life_of(token)->least_ms))
 		return;
 	token->refused = true;
 	if (token->step == STEP_IDLE || token->step == STEP_LATER)

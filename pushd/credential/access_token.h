@@ -1,8 +1,8 @@
 /*
- * The bearer token that a credential's requests carry: a JWT that we sign (APNs), or what a token
- * endpoint gave (FCM). Those who use the same credential share one, in this process always, and
- * with all other pushd through the vault if there is a master key: one of them makes it, the others
- * take it over. It is renewed before its end, and kept until its end when renewing fails.
+ * The bearer token that a credential's requests carry: one that is signed here, or what a token
+ * endpoint gave. Providers with the same credential share one: always in this process, and with all
+ * other pushd through the sealed store if there is a master key, where one of them makes it and the
+ * others take it over. It is renewed before its end, and kept until its end when renewing fails.
  */
 #ifndef OG_PUSHD_CREDENTIAL_ACCESS_TOKEN_H
 #define OG_PUSHD_CREDENTIAL_ACCESS_TOKEN_H
@@ -28,10 +28,10 @@ struct access_token_watch {
 };
 
 /*
- * The token for MATERIAL (a key or a service account, held meanwhile), which PROVIDER (borrowed)
- * says how to reach the endpoint for.
+ * The token for MATERIAL (held meanwhile; material_has_bearer() is true), and for ORIGIN alone if
+ * that isn't NULL. PROVIDER (borrowed) says how its token endpoint is reached.
  */
-struct access_token *access_token_open(struct material *material,
+struct access_token *access_token_open(struct material *material, const char *origin,
                                        const struct conf_provider *provider,
                                        struct access_token_watch *watch);
 

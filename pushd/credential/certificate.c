@@ -4,6 +4,8 @@
 #include <openssl/asn1t.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/pkcs12.h>
+#include <openssl/provider.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,16 +13,162 @@
 #include <time.h>
 
 #include "common/base/mem.h"
-#include "pushd/credential/p12.h"
 #include "pushd/credential/pem.h"
 
-#define VOIP ".voip"
 /* Apple's extensions of push certificates. */
 #define OID_SANDBOX "1.2.840.113635.100.6.3.1"
 #define OID_PRODUCTION "1.2.840.113635.100.6.3.2"
 #define OID_TOPICS "1.2.840.113635.100.6.3.6"
 #define TOPICS_MAX 400 /* as many as Apple lets a key have */
 #define TOPIC_MAX 255
+#define MAC_COUNT_MAX 1000000 /* OpenSSL writes 2048, the Keychain no more */
+
+/* What a file holds; all owned. */
+struct parts {
+	EVP_PKEY *key;          /* NULL: none */
+	STACK_OF(X509) * chain; /* all certificates, that of the key first if there is one */
+};
+
+/*
+ * ---- PKCS #12 files (.p12, .pfx), also those that macOS's Keychain writes with ciphers that
+ * OpenSSL keeps in its legacy provider (RC2-40, 3DES). That provider is loaded into a context of
+ * its own for as long as this takes, so nothing else gets to use it. ----
+ */
+
+/* OpenSSL's, for one file. */
+struct reading {
+	OSSL_LIB_CTX *context;
+	OSSL_PROVIDER *standard, *legacy; /* legacy may be NULL: not installed */
+	PKCS12 *file;
+};
+
+static void begin(struct reading *reading)
+{
+	reading->context = OSSL_LIB_CTX_new();
+	assert(reading->context != NULL);
+	reading->standard = OSSL_PROVIDER_load(reading->context, "default");
+	reading->legacy = OSSL_PROVIDER_load(reading->context, "legacy");
+	reading->file = PKCS12_init_ex(NID_pkcs7_data, reading->context, NULL);
+	assert(reading->standard != NULL && reading->file != NULL);
+}
+
+static void end(struct reading *reading)
+{
+	PKCS12_free(reading->file);
+	if (reading->legacy != NULL)
+		OSSL_PROVIDER_unload(reading->legacy);
+	OSSL_PROVIDER_unload(reading->standard);
+	OSSL_LIB_CTX_free(reading->context);
+	ERR_clear_error();
+}
+
+/* Files without a password are made in two ways: with an empty one, and with none at all. */
+static bool password_fits(PKCS12 *file, const char **password)
+{
+	if (PKCS12_mac_present(file) != 1)
+		return true;
+	if (*password != NULL && **password != '\0')
+		return PKCS12_verify_mac(file, *password, -1) == 1;
+	*password = NULL;
+	if (PKCS12_verify_mac(file, NULL, 0) == 1)
+		return true;
+	*password = "";
+	return PKCS12_verify_mac(file, "", 0) == 1;
+}
+
+/* A copy of KEY that doesn't belong to the context it was read in; NULL gives NULL. */
+static EVP_PKEY *adopt_key(EVP_PKEY *key)
+{
+	unsigned char *der = NULL;
+	const unsigned char *at;
+	EVP_PKEY *copy = NULL;
+	int len = key != NULL ? i2d_PrivateKey(key, &der) : -1;
+
+	at = der;
+	if (len > 0)
+		copy = d2i_AutoPrivateKey(NULL, &at, len);
+	if (len > 0)
+		OPENSSL_clear_free(der, (size_t)len);
+	EVP_PKEY_free(key);
+	return copy;
+}
+
+/* The same for a certificate, which goes to CHAIN. */
+static void adopt_certificate(STACK_OF(X509) * chain, X509 *certificate)
+{
+	unsigned char *der = NULL;
+	const unsigned char *at;
+	int len = i2d_X509(certificate, &der);
+	X509 *copy;
+
+	at = der;
+	copy = len > 0 ? d2i_X509(NULL, &at, len) : NULL;
+	OPENSSL_free(der);
+	if (copy != NULL && sk_X509_push(chain, copy) == 0)
+		abort();
+}
+
+/* The file says how often its password is hashed, which holds the whole loop up. */
+static bool counts_long(PKCS12 *file)
+{
+	const ASN1_INTEGER *count = NULL;
+
+	PKCS12_get0_mac(NULL, NULL, NULL, &count, file);
+	return count != NULL &&
+	       (ASN1_INTEGER_get(count) < 0 || ASN1_INTEGER_get(count) > MAC_COUNT_MAX);
+}
+
+static const char *decrypt(struct reading *reading, const char *password, struct parts *parts)
+{
+	STACK_OF(X509) *others = NULL;
+	X509 *own = NULL;
+	EVP_PKEY *key = NULL;
+
+	if (PKCS12_parse(reading->file, password, &key, &own, &others) != 1)
+		return reading->legacy == NULL
+		               ? "has a cipher that needs OpenSSL's legacy provider, which isn't "
+		                 "installed"
+		               : "can't be decrypted: it is damaged, or has a cipher that isn't "
+		                 "known";
+	parts->key = adopt_key(key);
+	parts->chain = sk_X509_new_null();
+	assert(parts->chain != NULL);
+	if (own != NULL)
+		adopt_certificate(parts->chain, own);
+	for (int i = 0; i < sk_X509_num(others); i++)
+		adopt_certificate(parts->chain, sk_X509_value(others, i));
+	X509_free(own);
+	sk_X509_pop_free(others, X509_free);
+	return NULL;
+}
+
+static int open_p12(struct parts *parts, const void *bytes, size_t len, const char *password,
+                    const char **why)
+{
+	const unsigned char *at = bytes;
+	struct reading reading;
+
+	*parts = (struct parts){ 0 };
+	begin(&reading);
+	if (d2i_PKCS12(&reading.file, &at, (long)len) == NULL)
+		*why = "is no PKCS #12 file";
+	else if (counts_long(reading.file))
+		*why = "counts its password on too long (MAC iterations)";
+	else if (!password_fits(reading.file, &password))
+		*why = password == NULL || *password == '\0' ? "needs a password"
+		                                             : "has another password";
+	else
+		*why = decrypt(&reading, password, parts);
+	end(&reading);
+	return *why == NULL ? 0 : -1;
+}
+
+static void release_parts(struct parts *parts)
+{
+	EVP_PKEY_free(parts->key);
+	sk_X509_pop_free(parts->chain, X509_free);
+	*parts = (struct parts){ 0 };
+}
 
 /* ---- PEM ---- */
 
@@ -43,7 +191,8 @@ static BIO *open_text(const char *bytes, size_t len)
 	return bio;
 }
 
-static const char *read_pem(struct p12 *parts, const char *bytes, size_t len, const char *password)
+static const char *read_pem(struct parts *parts, const char *bytes, size_t len,
+                            const char *password)
 {
 	BIO *bio = open_text(bytes, len);
 	X509 *one;
@@ -204,7 +353,7 @@ static void print_fingerprint(const X509 *x509, char *text)
 		snprintf(text + 2 * i, 3, "%02x", digest[i]);
 }
 
-static void examine(struct certificate *certificate, const struct p12 *parts)
+static void examine(struct certificate *certificate, const struct parts *parts)
 {
 	X509 *own = sk_X509_value(parts->chain, 0);
 
@@ -221,7 +370,7 @@ static void examine(struct certificate *certificate, const struct p12 *parts)
 }
 
 /* Brings the key's own certificate to the front; NULL, or what is wrong. */
-static const char *put_own_first(struct p12 *parts)
+static const char *put_own_first(struct parts *parts)
 {
 	int count = sk_X509_num(parts->chain);
 
@@ -247,19 +396,19 @@ static const char *put_own_first(struct p12 *parts)
 int certificate_read(struct certificate *certificate, const char *bytes, size_t len,
                      const char *password, const char **why)
 {
-	struct p12 parts = { 0 };
+	struct parts parts = { 0 };
 
 	*certificate = (struct certificate){ 0 };
 	*why = NULL;
 	if (memmem(bytes, len, "-----BEGIN", 10) != NULL)
 		*why = read_pem(&parts, bytes, len, password);
 	else
-		p12_open(&parts, bytes, len, password, why);
+		open_p12(&parts, bytes, len, password, why);
 	if (*why == NULL)
 		*why = put_own_first(&parts);
 	if (*why == NULL)
 		examine(certificate, &parts);
-	p12_release(&parts);
+	release_parts(&parts);
 	return *why == NULL ? 0 : -1;
 }
 
@@ -275,21 +424,152 @@ void certificate_release(struct certificate *certificate)
 	*certificate = (struct certificate){ 0 };
 }
 
-/* True if GRANTED is TOPIC or its calls. */
-static bool covers(const char *granted, const char *topic)
+static bool is_topic(const char *granted, const char *topic, const char *suffix)
 {
 	size_t len = strlen(topic);
 
-	return strncmp(granted, topic, len) == 0 &&
-	       (granted[len] == '\0' || strcmp(granted + len, VOIP) == 0);
+	return strncmp(granted, topic, len) == 0 && strcmp(granted + len, suffix) == 0;
+}
+
+/* True if it is for TOPIC with SUFFIX behind it: "" for the app's pushes. */
+static bool covers(const struct certificate *certificate, const char *topic, const char *suffix)
+{
+	if (certificate->topic != NULL && is_topic(certificate->topic, topic, suffix))
+		return true;
+	for (char **granted = certificate->topics; granted != NULL && *granted != NULL; granted++)
+		if (is_topic(*granted, topic, suffix))
+			return true;
+	return false;
 }
 
 bool certificate_serves(const struct certificate *certificate, const char *topic)
 {
-	if (certificate->topic != NULL && covers(certificate->topic, topic))
-		return true;
-	for (char **granted = certificate->topics; granted != NULL && *granted != NULL; granted++)
-		if (covers(*granted, topic))
-			return true;
-	return false;
+	return covers(certificate, topic, "") || covers(certificate, topic, CERTIFICATE_CALLS);
+}
+
+/* ---- the form ---- */
+
+/* A .p12 is DER, whose first byte says: a sequence. */
+static bool recognise(const struct material_source *source)
+{
+	static const char begin[] = "-----BEGIN CERTIFICATE-----";
+
+	return source->bytes[0] == 0x30 ||
+	       memmem(source->bytes, source->len, begin, sizeof(begin) - 1) != NULL;
+}
+
+static char *parse(struct material *material, const struct material_source *source,
+                   const struct credential_wanted *wanted)
+{
+	struct certificate *certificate = mem_alloc(1, sizeof(*certificate));
+	const char *fault;
+
+	material->secret = certificate;
+	if (certificate_read(certificate, source->bytes, source->len, source->password, &fault) !=
+	    0)
+		return mem_dup(fault);
+	material_print_fingerprint(
+	        material, (const char *const[]){ "certificate", certificate->fingerprint, NULL });
+	material->starts_ms = certificate->starts_ms;
+	/* 0 would be for ever: a date that can't be read is over. */
+	material->expires_ms = certificate->expires_ms != 0 ? certificate->expires_ms : 1;
+	material->topic = certificate->topic;
+	material->certificate = certificate->chain;
+	material->tls_key = certificate->key;
+	return NULL;
+}
+
+static char *judge_topic(const struct certificate *certificate, const char *topic)
+{
+	if (topic == NULL)
+		return certificate->topic != NULL ? NULL
+		                                  : mem_dup("names no topic (UID of its subject): "
+		                                            "topic must be configured");
+	if (certificate_serves(certificate, topic))
+		return NULL;
+	if (certificate->topic == NULL && certificate->topics == NULL)
+		return mem_printf("names no topic, so it isn't for %s", topic);
+	return mem_printf("is for the topic %s, not for %s",
+	                  certificate->topic != NULL ? certificate->topic : certificate->topics[0],
+	                  topic);
+}
+
+/* Old certificates name the one environment that they are for; today's are for both. */
+static char *judge_environment(const struct certificate *certificate, bool sandbox)
+{
+	if (certificate->sandbox == certificate->production || certificate->sandbox == sandbox)
+		return NULL;
+	return mem_printf("is for Apple's %s alone, and the provider's environment is %s",
+	                  certificate->sandbox ? "sandbox" : "production",
+	                  sandbox ? "sandbox" : "production");
+}
+
+static char *check(const struct material *material, const struct credential_wanted *wanted)
+{
+	char *why = judge_topic(material->secret, wanted->topic);
+
+	return why != NULL ? why : judge_environment(material->secret, wanted->sandbox);
+}
+
+static char *lack(const struct material *material, const struct credential_wanted *wanted)
+{
+	const char *topic = wanted->topic != NULL ? wanted->topic : material->topic;
+
+	if (certificate_allows_calls(material, topic))
+		return NULL;
+	return mem_printf("isn't for calls (%s" CERTIFICATE_CALLS "): they are sent as alerts",
+	                  topic);
+}
+
+static void release(struct material *material)
+{
+	certificate_release(material->secret);
+	free(material->secret);
+}
+
+/* PEM that we have made, whatever it came as: it needs no password and no old cipher. */
+static json_t *keep(const struct material *material)
+{
+	const struct certificate *certificate = material->secret;
+	char *pem = mem_printf("%s%s", certificate->chain, certificate->key);
+	json_t *object = json_pack("{s:s}", "text", pem);
+
+	mem_free_secret(pem);
+	return object;
+}
+
+static void describe(const struct material *material, json_t *answer, json_t *findings)
+{
+	const struct certificate *certificate = material->secret;
+	json_t *topics = json_array();
+
+	if (certificate->topic != NULL)
+		json_array_append_new(topics, json_string(certificate->topic));
+	for (char **topic = certificate->topics; topic != NULL && *topic != NULL; topic++)
+		if (certificate->topic == NULL || strcmp(*topic, certificate->topic) != 0)
+			json_array_append_new(topics, json_string(*topic));
+	json_object_set_new(answer, "topics", topics);
+	json_object_set_new(answer, "subject", json_string(certificate->subject));
+	if (certificate->sandbox != certificate->production)
+		json_array_append_new(findings,
+		                      json_string(certificate->sandbox
+		                                          ? "It is for Apple's sandbox alone."
+		                                          : "It is for Apple's production alone."));
+}
+
+const struct credential_form certificate_form = {
+	.name = "certificate",
+	.recognise = recognise,
+	.parse = parse,
+	.check = check,
+	.lack = lack,
+	.release = release,
+	.keep = keep,
+	.describe = describe,
+};
+
+bool certificate_allows_calls(const struct material *material, const char *topic)
+{
+	return material->form != &certificate_form ||
+	       covers(material->secret, topic, CERTIFICATE_CALLS);
 }

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pushd/credential/material.h"
+
 #define CERTIFICATE_FINGERPRINT_SIZE 65 /* 64 hex digits and NUL */
 
 struct certificate {
@@ -31,7 +33,16 @@ int certificate_read(struct certificate *certificate, const char *bytes, size_t 
 
 void certificate_release(struct certificate *certificate);
 
-/* True if pushes for the app TOPIC, or its calls (TOPIC.voip), may be sent with it. */
+/* What stands behind an app's topic in that of its calls. */
+#define CERTIFICATE_CALLS ".voip"
+
+/* True if pushes for the app TOPIC, or its calls, may be sent with it. */
 bool certificate_serves(const struct certificate *certificate, const char *topic);
+
+/* Certificates as a form of credential: PEM, or a .p12 (DER). */
+extern const struct credential_form certificate_form;
+
+/* False if MATERIAL is a certificate that isn't for the calls of the app TOPIC. */
+bool certificate_allows_calls(const struct material *material, const char *topic);
 
 #endif

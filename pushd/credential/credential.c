@@ -1,29 +1,40 @@
 #include "pushd/credential/credential.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/loop.h"
 #include "common/base/mem.h"
 #include "pushd/credential/access_token.h"
-#include "pushd/credential/credential_file.h"
 #include "pushd/credential/material.h"
-#include "pushd/credential/vault.h"
+#include "pushd/credential/sealed_store.h"
 
+#define FILE_MAX (64 * 1024)
 #define POLL_MS 2000 /* between two looks whether another pushd has stored one */
+
+/* A bearer token of it, for one origin or for all. */
+struct token {
+	struct list_link link; /* in the credential's */
+	struct credential *credential;
+	char *origin; /* NULL: for all */
+	struct access_token *token;
+	struct access_token_watch watch;
+};
 
 struct credential {
 	struct list_link link; /* in credentials */
 	const struct conf_provider *provider;
-	struct list watches;
+	credential_describer *describe;
+	struct credential_watch *watch;
 	struct material *filed;  /* from the files; NULL: none are configured */
 	struct material *stored; /* from Redis; NULL: none */
 	struct material *used;   /* one of the two, or NULL; borrowed */
 	unsigned version;        /* of what is used; 0: nothing */
-	struct access_token *token;
-	struct access_token_watch token_watch;
-	struct vault_call call;
+	struct list tokens;
+	struct sealed_store_call call;
 	struct timer poll;
 	bool settled; /* Redis has answered once */
 };
@@ -42,36 +53,188 @@ static struct material *choose(const struct credential *credential)
 	                                                                              : filed;
 }
 
-/* ---- the one in use ---- */
-
-static void tell(struct credential *credential)
+void credential_wants(const struct credential *credential, struct credential_wanted *wanted)
 {
-	list_for_each (link, &credential->watches) {
-		struct credential_watch *watch = container_of(link, struct credential_watch, link);
+	*wanted = (struct credential_wanted){ 0 };
+	credential->describe(credential->provider, wanted);
+}
 
-		watch->changed(watch);
+/* ---- its file ---- */
+
+static struct material *read_file(const struct credential_wanted *wanted, char **why)
+{
+	struct material_source source = { .password = wanted->password };
+	struct material *material;
+	char *bytes = file_read(wanted->file, FILE_MAX, &source.len);
+
+	if (bytes == NULL) {
+		*why = mem_printf(": %s", strerror(errno));
+		return NULL;
 	}
+	source.bytes = bytes;
+	material = material_read(wanted, &source, why);
+	mem_wipe(bytes, source.len);
+	free(bytes);
+	return material;
+}
+
+/*
+ * What the file holds, or NULL if there is none or it is at fault. *WHY (heap): what is wrong; with
+ * a material that it isn't valid now; NULL: nothing is.
+ */
+static struct material *try_file(const struct credential_wanted *wanted, char **why)
+{
+	struct material *material;
+	char *trouble;
+
+	*why = NULL;
+	if (wanted->file == NULL)
+		return NULL;
+	material = read_file(wanted, &trouble);
+	if (material != NULL)
+		trouble = material_judge_dates(material, loop_wall_ms());
+	if (trouble != NULL)
+		*why = mem_printf("%s %s%s%s", wanted->file_key, wanted->file,
+		                  *trouble == ':' ? "" : " ", trouble);
+	free(trouble);
+	return material;
+}
+
+int credential_check(const struct credential_wanted *wanted, bool settable, char **why)
+{
+	struct material *material;
+
+	*why = NULL;
+	if (settable)
+		return 0;
+	material = try_file(wanted, why);
+	if (material == NULL) {
+		if (*why == NULL)
+			*why = mem_printf("%s, or a master-key-file, so that one can be set",
+			                  wanted->needed);
+		return -1;
+	}
+	material_release(material);
+	free(*why);
+	*why = NULL;
+	return 0;
+}
+
+int credential_check_file(const struct credential_wanted *wanted, char **why)
+{
+	material_release(try_file(wanted, why));
+	return *why == NULL ? 0 : -1;
+}
+
+static struct material *read_own_file(const struct credential *credential, char **why)
+{
+	struct credential_wanted wanted;
+
+	credential_wants(credential, &wanted);
+	return try_file(&wanted, why);
+}
+
+/* ---- its bearer tokens ---- */
+
+static void notify(struct credential *credential)
+{
+	credential->watch->changed(credential->watch);
 }
 
 static void on_token(struct access_token_watch *watch)
 {
-	tell(container_of(watch, struct credential, token_watch));
+	notify(container_of(watch, struct token, watch)->credential);
 }
+
+static struct token *open_token(struct credential *credential, const char *origin)
+{
+	struct token *token = mem_alloc(1, sizeof(*token));
+
+	token->credential = credential;
+	token->origin = mem_dup(origin);
+	token->watch.changed = on_token;
+	list_append(&credential->tokens, &token->link);
+	token->token =
+	        access_token_open(credential->used, origin, credential->provider, &token->watch);
+	return token;
+}
+
+static void close_token(struct token *token)
+{
+	list_remove(&token->link);
+	access_token_close(token->token, &token->watch);
+	free(token->origin);
+	free(token);
+}
+
+static void close_tokens(struct credential *credential)
+{
+	struct list_link *link;
+
+	while ((link = list_first(&credential->tokens)) != NULL)
+		close_token(container_of(link, struct token, link));
+}
+
+/* The one for ORIGIN that is open, or NULL. */
+static struct token *find_token(const struct credential *credential, const char *origin)
+{
+	list_for_each (link, &credential->tokens) {
+		struct token *token = container_of(link, struct token, link);
+
+		if (token->origin == NULL || (origin != NULL && strcmp(token->origin, origin) == 0))
+			return token;
+	}
+	return NULL;
+}
+
+/* The one for ORIGIN, opened if need be; NULL: the credential has none for it. */
+static struct access_token *token_for(struct credential *credential, const char *origin)
+{
+	struct token *token = find_token(credential, origin);
+
+	if (token == NULL && origin != NULL && credential->used != NULL &&
+	    credential->used->form->per_origin)
+		token = open_token(credential, origin);
+	return token != NULL ? token->token : NULL;
+}
+
+void credential_forget(struct credential *credential, const char *origin)
+{
+	struct token *token = find_token(credential, origin);
+
+	if (token != NULL && token->origin != NULL)
+		close_token(token);
+}
+
+/* ---- the one in use ---- */
 
 static bool same_material(const struct material *a, const struct material *b)
 {
 	return a == b || (a != NULL && b != NULL && strcmp(a->fingerprint, b->fingerprint) == 0);
 }
 
-static void reopen_token(struct credential *credential)
+static void reopen_tokens(struct credential *credential)
 {
-	struct material *material = credential->used;
+	const struct material *material = credential->used;
 
-	access_token_close(credential->token, &credential->token_watch);
-	credential->token = NULL;
-	if (material != NULL && material->form != MATERIAL_CERTIFICATE)
-		credential->token =
-		        access_token_open(material, credential->provider, &credential->token_watch);
+	close_tokens(credential);
+	if (material != NULL && material_has_bearer(material) && !material->form->per_origin)
+		open_token(credential, NULL);
+}
+
+static void warn_of_lack(const struct credential *credential)
+{
+	struct credential_wanted wanted;
+	char *lack;
+
+	if (credential->used == NULL)
+		return;
+	credential_wants(credential, &wanted);
+	lack = material_lack(credential->used, &wanted);
+	if (lack != NULL)
+		log_warn("credential-incomplete provider=%s reason=\"it %s\"",
+		         credential->provider->id, lack);
+	free(lack);
 }
 
 /* Uses MATERIAL from here on, which isn't what was used. */
@@ -82,14 +245,15 @@ static void use(struct credential *credential, struct material *material)
 
 	credential->used = material;
 	if (!same)
-		reopen_token(credential);
+		reopen_tokens(credential);
 	credential->version = material != NULL ? ++versions : 0;
+	warn_of_lack(credential);
 }
 
 static void log_replacement(const struct credential *credential)
 {
 	const struct material *now = credential->used;
-	const char *form = now != NULL ? material_forms[now->form] : "none";
+	const char *form = now != NULL ? now->form->name : "none";
 	const char *from = now == NULL ? "nowhere" : "file";
 
 	if (credential_is_stored(credential))
@@ -107,7 +271,7 @@ static void use_best(struct credential *credential)
 		return;
 	use(credential, best);
 	log_replacement(credential);
-	tell(credential);
+	notify(credential);
 }
 
 /* Puts MATERIAL (owned now) into PLACE, and in use if that makes a difference. */
@@ -140,8 +304,11 @@ char *credential_name(const struct conf_provider *provider)
 static void take_stored(struct credential *credential, const char *text)
 {
 	char *why;
-	struct material *material = material_restore(credential->provider, text, &why);
+	struct credential_wanted wanted;
+	struct material *material;
 
+	credential_wants(credential, &wanted);
+	material = material_restore(&wanted, text, &why);
 	if (material != NULL)
 		why = material_judge_dates(material, loop_wall_ms());
 	if (why != NULL)
@@ -152,25 +319,26 @@ static void take_stored(struct credential *credential, const char *text)
 		put(credential, &credential->stored, material);
 }
 
-static void on_stored(struct vault_call *call, enum vault_result result, const char *text)
+static void on_stored(struct sealed_store_call *call, enum sealed_store_result result,
+                      const char *text)
 {
 	struct credential *credential = container_of(call, struct credential, call);
 
-	credential->settled |= result != VAULT_AWAY;
+	credential->settled |= result != SEALED_AWAY;
 	timer_start(&credential->poll, POLL_MS);
 	switch (result) {
-	case VAULT_DONE:
+	case SEALED_DONE:
 		take_stored(credential, text);
 		break;
-	case VAULT_NONE:
+	case SEALED_NONE:
 		put(credential, &credential->stored, NULL);
 		break;
-	case VAULT_UNREADABLE:
+	case SEALED_UNREADABLE:
 		log_trouble(credential, "redis", "it was sealed with another master key");
 		break;
-	case VAULT_SAME:
-	case VAULT_REFUSED:
-	case VAULT_AWAY:
+	case SEALED_SAME:
+	case SEALED_REFUSED:
+	case SEALED_AWAY:
 		break;
 	}
 	use_best(credential);
@@ -180,7 +348,7 @@ static void look(struct credential *credential)
 {
 	char *name = credential_name(credential->provider);
 
-	vault_get(&credential->call, name);
+	sealed_store_get(&credential->call, name);
 	free(name);
 }
 
@@ -208,38 +376,40 @@ static void take_files(struct credential *credential, struct material *filed, ch
 }
 
 struct credential *credential_open(const struct conf_provider *provider,
-                                   struct credential_watch *watch, char **why)
+                                   credential_describer *describe, struct credential_watch *watch,
+                                   char **why)
 {
-	struct material *filed = credential_file_read(provider, why);
-	struct credential *credential;
+	struct credential *credential = mem_alloc(1, sizeof(*credential));
+	struct material *filed;
 
-	if (filed == NULL && *why != NULL && !vault_usable())
+	credential->provider = provider;
+	credential->describe = describe;
+	filed = read_own_file(credential, why);
+	if (filed == NULL && *why != NULL && !sealed_store_usable()) {
+		free(credential);
 		return NULL;
+	}
 	if (credentials.head.next == NULL)
 		list_init(&credentials);
-	credential = mem_alloc(1, sizeof(*credential));
-	credential->provider = provider;
-	credential->token_watch.changed = on_token;
+	credential->watch = watch;
 	credential->call.done = on_stored;
 	credential->poll.expired = on_poll;
-	list_init(&credential->watches);
-	list_append(&credential->watches, &watch->link);
+	list_init(&credential->tokens);
 	list_append(&credentials, &credential->link);
 	take_files(credential, filed, *why);
-	if (vault_usable())
+	if (sealed_store_usable())
 		look(credential);
 	else
 		credential->settled = true;
 	return credential;
 }
 
-void credential_close(struct credential *credential, struct credential_watch *watch)
+void credential_close(struct credential *credential)
 {
-	list_remove(&watch->link);
 	list_remove(&credential->link);
 	timer_stop(&credential->poll);
-	vault_forget(&credential->call);
-	access_token_close(credential->token, &credential->token_watch);
+	sealed_store_forget(&credential->call);
+	close_tokens(credential);
 	material_release(credential->filed);
 	material_release(credential->stored);
 	free(credential);
@@ -268,7 +438,7 @@ struct credential *credential_find(const char *id)
 static void reload(struct credential *credential)
 {
 	char *why;
-	struct material *filed = credential_file_read(credential->provider, &why);
+	struct material *filed = read_own_file(credential, &why);
 
 	if (why != NULL) {
 		log_trouble(credential, "file", why);
@@ -318,16 +488,12 @@ const struct conf_provider *credential_provider(const struct credential *credent
 	return credential->provider;
 }
 
-/* The certificate in use, or NULL. */
-static const struct certificate *certificate_of(const struct credential *credential)
+bool credential_present(const struct credential *credential)
 {
-	const struct material *material = credential->used;
-
-	return material != NULL && material->form == MATERIAL_CERTIFICATE ? &material->certificate
-	                                                                  : NULL;
+	return credential->used != NULL && material_is_valid(credential->used, loop_wall_ms());
 }
 
-enum credential_state credential_state(struct credential *credential)
+enum credential_state credential_state(struct credential *credential, const char *origin)
 {
 	static const enum credential_state states[] = {
 		[ACCESS_TOKEN_READY] = CREDENTIAL_READY,
@@ -335,58 +501,34 @@ enum credential_state credential_state(struct credential *credential)
 		[ACCESS_TOKEN_FAILED] = CREDENTIAL_FAILED,
 		[ACCESS_TOKEN_UNREACHABLE] = CREDENTIAL_UNREACHABLE,
 	};
+	struct access_token *token = token_for(credential, origin);
 
-	if (credential->token != NULL)
-		return states[access_token_state(credential->token)];
-	if (credential->used != NULL && material_is_valid(credential->used, loop_wall_ms()))
+	if (token != NULL)
+		return states[access_token_state(token)];
+	if (credential_present(credential))
 		return CREDENTIAL_READY;
 	if (!credential->settled)
 		return CREDENTIAL_WAITING;
 	return credential->used != NULL ? CREDENTIAL_INVALID : CREDENTIAL_ABSENT;
 }
 
-const char *credential_bearer(struct credential *credential, unsigned *generation)
+const char *credential_bearer(struct credential *credential, const char *origin,
+                              unsigned *generation)
 {
-	if (credential->token == NULL)
-		return NULL;
-	return access_token_text(credential->token, generation);
+	struct access_token *token = token_for(credential, origin);
+
+	return token != NULL ? access_token_text(token, generation) : NULL;
 }
 
-void credential_renew(struct credential *credential, unsigned generation)
+void credential_renew(struct credential *credential, const char *origin, unsigned generation)
 {
-	if (credential->token != NULL)
-		access_token_renew(credential->token, generation);
+	struct access_token *token = token_for(credential, origin);
+
+	if (token != NULL)
+		access_token_renew(token, generation);
 }
 
 unsigned credential_version(const struct credential *credential)
 {
 	return credential->version;
-}
-
-const char *credential_certificate(const struct credential *credential)
-{
-	const struct certificate *certificate = certificate_of(credential);
-
-	return certificate != NULL ? certificate->chain : NULL;
-}
-
-const char *credential_key(const struct credential *credential)
-{
-	const struct certificate *certificate = certificate_of(credential);
-
-	return certificate != NULL ? certificate->key : NULL;
-}
-
-const char *credential_topic(const struct credential *credential)
-{
-	const struct certificate *certificate = certificate_of(credential);
-
-	return certificate != NULL ? certificate->topic : NULL;
-}
-
-const char *credential_project(const struct credential *credential)
-{
-	const struct material *material = credential->used;
-
-	return material != NULL ? material->account.project_id : NULL;
 }

@@ -1,7 +1,7 @@
 /*
- * What a provider's requests are authorised with: for APNs a client certificate, or a JWT that we
- * sign and renew, for FCM a token from OAuth. It comes from files or from Redis, and may be
- * replaced at any time; watches are told of it.
+ * What a provider's requests are authorised with: a client certificate, or bearer tokens that are
+ * signed here or got from a token endpoint. It comes from a file or from Redis, and may be replaced
+ * at any time; a watch is told of it.
  */
 #ifndef OG_PUSHD_CREDENTIAL_CREDENTIAL_H
 #define OG_PUSHD_CREDENTIAL_CREDENTIAL_H
@@ -12,6 +12,7 @@
 #include "pushd/conf.h"
 
 struct credential;
+struct credential_wanted;
 struct material;
 
 enum credential_state {
@@ -25,17 +26,22 @@ enum credential_state {
 
 struct credential_watch {
 	void (*changed)(struct credential_watch *watch); /* the state or version may be another */
-	struct list_link link;
 };
 
+/* Fills WANTED, all zeros, with what PROVIDER's configuration says now. */
+typedef void credential_describer(const struct conf_provider *provider,
+                                  struct credential_wanted *wanted);
+
 /*
- * The credential of PROVIDER (borrowed; one of each); NULL with *WHY (heap, the caller frees
- * it) when its files are at fault and no other one can be set. WATCH is told of changes.
+ * The credential of PROVIDER (borrowed; one of each), of which DESCRIBE says what it must be; NULL
+ * with *WHY (heap, the caller frees it) when its files are at fault and no other one can be set.
+ * WATCH is told of changes.
  */
 struct credential *credential_open(const struct conf_provider *provider,
-                                   struct credential_watch *watch, char **why);
+                                   credential_describer *describe, struct credential_watch *watch,
+                                   char **why);
 
-void credential_close(struct credential *credential, struct credential_watch *watch);
+void credential_close(struct credential *credential);
 
 /* All that are open, in the order of the providers: NULL for the first, then each; NULL ends. */
 struct credential *credential_next(struct credential *credential);
@@ -43,19 +49,23 @@ struct credential *credential_next(struct credential *credential);
 /* The one of the provider ID, or NULL. */
 struct credential *credential_find(const char *id);
 
-/* SIGHUP: reads the files of all again; what is at fault or the same changes nothing. */
+/* SIGHUP: reads the files of all again. A file at fault, or one that holds the same, changes
+ * nothing. */
 void credentials_reload(void);
 
 /* True once it is known of each whether one is stored in Redis: what is in use won't surprise. */
 bool credentials_settled(void);
 
-/* The name under which the vault keeps what was set for PROVIDER; heap, the caller frees it. */
+/* The name of what was set for PROVIDER in the sealed store; heap, the caller frees it. */
 char *credential_name(const struct conf_provider *provider);
 
 /* Uses MATERIAL, which has been stored in Redis; NULL: what is stored was removed. */
 void credential_set(struct credential *credential, struct material *material);
 
-/* What it is made of (borrowed), or NULL. */
+/* What it must be; the texts are borrowed from the configuration. */
+void credential_wants(const struct credential *credential, struct credential_wanted *wanted);
+
+/* What it is made of, borrowed until the version changes, or NULL. */
 const struct material *credential_material(const struct credential *credential);
 
 /* True if it is the one that was set, and is kept in Redis. */
@@ -63,7 +73,11 @@ bool credential_is_stored(const struct credential *credential);
 
 const struct conf_provider *credential_provider(const struct credential *credential);
 
-enum credential_state credential_state(struct credential *credential);
+/* True if there is one and its dates are valid now, also if no bearer token can be got for it. */
+bool credential_present(const struct credential *credential);
+
+/* Of the bearer token for ORIGIN, where each has its own; NULL: of none in particular. */
+enum credential_state credential_state(struct credential *credential, const char *origin);
 
 /*
  * Which credential it is: another number after each replacement, 0 while there is none. What is
@@ -72,31 +86,30 @@ enum credential_state credential_state(struct credential *credential);
 unsigned credential_version(const struct credential *credential);
 
 /*
- * The client certificate (PEM, with its chain) and its key (PEM), borrowed until the version
- * changes; NULL unless the credential is a certificate, and then there is no bearer token.
+ * The bearer token for ORIGIN, borrowed until the next turn, and its GENERATION (no two tokens of
+ * the process have the same); NULL for a certificate, and unless the state is CREDENTIAL_READY.
  */
-const char *credential_certificate(const struct credential *credential);
-const char *credential_key(const struct credential *credential);
-
-/*
- * The topic that the certificate is for (the UID of its subject), borrowed until the version
- * changes; NULL without a certificate.
- */
-const char *credential_topic(const struct credential *credential);
-
-/*
- * The bearer token, borrowed until the next turn, and its GENERATION (no two tokens of the process
- * have the same); NULL for a certificate, and unless the state is CREDENTIAL_READY.
- */
-const char *credential_bearer(struct credential *credential, unsigned *generation);
+const char *credential_bearer(struct credential *credential, const char *origin,
+                              unsigned *generation);
 
 /*
  * The provider refused the token of GENERATION as expired: gets another, unless that has happened
  * already or the token is younger than one may be when it is replaced.
  */
-void credential_renew(struct credential *credential, unsigned generation);
+void credential_renew(struct credential *credential, const char *origin, unsigned generation);
 
-/* The project that the service account belongs to, or NULL; borrowed until the version changes. */
-const char *credential_project(const struct credential *credential);
+/* Nothing is sent to ORIGIN any more: a token for it alone goes. */
+void credential_forget(struct credential *credential, const char *origin);
+
+/*
+ * Tries the file that WANTED names without using it: 0, or -1 with *WHY (heap, the caller frees it)
+ * when there is no sense in serving. That a certificate has expired is no such reason, since the
+ * other providers would stop with it; and where one is SETTABLE the file may be missing or at
+ * fault, since a good one may be in Redis.
+ */
+int credential_check(const struct credential_wanted *wanted, bool settable, char **why);
+
+/* The same for an operator who asks whether all is well: whatever is wrong with the file. */
+int credential_check_file(const struct credential_wanted *wanted, char **why);
 
 #endif

@@ -93,3 +93,67 @@ char *service_account_grant(const struct service_account *account, int64_t now_s
 	mem_free_secret(assertion);
 	return form;
 }
+
+/* ---- the form ---- */
+
+/* A provider that takes one takes nothing else. */
+static bool recognise(const struct material_source *source)
+{
+	return true;
+}
+
+static char *parse(struct material *material, const struct material_source *source,
+                   const struct credential_wanted *wanted)
+{
+	struct service_account *account = mem_alloc(1, sizeof(*account));
+	const char *fault;
+	char *public;
+
+	material->secret = account;
+	if (service_account_read(account, source->bytes, source->len, &fault) != 0)
+		return mem_dup(fault);
+	material->project_id = account->project_id;
+	public = jwt_key_public(account->key);
+	material_print_fingerprint(material,
+	                           (const char *const[]){ "service-account", account->client_email,
+	                                                  account->private_key_id,
+	                                                  account->token_uri, public, NULL });
+	free(public);
+	return NULL;
+}
+
+static char *check(const struct material *material, const struct credential_wanted *wanted)
+{
+	return wanted->project_id != NULL || material->project_id != NULL
+	               ? NULL
+	               : mem_dup("names no project: project-id is needed");
+}
+
+static void release(struct material *material)
+{
+	service_account_release(material->secret);
+	free(material->secret);
+}
+
+static void describe(const struct material *material, json_t *answer, json_t *findings)
+{
+	const struct service_account *account = material->secret;
+
+	json_array_append_new(findings, json_sprintf("Access tokens are asked for as %s.",
+	                                             account->client_email));
+}
+
+static const struct service_account *account_of(const struct material *material)
+{
+	return material->secret;
+}
+
+const struct credential_form service_account_form = {
+	.name = "service-account",
+	.recognise = recognise,
+	.parse = parse,
+	.check = check,
+	.release = release,
+	.describe = describe,
+	.account = account_of,
+};

@@ -1,4 +1,4 @@
-/* A Google service account's key file (JSON), read and checked. Pure. */
+/* A Google service account's key file (JSON), read and checked; a form of credential. Pure. */
 #ifndef OG_PUSHD_CREDENTIAL_SERVICE_ACCOUNT_H
 #define OG_PUSHD_CREDENTIAL_SERVICE_ACCOUNT_H
 
@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "pushd/credential/jwt.h"
+#include "pushd/credential/material.h"
 
 struct service_account {
 	char *client_email;
@@ -25,5 +26,7 @@ void service_account_release(struct service_account *account);
  * The form that is posted to the token endpoint at NOW_S, seconds since the epoch; heap, a secret.
  */
 char *service_account_grant(const struct service_account *account, int64_t now_s);
+
+extern const struct credential_form service_account_form;
 
 #endif

@@ -75,7 +75,7 @@ static void refresh_metric(void)
 
 	while ((credential = credential_next(credential)) != NULL && n < self.providers) {
 		const struct material *material = credential_material(credential);
-		int64_t expires_ms = material != NULL ? material_expires_ms(material) : 0;
+		int64_t expires_ms = material != NULL ? material->expires_ms : 0;
 
 		if (expires_ms == 0)
 			continue;
@@ -162,7 +162,7 @@ static void warn(struct warning *warning, const struct material *material)
 {
 	struct redis *redis = db_redis();
 	const char *prefix = redis_prefix(redis);
-	int64_t expires_ms = material_expires_ms(material);
+	int64_t expires_ms = material->expires_ms;
 	char *warned = mem_printf("%spush:warned:%s:%s:%d", prefix, warning->provider->id,
 	                          material->fingerprint, warning->days);
 	char *events = mem_printf("%sevents", prefix);
@@ -193,7 +193,7 @@ static void look_at_all(void)
 		if (redis_busy(&warning->call))
 			continue;
 		material = credential_material(credential);
-		expires_ms = material != NULL ? material_expires_ms(material) : 0;
+		expires_ms = material != NULL ? material->expires_ms : 0;
 		warning->provider = credential_provider(credential);
 		warning->failed = false;
 		warning->days = expires_ms != 0 ? threshold_of(expires_ms) : -1;

@@ -1,9 +1,13 @@
 #include "pushd/provider/apns.h"
 
 #include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "pushd/credential/certificate.h"
+#include "pushd/credential/signing_key.h"
 #include "pushd/provider/payload.h"
 
 #define PAYLOAD_MAX 4096
@@ -38,6 +42,117 @@ static const struct verdict_row verdicts[] = {
 };
 /* clang-format on */
 
+/* ---- its configuration ---- */
+
+/* What "environment" says. */
+enum { APNS_PRODUCTION, APNS_SANDBOX };
+
+static const char *const environments[] = { "production", "sandbox", NULL };
+
+#define KEY(name, kind, member) name, kind, offsetof(struct apns_conf, member)
+/* clang-format off */
+static const struct config_key keys[] = {
+	{ KEY("topic", CONFIG_STRING, topic), NULL, "APNs: the app's bundle id." },
+	{ KEY("key-file", CONFIG_STRING, key_file), NULL, "APNs: signing key (.p8).",
+	  .live = true },
+	{ KEY("key-id", CONFIG_STRING, key_id), NULL, "APNs: id of the signing key.",
+	  .live = true },
+	{ KEY("team-id", CONFIG_STRING, team_id), NULL, "APNs: id of the developer's team.",
+	  .live = true },
+	{ KEY("cert-file", CONFIG_STRING, cert_file), NULL,
+	  "APNs: client certificate and key (.p12, or PEM), instead of a signing key.",
+	  .live = true },
+	{ KEY("cert-password", CONFIG_SECRET, cert_password), NULL,
+	  "APNs: what opens the cert-file.", .live = true },
+	{ KEY("environment", CONFIG_CHOICE, environment), "production",
+	  "APNs: which of Apple's environments it sends to.", .choices = environments },
+	{ KEY("try-other-environment", CONFIG_BOOLEAN, try_other_environment), "no",
+	  "APNs: a token that is bad in one environment is tried in the other; what works is "
+	  "kept." },
+	{ KEY("other-endpoint", CONFIG_STRING, other_endpoint), NULL,
+	  "https://HOST[:PORT] of the other environment; Apple's by default." },
+	{ NULL },
+};
+/* clang-format on */
+
+static char *check_keys(const struct conf_provider *provider)
+{
+	const struct apns_conf *own = conf_own(provider);
+
+	if (!conf_valid_endpoint(own->other_endpoint))
+		return mem_printf("other-endpoint must be https://HOST[:PORT], not %s",
+		                  own->other_endpoint);
+	/* A test server for one of the environments isn't one for the other. */
+	if (own->try_other_environment &&
+	    (provider->endpoint == NULL) != (own->other_endpoint == NULL))
+		return mem_dup("try-other-environment needs other-endpoint where endpoint is set");
+	/* Certificates name their topic, and what is set later may be one. */
+	if (own->topic == NULL && own->key_file != NULL)
+		return mem_dup("topic is needed");
+	if (!conf_plain_name(own->topic))
+		return mem_dup("topic and project-id are made of letters, digits and -._:");
+	if (own->cert_file != NULL && own->key_file != NULL)
+		return mem_dup("either cert-file or key-file, not both");
+	if (own->key_file != NULL && (own->key_id == NULL || own->team_id == NULL))
+		return mem_dup("key-file, key-id and team-id are needed");
+	return NULL;
+}
+
+static void describe_credential(const struct conf_provider *provider,
+                                struct credential_wanted *wanted)
+{
+	static const struct credential_form *const forms[] = { &certificate_form, &signing_key_form,
+		                                               NULL };
+	const struct apns_conf *own = conf_own(provider);
+
+	*wanted = (struct credential_wanted){
+		.forms = forms,
+		.no_form = "is neither a .p12 file, nor PEM with a certificate and its key, nor a "
+		           ".p8 key",
+		.file_key = own->cert_file != NULL ? "cert-file" : "key-file",
+		.file = own->cert_file != NULL ? own->cert_file : own->key_file,
+		.needed = "cert-file is needed, or key-file, key-id and team-id are needed",
+		.password = own->cert_password,
+		.key_id = own->key_id,
+		.team_id = own->team_id,
+		.topic = own->topic,
+		.sandbox = own->environment == APNS_SANDBOX,
+		.own = own,
+	};
+}
+
+static void describe_environments(const struct conf_provider *provider,
+                                  struct provider_environments *described)
+{
+	const struct apns_conf *own = conf_own(provider);
+	bool sandbox = own->environment == APNS_SANDBOX;
+
+	described->own = sandbox ? ENVIRONMENT_SANDBOX : ENVIRONMENT_PRODUCTION;
+	described->other = ENVIRONMENT_UNKNOWN;
+	if (own->try_other_environment)
+		described->other = sandbox ? ENVIRONMENT_PRODUCTION : ENVIRONMENT_SANDBOX;
+}
+
+static bool find_origin(const struct conf_provider *provider, enum environment environment,
+                        const char *token, char origin[PROVIDER_ORIGIN_MAX])
+{
+	static const char *const apples[] = {
+		[ENVIRONMENT_PRODUCTION] = "https://api.push.apple.com",
+		[ENVIRONMENT_SANDBOX] = "https://api.sandbox.push.apple.com",
+	};
+	const struct apns_conf *own = conf_own(provider);
+	struct provider_environments sends;
+	const char *configured;
+
+	describe_environments(provider, &sends);
+	configured = environment == sends.own ? provider->endpoint : own->other_endpoint;
+	return snprintf(origin, PROVIDER_ORIGIN_MAX, "%s",
+	                configured != NULL ? configured : apples[environment]) <
+	       PROVIDER_ORIGIN_MAX;
+}
+
+/* ---- requests ---- */
+
 /* What a push type needs beside its payload. */
 struct push_type {
 	const char *type;     /* header apns-push-type */
@@ -47,7 +162,7 @@ struct push_type {
 };
 
 static const struct push_type push_types[PRIORITY_COUNT] = {
-	[PRIORITY_VOIP] = { "apns-push-type: voip", "apns-priority: 10", ".voip",
+	[PRIORITY_VOIP] = { "apns-push-type: voip", "apns-priority: 10", CERTIFICATE_CALLS,
 	                    PAYLOAD_MAX_VOIP },
 	[PRIORITY_HIGH] = { "apns-push-type: alert", "apns-priority: 10", "", PAYLOAD_MAX },
 	[PRIORITY_LOW] = { "apns-push-type: background", "apns-priority: 5", "", PAYLOAD_MAX },
@@ -129,22 +244,41 @@ static int64_t expiration(const struct provider_message *message)
 	return expires_s;
 }
 
+/* As configured, else that of the certificate. */
+static const char *topic_of(const struct provider_settings *settings)
+{
+	const struct apns_conf *own = settings->own;
+
+	if (own->topic != NULL || settings->material == NULL)
+		return own->topic;
+	return settings->material->topic;
+}
+
+/* Apple refuses a call's topic that the certificate isn't for. */
+static bool allowed(const struct provider_message *message, const char *topic)
+{
+	const struct material *material = message->settings->material;
+
+	return message->priority != PRIORITY_VOIP || material == NULL ||
+	       certificate_allows_calls(material, topic);
+}
+
 static int build(const struct provider_message *message, struct provider_request *request)
 {
 	const struct push_type *type = &push_types[message->priority];
 	const struct provider_settings *settings = message->settings;
+	const char *topic = topic_of(settings);
 	struct arena *arena = message->arena;
 	char collapse[PAYLOAD_COLLAPSE_TEXT];
 	size_t n = 0;
 
-	if (add_body(message, request) != 0)
+	if (!allowed(message, topic) || add_body(message, request) != 0)
 		return -1;
 	request->url = payload_print(arena, "%s/3/device/%s", settings->endpoint, message->token);
 	if (message->bearer != NULL)
 		request->headers[n++] =
 		        payload_print(arena, "authorization: bearer %s", message->bearer);
-	request->headers[n++] =
-	        payload_print(arena, "apns-topic: %s%s", settings->topic, type->suffix);
+	request->headers[n++] = payload_print(arena, "apns-topic: %s%s", topic, type->suffix);
 	request->headers[n++] = type->type;
 	request->headers[n++] = type->priority;
 	request->headers[n++] =
@@ -176,12 +310,14 @@ static void judge(const struct provider_answer *answer, struct judgement *judgem
 }
 
 const struct provider_kind apns_kind = {
-	.name = "apns",
-	.scheme = SCHEME_SIGNED,
-	.endpoints = { [ENVIRONMENT_PRODUCTION] = "https://api.push.apple.com",
-	               [ENVIRONMENT_SANDBOX] = "https://api.sandbox.push.apple.com" },
-	.needs_topic = true,
+	.conf = { "apns", keys, sizeof(struct apns_conf) },
+	.check = check_keys,
+	.credential = describe_credential,
+	.environments = describe_environments,
+	.origin = find_origin,
+	.protocol = PROTOCOL_H2,
 	.streams_max = 1000,
+	.wanted = { "apns-id" },
 	.accept_token = accept_token,
 	.build = build,
 	.judge = judge,

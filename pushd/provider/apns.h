@@ -1,8 +1,18 @@
-/* Apple's push service: HTTP/2 provider API, requests and answers. Pure. */
+/* Apple's push service: HTTP/2 provider API, requests and answers. */
 #ifndef OG_PUSHD_PROVIDER_APNS_H
 #define OG_PUSHD_PROVIDER_APNS_H
 
 #include "pushd/provider/provider.h"
+
+/* Its keys in [provider ID]; NULL: not set. */
+struct apns_conf {
+	char *topic;
+	char *key_file, *key_id, *team_id;
+	char *cert_file, *cert_password;
+	int environment; /* production or sandbox, in this order */
+	bool try_other_environment;
+	char *other_endpoint;
+};
 
 extern const struct provider_kind apns_kind;
 

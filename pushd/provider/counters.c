@@ -104,7 +104,7 @@ static bool find(const struct conf_provider *provider, size_t *index)
 {
 	if (self.conf == NULL)
 		return false;
-	*index = ((uintptr_t)provider - (uintptr_t)self.conf->providers.items) / sizeof(*provider);
+	*index = conf_provider_index(self.conf, provider);
 	return *index < self.conf->providers.count;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "pushd/credential/service_account.h"
 #include "pushd/provider/payload.h"
 
 #define DATA_MAX 4096  /* bytes of keys and values */
@@ -33,6 +34,70 @@ static const struct verdict_row verdicts[] = {
 	{ 0, NULL, VERDICT_REJECTED },
 };
 /* clang-format on */
+
+/* ---- its configuration ---- */
+
+/* What "address" says. */
+enum { FCM_ADDRESS_TOKEN, FCM_ADDRESS_FID };
+
+static const char *const addresses[] = { "token", "fid", NULL };
+
+#define KEY(name, kind, member) name, kind, offsetof(struct fcm_conf, member)
+/* clang-format off */
+#define RETIRED(name, text)                                                                        \
+	{                                                                                          \
+		KEY(name, CONFIG_STRING, retired), .retired = text                                 \
+	}
+
+static const struct config_key keys[] = {
+	{ KEY("service-account-file", CONFIG_STRING, service_account_file), NULL,
+	  "FCM: the service account's key file (JSON).", .live = true },
+	{ KEY("project-id", CONFIG_STRING, project_id), NULL,
+	  "FCM: the project; that of the service account by default." },
+	{ KEY("address", CONFIG_CHOICE, address), "token",
+	  "FCM: what its devices register with, a registration token or a Firebase installation "
+	  "id.", .choices = addresses },
+	RETIRED("server-key", "FCM's legacy API has ended: use service-account-file"),
+	RETIRED("sender-id", "FCM's legacy API has ended: use service-account-file and project-id"),
+	{ NULL },
+};
+/* clang-format on */
+
+static char *check_keys(const struct conf_provider *provider)
+{
+	const struct fcm_conf *own = conf_own(provider);
+
+	return conf_plain_name(own->project_id)
+	               ? NULL
+	               : mem_dup("topic and project-id are made of letters, digits and -._:");
+}
+
+static void describe_credential(const struct conf_provider *provider,
+                                struct credential_wanted *wanted)
+{
+	static const struct credential_form *const forms[] = { &service_account_form, NULL };
+	const struct fcm_conf *own = conf_own(provider);
+
+	*wanted = (struct credential_wanted){
+		.forms = forms,
+		.file_key = "service-account-file",
+		.file = own->service_account_file,
+		.needed = "service-account-file is needed",
+		.project_id = own->project_id,
+		.own = own,
+	};
+}
+
+static bool find_origin(const struct conf_provider *provider, enum environment environment,
+                        const char *token, char origin[PROVIDER_ORIGIN_MAX])
+{
+	return snprintf(origin, PROVIDER_ORIGIN_MAX, "%s",
+	                provider->endpoint != NULL
+	                        ? provider->endpoint
+	                        : "https://fcm.googleapis.com") < PROVIDER_ORIGIN_MAX;
+}
+
+/* ---- requests ---- */
 
 /* Case matters; no shape is promised. */
 static bool accept_token(char *token)
@@ -105,10 +170,11 @@ static int64_t time_to_live(const struct provider_message *message)
 static void write_body(struct json_text *out, const struct provider_message *message,
                        enum provider_cut cut)
 {
+	const struct fcm_conf *own = message->settings->own;
 	char collapse[PAYLOAD_COLLAPSE_TEXT];
 
-	json_text_add(out, message->settings->fid ? "{\"message\":{\"fid\":"
-	                                          : "{\"message\":{\"token\":");
+	json_text_add(out, own->address == FCM_ADDRESS_FID ? "{\"message\":{\"fid\":"
+	                                                   : "{\"message\":{\"token\":");
 	json_text_string(out, message->token);
 	json_text_add(out, message->priority == PRIORITY_LOW
 	                           ? ",\"android\":{\"priority\":\"NORMAL\",\"ttl\":\""
@@ -124,6 +190,16 @@ static void write_body(struct json_text *out, const struct provider_message *mes
 	json_text_add(out, "}}}");
 }
 
+/* As configured, else that of the service account. */
+static const char *project_of(const struct provider_settings *settings)
+{
+	const struct fcm_conf *own = settings->own;
+
+	if (own->project_id != NULL || settings->material == NULL)
+		return own->project_id;
+	return settings->material->project_id;
+}
+
 static int build(const struct provider_message *message, struct provider_request *request)
 {
 	const struct provider_settings *settings = message->settings;
@@ -135,7 +211,7 @@ static int build(const struct provider_message *message, struct provider_request
 			return -1;
 	payload_write(request, message, write_body);
 	request->url = payload_print(arena, "%s/v1/projects/%s/messages:send", settings->endpoint,
-	                             settings->project_id);
+	                             project_of(settings));
 	request->headers[0] = payload_print(arena, "authorization: Bearer %s", message->bearer);
 	request->headers[1] = "content-type: application/json";
 	request->headers[2] = NULL;
@@ -251,9 +327,11 @@ static void judge(const struct provider_answer *answer, struct judgement *judgem
 }
 
 const struct provider_kind fcm_kind = {
-	.name = "fcm",
-	.scheme = SCHEME_OAUTH,
-	.endpoints = { [ENVIRONMENT_PRODUCTION] = "https://fcm.googleapis.com" },
+	.conf = { "fcm", keys, sizeof(struct fcm_conf) },
+	.check = check_keys,
+	.credential = describe_credential,
+	.origin = find_origin,
+	.protocol = PROTOCOL_H2,
 	.streams_max = 100, /* more on one connection are answered by GOAWAY */
 	.accept_token = accept_token,
 	.build = build,

@@ -1,7 +1,7 @@
 /*
- * What a kind of push provider is: two pure functions, one that builds a request and one that
- * judges the answer, and the form of its device tokens. A new kind is one file with a struct
- * provider_kind, and its row in kinds.h.
+ * What a kind of push provider is. A new one is one file with a struct provider_kind, what it needs
+ * beside it (a form of credential, say), and its row in kinds.h; nothing else knows a kind by name.
+ * build, judge, accept_token and origin are pure.
  */
 #ifndef OG_PUSHD_PROVIDER_PROVIDER_H
 #define OG_PUSHD_PROVIDER_PROVIDER_H
@@ -11,23 +11,18 @@
 #include <stdint.h>
 
 #include "common/base/arena.h"
+#include "pushd/conf.h"
+#include "pushd/credential/material.h"
 #include "pushd/provider/environment.h"
 #include "pushd/provider/notification.h"
 #include "pushd/provider/verdict.h"
 
-/* Who makes the bearer token. */
-enum provider_scheme {
-	SCHEME_SIGNED, /* we do: a JWT signed with the .p8 key */
-	SCHEME_OAUTH,  /* a token endpoint, for a JWT of the service account */
-};
-
-/* What stays the same for all requests of one configured provider; texts are borrowed. */
+/* What stays the same for all requests to one endpoint with one credential; all borrowed. */
 struct provider_settings {
-	const char *endpoint; /* "https://host[:port]" */
-	const char *topic;
-	const char *project_id;
+	const char *endpoint;            /* its origin: "https://host[:port]" */
+	const void *own;                 /* the kind's keys, as conf_own() gives them */
+	const struct material *material; /* the credential; NULL: none yet */
 	int64_t expiry_s;
-	bool fid; /* FCM: tokens are Firebase installation ids */
 };
 
 /* How much of the content is left out, so that a payload fits. */
@@ -64,12 +59,40 @@ struct provider_request {
 	enum provider_cut cut; /* what was left out in the end */
 };
 
+/* Which of the service's environments a configured provider sends to. */
+struct provider_environments {
+	enum environment own;
+	enum environment
+	        other; /* where a token that is bad in its own is tried; UNKNOWN: nowhere */
+};
+
+enum provider_protocol {
+	PROTOCOL_H2,     /* HTTP/2 over TLS alone: a server that lacks it is sent nothing */
+	PROTOCOL_HTTP11, /* HTTP/1.1: one request at a time on each connection */
+};
+
+#define PROVIDER_ORIGIN_MAX 300 /* "https://", a name of 253 bytes, a port, and a NUL */
+
 struct provider_kind {
-	const char *name;
-	enum provider_scheme scheme;
-	const char *endpoints[ENVIRONMENT_SANDBOX + 1]; /* the defaults; NULL: there is none */
-	bool needs_topic;
+	struct conf_kind conf; /* its name and its keys in [provider ID] */
+	/* What is wrong with PROVIDER's keys beyond their table (heap), or NULL; opens no file. */
+	char *(*check)(const struct conf_provider *provider);
+	/* Which credential PROVIDER needs: its forms, and the file that is configured. */
+	void (*credential)(const struct conf_provider *provider, struct credential_wanted *wanted);
+	/* NULL: the service has one environment. */
+	void (*environments)(const struct conf_provider *provider,
+	                     struct provider_environments *environments);
+	/*
+	 * Where a notification for TOKEN is sent, in ENVIRONMENT. TOKEN is NULL at first: true
+	 * where it is the same for all tokens; else each of them is asked for, and false means that
+	 * it can't be sent anywhere.
+	 */
+	bool (*origin)(const struct conf_provider *provider, enum environment environment,
+	               const char *token, char origin[PROVIDER_ORIGIN_MAX]);
+	enum provider_protocol protocol;
 	unsigned streams_max; /* requests on one connection at once */
+	/* The headers of an answer that judge reads, in answer->wanted. */
+	const char *wanted[PROVIDER_WANTED_MAX];
 	/* Checks a device token and brings it into the form that is sent; false: malformed. */
 	bool (*accept_token)(char *token);
 	/* Fills REQUEST; 0, or -1 when no form of it fits the provider's limit. */

@@ -122,7 +122,7 @@ static void renew_bearer(struct job *job)
 	}
 	job->renewed = true;
 	job->attempts--;
-	credential_renew(job->lane->credential, job->generation);
+	credential_renew(job->lane->credential, job->lane->endpoint, job->generation);
 	retry(job, 0);
 }
 
@@ -201,10 +201,11 @@ static void take_answer(struct job *job, struct connection *connection)
 		.status = job->call.status,
 		.body = job->call.response,
 		.body_len = job->call.response_len,
-		.wanted = { http_response_header(&job->call, "apns-id") },
 	};
 
-	if (answer.status != 200)
+	for (size_t i = 0; i < PROVIDER_WANTED_MAX && lane->kind->wanted[i] != NULL; i++)
+		answer.wanted[i] = http_response_header(&job->call, lane->kind->wanted[i]);
+	if (answer.status / 100 != 2)
 		answer.retry_after = http_response_header(&job->call, "retry-after");
 	lane->kind->judge(&answer, &job->judgement);
 	if (job->judgement.verdict == VERDICT_SENT)
@@ -330,8 +331,9 @@ static bool find_bearer(struct lane *lane, const char **bearer, unsigned *genera
 	};
 	enum credential_state state;
 
-	*bearer = credential_bearer(lane->credential, generation);
-	state = *bearer != NULL ? CREDENTIAL_READY : credential_state(lane->credential);
+	*bearer = credential_bearer(lane->credential, lane->endpoint, generation);
+	state = *bearer != NULL ? CREDENTIAL_READY
+	                        : credential_state(lane->credential, lane->endpoint);
 	if (state == CREDENTIAL_READY)
 		return true;
 	if (lacks[state].reason != NULL) {
@@ -384,23 +386,21 @@ static void on_pump(struct task *task)
 static struct http_pool_options heed_credential(struct lane *lane)
 {
 	const struct conf_provider *provider = lane->provider;
+	const struct material *material = credential_material(lane->credential);
 
 	lane->version = credential_version(lane->credential);
 	lane->settings = (struct provider_settings){
 		.endpoint = lane->endpoint,
-		.topic = provider->topic != NULL ? provider->topic
-		                                 : credential_topic(lane->credential),
-		.project_id = provider->project_id != NULL ? provider->project_id
-		                                           : credential_project(lane->credential),
+		.own = conf_own(provider),
+		.material = material,
 		.expiry_s = provider->expiry_ms / 1000,
-		.fid = provider->address == CONF_ADDRESS_FID,
 	};
 	return (struct http_pool_options){
 		.streams = lane->kind->streams_max,
 		.ca_file = provider->ca_file,
 		.proxy = provider->http_proxy,
-		.certificate = credential_certificate(lane->credential),
-		.key = credential_key(lane->credential),
+		.certificate = material != NULL ? material->certificate : NULL,
+		.key = material != NULL ? material->tls_key : NULL,
 	};
 }
 
@@ -457,7 +457,8 @@ void lane_renew(struct lane *lane)
 		pool_renew(&lane->pool, &options);
 		breaker_retry(&lane->breaker);
 	}
-	if (lane->lacking && credential_state(lane->credential) == CREDENTIAL_READY) {
+	if (lane->lacking &&
+	    credential_state(lane->credential, lane->endpoint) == CREDENTIAL_READY) {
 		lane->lacking = false;
 		breaker_retry(&lane->breaker);
 	}

@@ -25,7 +25,7 @@ struct lane {
 	const struct provider_kind *kind;
 	struct credential *credential;
 	struct pacer *pacer;
-	const char *endpoint;
+	char endpoint[PROVIDER_ORIGIN_MAX];
 	enum environment environment;
 	/* The module's own. */
 	struct provider_settings settings;

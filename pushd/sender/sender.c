@@ -16,6 +16,7 @@ struct sender {
 	const struct provider_kind *kind;
 	struct credential *credential;
 	struct credential_watch watch;
+	struct provider_environments environments;
 	struct pacer pacer;
 	struct guard guard;
 	bool doubting;    /* the last accusation wasn't believed */
@@ -32,7 +33,7 @@ void sender_metrics(void)
 
 static bool has_other(const struct sender *sender)
 {
-	return sender->provider->try_other_environment;
+	return sender->environments.other != ENVIRONMENT_UNKNOWN;
 }
 
 static void on_credential(struct credential_watch *watch)
@@ -65,8 +66,7 @@ static bool try_other(struct job *job)
 	struct sender *sender = job->sender;
 
 	if (!has_other(sender) || job->moved || job->notification == NULL ||
-	    strcmp(job->judgement.reason, "BadDeviceToken") != 0 ||
-	    loop_now_ms() >= job->deadline_ms)
+	    !job->judgement.other_environment || loop_now_ms() >= job->deadline_ms)
 		return false;
 	job->moved = true;
 	job->first = job->judgement;
@@ -113,13 +113,7 @@ static void on_lane_done(struct job *job)
 
 /* ---- the sender itself ---- */
 
-static enum environment opposite(enum environment environment)
-{
-	return environment == ENVIRONMENT_SANDBOX ? ENVIRONMENT_PRODUCTION : ENVIRONMENT_SANDBOX;
-}
-
-static void start_lane(struct sender *sender, struct lane *lane, enum environment environment,
-                       const char *endpoint)
+static void start_lane(struct sender *sender, struct lane *lane, enum environment environment)
 {
 	lane->done = on_lane_done;
 	lane->provider = sender->provider;
@@ -127,21 +121,19 @@ static void start_lane(struct sender *sender, struct lane *lane, enum environmen
 	lane->credential = sender->credential;
 	lane->pacer = &sender->pacer;
 	lane->environment = environment;
-	lane->endpoint = endpoint != NULL ? endpoint : sender->kind->endpoints[environment];
+	sender->kind->origin(sender->provider, environment, NULL, lane->endpoint);
 	lane_start(lane);
 }
 
 struct sender *sender_new(const struct conf_provider *provider, size_t queue_max, char **why)
 {
 	struct sender *sender = mem_alloc(1, sizeof(*sender));
-	enum environment environment = provider->environment == CONF_SANDBOX
-	                                       ? ENVIRONMENT_SANDBOX
-	                                       : ENVIRONMENT_PRODUCTION;
 
 	sender->provider = provider;
 	sender->kind = provider_kinds[provider->kind];
 	sender->watch.changed = on_credential;
-	sender->credential = credential_open(provider, &sender->watch, why);
+	sender->credential =
+	        credential_open(provider, sender->kind->credential, &sender->watch, why);
 	if (sender->credential == NULL) {
 		free(sender);
 		return NULL;
@@ -149,9 +141,12 @@ struct sender *sender_new(const struct conf_provider *provider, size_t queue_max
 	sender->queue_max = queue_max;
 	sender->pacer.passed = on_pace;
 	pacer_init(&sender->pacer, provider->rate_max);
-	start_lane(sender, &sender->lane, environment, provider->endpoint);
+	sender->environments.own = ENVIRONMENT_PRODUCTION;
+	if (sender->kind->environments != NULL)
+		sender->kind->environments(provider, &sender->environments);
+	start_lane(sender, &sender->lane, sender->environments.own);
 	if (has_other(sender))
-		start_lane(sender, &sender->other, opposite(environment), provider->other_endpoint);
+		start_lane(sender, &sender->other, sender->environments.other);
 	return sender;
 }
 
@@ -163,7 +158,7 @@ void sender_free(struct sender *sender)
 	if (has_other(sender))
 		lane_stop(&sender->other);
 	pacer_release(&sender->pacer);
-	credential_close(sender->credential, &sender->watch);
+	credential_close(sender->credential);
 	free(sender);
 }
 
@@ -224,7 +219,7 @@ bool sender_trusted(const struct sender *sender)
 
 const char *sender_state(const struct sender *sender)
 {
-	switch (credential_state(sender->credential)) {
+	switch (credential_state(sender->credential, NULL)) {
 	case CREDENTIAL_FAILED:
 	case CREDENTIAL_ABSENT:
 	case CREDENTIAL_INVALID:

@@ -3,7 +3,10 @@
 #include <openssl/pkcs12.h>
 #include <openssl/x509.h>
 
-#include "pushd/provider/kinds.h"
+#include "common/base/mem.h"
+#include "pushd/credential/certificate.h"
+#include "pushd/credential/service_account.h"
+#include "pushd/credential/signing_key.h"
 #include "tests/fuzz/keys.h"
 
 #define TOPIC "org.example.chat"
@@ -129,38 +132,38 @@ static void check_topic(const char *topic)
 	assert(topic == NULL || (*topic != '\0' && strpbrk(topic, " \r\n/?#\"") == NULL));
 }
 
-static void check(const struct conf_provider *provider, const struct material *material,
+static void check(const struct credential_wanted *wanted, const struct material *material,
                   const struct material_source *source)
 {
 	char *text = material_write(material, source);
 	char *why, *dates = material_judge_dates(material, NOW_MS);
-	struct material *restored = material_restore(provider, text, &why);
+	struct material *restored = material_restore(wanted, text, &why);
 
 	assert(restored != NULL && strcmp(restored->fingerprint, material->fingerprint) == 0);
 	assert((dates == NULL) == material_is_valid(restored, NOW_MS));
-	check_topic(material->certificate.topic);
-	check_topic(material->account.project_id);
+	check_topic(material->topic);
+	check_topic(material->project_id);
 	material_release(restored);
 	mem_free_secret(text);
 	free(dates);
 }
 
-static void read_source(const struct conf_provider *provider, struct material_source *source)
+static void read_source(const struct credential_wanted *wanted, struct material_source *source)
 {
 	char *why = NULL;
-	struct material *material = material_read(provider, source, &why);
+	struct material *material = material_read(wanted, source, &why);
 
 	assert((material == NULL) == (why != NULL));
 	if (material != NULL)
-		check(provider, material, source);
+		check(wanted, material, source);
 	material_release(material);
 	free(why);
 }
 
-static void restore(const struct conf_provider *provider, struct fuzz_input *input)
+static void restore(const struct credential_wanted *wanted, struct fuzz_input *input)
 {
 	char *text = fuzz_rest(input), *why = NULL;
-	struct material *material = material_restore(provider, text, &why);
+	struct material *material = material_restore(wanted, text, &why);
 
 	assert((material == NULL) == (why != NULL));
 	material_release(material);
@@ -170,7 +173,7 @@ static void restore(const struct conf_provider *provider, struct fuzz_input *inp
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static char id[] = "p", topic[] = TOPIC, key_id[] = "KEY0000001", team_id[] = "TEAM000001";
+	static char topic[] = TOPIC, key_id[] = "KEY0000001", team_id[] = "TEAM000001";
 	static char *(*const makers[])(struct fuzz_input *, size_t *) = {
 		[FORM_TEXT] = make_text,
 		[FORM_P12] = make_p12,
@@ -179,25 +182,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct fuzz_input input = { data, size };
 	enum form form = fuzz_byte(&input) % FORMS;
 	uint8_t flags = fuzz_byte(&input);
-	struct conf_provider provider = { .id = id, .key_id = key_id, .team_id = team_id };
+	static const struct credential_form *const apple[] = { &certificate_form, &signing_key_form,
+		                                               NULL };
+	static const struct credential_form *const google[] = { &service_account_form, NULL };
+	struct credential_wanted wanted = { .no_form = "is none",
+		                            .key_id = key_id,
+		                            .team_id = team_id };
 	struct material_source source = { 0 };
-	const char *kind = flags & FLAG_FCM ? "fcm" : "apns";
 	char *bytes;
 
 	if (own.key == NULL)
 		prepare();
-	provider.topic = flags & FLAG_NO_TOPIC ? NULL : topic;
-	provider.environment = flags & FLAG_SANDBOX ? CONF_SANDBOX : CONF_PRODUCTION;
-	while (strcmp(provider_kinds[provider.kind]->name, kind) != 0)
-		provider.kind++;
+	wanted.topic = flags & FLAG_NO_TOPIC ? NULL : topic;
+	wanted.sandbox = flags & FLAG_SANDBOX;
+	wanted.forms = flags & FLAG_FCM ? google : apple;
 	if (form == FORM_KEPT) {
-		restore(&provider, &input);
+		restore(&wanted, &input);
 		return 0;
 	}
 	bytes = makers[form](&input, &source.len);
 	source.bytes = bytes;
 	source.password = flags & FLAG_PASSWORD ? "mellon" : NULL;
-	read_source(&provider, &source);
+	read_source(&wanted, &source);
 	free(bytes);
 	return 0;
 }

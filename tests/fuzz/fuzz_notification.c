@@ -1,5 +1,6 @@
 /* An item of POST /v1/notifications, read and made into each provider's request. */
 #include <jansson.h>
+#include <stddef.h>
 
 #include "pushd/provider/kinds.h"
 #include "pushd/provider/notification.h"
@@ -18,11 +19,13 @@ static void check_request(const struct provider_request *request)
 
 static void build(const struct notification *notification, enum priority priority)
 {
+	static const max_align_t unset[64]; /* the keys of any kind */
+	const struct material material = { .topic = "org.example.chat", .project_id = "project" };
 	struct arena arena = { 0 };
 	struct provider_settings settings = {
 		.endpoint = "https://provider.example",
-		.topic = "org.example.chat",
-		.project_id = "project",
+		.own = unset,
+		.material = &material,
 		.expiry_s = 60,
 	};
 	struct provider_message message = {

@@ -7,6 +7,9 @@
 
 static const struct provider_kind *kind; /* the one that is tested */
 
+/* The keys of that kind, as EXPECTED wants them. */
+static const void *keys_for(const json_t *expected);
+
 static inline size_t place(const char *const *names, const char *name)
 {
 	size_t i = 0;
@@ -58,10 +61,8 @@ static inline void check_build(const char *name, const json_t *expected)
 	struct arena arena = { 0 };
 	struct provider_settings settings = {
 		.endpoint = "https://apns.example",
-		.topic = "org.example.chat",
-		.project_id = "proj-1",
+		.own = keys_for(expected),
 		.expiry_s = case_number(expected, "expiry_s", 2419),
-		.fid = json_is_true(json_object_get(expected, "fid")),
 	};
 	struct provider_message message = {
 		.settings = &settings,

@@ -12,6 +12,7 @@
 #include "common/base/log.h"
 #include "common/base/loop.h"
 #include "common/base/mem.h"
+#include "pushd/provider/kinds.h"
 #include "pushd/sender/sender.h"
 
 #define FILE_MAX (16u << 20)
@@ -92,6 +93,8 @@ static const struct conf_provider *find_provider(void)
 {
 	struct buf complaints = { 0 };
 
+	for (size_t i = 0; provider_kinds[i] != NULL; i++)
+		conf_add_kind(&provider_kinds[i]->conf);
 	self.conf = config_read(&conf_table, options.config, &complaints);
 	if (self.conf == NULL)
 		fail(options.config, buf_take(&complaints));

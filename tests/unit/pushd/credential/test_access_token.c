@@ -9,21 +9,16 @@ static int64_t told_wall_ms(void)
 #define loop_wall_ms told_wall_ms
 #include "pushd/credential/access_token.c"
 #undef loop_wall_ms
-#include "pushd/provider/kinds.h"
-
+#include "pushd/provider/apns.h"
 #include "tests/unit/credentials.h"
+#include "tests/unit/provider_section.h"
 #include "tests/unit/unit.h"
 
 #define NOW_MS INT64_C(1800000000000)
 #define MINUTE_MS 60000
 
 static char key_id[] = "KEY0000001", team_id[] = "TEAM000001", topic[] = "org.example.chat";
-static struct conf_provider provider = {
-	.id = topic,
-	.topic = topic,
-	.key_id = key_id,
-	.team_id = team_id,
-};
+static union provider_section section;
 static int changes;
 
 static void on_changed(struct access_token_watch *told)
@@ -40,12 +35,18 @@ static void setup(void)
 	EVP_PKEY *key = EVP_EC_gen("P-256");
 	char *pem = credentials_key(key, NULL), *why = NULL;
 	struct material_source source = { .bytes = pem, .len = strlen(pem) };
+	struct apns_conf *own = provider_section_init(&section, "apns");
+	struct credential_wanted wanted;
 
 	loop_init();
 	wall_ms = NOW_MS;
-	material = material_read(&provider, &source, &why);
+	own->topic = topic;
+	own->key_id = key_id;
+	own->team_id = team_id;
+	wanted = provider_section_wants(&section);
+	material = material_read(&wanted, &source, &why);
 	ck_assert_msg(material != NULL, "%s", why);
-	token = access_token_open(material, &provider, &watch);
+	token = access_token_open(material, NULL, &section.provider, &watch);
 	EVP_PKEY_free(key);
 	free(pem);
 }
@@ -104,14 +105,29 @@ START_TEST(a_token_that_a_wrong_clock_has_dated_goes_once_the_clock_is_right)
 }
 END_TEST
 
+START_TEST(each_origin_may_have_a_token_of_its_own)
+{
+	struct access_token_watch watches[2] = { { .changed = on_changed },
+		                                 { .changed = on_changed } };
+	struct access_token *one, *same;
+
+	one = access_token_open(material, "https://push.example", &section.provider, &watches[0]);
+	ck_assert_ptr_ne(one, token);
+	same = access_token_open(material, "https://push.example", &section.provider, &watches[1]);
+	ck_assert_ptr_eq(same, one);
+	access_token_close(one, &watches[0]);
+	access_token_close(same, &watches[1]);
+}
+END_TEST
+
 START_TEST(providers_with_the_same_key_share_one_token)
 {
 	struct access_token_watch second_watch = { .changed = on_changed };
-	struct conf_provider second_provider = provider;
+	struct conf_provider second_provider = section.provider;
 	struct access_token *second;
 	unsigned generation;
 
-	second = access_token_open(material, &second_provider, &second_watch);
+	second = access_token_open(material, NULL, &second_provider, &second_watch);
 	ck_assert_ptr_nonnull(access_token_text(second, &generation));
 	ck_assert_uint_eq(generation, shown());
 	access_token_close(second, &second_watch);
@@ -128,16 +144,17 @@ static struct material *read_account(void)
 	json_t *file = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "type", "service_account",
 	                         "project_id", "p", "private_key_id", "k", "private_key", pem,
 	                         "client_email", "fcm@p", "token_uri", "https://127.0.0.1:9/");
-	struct conf_provider fcm = { .id = topic };
+	union provider_section fcm;
+	struct credential_wanted wanted;
 	struct material_source source = { 0 };
 	struct material *account;
 
-	while (strcmp(provider_kinds[fcm.kind]->name, "fcm") != 0)
-		fcm.kind++;
+	provider_section_init(&fcm, "fcm");
+	wanted = provider_section_wants(&fcm);
 	text = json_dumps(file, 0);
 	source.bytes = text;
 	source.len = strlen(text);
-	account = material_read(&fcm, &source, &why);
+	account = material_read(&wanted, &source, &why);
 	ck_assert_msg(account != NULL, "%s", why);
 	free(text);
 	free(pem);
@@ -159,7 +176,7 @@ START_TEST(an_access_token_whose_end_the_clock_has_leapt_over_is_renewed_at_once
 {
 	struct material *account = read_account();
 	struct access_token_watch own_watch = { .changed = on_changed };
-	struct access_token *own = access_token_open(account, &provider, &own_watch);
+	struct access_token *own = access_token_open(account, NULL, &section.provider, &own_watch);
 	unsigned generation;
 
 	answer(own, "ya29.first", 3600 * 1000);
@@ -177,7 +194,7 @@ START_TEST(late_answers_to_a_refused_token_do_not_shorten_the_wait_for_another)
 {
 	struct material *account = read_account();
 	struct access_token_watch own_watch = { .changed = on_changed };
-	struct access_token *own = access_token_open(account, &provider, &own_watch);
+	struct access_token *own = access_token_open(account, NULL, &section.provider, &own_watch);
 	unsigned generation;
 
 	answer(own, "ya29.first", 3600 * 1000);
@@ -196,17 +213,18 @@ END_TEST
 START_TEST(who_reaches_the_endpoint_in_another_way_has_a_token_of_its_own)
 {
 	char proxy[] = "http://127.0.0.1:3128";
-	struct conf_provider behind = provider;
+	struct conf_provider behind = section.provider;
 	struct material *account = read_account();
 	struct access_token_watch watches[3] = { { .changed = on_changed },
 		                                 { .changed = on_changed },
 		                                 { .changed = on_changed } };
-	struct access_token *direct = access_token_open(account, &provider, &watches[0]);
+	struct access_token *direct =
+	        access_token_open(account, NULL, &section.provider, &watches[0]);
 	struct access_token *proxied, *same;
 
 	behind.http_proxy = proxy;
-	proxied = access_token_open(account, &behind, &watches[1]);
-	same = access_token_open(account, &behind, &watches[2]);
+	proxied = access_token_open(account, NULL, &behind, &watches[1]);
+	same = access_token_open(account, NULL, &behind, &watches[2]);
 	ck_assert_ptr_ne(proxied, direct);
 	ck_assert_ptr_eq(proxied, same);
 	access_token_close(direct, &watches[0]);
@@ -222,6 +240,7 @@ int main(void)
 		a_token_is_kept_for_fifty_minutes,
 		a_refused_token_is_renewed_once_and_no_younger_than_twenty_minutes,
 		a_token_that_a_wrong_clock_has_dated_goes_once_the_clock_is_right,
+		each_origin_may_have_a_token_of_its_own,
 		providers_with_the_same_key_share_one_token,
 		an_access_token_whose_end_the_clock_has_leapt_over_is_renewed_at_once,
 		late_answers_to_a_refused_token_do_not_shorten_the_wait_for_another,

@@ -1,15 +1,17 @@
 #include "pushd/credential/credential.c"
 
 #include "common/base/file.h"
-#include "pushd/provider/kinds.h"
+#include "pushd/provider/apns.h"
 #include "tests/unit/credentials.h"
+#include "tests/unit/provider_section.h"
 #include "tests/unit/unit.h"
 
 #define TOPIC "org.example.chat"
 
-static char path[] = "/tmp/og-unit-XXXXXX", id[] = "p", topic[] = TOPIC;
+static char path[] = "/tmp/og-unit-XXXXXX", topic[] = TOPIC;
 static char key_id[] = "KEY0000001", team_id[] = "TEAM000001";
-static struct conf_provider provider;
+static union provider_section section;
+static struct apns_conf *keys;
 static struct credential *credential;
 static int changes;
 
@@ -65,12 +67,14 @@ static void write_expired(void)
 /* What the file holds. */
 static struct material *read_it(void)
 {
+	struct credential_wanted wanted;
 	struct material_source source = { 0 };
 	char *bytes = file_read(path, 65536, &source.len), *why = NULL;
 	struct material *material;
 
 	source.bytes = bytes;
-	material = material_read(&provider, &source, &why);
+	wanted = provider_section_wants(&section);
+	material = material_read(&wanted, &source, &why);
 	ck_assert_msg(material != NULL, "%s", why);
 	free(bytes);
 	return material;
@@ -80,25 +84,39 @@ static void setup(void)
 {
 	loop_init();
 	close(mkstemp(path));
-	provider = (struct conf_provider){ .id = id, .topic = topic, .key_file = path };
-	provider.key_id = key_id;
-	provider.team_id = team_id;
-	while (strcmp(provider_kinds[provider.kind]->name, "apns") != 0)
-		provider.kind++;
+	keys = provider_section_init(&section, "apns");
+	keys->topic = topic;
+	keys->key_file = path;
+	keys->key_id = key_id;
+	keys->team_id = team_id;
+}
+
+static int check_at_start(bool settable, char **why)
+{
+	struct credential_wanted wanted = provider_section_wants(&section);
+
+	return credential_check(&wanted, settable, why);
+}
+
+static int check_file(char **why)
+{
+	struct credential_wanted wanted = provider_section_wants(&section);
+
+	return credential_check_file(&wanted, why);
 }
 
 static void open_it(void)
 {
 	char *why = NULL;
 
-	credential = credential_open(&provider, &watch, &why);
+	credential = credential_open(&section.provider, apns_kind.credential, &watch, &why);
 	ck_assert_msg(credential != NULL, "%s", why);
 }
 
 static void teardown(void)
 {
 	if (credential != NULL)
-		credential_close(credential, &watch);
+		credential_close(credential);
 	unlink(path);
 	loop_release();
 }
@@ -109,22 +127,24 @@ START_TEST(a_signing_key_gives_a_bearer_token_and_a_certificate_does_not)
 
 	write_key("P-256");
 	open_it();
-	ck_assert_int_eq(credential_state(credential), CREDENTIAL_READY);
-	ck_assert_ptr_nonnull(credential_bearer(credential, &generation));
+	ck_assert_int_eq(credential_state(credential, NULL), CREDENTIAL_READY);
+	ck_assert_ptr_nonnull(credential_bearer(credential, NULL, &generation));
 	ck_assert_uint_gt(generation, 0);
-	ck_assert_ptr_null(credential_certificate(credential));
-	ck_assert_ptr_null(credential_key(credential));
-	ck_assert_ptr_null(credential_topic(credential));
-	credential_close(credential, &watch);
+	ck_assert_ptr_null(credential_material(credential)->certificate);
+	ck_assert_ptr_null(credential_material(credential)->tls_key);
+	ck_assert_ptr_null(credential_material(credential)->topic);
+	credential_close(credential);
 	write_certificate();
-	provider.cert_file = path;
-	provider.key_file = NULL;
+	keys->cert_file = path;
+	keys->key_file = NULL;
 	open_it();
-	ck_assert_int_eq(credential_state(credential), CREDENTIAL_READY);
-	ck_assert_ptr_null(credential_bearer(credential, &generation));
-	ck_assert_ptr_nonnull(strstr(credential_certificate(credential), "BEGIN CERTIFICATE"));
-	ck_assert_ptr_nonnull(strstr(credential_key(credential), "BEGIN PRIVATE KEY"));
-	ck_assert_str_eq(credential_topic(credential), TOPIC);
+	ck_assert_int_eq(credential_state(credential, NULL), CREDENTIAL_READY);
+	ck_assert_ptr_null(credential_bearer(credential, NULL, &generation));
+	ck_assert_ptr_nonnull(
+	        strstr(credential_material(credential)->certificate, "BEGIN CERTIFICATE"));
+	ck_assert_ptr_nonnull(
+	        strstr(credential_material(credential)->tls_key, "BEGIN PRIVATE KEY"));
+	ck_assert_str_eq(credential_material(credential)->topic, TOPIC);
 }
 END_TEST
 
@@ -135,7 +155,7 @@ START_TEST(a_file_that_changed_is_used_after_a_reload_and_one_at_fault_is_not)
 	write_key("P-256");
 	open_it();
 	version = credential_version(credential);
-	ck_assert_ptr_nonnull(credential_bearer(credential, &generation));
+	ck_assert_ptr_nonnull(credential_bearer(credential, NULL, &generation));
 	before = generation;
 	credentials_reload();
 	ck_assert_uint_eq(credential_version(credential), version);
@@ -147,10 +167,11 @@ START_TEST(a_file_that_changed_is_used_after_a_reload_and_one_at_fault_is_not)
 	credentials_reload();
 	ck_assert_uint_ne(credential_version(credential), version);
 	ck_assert_int_eq(changes, 1);
-	ck_assert_ptr_nonnull(credential_bearer(credential, &renewed));
+	ck_assert_ptr_nonnull(credential_bearer(credential, NULL, &renewed));
 	ck_assert_uint_ne(renewed, before);
-	credential_renew(credential, before); /* a late answer to the old one changes nothing */
-	ck_assert_ptr_nonnull(credential_bearer(credential, &generation));
+	credential_renew(credential, NULL,
+	                 before); /* a late answer to the old one changes nothing */
+	ck_assert_ptr_nonnull(credential_bearer(credential, NULL, &generation));
 	ck_assert_uint_eq(generation, renewed);
 }
 END_TEST
@@ -161,18 +182,18 @@ START_TEST(without_files_there_is_none_until_one_is_set)
 
 	write_certificate();
 	material = read_it();
-	provider.key_file = NULL;
+	keys->key_file = NULL;
 	open_it();
-	ck_assert_int_eq(credential_state(credential), CREDENTIAL_ABSENT);
+	ck_assert_int_eq(credential_state(credential, NULL), CREDENTIAL_ABSENT);
 	ck_assert_uint_eq(credential_version(credential), 0);
 	credential_set(credential, material);
-	ck_assert_int_eq(credential_state(credential), CREDENTIAL_READY);
+	ck_assert_int_eq(credential_state(credential, NULL), CREDENTIAL_READY);
 	ck_assert_uint_ne(credential_version(credential), 0);
 	ck_assert_ptr_eq(credential_find("p"), credential);
 	ck_assert_ptr_null(credential_find("q"));
 	credential_set(credential, NULL);
-	ck_assert_int_eq(credential_state(credential), CREDENTIAL_ABSENT);
-	ck_assert_ptr_null(credential_certificate(credential));
+	ck_assert_int_eq(credential_state(credential, NULL), CREDENTIAL_ABSENT);
+	ck_assert_ptr_null(credential_material(credential));
 	ck_assert_int_eq(changes, 2);
 	material_release(material);
 }
@@ -186,29 +207,29 @@ START_TEST(an_expired_certificate_is_known_for_what_it_is_until_a_better_one_com
 	write_certificate();
 	good = read_it();
 	write_expired();
-	provider.cert_file = path;
-	provider.key_file = NULL;
-	ck_assert_int_eq(credential_file_check_all(&provider, &why), -1);
+	keys->cert_file = path;
+	keys->key_file = NULL;
+	ck_assert_int_eq(check_file(&why), -1);
 	ck_assert_ptr_nonnull(strstr(why, " expired on "));
 	free(why);
-	ck_assert_int_eq(credential_file_check(&provider, false, &why), 0);
+	ck_assert_int_eq(check_at_start(false, &why), 0);
 	open_it();
-	ck_assert_int_eq(credential_state(credential), CREDENTIAL_INVALID);
-	ck_assert_int_lt(material_expires_ms(credential_material(credential)), loop_wall_ms());
-	ck_assert_str_eq(credential_topic(credential), TOPIC);
+	ck_assert_int_eq(credential_state(credential, NULL), CREDENTIAL_INVALID);
+	ck_assert_int_lt(credential_material(credential)->expires_ms, loop_wall_ms());
+	ck_assert_str_eq(credential_material(credential)->topic, TOPIC);
 	credential_set(credential, good);
-	ck_assert_int_eq(credential_state(credential), CREDENTIAL_READY);
+	ck_assert_int_eq(credential_state(credential, NULL), CREDENTIAL_READY);
 	ck_assert(credential_is_stored(credential));
 	credential_set(credential, NULL);
-	ck_assert_int_eq(credential_state(credential), CREDENTIAL_INVALID);
+	ck_assert_int_eq(credential_state(credential, NULL), CREDENTIAL_INVALID);
 	ck_assert(!credential_is_stored(credential));
 	ck_assert_int_eq(changes, 2);
 	write_certificate();
 	credentials_reload();
-	ck_assert_int_eq(credential_state(credential), CREDENTIAL_READY);
+	ck_assert_int_eq(credential_state(credential, NULL), CREDENTIAL_READY);
 	write_expired();
 	credentials_reload(); /* the good one stays */
-	ck_assert_int_eq(credential_state(credential), CREDENTIAL_READY);
+	ck_assert_int_eq(credential_state(credential, NULL), CREDENTIAL_READY);
 	material_release(good);
 }
 END_TEST
@@ -222,19 +243,19 @@ START_TEST(one_that_was_set_and_has_expired_gives_way_to_a_good_file)
 	write_expired();
 	old = read_it();
 	write_certificate();
-	provider.cert_file = path;
-	provider.key_file = NULL;
+	keys->cert_file = path;
+	keys->key_file = NULL;
 	open_it();
 	credential_set(credential, old);
-	ck_assert_int_eq(credential_state(credential), CREDENTIAL_READY);
+	ck_assert_int_eq(credential_state(credential, NULL), CREDENTIAL_READY);
 	ck_assert(!credential_is_stored(credential));
 	ck_assert_int_eq(changes, 0);
 	credential_set(credential, good);
 	ck_assert(credential_is_stored(credential));
 	ck_assert_int_eq(changes, 1);
-	good->certificate.expires_ms = loop_wall_ms() - 1; /* a year later */
-	on_stored(&credential->call, VAULT_SAME, NULL);
-	ck_assert_int_eq(credential_state(credential), CREDENTIAL_READY);
+	good->expires_ms = loop_wall_ms() - 1; /* a year later */
+	on_stored(&credential->call, SEALED_SAME, NULL);
+	ck_assert_int_eq(credential_state(credential, NULL), CREDENTIAL_READY);
 	ck_assert(!credential_is_stored(credential));
 	ck_assert_int_eq(changes, 2);
 	material_release(old);
@@ -246,37 +267,28 @@ static void check_fault(const char *expected, bool settable)
 {
 	char *why = NULL;
 
-	ck_assert_int_eq(credential_file_check(&provider, settable, &why), -1);
+	ck_assert_int_eq(check_at_start(settable, &why), -1);
 	ck_assert_msg(strncmp(why, expected, strlen(expected)) == 0, "%s", why);
 	free(why);
 }
 
-START_TEST(what_does_not_fit_together_is_said)
+START_TEST(a_file_that_is_of_no_use_is_named)
 {
 	char *why = NULL;
 
 	write_key("P-256");
-	ck_assert_int_eq(credential_file_check(&provider, false, &why), 0);
-	provider.cert_file = path;
-	check_fault("either cert-file or key-file, not both", true);
-	provider.cert_file = NULL;
-	provider.service_account_file = path;
-	check_fault("APNs takes a cert-file or a key-file", true);
-	provider.service_account_file = NULL;
-	provider.key_id = NULL;
-	check_fault("key-file, key-id and team-id are needed", true);
-	provider.key_id = key_id;
+	ck_assert_int_eq(check_at_start(false, &why), 0);
 	write_file("");
 	check_fault("key-file /tmp/og-unit-", false);
 	unlink(path);
 	check_fault("key-file /tmp/og-unit-", false);
-	ck_assert_int_eq(credential_file_check(&provider, true, &why), 0); /* another may be set */
-	ck_assert_int_eq(credential_file_check_all(&provider, &why), -1);
+	ck_assert_int_eq(check_at_start(true, &why), 0); /* another may be set */
+	ck_assert_int_eq(check_file(&why), -1);
 	free(why);
-	provider.key_file = NULL;
+	keys->key_file = NULL;
 	check_fault("cert-file is needed, or key-file, key-id and team-id are needed", false);
-	ck_assert_int_eq(credential_file_check(&provider, true, &why), 0);
-	provider.key_file = path;
+	ck_assert_int_eq(check_at_start(true, &why), 0);
+	keys->key_file = path;
 }
 END_TEST
 
@@ -288,7 +300,7 @@ int main(void)
 		without_files_there_is_none_until_one_is_set,
 		an_expired_certificate_is_known_for_what_it_is_until_a_better_one_comes,
 		one_that_was_set_and_has_expired_gives_way_to_a_good_file,
-		what_does_not_fit_together_is_said,
+		a_file_that_is_of_no_use_is_named,
 	};
 
 	return unit_run("credential", tests, sizeof(tests) / sizeof(tests[0]), setup, teardown);

@@ -1,30 +1,34 @@
 #include "pushd/credential/material.c"
 
+#include "pushd/provider/apns.h"
 #include "tests/unit/credentials.h"
+#include "tests/unit/provider_section.h"
 #include "tests/unit/unit.h"
 
 #define TOPIC "org.example.chat"
 #define NOW_MS ((int64_t)time(NULL) * 1000)
 
-static char id[] = "p", topic[] = TOPIC, other_topic[] = "org.example.other";
+static char topic[] = TOPIC, other_topic[] = "org.example.other";
 static char key_id[] = "KEY0000001", team_id[] = "TEAM000001";
-static struct conf_provider provider;
+static union provider_section section;
+static struct apns_conf *keys;
 static struct material *material;
 
 static void setup(void)
 {
-	provider = (struct conf_provider){
-		.id = id, .topic = topic, .key_id = key_id, .team_id = team_id
-	};
-	while (strcmp(provider_kinds[provider.kind]->name, "apns") != 0)
-		provider.kind++;
+	keys = provider_section_init(&section, "apns");
+	keys->topic = topic;
+	keys->key_id = key_id;
+	keys->team_id = team_id;
 }
 
 static struct material *read_text(const char *text, char **why)
 {
 	struct material_source source = { .bytes = text, .len = strlen(text) };
 
-	return material_read(&provider, &source, why);
+	struct credential_wanted wanted = provider_section_wants(&section);
+
+	return material_read(&wanted, &source, why);
 }
 
 static void check_refused(char *text, const char *expected)
@@ -73,15 +77,15 @@ START_TEST(a_signing_key_needs_the_right_curve_ids_and_a_topic)
 	char *text = signing_key("P-256");
 
 	check_read(text);
-	ck_assert_int_eq(material->form, MATERIAL_KEY);
-	ck_assert_int_eq(material_expires_ms(material), 0);
+	ck_assert_str_eq(material->form->name, "key");
+	ck_assert_int_eq(material->expires_ms, 0);
 	material_release(material);
 	check_refused(signing_key("P-384"), "is no key on the curve P-256");
-	provider.topic = NULL;
+	keys->topic = NULL;
 	check_refused(mem_dup(text),
 	              "names no topic, as a certificate does: topic must be configured");
-	provider.topic = topic;
-	provider.team_id = NULL;
+	keys->topic = topic;
+	keys->team_id = NULL;
 	check_refused(text, "needs the key's id and the team's id, of letters and digits");
 }
 END_TEST
@@ -93,16 +97,16 @@ START_TEST(a_certificate_must_be_for_the_topic)
 	char *text = identity(&subject), *wide = identity(&several);
 
 	check_read(text);
-	ck_assert_int_eq(material->form, MATERIAL_CERTIFICATE);
-	ck_assert_int_gt(material_expires_ms(material), NOW_MS);
+	ck_assert_str_eq(material->form->name, "certificate");
+	ck_assert_int_gt(material->expires_ms, NOW_MS);
 	material_release(material);
 	check_read(wide);
 	material_release(material);
-	provider.topic = NULL;
+	keys->topic = NULL;
 	check_read(text);
 	material_release(material);
 	check_refused(wide, "names no topic (UID of its subject): topic must be configured");
-	provider.topic = other_topic;
+	keys->topic = other_topic;
 	check_refused(identity(&several), "is for the topic " TOPIC ", not for org.example.other");
 	check_refused(text, "is for the topic " TOPIC ", not for org.example.other");
 	check_refused(identity(&nobody), "names no topic, so it isn't for org.example.other");
@@ -143,12 +147,12 @@ START_TEST(a_certificate_must_be_valid_now)
 }
 END_TEST
 
-START_TEST(a_certificate_of_one_of_apples_worlds_is_not_for_the_other)
+START_TEST(a_certificate_of_one_environment_is_not_for_the_other)
 {
 	const struct credentials_subject subject = { .uid = TOPIC }; /* it says: production */
 	char *text = identity(&subject);
 
-	provider.environment = CONF_SANDBOX;
+	keys->environment = 1;
 	check_refused(text, "is for Apple's production alone, and the provider's environment is "
 	                    "sandbox");
 }
@@ -159,7 +163,7 @@ START_TEST(a_topic_that_cannot_go_into_a_header_is_none)
 	const struct credentials_subject lines = { .uid = TOPIC "\r\napns-priority: 10" };
 	const struct credentials_subject blank = { .uid = "org example" };
 
-	provider.topic = NULL;
+	keys->topic = NULL;
 	check_refused(identity(&lines),
 	              "names no topic (UID of its subject): topic must be configured");
 	check_refused(identity(&blank),
@@ -200,25 +204,28 @@ END_TEST
 static void check_restored(const char *text)
 {
 	struct material_source source = { .bytes = text, .len = strlen(text) };
+	struct credential_wanted wanted;
 	struct material *restored;
 	char *written, *why = NULL;
 
 	check_read(text);
 	written = material_write(material, &source);
-	provider.key_id = provider.team_id = NULL; /* what was set brings its own */
-	restored = material_restore(&provider, written, &why);
+	keys->key_id = keys->team_id = NULL; /* what was set brings its own */
+	wanted = provider_section_wants(&section);
+	restored = material_restore(&wanted, written, &why);
 	ck_assert_msg(restored != NULL, "%s", why);
 	ck_assert_str_eq(restored->fingerprint, material->fingerprint);
 	material_release(restored);
 	material_release(material);
 	free(written);
-	provider.key_id = key_id;
-	provider.team_id = team_id;
+	keys->key_id = key_id;
+	keys->team_id = team_id;
 }
 
 START_TEST(what_is_kept_can_be_restored)
 {
 	const struct credentials_subject subject = { .uid = TOPIC };
+	struct credential_wanted wanted = provider_section_wants(&section);
 	char *key = signing_key("P-256"), *certificate = identity(&subject), *why;
 
 	char *odd = mem_printf("# Schl\xfcssel\n%s", key); /* what isn't UTF-8 is no JSON */
@@ -227,7 +234,7 @@ START_TEST(what_is_kept_can_be_restored)
 	check_restored(odd);
 	check_restored(certificate);
 	free(odd);
-	ck_assert_ptr_null(material_restore(&provider, "{}", &why));
+	ck_assert_ptr_null(material_restore(&wanted, "{}", &why));
 	ck_assert_str_eq(why, "is of a form that this version doesn't know");
 	free(why);
 	free(certificate);
@@ -241,7 +248,7 @@ int main(void)
 		a_signing_key_needs_the_right_curve_ids_and_a_topic,
 		a_certificate_must_be_for_the_topic,
 		a_certificate_must_be_valid_now,
-		a_certificate_of_one_of_apples_worlds_is_not_for_the_other,
+		a_certificate_of_one_environment_is_not_for_the_other,
 		a_topic_that_cannot_go_into_a_header_is_none,
 		what_is_something_else_is_refused,
 		the_fingerprint_tells_credentials_apart_and_no_secret,

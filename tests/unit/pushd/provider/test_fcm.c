@@ -3,6 +3,17 @@
 #include "tests/unit/provider_cases.h"
 #include "tests/unit/unit.h"
 
+static const void *keys_for(const json_t *expected)
+{
+	static char project[] = "proj-1";
+	static struct fcm_conf keys_of_case;
+
+	keys_of_case.project_id = project;
+	keys_of_case.address = json_is_true(json_object_get(expected, "fid")) ? FCM_ADDRESS_FID
+	                                                                      : FCM_ADDRESS_TOKEN;
+	return &keys_of_case;
+}
+
 START_TEST(every_notification_becomes_data_of_strings)
 {
 	ck_assert_uint_ge(cases_each("tests/data/fcm-request", check_build), 8);

@@ -54,8 +54,8 @@ END_TEST
 
 START_TEST(every_kind_and_every_verdict_has_its_name)
 {
-	ck_assert_str_eq(provider_kinds[0]->name, "apns");
-	ck_assert_str_eq(provider_kinds[1]->name, "fcm");
+	ck_assert_str_eq(provider_kinds[0]->conf.name, "apns");
+	ck_assert_str_eq(provider_kinds[1]->conf.name, "fcm");
 	ck_assert_ptr_null(provider_kinds[2]);
 	for (size_t i = 0; i < VERDICT_COUNT; i++)
 		ck_assert_ptr_nonnull(verdict_names[i]);

@@ -3,15 +3,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pushd/provider/apns.h"
+#include "pushd/provider/fcm.h"
 #include "pushd/provider/kinds.h"
 #include "tests/unit/unit.h"
 
-static const struct provider_settings settings = {
-	.endpoint = "https://provider.example",
-	.topic = "org.example.chat",
-	.project_id = "proj-1",
-	.expiry_s = 86400,
-};
+static char topic[] = "org.example.chat", project[] = "proj-1";
+static const struct apns_conf apns = { .topic = topic };
+static const struct fcm_conf fcm = { .project_id = project };
 static struct notification notification;
 static struct device device;
 static struct job job;
@@ -43,6 +42,12 @@ static void teardown(void)
 
 static void build_for(const struct provider_kind *kind)
 {
+	const struct provider_settings settings = {
+		.endpoint = "https://provider.example",
+		.own = kind == &apns_kind ? (const void *)&apns : &fcm,
+		.expiry_s = 86400,
+	};
+
 	ck_assert_int_eq(job_build(&job, kind, &settings, "BEARER"), 0);
 }
 

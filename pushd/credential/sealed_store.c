@@ -1,4 +1,4 @@
-#include "pushd/credential/vault.h"
+#include "pushd/credential/sealed_store.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -43,7 +43,7 @@ static void drop_master(struct seal_key *key)
 	free(key);
 }
 
-int vault_check(const char *path, char **why)
+int sealed_store_check(const char *path, char **why)
 {
 	struct seal_key *key = read_master(path, why);
 
@@ -75,47 +75,47 @@ static void stop(void)
 	master = NULL;
 }
 
-bool vault_usable(void)
+bool sealed_store_usable(void)
 {
 	return master != NULL;
 }
 
 /* ---- getting ---- */
 
-static void take_sealed(struct vault_call *call, const char *sealed)
+static void take_sealed(struct sealed_store_call *call, const char *sealed)
 {
 	char *text;
 
 	if (call->seen != NULL && strcmp(call->seen, sealed) == 0) {
-		call->done(call, VAULT_SAME, NULL);
+		call->done(call, SEALED_SAME, NULL);
 		return;
 	}
 	free(call->seen);
 	call->seen = mem_dup(sealed);
 	text = seal_unwrap(master, call->name, sealed);
-	call->done(call, text != NULL ? VAULT_DONE : VAULT_UNREADABLE, text);
+	call->done(call, text != NULL ? SEALED_DONE : SEALED_UNREADABLE, text);
 	mem_free_secret(text);
 }
 
 static void on_got(struct redis_call *redis, const struct redisReply *reply)
 {
-	struct vault_call *call = container_of(redis, struct vault_call, redis);
+	struct sealed_store_call *call = container_of(redis, struct sealed_store_call, redis);
 	const char *sealed = redis_reply_string(reply, NULL);
 
 	if (reply == NULL || redis_reply_error(reply) != NULL) {
-		call->done(call, VAULT_AWAY, NULL);
+		call->done(call, SEALED_AWAY, NULL);
 	} else if (sealed == NULL) {
 		free(call->seen);
 		call->seen = NULL;
-		call->done(call, VAULT_NONE, NULL);
+		call->done(call, SEALED_NONE, NULL);
 	} else {
 		take_sealed(call, sealed);
 	}
 }
 
-void vault_get(struct vault_call *call, const char *name)
+void sealed_store_get(struct sealed_store_call *call, const char *name)
 {
-	assert(vault_usable() && !vault_busy(call));
+	assert(sealed_store_usable() && !sealed_store_busy(call));
 	if (call->name == NULL || strcmp(call->name, name) != 0) {
 		free(call->name);
 		call->name = mem_dup(name);
@@ -128,24 +128,25 @@ void vault_get(struct vault_call *call, const char *name)
 
 static void on_settled(struct redis_call *redis, const struct redisReply *reply)
 {
-	struct vault_call *call = container_of(redis, struct vault_call, redis);
-	enum vault_result result = VAULT_DONE;
+	struct sealed_store_call *call = container_of(redis, struct sealed_store_call, redis);
+	enum sealed_store_result result = SEALED_DONE;
 
 	if (reply == NULL)
-		result = VAULT_AWAY;
+		result = SEALED_AWAY;
 	else if (redis_reply_error(reply) != NULL)
-		result = VAULT_REFUSED;
+		result = SEALED_REFUSED;
 	else if (redis_reply_nil(reply))
-		result = VAULT_NONE;
+		result = SEALED_NONE;
 	call->done(call, result, NULL);
 }
 
-void vault_put(struct vault_call *call, const char *name, const char *text, int64_t life_ms)
+void sealed_store_put(struct sealed_store_call *call, const char *name, const char *text,
+                      int64_t life_ms)
 {
 	const char *prefix = redis_prefix(db_redis());
 	char *sealed;
 
-	assert(vault_usable() && !vault_busy(call));
+	assert(sealed_store_usable() && !sealed_store_busy(call));
 	sealed = seal_wrap(master, name, text);
 	call->redis.done = on_settled;
 	if (life_ms > 0)
@@ -156,22 +157,22 @@ void vault_put(struct vault_call *call, const char *name, const char *text, int6
 	free(sealed);
 }
 
-void vault_remove(struct vault_call *call, const char *name)
+void sealed_store_remove(struct sealed_store_call *call, const char *name)
 {
-	assert(vault_usable() && !vault_busy(call));
+	assert(sealed_store_usable() && !sealed_store_busy(call));
 	call->redis.done = on_settled;
 	redis_command(db_redis(), &call->redis, "DEL %s%s", redis_prefix(db_redis()), name);
 }
 
-void vault_lock(struct vault_call *call, const char *name, int64_t life_ms)
+void sealed_store_lock(struct sealed_store_call *call, const char *name, int64_t life_ms)
 {
-	assert(vault_usable() && !vault_busy(call));
+	assert(sealed_store_usable() && !sealed_store_busy(call));
 	call->redis.done = on_settled;
 	redis_command(db_redis(), &call->redis, "SET %s%s 1 NX PX %lld", redis_prefix(db_redis()),
 	              name, (long long)life_ms);
 }
 
-void vault_forget(struct vault_call *call)
+void sealed_store_forget(struct sealed_store_call *call)
 {
 	redis_cancel(&call->redis);
 	free(call->name);
@@ -179,4 +180,4 @@ void vault_forget(struct vault_call *call)
 	call->name = call->seen = NULL;
 }
 
-const struct daemon_module vault_module = { "vault", start, stop };
+const struct daemon_module sealed_store_module = { "sealed_store", start, stop };

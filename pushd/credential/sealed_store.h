@@ -1,0 +1,60 @@
+/*
+ * Secrets that all pushd share, in Redis, sealed with the master key: each under a name, to which
+ * it is bound. A call's done runs once, in a later turn, unless sealed_store_forget() came first.
+ */
+#ifndef OG_PUSHD_CREDENTIAL_SEALED_STORE_H
+#define OG_PUSHD_CREDENTIAL_SEALED_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/redis/redis.h"
+
+enum sealed_store_result {
+	SEALED_DONE,       /* got, with its text; put, removed, locked */
+	SEALED_SAME,       /* got: the same as the last time with this call */
+	SEALED_NONE,       /* got: there is none; locked: another one has the lock */
+	SEALED_UNREADABLE, /* got: it can't be opened with our master key */
+	SEALED_REFUSED,    /* put, removed, locked: Redis takes nothing (it is full, a replica) */
+	SEALED_AWAY,       /* Redis didn't answer; got: or refused */
+};
+
+struct sealed_store_call {
+	/* TEXT: what was got (borrowed), else NULL. */
+	void (*done)(struct sealed_store_call *call, enum sealed_store_result result,
+	             const char *text);
+	struct redis_call redis;
+	char *name; /* what is being got */
+	char *seen; /* what was got last, sealed */
+};
+
+/* For the daemon's table of modules, after the storage. */
+extern const struct daemon_module sealed_store_module;
+
+/* Tries the master-key-file that is configured: 0, or -1 with *WHY (heap, the caller frees it). */
+int sealed_store_check(const char *path, char **why);
+
+/* True with a master key: without one nothing below may be called. */
+bool sealed_store_usable(void);
+
+void sealed_store_get(struct sealed_store_call *call, const char *name);
+
+/* Keeps TEXT for LIFE_MS, 0: for good. */
+void sealed_store_put(struct sealed_store_call *call, const char *name, const char *text,
+                      int64_t life_ms);
+
+void sealed_store_remove(struct sealed_store_call *call, const char *name);
+
+/* Takes the lock NAME, unless another one has it, for LIFE_MS. */
+void sealed_store_lock(struct sealed_store_call *call, const char *name, int64_t life_ms);
+
+/* True between a call and its done. */
+static inline bool sealed_store_busy(const struct sealed_store_call *call)
+{
+	return redis_busy(&call->redis);
+}
+
+/* Takes CALL back, and forgets what it has seen; fine when idle. */
+void sealed_store_forget(struct sealed_store_call *call);
+
+#endif
