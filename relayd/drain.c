@@ -2,38 +2,44 @@
 
 #include "common/base/loop.h"
 #include "common/daemon.h"
-#include "relayd/presence.h"
+#include "relayd/announce.h"
 #include "relayd/quota/outbox.h"
 #include "relayd/stream/bridge.h"
 #include "relayd/stream/stream.h"
 
-/* Lets the answer to the call that asked for draining leave, and the last claims be removed. */
-#define EXIT_AFTER_MS 100
+#define ASK_EVERY_MS 100
 
-static void on_empty(struct timer *timer)
-{
-	daemon_exit();
-}
+static void on_timer(struct timer *timer);
 
-static struct timer exit_timer = { .expired = on_empty };
+static struct timer ask_timer = { .expired = on_timer };
+static bool was_empty; /* when it was asked last */
 
-void drain_begin(void)
-{
-	presence_touch();
-	drain_check();
-}
-
-void drain_check(void)
+/*
+ * Exits when the relay was found empty twice in a row: in between the reply to the call that asked
+ * for draining is sent, and the last claims are removed.
+ */
+static void on_timer(struct timer *timer)
 {
 	bool empty = stream_count() == 0 && bridge_count() == 0 && outbox_empty();
 
-	if (daemon_draining() && empty && !timer_active(&exit_timer))
-		timer_start(&exit_timer, EXIT_AFTER_MS);
+	if (empty && was_empty) {
+		daemon_exit();
+		return;
+	}
+	was_empty = empty;
+	timer_start(timer, ASK_EVERY_MS);
+}
+
+void drain_begin(void)
+{
+	announce_touch();
+	on_timer(&ask_timer);
 }
 
 static void stop(void)
 {
-	timer_stop(&exit_timer);
+	timer_stop(&ask_timer);
+	was_empty = false;
 }
 
 const struct daemon_module drain_module = { "drain", NULL, stop };

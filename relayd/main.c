@@ -4,31 +4,30 @@
 #include "common/daemon.h"
 #include "common/net/resolve.h"
 #include "common/redis/redis.h"
-#include "relayd/advertised.h"
-#include "relayd/api/admission.h"
-#include "relayd/api/control.h"
+#include "relayd/announce.h"
+#include "relayd/api/activation.h"
+#include "relayd/api/server.h"
 #include "relayd/conf.h"
 #include "relayd/drain.h"
 #include "relayd/fleet/claim.h"
 #include "relayd/fleet/dial.h"
-#include "relayd/fleet/store.h"
+#include "relayd/fleet/fleet.h"
 #include "relayd/front/handshake.h"
 #include "relayd/front/listener.h"
-#include "relayd/front/pending.h"
-#include "relayd/io/half.h"
+#include "relayd/front/source_limit.h"
+#include "relayd/io/conn.h"
+#include "relayd/io/pair.h"
 #include "relayd/io/pipe_pool.h"
-#include "relayd/io/transfer.h"
-#include "relayd/presence.h"
 #include "relayd/quota/calendar.h"
+#include "relayd/quota/lease.h"
 #include "relayd/quota/ledger.h"
 #include "relayd/quota/outbox.h"
-#include "relayd/quota/quota.h"
 #include "relayd/stream/bridge.h"
 #include "relayd/stream/stream.h"
 
 /*
- * Files aren't interactive: when bytes wake relayd, whoever runs may finish his turn, and then more
- * of them wait (sched(7), SCHED_BATCH). A policy that somebody chose stays.
+ * SCHED_BATCH (sched(7)): don't preempt the running task for each arrival; by the time relayd runs
+ * there is more to splice. A policy that was set from outside is kept.
  */
 static int start_batch_scheduling(void *config)
 {
@@ -43,30 +42,24 @@ static const struct daemon_module scheduling_module = { "scheduling", start_batc
 	                                                NULL };
 
 static const struct daemon_module *const modules[] = {
-	&scheduling_module, &pipe_pool_module,
-	&store_module,      &outbox_module,
-	&calendar_module,   &ledger_module,
-	&quota_module,      &admission_module,
-	&claim_module,      &drain_module,
-	&transfer_module,   &pending_module,
-	&stream_module,     &dial_module,
-	&bridge_module,     &handshake_module,
-	&half_module,       &listener_module,
-	&control_module,    &presence_module,
-	&advertised_module, NULL,
+	&scheduling_module, &pipe_pool_module, &fleet_module,    &outbox_module,
+	&calendar_module,   &ledger_module,    &lease_module,    &activation_module,
+	&claim_module,      &drain_module,     &conn_module,     &pair_module,
+	&handshake_module,  &stream_module,    &dial_module,     &bridge_module,
+	&listener_module,   &server_module,    &announce_module, NULL,
 };
 
 static bool serving(void)
 {
-	return !daemon_draining() && store_ready();
+	return !daemon_draining() && fleet_ready();
 }
 
 static void dump(void)
 {
 	log_info("state streams=%zu bridges=%zu connections=%zu pending=%zu bytes=%llu redis=%s "
 	         "draining=%s",
-	         stream_count(), bridge_count(), half_count(), pending_count(),
-	         (unsigned long long)stream_bytes(), store_ready() ? "ready" : "away",
+	         stream_count(), bridge_count(), conn_count(), source_limit_count(),
+	         (unsigned long long)stream_bytes(), fleet_ready() ? "ready" : "unavailable",
 	         daemon_draining() ? "yes" : "no");
 }
 

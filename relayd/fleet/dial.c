@@ -9,17 +9,15 @@
 #include "common/base/mem.h"
 #include "common/daemon.h"
 #include "relayd/conf.h"
-#include "relayd/io/socket.h"
+#include "relayd/io/conn.h"
 
 #define DIAL_MS 2000 /* from the start to the owner's grant */
 
-#define OUTCOME_NAME(constant, text, refusal) [constant] = text,
-#define OUTCOME_REFUSAL(constant, text, refusal) [constant] = refusal,
+#define OUTCOME_NAME(constant, text) [constant] = text,
 const char *const dial_outcome_names[] = { DIAL_OUTCOMES(OUTCOME_NAME) };
-const enum socks5_refusal dial_outcome_refusals[] = { DIAL_OUTCOMES(OUTCOME_REFUSAL) };
 
 /* What is waited for. */
-enum step { STEP_RESOLVING, STEP_CONNECTING, STEP_CHALLENGE, STEP_REPLY };
+enum dial_state { DIAL_RESOLVING, DIAL_CONNECTING, DIAL_AWAITS_CHALLENGE, DIAL_AWAITS_REPLY };
 
 static struct deadline_queue dial_queue;
 static const struct relay_conf *settings; /* borrowed */
@@ -35,7 +33,7 @@ static void finish(struct dial *dial, enum dial_outcome outcome)
 	dial->done(dial, outcome == DIAL_GRANTED ? fd : -1, outcome);
 }
 
-static bool say(struct dial *dial, const uint8_t *bytes, size_t len)
+static bool send_bytes(struct dial *dial, const uint8_t *bytes, size_t len)
 {
 	return send(dial->io.fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)len;
 }
@@ -48,7 +46,7 @@ static void hang_up(struct dial *dial)
 	dial->io.fd = -1;
 }
 
-/* Tries the addresses that are left until the kernel begins to connect to one. */
+/* Tries the remaining addresses until the kernel begins to connect to one. */
 static void connect_next(struct dial *dial)
 {
 	hang_up(dial);
@@ -56,8 +54,8 @@ static void connect_next(struct dial *dial)
 		dial->io.fd = net_connect(&dial->addresses[dial->next++]);
 		if (dial->io.fd < 0)
 			continue;
-		socket_tune(dial->io.fd, true, settings);
-		dial->step = STEP_CONNECTING;
+		conn_tune(dial->io.fd, true, settings);
+		dial->state = DIAL_CONNECTING;
 		if (io_start(&dial->io, dial->io.fd, EPOLLOUT) == 0)
 			return;
 		hang_up(dial);
@@ -67,44 +65,45 @@ static void connect_next(struct dial *dial)
 
 static void greet(struct dial *dial)
 {
-	uint8_t greeting[PEER_GREETING_LEN];
+	uint8_t greeting[PEERING_GREETING_LEN];
 
-	peer_greeting(greeting);
-	if (net_connect_error(dial->io.fd) != 0 || !say(dial, greeting, sizeof(greeting))) {
+	peering_greeting(greeting);
+	if (net_connect_error(dial->io.fd) != 0 || !send_bytes(dial, greeting, sizeof(greeting))) {
 		connect_next(dial);
 		return;
 	}
-	dial->step = STEP_CHALLENGE;
+	dial->state = DIAL_AWAITS_CHALLENGE;
 	dial->len = 0;
 	if (io_start(&dial->io, dial->io.fd, EPOLLIN | EPOLLRDHUP) != 0)
 		finish(dial, DIAL_CUT_OFF);
 }
 
-/* The challenge, or the grant, is whole. True: the conversation goes on. */
-static bool answer(struct dial *dial)
+/* The challenge, or the grant, is whole. True: another message is expected. */
+static bool on_message(struct dial *dial)
 {
-	if (dial->step == STEP_REPLY) {
+	if (dial->state == DIAL_AWAITS_REPLY) {
 		finish(dial, DIAL_GRANTED);
 		return false;
 	}
-	peer_request(dial->request, dial->bytes, dial->hash, settings->peer_secret);
-	if (!say(dial, dial->request, sizeof(dial->request))) {
+	peering_request(dial->request, dial->bytes, dial->hash, settings->peer_secret);
+	if (!send_bytes(dial, dial->request, sizeof(dial->request))) {
 		finish(dial, DIAL_CUT_OFF);
 		return false;
 	}
-	dial->step = STEP_REPLY;
+	dial->state = DIAL_AWAITS_REPLY;
 	dial->len = 0;
 	return true;
 }
 
-static enum dial_outcome outcome_of(enum socks5_refusal refusal)
+/* The owner's answer is bad, or a refusal. */
+static enum dial_outcome outcome_of(const struct parse *parse)
 {
-	if (refusal == SOCKS5_THIRD_HALF)
-		return DIAL_THIRD_HALF;
-	return refusal == SOCKS5_NOT_OWNED ? DIAL_REFUSED : DIAL_NO_RELAY;
+	if (parse->fault != PARSE_REFUSED)
+		return DIAL_NO_RELAY;
+	return parse->reply == SOCKS5_NOT_ALLOWED ? DIAL_THIRD_HALF : DIAL_REFUSED;
 }
 
-/* Reads what the message lacks, and no byte of what may follow it. True: some came. */
+/* Reads up to NEED bytes of the message, and none of what may follow it. True: some came. */
 static bool read_more(struct dial *dial, size_t need)
 {
 	ssize_t n;
@@ -121,20 +120,19 @@ static bool read_more(struct dial *dial, size_t need)
 }
 
 /* True: there may be more to do. */
-static bool listen_on(struct dial *dial)
+static bool read_message(struct dial *dial)
 {
-	struct socks5_answer heard =
-	        dial->step == STEP_CHALLENGE
-	                ? peer_read_challenge(dial->bytes, dial->len)
-	                : peer_read_reply(dial->bytes, dial->len, dial->request);
+	struct parse parse = dial->state == DIAL_AWAITS_CHALLENGE
+	                             ? peering_read_challenge(dial->bytes, dial->len)
+	                             : peering_read_reply(dial->bytes, dial->len, dial->request);
 
-	switch (heard.status) {
-	case SOCKS5_MORE:
-		return read_more(dial, heard.need);
-	case SOCKS5_DONE:
-		return answer(dial);
-	case SOCKS5_REFUSED:
-		finish(dial, outcome_of(heard.refusal));
+	switch (parse.status) {
+	case PARSE_MORE:
+		return read_more(dial, parse.need);
+	case PARSE_DONE:
+		return on_message(dial);
+	case PARSE_BAD:
+		finish(dial, outcome_of(&parse));
 		break;
 	}
 	return false;
@@ -144,11 +142,11 @@ static void on_ready(struct io *io, uint32_t events)
 {
 	struct dial *dial = container_of(io, struct dial, io);
 
-	if (dial->step == STEP_CONNECTING) {
+	if (dial->state == DIAL_CONNECTING) {
 		greet(dial);
 		return;
 	}
-	while (listen_on(dial))
+	while (read_message(dial))
 		;
 }
 
@@ -166,12 +164,12 @@ static void on_resolved(struct resolve *resolve, const union net_address *addres
 	connect_next(dial);
 }
 
-static void on_late(struct deadline *deadline)
+static void on_timeout(struct deadline *deadline)
 {
 	finish(container_of(deadline, struct dial, deadline), DIAL_TIMED_OUT);
 }
 
-void dial_open(struct dial *dial, const char *peer, const uint8_t hash[SOCKS5_HASH_LEN])
+void dial_open(struct dial *dial, const char *address, const uint8_t hash[SOCKS5_HASH_LEN])
 {
 	char host[NET_HOST_MAX + 1];
 	uint16_t port;
@@ -180,10 +178,10 @@ void dial_open(struct dial *dial, const char *peer, const uint8_t hash[SOCKS5_HA
 	dial->io.ready = on_ready;
 	dial->io.fd = -1;
 	dial->resolve.done = on_resolved;
-	dial->step = STEP_RESOLVING;
+	dial->state = DIAL_RESOLVING;
 	deadline_start(&dial_queue, &dial->deadline);
-	/* What isn't host:port is looked up as a name that nobody has. */
-	if (net_split(peer, host, &port) != 0)
+	/* An address that isn't host:port is looked up as the empty name, which doesn't exist. */
+	if (net_split(address, host, &port) != 0)
 		host[0] = '\0';
 	resolve_start(&dial->resolve, host, port);
 }
@@ -203,7 +201,7 @@ const union net_address *dial_address(const struct dial *dial)
 static int start(void *config)
 {
 	settings = config;
-	deadline_queue_init(&dial_queue, DIAL_MS, on_late);
+	deadline_queue_init(&dial_queue, DIAL_MS, on_timeout);
 	return 0;
 }
 

@@ -5,223 +5,597 @@
 #include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/base/metrics.h"
 #include "common/daemon.h"
+#include "common/net/networks.h"
 #include "relayd/conf.h"
+#include "relayd/front/source_limit.h"
+#include "relayd/io/conn.h"
+#include "relayd/stream/bridge.h"
 #include "relayd/stream/stream.h"
+#include "relayd/wire/peering.h"
 #include "relayd/wire/proxyv2.h"
 
-static const char *peer_secret; /* borrowed from the configuration */
+/*
+ * After a refusal input is discarded for a while: closing over unread bytes would send an RST that
+ * overtakes the reply.
+ */
+#define REFUSED_LINGER_MS 2000
+#define REFUSED_DROP_MAX (64 * 1024)
+#define LOG_EVERY_MS 10000 /* connections over the cap can come in thousands */
 
-static uint8_t *nonce_of(struct handshake *shake)
+#define SILENT SOCKS5_SUCCEEDED /* no reply: the connection is just closed */
+
+/*
+ * Why a handshake did not lead to a half: constant, text, reply. Before the request the protocol
+ * has only one refusal, "no acceptable method".
+ */
+/* clang-format off */
+#define REFUSALS(X)                                                                             \
+	X(REFUSAL_BAD_VERSION,       "bad-version",       SOCKS5_GENERAL_FAILURE)               \
+	X(REFUSAL_NO_METHOD,         "no-method",         SOCKS5_GENERAL_FAILURE)               \
+	X(REFUSAL_BAD_COMMAND,       "bad-command",       SOCKS5_COMMAND_NOT_SUPPORTED)         \
+	X(REFUSAL_BAD_ADDRESS_TYPE,  "bad-address-type",  SOCKS5_ADDRESS_TYPE_NOT_SUPPORTED)    \
+	X(REFUSAL_BAD_NAME,          "bad-name",          SOCKS5_HOST_UNREACHABLE)              \
+	X(REFUSAL_THIRD_HALF,        "third-half",        SOCKS5_NOT_ALLOWED)                   \
+	X(REFUSAL_RELAY_DRAINS,      "relay-drains",      SOCKS5_GENERAL_FAILURE)               \
+	X(REFUSAL_REDIS_UNAVAILABLE, "redis-unavailable", SOCKS5_GENERAL_FAILURE)               \
+	X(REFUSAL_OWNED_ELSEWHERE,   "owned-elsewhere",   SOCKS5_GENERAL_FAILURE)               \
+	X(REFUSAL_BRIDGE_FAILED,     "bridge-failed",     SOCKS5_GENERAL_FAILURE)               \
+	X(REFUSAL_BAD_PROOF,         "bad-proof",         SOCKS5_GENERAL_FAILURE)               \
+	X(REFUSAL_NOT_OWNED,         "not-owned",         SOCKS5_GENERAL_FAILURE)               \
+	X(REFUSAL_ADDRESS_FULL,      "address-full",      SOCKS5_NOT_ALLOWED)                   \
+	X(REFUSAL_EVICTED,           "evicted",           SOCKS5_GENERAL_FAILURE)               \
+	X(REFUSAL_BAD_PROXY_HEADER,  "bad-proxy-header",  SILENT)                               \
+	X(REFUSAL_TIMED_OUT,         "timed-out",         SILENT)                               \
+	X(REFUSAL_CLIENT_LEFT,       "client-left",       SILENT)
+/* clang-format on */
+
+#define REFUSAL_ENUM(constant, text, reply) constant,
+enum refusal { REFUSALS(REFUSAL_ENUM) REFUSAL_COUNT };
+
+#define REFUSAL_NAME(constant, text, reply) [constant] = text,
+static const char *const refusal_names[] = { REFUSALS(REFUSAL_NAME) };
+#define REFUSAL_REPLY(constant, text, reply) [constant] = reply,
+static const enum socks5_reply refusal_replies[] = { REFUSALS(REFUSAL_REPLY) };
+
+static const enum refusal fault_refusals[PARSE_FAULTS] = {
+	[PARSE_BAD_VERSION] = REFUSAL_BAD_VERSION,
+	[PARSE_NO_METHOD] = REFUSAL_NO_METHOD,
+	[PARSE_BAD_COMMAND] = REFUSAL_BAD_COMMAND,
+	[PARSE_BAD_ADDRESS_TYPE] = REFUSAL_BAD_ADDRESS_TYPE,
+	[PARSE_BAD_NAME] = REFUSAL_BAD_NAME,
+	[PARSE_BAD_HEADER] = REFUSAL_BAD_PROXY_HEADER,
+};
+
+/*
+ * Kept until the grant is sent, which echoes the request. A relay's messages are shorter than a
+ * client's greeting may be, so its nonce fits behind them.
+ */
+struct handshake {
+	uint32_t len;     /* of the message that is being read */
+	uint32_t skip;    /* bytes of the PROXY header still to be discarded */
+	uint32_t dropped; /* bytes that came after a refusal */
+	uint8_t bytes[SOCKS5_GREETING_MAX];
+};
+
+static struct deadline_queue handshake_queue; /* accept to whole request */
+static struct deadline_queue refused_queue;
+static struct deadline_queue waiting_queue; /* grant to activation */
+
+static struct networks trusted;    /* balancers that send a PROXY header */
+static const char *peering_secret; /* borrowed from the configuration */
+static int64_t refusals[REFUSAL_COUNT];
+static struct metric refusals_metric = {
+	.name = "outrigger_relayd_handshakes_refused_total",
+	.help = "Handshakes that did not lead to a half, by reason.",
+	.kind = METRIC_COUNTER,
+	.label = "reason",
+	.values = refusal_names,
+	.series = REFUSAL_COUNT,
+	.numbers = refusals,
+};
+static int64_t evicted[1];
+static struct metric evicted_metric = {
+	.name = "outrigger_relayd_halves_evicted_total",
+	.help = "Connections closed before activation to make room for others.",
+	.kind = METRIC_COUNTER,
+	.numbers = evicted,
+};
+
+/* States */
+
+static void on_message_bytes(struct io *io, uint32_t events);
+static void on_parked(struct io *io, uint32_t events);
+static void on_refused(struct io *io, uint32_t events);
+
+/*
+ * What each state waits for. A parked connection watches only for the client's leaving, and
+ * edge-triggered: its unread bytes would wake a level-triggered watch for ever.
+ */
+/* clang-format off */
+static const struct step {
+	void (*ready)(struct io *io, uint32_t events);
+	uint32_t events;
+} steps[CONN_STATE_COUNT] = {
+	[CONN_PROXIED]  = { on_message_bytes, EPOLLIN | EPOLLRDHUP },
+	[CONN_GREETING] = { on_message_bytes, EPOLLIN | EPOLLRDHUP },
+	[CONN_REQUEST]  = { on_message_bytes, EPOLLIN | EPOLLRDHUP },
+	[CONN_CLAIMING] = { on_parked, EPOLLRDHUP | EPOLLET },
+	[CONN_WAITING]  = { on_parked, EPOLLRDHUP | EPOLLET },
+	[CONN_REFUSED]  = { on_refused, EPOLLIN },
+};
+/* clang-format on */
+
+static struct conn *conn_of(struct io *io)
 {
-	_Static_assert(PEER_REQUEST_LEN + PEER_NONCE_LEN <= SOCKS5_GREETING_MAX, "room for both");
-	return shake->bytes + PEER_REQUEST_LEN;
+	return container_of(io, struct conn, io);
 }
 
-/* PROXY header */
-
-static struct socks5_answer read_proxy_header(const uint8_t *bytes, size_t len)
+static void enter(struct conn *conn, enum conn_state state)
 {
-	struct proxyv2_answer answer = proxyv2_read(bytes, len);
-	struct socks5_answer as = { .need = answer.need };
-
-	switch (answer.status) {
-	case PROXYV2_MORE:
-		as.status = SOCKS5_MORE;
-		break;
-	case PROXYV2_DONE:
-		as.status = SOCKS5_DONE;
-		break;
-	case PROXYV2_BAD:
-		as.status = SOCKS5_REFUSED;
-		as.refusal = SOCKS5_BAD_PROXY_HEADER;
-		break;
-	}
-	return as;
+	conn_enter(conn, state, steps[state].ready, steps[state].events);
 }
 
-/* From here on the connection is the named client's; one without a name is the balancer's own. */
-static bool finish_proxy_header(struct half *half)
+static bool has_said_nothing(const struct conn *conn)
 {
-	struct handshake *shake = half->handshake;
-	struct in6_addr address;
-	uint16_t port;
-
-	shake->skip = (uint32_t)proxyv2_read(shake->bytes, shake->len).rest;
-	if (proxyv2_source(shake->bytes, address.s6_addr, &port)) {
-		half->address = address;
-		half->port = htons(port);
-		if (!half_admit(half))
-			return false;
-	}
-	shake->len = 0;
-	half_enter(half, HALF_GREETING);
-	return true;
+	return (conn->state == CONN_PROXIED || conn->state == CONN_GREETING) &&
+	       conn->handshake->len == 0;
 }
 
-/* Greeting */
-
-static bool finish_greeting(struct half *half)
+/* True while the client has got neither its grant nor a refusal. */
+static bool awaits_reply(const struct conn *conn)
 {
-	uint8_t bytes[PEER_CHALLENGE_LEN];
-	size_t len = SOCKS5_METHOD_REPLY_LEN;
+	return conn->handshake != NULL && conn->state != CONN_REFUSED;
+}
 
-	if (half->peer) {
-		if (RAND_bytes(nonce_of(half->handshake), PEER_NONCE_LEN) != 1)
-			abort();
-		peer_challenge(bytes, nonce_of(half->handshake));
-		len = PEER_CHALLENGE_LEN;
+/* Refusing */
+
+/* A client that says nothing at all may be a balancer's health check, one every second. */
+static void count_refusal(const struct conn *conn, enum refusal refusal)
+{
+	char text[NET_TEXT_MAX];
+
+	metric_add(&refusals_metric, refusal, 1);
+	if (refusal == REFUSAL_CLIENT_LEFT && has_said_nothing(conn))
+		return;
+	log_info("handshake-refused address=%s%s state=%s reason=%s", conn_address(conn, text),
+	         conn->peering ? " peering=yes" : "", conn_state_names[conn->state],
+	         refusal_names[refusal]);
+}
+
+/* Sends the reply that the protocol has for this state; false if there is none, or it failed. */
+static bool reply_refusal(struct conn *conn, enum refusal refusal)
+{
+	enum socks5_reply reply = refusal_replies[refusal];
+	uint8_t bytes[SOCKS5_REFUSAL_LEN];
+	size_t len = sizeof(bytes);
+
+	if (conn->state == CONN_GREETING) {
+		len = SOCKS5_METHOD_REPLY_LEN;
+		socks5_method_reply(bytes, false);
 	} else {
-		socks5_method_reply(bytes, true);
+		socks5_refusal_reply(bytes, reply);
 	}
-	if (!half_reply(half, bytes, len)) {
-		half_refuse(half, SOCKS5_CLIENT_LEFT);
+	return reply != SILENT && conn_send(conn, bytes, len);
+}
+
+/* Replies and closes; CONN has no place in a pair, and may be gone after. */
+static void refuse(struct conn *conn, enum refusal refusal)
+{
+	assert(conn->pair == NULL);
+	count_refusal(conn, refusal);
+	if (!reply_refusal(conn, refusal) || shutdown(conn->io.fd, SHUT_WR) != 0) {
+		conn_close(conn, false);
+		return;
+	}
+	enter(conn, CONN_REFUSED);
+	deadline_start(&refused_queue, &conn->deadline);
+}
+
+static void on_refused(struct io *io, uint32_t events)
+{
+	struct conn *conn = conn_of(io);
+	ssize_t n = recv(io->fd, NULL, REFUSED_DROP_MAX, MSG_TRUNC | MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR) && (events & EPOLLERR) == 0)
+		return;
+	if (n > 0)
+		conn->handshake->dropped += (uint32_t)n;
+	if (n <= 0 || conn->handshake->dropped >= REFUSED_DROP_MAX)
+		conn_close(conn, false);
+}
+
+/* Makes room for another connection at once, without waiting for the client to see the reply. */
+static void evict(struct conn *conn)
+{
+	char text[NET_TEXT_MAX];
+
+	metric_add(&evicted_metric, 0, 1);
+	log_info("half-evicted address=%s state=%s pending=%zu", conn_address(conn, text),
+	         conn_state_names[conn->state], source_limit_count());
+	if (awaits_reply(conn))
+		(void)reply_refusal(conn, REFUSAL_EVICTED);
+	if (conn->pair != NULL)
+		pair_leave(conn, REASON_EVICTED);
+	conn_close(conn, false);
+}
+
+/* Parked: claiming and waiting */
+
+static void leave(struct conn *conn, enum reason reason)
+{
+	pair_leave(conn, reason);
+	conn_close(conn, false);
+}
+
+/*
+ * A client that left before the activation may have sent a whole file before its FIN, so the
+ * connection stays as long as bytes wait in the socket.
+ */
+static void on_parked(struct io *io, uint32_t events)
+{
+	struct conn *conn = conn_of(io);
+	int waiting = 0;
+
+	if ((events & (EPOLLERR | EPOLLHUP)) == 0 && ioctl(io->fd, FIONREAD, &waiting) == 0 &&
+	    waiting > 0)
+		return;
+	if (conn->state == CONN_CLAIMING)
+		count_refusal(conn, REFUSAL_CLIENT_LEFT);
+	leave(conn, REASON_ABANDONED);
+}
+
+/* False: the client has left, and CONN is gone. */
+static bool grant(struct conn *conn)
+{
+	uint8_t bytes[SOCKS5_GRANT_LEN];
+
+	socks5_grant_reply(bytes, conn->handshake->bytes);
+	if (!conn_send(conn, bytes, sizeof(bytes))) {
+		count_refusal(conn, REFUSAL_CLIENT_LEFT);
+		leave(conn, REASON_ABANDONED);
 		return false;
 	}
-	half->handshake->len = 0;
-	half_enter(half, HALF_REQUEST);
+	free(conn->handshake);
+	conn->handshake = NULL;
+	enter(conn, CONN_WAITING);
 	return true;
 }
 
-/* Request */
-
-static void take_seat(struct half *half)
+static void grant_and_wait(struct conn *conn)
 {
-	uint8_t hash[SOCKS5_HASH_LEN];
+	if (grant(conn))
+		deadline_start(&waiting_queue, &conn->deadline);
+}
 
-	socks5_request_hash(half->handshake->bytes, hash);
-	half_enter(half, HALF_CLAIMING);
-	deadline_stop(&half->deadline);
-	switch (stream_join(half, hash)) {
-	case STREAM_JOIN_SETTLED:
-		half_grant(half);
+/* How long a bridged client waits for the activation is up to the owner. */
+static void on_dialled(struct conn *conn, enum dial_outcome outcome)
+{
+	if (outcome == DIAL_GRANTED)
+		(void)grant(conn);
+	else
+		refuse(conn,
+		       outcome == DIAL_THIRD_HALF ? REFUSAL_THIRD_HALF : REFUSAL_BRIDGE_FAILED);
+}
+
+/* A relay's half isn't bridged on: the relay that sent it is mistaken about the owner. */
+static void bridge_or_refuse(struct conn *conn, const struct stream_verdict *verdict)
+{
+	if (conn->peering || verdict->owner->peering == NULL || !bridge_possible())
+		refuse(conn, REFUSAL_OWNED_ELSEWHERE);
+	else
+		bridge_open(conn, verdict->hash, verdict->owner, on_dialled);
+}
+
+static void on_settled(struct conn *conn, const struct stream_verdict *verdict)
+{
+	switch (verdict->outcome) {
+	case CLAIM_OURS:
+		grant_and_wait(conn);
 		break;
-	case STREAM_JOIN_CLAIMING:
-		break; /* the stream grants or refuses when it knows */
-	case STREAM_JOIN_FULL:
-		half_refuse(half, SOCKS5_THIRD_HALF);
+	case CLAIM_ELSEWHERE:
+		bridge_or_refuse(conn, verdict);
 		break;
-	case STREAM_JOIN_DRAINING:
-		half_refuse(half, SOCKS5_RELAY_DRAINS);
-		break;
-	case STREAM_JOIN_NOT_OWNED:
-		half_refuse(half, SOCKS5_NOT_OWNED);
+	case CLAIM_UNKNOWN:
+		refuse(conn, REFUSAL_REDIS_UNAVAILABLE);
 		break;
 	}
 }
 
-static bool finish_request(struct half *half)
+/* The PROXY header */
+
+/* Counts a connection whose address is known; false: there were too many, and it is closed. */
+static bool count_address(struct conn *conn)
 {
-	if (half->pending != NULL && pending_is_over(half->pending))
-		half_refuse(half, SOCKS5_ADDRESS_FULL);
-	else
-		take_seat(half);
+	static uint64_t logged_ms;
+	char text[NET_TEXT_MAX];
+
+	conn->counted = source_limit_add(conn, &conn->address);
+	if (conn->counted != NULL)
+		return true;
+	metric_add(&refusals_metric, REFUSAL_ADDRESS_FULL, 1);
+	if (logged_ms == 0 || loop_now_ms() - logged_ms >= LOG_EVERY_MS) {
+		log_warn("connections-turned-away address=%s reason=%s", conn_address(conn, text),
+		         refusal_names[REFUSAL_ADDRESS_FULL]);
+		logged_ms = loop_now_ms();
+	}
+	conn_close(conn, true);
 	return false;
 }
 
-/* What is left is the request, as a client would have sent it. */
-static bool finish_peer_request(struct half *half)
+/* From here on the connection is the named client's; without a name it is the balancer's own. */
+static bool on_proxy_header(struct conn *conn)
 {
-	struct handshake *shake = half->handshake;
+	struct handshake *handshake = conn->handshake;
+	struct in6_addr address;
+	uint16_t port;
 
-	if (!peer_proof_is_right(shake->bytes, nonce_of(shake), peer_secret)) {
-		half_refuse(half, SOCKS5_BAD_PROOF);
+	handshake->skip = (uint32_t)proxyv2_read(handshake->bytes, handshake->len).rest;
+	if (proxyv2_source(handshake->bytes, address.s6_addr, &port)) {
+		conn->address = address;
+		conn->port = htons(port);
+		if (!count_address(conn))
+			return false;
+	}
+	handshake->len = 0;
+	enter(conn, CONN_GREETING);
+	return true;
+}
+
+/* The greeting */
+
+static uint8_t *nonce_of(struct handshake *handshake)
+{
+	_Static_assert(PEERING_REQUEST_LEN + PEERING_NONCE_LEN <= SOCKS5_GREETING_MAX,
+	               "room for both");
+	return handshake->bytes + PEERING_REQUEST_LEN;
+}
+
+static bool on_greeting(struct conn *conn)
+{
+	uint8_t bytes[PEERING_CHALLENGE_LEN];
+	size_t len = SOCKS5_METHOD_REPLY_LEN;
+
+	if (conn->peering) {
+		if (RAND_bytes(nonce_of(conn->handshake), PEERING_NONCE_LEN) != 1)
+			abort();
+		peering_challenge(bytes, nonce_of(conn->handshake));
+		len = PEERING_CHALLENGE_LEN;
+	} else {
+		socks5_method_reply(bytes, true);
+	}
+	if (!conn_send(conn, bytes, len)) {
+		refuse(conn, REFUSAL_CLIENT_LEFT);
 		return false;
 	}
-	memmove(shake->bytes, shake->bytes + PEER_PROOF_LEN, SOCKS5_REQUEST_LEN);
-	take_seat(half);
+	conn->handshake->len = 0;
+	enter(conn, CONN_REQUEST);
+	return true;
+}
+
+/* The request */
+
+static void seat(struct conn *conn)
+{
+	uint8_t hash[SOCKS5_HASH_LEN];
+
+	socks5_request_hash(conn->handshake->bytes, hash);
+	enter(conn, CONN_CLAIMING);
+	deadline_stop(&conn->deadline);
+	switch (stream_join(conn, hash, on_settled)) {
+	case STREAM_JOIN_SETTLED:
+		grant_and_wait(conn);
+		break;
+	case STREAM_JOIN_CLAIMING:
+		break; /* on_settled() follows */
+	case STREAM_JOIN_FULL:
+		refuse(conn, REFUSAL_THIRD_HALF);
+		break;
+	case STREAM_JOIN_DRAINING:
+		refuse(conn, REFUSAL_RELAY_DRAINS);
+		break;
+	case STREAM_JOIN_NOT_OWNED:
+		refuse(conn, REFUSAL_NOT_OWNED);
+		break;
+	}
+}
+
+static bool on_request(struct conn *conn)
+{
+	if (conn->counted != NULL && source_limit_is_over(conn->counted))
+		refuse(conn, REFUSAL_ADDRESS_FULL);
+	else
+		seat(conn);
+	return false;
+}
+
+/* Behind the proof stands the request, as a client would have sent it. */
+static bool on_peering_request(struct conn *conn)
+{
+	struct handshake *handshake = conn->handshake;
+
+	if (!peering_proof_is_right(handshake->bytes, nonce_of(handshake), peering_secret)) {
+		refuse(conn, REFUSAL_BAD_PROOF);
+		return false;
+	}
+	memmove(handshake->bytes, handshake->bytes + PEERING_PROOF_LEN, SOCKS5_REQUEST_LEN);
+	seat(conn);
 	return false;
 }
 
 /* Reading */
 
-/* FINISH is called once the message is whole; true: the next one may be there. */
+/* WHOLE is called once the message is complete; true: the next one may be there. */
 /* clang-format off */
 static const struct message {
-	struct socks5_answer (*read)(const uint8_t *bytes, size_t len);
-	bool (*finish)(struct half *half);
-} of_clients[HALF_STATE_COUNT] = {
-	[HALF_PROXIED]  = { read_proxy_header,    finish_proxy_header },
-	[HALF_GREETING] = { socks5_read_greeting, finish_greeting },
-	[HALF_REQUEST]  = { socks5_read_request,  finish_request },
-}, of_peers[HALF_STATE_COUNT] = {
-	[HALF_GREETING] = { peer_read_greeting,   finish_greeting },
-	[HALF_REQUEST]  = { peer_read_request,    finish_peer_request },
+	struct parse (*read)(const uint8_t *bytes, size_t len);
+	bool (*whole)(struct conn *conn);
+} of_clients[CONN_STATE_COUNT] = {
+	[CONN_PROXIED]  = { proxyv2_read,          on_proxy_header },
+	[CONN_GREETING] = { socks5_read_greeting,  on_greeting },
+	[CONN_REQUEST]  = { socks5_read_request,   on_request },
+}, of_relays[CONN_STATE_COUNT] = {
+	[CONN_GREETING] = { peering_read_greeting, on_greeting },
+	[CONN_REQUEST]  = { peering_read_request,  on_peering_request },
 };
 /* clang-format on */
 
-/* True: N bytes came. Else nothing is there yet, or the client has left. */
-static bool has_read(struct half *half, ssize_t n)
+/* True: N bytes came. Else none are there yet, or the client has left and CONN may be gone. */
+static bool has_read(struct conn *conn, ssize_t n)
 {
 	if (n > 0)
 		return true;
 	if (n == 0 || (errno != EAGAIN && errno != EINTR))
-		half_refuse(half, SOCKS5_CLIENT_LEFT);
+		refuse(conn, REFUSAL_CLIENT_LEFT);
 	return false;
 }
 
 /* Reads the bytes that the message still lacks, and not one more. */
-static bool read_message(struct half *half, size_t need)
+static bool read_message(struct conn *conn, size_t need)
 {
-	struct handshake *shake = half->handshake;
+	struct handshake *handshake = conn->handshake;
 	ssize_t n;
 
-	assert(need <= sizeof(shake->bytes));
-	n = recv(half->io.fd, shake->bytes + shake->len, need - shake->len, MSG_DONTWAIT);
+	assert(need <= sizeof(handshake->bytes));
+	n = recv(conn->io.fd, handshake->bytes + handshake->len, need - handshake->len,
+	         MSG_DONTWAIT);
 	if (n > 0)
-		shake->len += (uint32_t)n;
-	return has_read(half, n);
+		handshake->len += (uint32_t)n;
+	return has_read(conn, n);
 }
 
-static bool skip_bytes(struct half *half)
+static bool skip_bytes(struct conn *conn)
 {
-	struct handshake *shake = half->handshake;
-	ssize_t n = recv(half->io.fd, NULL, shake->skip, MSG_TRUNC | MSG_DONTWAIT);
+	struct handshake *handshake = conn->handshake;
+	ssize_t n = recv(conn->io.fd, NULL, handshake->skip, MSG_TRUNC | MSG_DONTWAIT);
 
 	if (n > 0)
-		shake->skip -= (uint32_t)n;
-	return has_read(half, n);
+		handshake->skip -= (uint32_t)n;
+	return has_read(conn, n);
 }
 
 /* True: there may be more to do. */
-static bool advance(struct half *half)
+static bool advance(struct conn *conn)
 {
-	const struct handshake *shake = half->handshake;
-	const struct message *message = &(half->peer ? of_peers : of_clients)[half->state];
-	struct socks5_answer answer;
+	const struct handshake *handshake = conn->handshake;
+	const struct message *message = &(conn->peering ? of_relays : of_clients)[conn->state];
+	struct parse parse;
 
-	if (shake->skip > 0)
-		return skip_bytes(half);
-	answer = message->read(shake->bytes, shake->len);
-	switch (answer.status) {
-	case SOCKS5_MORE:
-		return read_message(half, answer.need);
-	case SOCKS5_DONE:
-		return message->finish(half);
-	case SOCKS5_REFUSED:
-		half_refuse(half, answer.refusal);
+	if (handshake->skip > 0)
+		return skip_bytes(conn);
+	parse = message->read(handshake->bytes, handshake->len);
+	switch (parse.status) {
+	case PARSE_MORE:
+		return read_message(conn, parse.need);
+	case PARSE_DONE:
+		return message->whole(conn);
+	case PARSE_BAD:
+		refuse(conn, fault_refusals[parse.fault]);
 		break;
 	}
 	return false;
 }
 
-void handshake_ready(struct io *io, uint32_t events)
+static void on_message_bytes(struct io *io, uint32_t events)
 {
-	struct half *half = container_of(io, struct half, io);
+	struct conn *conn = conn_of(io);
 
-	while (advance(half))
+	while (advance(conn))
 		;
+}
+
+/* Accepting */
+
+void handshake_accept(int fd, const union net_address *address, enum handshake_origin origin)
+{
+	bool proxied = origin == ORIGIN_CLIENT && networks_contain(&trusted, address);
+	struct conn *conn = conn_new(fd, address, proxied ? CONN_PROXIED : CONN_GREETING);
+
+	conn->handshake = mem_alloc(1, sizeof(*conn->handshake));
+	conn->io.ready = steps[conn->state].ready;
+	conn->peering = origin == ORIGIN_RELAY;
+	if (io_start(&conn->io, fd, steps[conn->state].events) != 0) {
+		log_error("half-refused why=\"%s\"", strerror(errno));
+		conn_close(conn, false);
+		return;
+	}
+	if (origin == ORIGIN_CLIENT && !proxied && !count_address(conn))
+		return;
+	deadline_start(&handshake_queue, &conn->deadline);
+}
+
+/* The connection becomes active, or is closed. */
+static void release(struct conn *conn)
+{
+	source_limit_remove(conn->counted);
+	conn->counted = NULL;
+	free(conn->handshake);
+	conn->handshake = NULL;
+}
+
+/* The module */
+
+static struct conn *conn_of_deadline(struct deadline *deadline)
+{
+	return container_of(deadline, struct conn, deadline);
+}
+
+static void handshake_expired(struct deadline *deadline)
+{
+	refuse(conn_of_deadline(deadline), REFUSAL_TIMED_OUT);
+}
+
+static void refused_expired(struct deadline *deadline)
+{
+	conn_close(conn_of_deadline(deadline), false);
+}
+
+static void waiting_expired(struct deadline *deadline)
+{
+	leave(conn_of_deadline(deadline), REASON_NOT_ACTIVATED);
 }
 
 static int start(void *config)
 {
 	const struct relay_conf *conf = config;
 
-	peer_secret = conf->peer_secret;
+	deadline_queue_init(&handshake_queue, (uint64_t)conf->handshake_timeout_ms,
+	                    handshake_expired);
+	deadline_queue_init(&refused_queue, REFUSED_LINGER_MS, refused_expired);
+	deadline_queue_init(&waiting_queue, (uint64_t)conf->pending_timeout_ms, waiting_expired);
+	/* The list was checked with the configuration. */
+	(void)networks_read(&trusted, (const char *const *)conf->trusted_proxies);
+	peering_secret = conf->peer_secret;
+	source_limit_open((size_t)conf->pending_max, (size_t)conf->pending_per_address_max, evict);
+	conn_on_release(release);
+	metrics_add(&refusals_metric);
+	metrics_add(&evicted_metric);
 	return 0;
 }
 
-const struct daemon_module handshake_module = { "handshakes", start, NULL };
+static void close_all(struct deadline_queue *queue)
+{
+	struct list_link *link;
+
+	while ((link = list_first(&queue->waiting)) != NULL)
+		conn_close(conn_of_deadline(container_of(link, struct deadline, link)), false);
+	deadline_queue_release(queue);
+}
+
+static void stop(void)
+{
+	close_all(&handshake_queue);
+	close_all(&refused_queue);
+	deadline_queue_release(&waiting_queue);
+	networks_release(&trusted);
+	source_limit_close();
+	conn_on_release(NULL);
+}
+
+const struct daemon_module handshake_module = { "handshakes", start, stop };

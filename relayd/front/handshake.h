@@ -1,32 +1,24 @@
 /*
- * What a connection says before it is a half: perhaps a PROXY header, then the greeting and the
- * request, of a client (socks5.h) or of another relay (peer.h). It is read to the byte and no
- * further.
+ * The handshake: leads an accepted connection to its place in a stream. Perhaps a PROXY header,
+ * then the greeting and the request, of a client (socks5.h) or of another relay (peering.h); then
+ * the claim of the hash, perhaps a bridge to the relay that owns it; the grant or the refusal; and
+ * the wait for the activation. The states are conn.h's. Input is read to the byte and no further.
  */
 #ifndef OG_RELAYD_FRONT_HANDSHAKE_H
 #define OG_RELAYD_FRONT_HANDSHAKE_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "common/net/net.h"
 
-#include "relayd/io/half.h"
-#include "relayd/wire/peer.h"
+/* Who connects: relays count for no address, and balancers send a PROXY header first. */
+enum handshake_origin { ORIGIN_CLIENT, ORIGIN_RELAY };
 
 /*
- * Kept until the grant is sent, which echoes the request. What a peer says is shorter than a
- * client's greeting may be, so that its nonce has room behind it.
+ * Module: timeouts, caps and secret from the configuration; before the streams. Stopping closes
+ * every connection that has no place in a pair.
  */
-struct handshake {
-	uint32_t len;     /* of the message that is being read */
-	uint32_t skip;    /* bytes of the PROXY header still to be dropped */
-	uint32_t dropped; /* bytes that came after a refusal */
-	uint8_t bytes[SOCKS5_GREETING_MAX];
-};
-
-/* Module: peers are asked for the secret of the configuration. */
 extern const struct daemon_module handshake_module;
 
-/* The connection has something to read. */
-void handshake_ready(struct io *io, uint32_t events);
+/* Takes over the socket FD, accepted from ADDRESS. Its failures end the connection. */
+void handshake_accept(int fd, const union net_address *address, enum handshake_origin origin);
 
 #endif

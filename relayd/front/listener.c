@@ -13,8 +13,8 @@
 #include "common/base/metrics.h"
 #include "common/daemon.h"
 #include "relayd/conf.h"
-#include "relayd/io/half.h"
-#include "relayd/io/socket.h"
+#include "relayd/front/handshake.h"
+#include "relayd/io/conn.h"
 
 #define BACKLOG 4096
 #define ACCEPTS_PER_EVENT 64
@@ -24,7 +24,7 @@
 struct listener {
 	struct io io;
 	int fd;
-	enum half_origin origin;
+	enum handshake_origin origin;
 	union net_address address;
 };
 
@@ -36,7 +36,7 @@ static struct {
 	size_t connection_max;
 	bool paused;
 	struct timer pause;
-	int reserve; /* given up to turn one client away when no other descriptor is left */
+	int reserve; /* a descriptor, given up to turn one client away when none is left */
 	uint64_t logged_ms;
 } listeners = { .reserve = -1 };
 
@@ -59,7 +59,7 @@ static void pause_all(enum pause_reason reason)
 	metric_add(&pauses_metric, reason, 1);
 	if (listeners.logged_ms == 0 || now_ms - listeners.logged_ms >= LOG_EVERY_MS) {
 		log_warn("accept-paused reason=%s connections=%zu", pause_names[reason],
-		         half_count());
+		         conn_count());
 		listeners.logged_ms = now_ms;
 	}
 	listeners.paused = true;
@@ -69,10 +69,11 @@ static void pause_all(enum pause_reason reason)
 		timer_start(&listeners.pause, PAUSE_MS);
 }
 
-void listener_resume(void)
+/* A connection was closed, or the pause is over: accepts again if there is room. */
+static void resume(void)
 {
 	if (!listeners.paused || timer_active(&listeners.pause) ||
-	    half_count() >= listeners.connection_max)
+	    conn_count() >= listeners.connection_max)
 		return;
 	listeners.paused = false;
 	for (size_t i = 0; i < listeners.count; i++) {
@@ -92,10 +93,10 @@ static void keep_reserve(void)
 static void on_pause_over(struct timer *timer)
 {
 	keep_reserve();
-	listener_resume();
+	resume();
 }
 
-/* Lets the client at the queue's head know at once, so that it tries its next candidate. */
+/* Closes the first connection in the queue, so that its client tries its next candidate at once. */
 static void turn_one_away(struct listener *listener)
 {
 	int fd;
@@ -117,13 +118,13 @@ static bool accept_one(struct listener *listener)
 	socklen_t len = sizeof(client);
 	int fd;
 
-	if (half_count() >= listeners.connection_max) {
+	if (conn_count() >= listeners.connection_max) {
 		pause_all(PAUSE_CONNECTIONS);
 		return false;
 	}
 	fd = accept4(listener->fd, &client.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0) {
-		half_open(fd, &client, listener->origin);
+		handshake_accept(fd, &client, listener->origin);
 		return true;
 	}
 	switch (errno) {
@@ -136,7 +137,7 @@ static bool accept_one(struct listener *listener)
 		return false;
 	case EAGAIN:
 		return false;
-	default: /* the error of a connection that is gone already: accept(2) */
+	default: /* accept(2): the error of a connection that has failed already */
 		return true;
 	}
 }
@@ -159,7 +160,7 @@ static int open_listener(struct listener *listener, const char *text, const stru
 		log_error("listen-failed address=%s why=\"%s\"", text, strerror(errno));
 		return -1;
 	}
-	socket_tune(listener->fd, listener->origin == HALF_OF_PEER, conf);
+	conn_tune(listener->fd, listener->origin == ORIGIN_RELAY, conf);
 	listener->io.ready = on_readable;
 	if (net_local(listener->fd, &listener->address) != 0 ||
 	    io_start(&listener->io, listener->fd, EPOLLIN) != 0) {
@@ -167,13 +168,14 @@ static int open_listener(struct listener *listener, const char *text, const stru
 		return -1;
 	}
 	log_info("listening what=%s address=%s",
-	         listener->origin == HALF_OF_PEER ? "peer" : "socks",
+	         listener->origin == ORIGIN_RELAY ? "peering" : "socks",
 	         net_format(&listener->address, where));
 	return 0;
 }
 
 static void stop(void)
 {
+	conn_on_closed(NULL);
 	timer_stop(&listeners.pause);
 	listeners.paused = false;
 	for (size_t i = 0; i < listeners.count; i++) {
@@ -194,6 +196,7 @@ static int start(void *config)
 	size_t clients = 0, count;
 
 	metrics_add(&pauses_metric);
+	conn_on_closed(resume);
 	while (conf->listen[clients] != NULL)
 		clients++;
 	count = clients + conf_has_peers(conf);
@@ -205,7 +208,7 @@ static int start(void *config)
 		struct listener *listener = &listeners.items[listeners.count];
 		bool last = listeners.count == clients;
 
-		listener->origin = last ? HALF_OF_PEER : HALF_OF_CLIENT;
+		listener->origin = last ? ORIGIN_RELAY : ORIGIN_CLIENT;
 		if (open_listener(listener,
 		                  last ? conf->peer_listen : conf->listen[listeners.count],
 		                  conf) != 0) {
@@ -216,7 +219,7 @@ static int start(void *config)
 	return 0;
 }
 
-static const union net_address *address_of(size_t index, enum half_origin origin)
+static const union net_address *address_of(size_t index, enum handshake_origin origin)
 {
 	const struct listener *listener = &listeners.items[index];
 
@@ -225,12 +228,12 @@ static const union net_address *address_of(size_t index, enum half_origin origin
 
 const union net_address *listener_address(size_t index)
 {
-	return address_of(index, HALF_OF_CLIENT);
+	return address_of(index, ORIGIN_CLIENT);
 }
 
-const union net_address *listener_peer_address(void)
+const union net_address *listener_peering_address(void)
 {
-	return listeners.count == 0 ? NULL : address_of(listeners.count - 1, HALF_OF_PEER);
+	return listeners.count == 0 ? NULL : address_of(listeners.count - 1, ORIGIN_RELAY);
 }
 
 const struct daemon_module listener_module = { "listener", start, stop };

@@ -182,7 +182,7 @@ void pipe_give(struct pipe *pipe)
 	pool.idle[pipe->tier] = pipe;
 }
 
-ssize_t pipe_fill(struct pipe *pipe, int fd, uint32_t most)
+ssize_t pipe_splice_in(struct pipe *pipe, int fd, uint32_t most)
 {
 	ssize_t n;
 
@@ -200,7 +200,7 @@ ssize_t pipe_fill(struct pipe *pipe, int fd, uint32_t most)
 	return n;
 }
 
-ssize_t pipe_drain(struct pipe *pipe, int fd)
+ssize_t pipe_splice_out(struct pipe *pipe, int fd)
 {
 	ssize_t n;
 

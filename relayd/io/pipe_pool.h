@@ -46,12 +46,12 @@ void pipe_give(struct pipe *pipe);
  * Moves at most MOST bytes from the socket FD into PIPE, which must be empty (else EAGAIN could
  * mean either side). As read(): bytes, 0 at the end of the stream, -1 with errno.
  */
-ssize_t pipe_fill(struct pipe *pipe, int fd, uint32_t most);
+ssize_t pipe_splice_in(struct pipe *pipe, int fd, uint32_t most);
 
 /*
  * Moves what PIPE holds to the socket FD. As write(): bytes, perhaps fewer than held, or -1 with
  * errno.
  */
-ssize_t pipe_drain(struct pipe *pipe, int fd);
+ssize_t pipe_splice_out(struct pipe *pipe, int fd);
 
 #endif

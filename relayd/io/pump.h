@@ -1,12 +1,16 @@
 /*
  * One direction of a stream: bytes go from one socket to another through a pipe that is held only
- * while bytes are in it. Sockets are non-blocking and watched edge-triggered: whoever gets their
- * events sets readable and writable.
+ * while bytes are in it. Sockets are non-blocking and watched edge-triggered: the code that gets
+ * their events sets readable and writable.
  *
  * The rules that keep every byte: the pipe is filled only when it is empty, so EAGAIN has one
- * meaning and an end or an error of the source is seen only when all that came before it has been
- * handed to the sink; then the end becomes shutdown(SHUT_WR) of the sink, and the other direction
- * goes on by itself.
+ * meaning, and an end or an error of the source is seen only after everything before it was handed
+ * to the sink. Then the end becomes shutdown(SHUT_WR) of the sink, and the other direction goes on
+ * by itself.
+ *
+ * Fast sources are gathered: the kernel would wake relayd for each segment that arrives, so
+ * SO_RCVLOWAT lets it collect some first. The source's end and its errors wake relayd as before. A
+ * source that pauses stops being gathered within GATHER_PAUSE_MS, so its last bytes wait no longer.
  */
 #ifndef OG_RELAYD_IO_PUMP_H
 #define OG_RELAYD_IO_PUMP_H
@@ -14,7 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct bulk;
+struct gather;
 struct pipe;
 
 enum flow_state {
@@ -24,34 +28,38 @@ enum flow_state {
 	FLOW_SINK_FAILED,   /* the sink takes no more; see error */
 };
 
-/* All zeros is a direction that hasn't moved yet and has nothing to read or write. */
+#define GATHER_BURST_BYTES (128 * 1024) /* read since the last wake-up: the source is fast */
+#define GATHER_LEAST_BYTES (256 * 1024) /* that have to wait before the next wake-up */
+#define GATHER_PAUSE_MS 5
+
+/* All zeros: no byte has moved yet, and nothing can be read or written. */
 struct flow {
 	struct pipe *pipe;      /* lent by the pool; NULL while nothing is in flight */
-	struct bulk *bulk;      /* while the source is fast; bulk.h's */
+	struct gather *gather;  /* while the source is fast, owned */
 	uint64_t received;      /* bytes read from the source */
 	uint64_t delivered;     /* bytes that the sink's socket took */
-	uint32_t chunk;         /* most bytes of the next fill; 0: not decided yet */
+	uint32_t chunk;         /* most bytes of the next read; 0: not decided yet */
 	uint16_t error;         /* errno of a failure */
 	uint8_t state;          /* enum flow_state */
 	bool readable : 1;      /* the source may have bytes, an end or an error */
 	bool writable : 1;      /* the sink may take bytes */
-	bool source_broken : 1; /* the source failed as a sink: its end is no proper end */
+	bool source_broken : 1; /* the source failed as a sink: its end is an error */
 	bool starving : 1;      /* bytes wait in the source, but there is no budget for them */
-	bool stopped : 1;       /* nothing more is read: it ends when what was read is delivered */
+	bool stopped : 1;       /* nothing more is read: ends once what was read is delivered */
 };
 
 /*
- * Moves bytes until a socket blocks, the flow is over, or a bounded amount of work is done. True:
- * it was the last, and the caller runs it again in a later turn.
+ * Moves bytes until a socket blocks, the flow is over, or a bounded amount of work is done: true in
+ * that last case, and the caller runs it again in a later turn.
  *
- * No more than *BUDGET bytes are read, and those are taken off it; NULL is any number. Without
- * budget the source's end is seen, and whether bytes wait.
+ * At most *BUDGET bytes are read, and *BUDGET is lowered by their number; NULL: any number. With a
+ * budget of 0 the source's end is seen, and whether bytes wait.
  */
 bool pump_run(struct flow *flow, int source, int sink, uint64_t *budget);
 
 /*
- * Gives the flow up: bytes in flight are dropped. Only for a sink that is gone or a stream that is
- * cut.
+ * Gives the flow up: bytes in flight are dropped. Only where the sink is gone or the stream is
+ * killed.
  */
 void pump_abandon(struct flow *flow);
 

@@ -3,16 +3,15 @@
 #include "common/base/loop.h"
 #include "common/daemon.h"
 #include "common/redis/redis.h"
-#include "relayd/fleet/store.h"
+#include "relayd/fleet/fleet.h"
 
 #define ASK_EVERY_MS 60000
-/* After a turn as we reckon it, so that it is past by Redis's clock too. */
-#define SLACK_MS 2
+#define SLACK_MS 2 /* so that the month is over by Redis's clock too */
 
 static struct {
 	struct month month;
-	void (*turned)(void);
-	struct timer ask, turn;
+	void (*rolled_over)(void);
+	struct timer ask, rollover;
 	struct redis_call call;
 } calendar;
 
@@ -21,9 +20,9 @@ const struct month *calendar_month(void)
 	return &calendar.month;
 }
 
-void calendar_on_turn(void (*turned)(void))
+void calendar_on_rollover(void (*rolled_over)(void))
 {
-	calendar.turned = turned;
+	calendar.rolled_over = rolled_over;
 }
 
 void calendar_set(int64_t now_ms)
@@ -31,13 +30,14 @@ void calendar_set(int64_t now_ms)
 	unsigned before = calendar.month.number;
 
 	calendar.month = month_of(now_ms / 1000);
-	timer_start(&calendar.turn, (uint64_t)(calendar.month.end_s * 1000 - now_ms + SLACK_MS));
-	if (before != calendar.month.number && before != MONTH_NONE && calendar.turned != NULL)
-		calendar.turned();
+	timer_start(&calendar.rollover,
+	            (uint64_t)(calendar.month.end_s * 1000 - now_ms + SLACK_MS));
+	if (before != calendar.month.number && before != MONTH_NONE && calendar.rolled_over != NULL)
+		calendar.rolled_over();
 }
 
-/* Until Redis is asked again, its clock is taken to have gone on as fast as ours. */
-static void on_turn(struct timer *timer)
+/* Until Redis is asked again, its clock is taken to run as fast as this machine's. */
+static void on_rollover(struct timer *timer)
 {
 	calendar_set(calendar.month.end_s * 1000 + SLACK_MS);
 }
@@ -50,22 +50,22 @@ static void on_time(struct redis_call *call, const struct redisReply *reply)
 	timer_start(&calendar.ask, ASK_EVERY_MS);
 	if (seconds >= 0 && microseconds >= 0)
 		calendar_set(seconds * 1000 + microseconds / 1000);
-	else /* the call has waited for Redis already */
-		timer_start(&calendar.ask, STORE_TIMEOUT_MS);
+	else /* the call has waited for its timeout already */
+		timer_start(&calendar.ask, FLEET_TIMEOUT_MS);
 }
 
 static void on_ask(struct timer *timer)
 {
-	redis_command(store_redis(), &calendar.call, "TIME");
+	redis_command(fleet_redis(), &calendar.call, "TIME");
 }
 
 static int start(void *config)
 {
 	calendar.ask.expired = on_ask;
-	calendar.turn.expired = on_turn;
+	calendar.rollover.expired = on_rollover;
 	calendar.call.done = on_time;
 	calendar_set(loop_wall_ms());
-	if (store_redis() != NULL)
+	if (fleet_redis() != NULL)
 		on_ask(&calendar.ask);
 	return 0;
 }
@@ -73,9 +73,9 @@ static int start(void *config)
 static void stop(void)
 {
 	timer_stop(&calendar.ask);
-	timer_stop(&calendar.turn);
+	timer_stop(&calendar.rollover);
 	redis_cancel(&calendar.call);
-	calendar.turned = NULL;
+	calendar.rolled_over = NULL;
 	calendar.month.number = MONTH_NONE;
 }
 

@@ -1,6 +1,6 @@
 /*
  * Which month it is, by Redis's clock: the one clock that all relays of a fleet share. Until Redis
- * has told, and without Redis, it is the machine's.
+ * has answered, and without Redis, the machine's clock counts.
  */
 #ifndef OG_RELAYD_QUOTA_CALENDAR_H
 #define OG_RELAYD_QUOTA_CALENDAR_H
@@ -12,11 +12,11 @@
 /* Module; after the store. */
 extern const struct daemon_module calendar_module;
 
-/* The month that it is. */
+/* The current month. */
 const struct month *calendar_month(void);
 
-/* Called (if set) when another month has begun. */
-void calendar_on_turn(void (*turned)(void));
+/* ROLLED_OVER is called when another month has begun. */
+void calendar_on_rollover(void (*rolled_over)(void));
 
 /* Redis says that it is NOW_MS, milliseconds since 1970. */
 void calendar_set(int64_t now_ms);

@@ -10,7 +10,7 @@
 #include "common/base/metrics.h"
 #include "common/daemon.h"
 #include "relayd/conf.h"
-#include "relayd/fleet/store.h"
+#include "relayd/fleet/fleet.h"
 #include "relayd/quota/calendar.h"
 #include "relayd/quota/denial.h"
 #include "relayd/quota/ledger_lua.h"
@@ -56,7 +56,7 @@ static struct metric returned_metric = {
 static int start(void *config)
 {
 	conf = config;
-	instance = mem_printf("instance:%s", store_id());
+	instance = mem_printf("instance:%s", fleet_id());
 	metrics_add(&calls_metric);
 	metrics_add(&leased_metric);
 	metrics_add(&returned_metric);
@@ -117,8 +117,8 @@ static const char *account(const struct ledgers *ledgers, size_t place)
 
 static char *lease_key(const struct ledgers *ledgers)
 {
-	return mem_printf("%slease:%s:%lld:%llu", redis_prefix(store_redis()), store_id(),
-	                  (long long)store_epoch_ms(), (unsigned long long)ledgers->lease);
+	return mem_printf("%slease:%s:%lld:%llu", redis_prefix(fleet_redis()), fleet_id(),
+	                  (long long)fleet_epoch_ms(), (unsigned long long)ledgers->lease);
 }
 
 /* Calls */
@@ -138,7 +138,7 @@ static void add_owned(struct words *words, char *text)
 
 static void add_key(struct words *words, const char *name, const char *rest)
 {
-	add_owned(words, mem_printf("%s%s%s", redis_prefix(store_redis()), name, rest));
+	add_owned(words, mem_printf("%s%s%s", redis_prefix(fleet_redis()), name, rest));
 	words->keys++;
 }
 
@@ -170,7 +170,7 @@ static void add_wish(struct words *words, const struct month *month, int64_t wan
 
 static void call_script(struct words *words, struct redis_script *script, struct redis_call *call)
 {
-	redis_eval(store_redis(), call, script,
+	redis_eval(fleet_redis(), call, script,
 	           &(struct redis_args){ words->keys, words->argc, words->argv });
 	while (words->owned_count > 0)
 		free(words->owned[--words->owned_count]);

@@ -13,8 +13,7 @@
 #include "common/daemon.h"
 #include "common/redis/redis.h"
 #include "relayd/conf.h"
-#include "relayd/drain.h"
-#include "relayd/fleet/store.h"
+#include "relayd/fleet/fleet.h"
 #include "relayd/quota/outbox_lua.h"
 
 #define ITEMS_MAX 65536
@@ -126,7 +125,7 @@ static void send_batch(void)
 	if (list_empty(&outbox.items) || redis_busy(&outbox.call) || timer_active(&outbox.retry))
 		return;
 	(void)fill(&batch, list_first(&outbox.items), &number);
-	redis_eval(store_redis(), &outbox.call, &outbox_script,
+	redis_eval(fleet_redis(), &outbox.call, &outbox_script,
 	           &(struct redis_args){ KEYS, batch.argc, batch.argv });
 }
 
@@ -169,7 +168,6 @@ static void on_written(struct redis_call *call, const struct redisReply *reply)
 		drop_first();
 	outbox.dropping = false;
 	send_batch();
-	drain_check();
 }
 
 static void add(const char *const *words, size_t count)
@@ -178,7 +176,7 @@ static void add(const char *const *words, size_t count)
 	size_t bytes = 0;
 	char *word;
 
-	if (store_redis() == NULL)
+	if (fleet_redis() == NULL)
 		return;
 	for (size_t i = 0; i < count; i++)
 		bytes += strlen(words[i]) + 1;
@@ -246,13 +244,13 @@ static int start(void *config)
 	outbox.call.done = on_written;
 	metrics_add(&waiting_metric);
 	metrics_add(&dropped_metric);
-	if (store_redis() == NULL)
+	if (fleet_redis() == NULL)
 		return 0;
-	prefix = redis_prefix(store_redis());
+	prefix = redis_prefix(fleet_redis());
 	snprintf(outbox.transfers, sizeof(outbox.transfers), "%lld",
 	         (long long)conf->transfers_max);
 	outbox.keys[0] =
-	        mem_printf("%soutbox:%s:%lld", prefix, store_id(), (long long)store_epoch_ms());
+	        mem_printf("%soutbox:%s:%lld", prefix, fleet_id(), (long long)fleet_epoch_ms());
 	outbox.keys[1] = mem_printf("%stransfers", prefix);
 	outbox.keys[2] = mem_printf("%sevents", prefix);
 	outbox.usage = mem_printf("%susage:", prefix);
@@ -275,13 +273,13 @@ static void say_farewell(void)
 		link = fill(&batch, link, &number);
 		memcpy(argv + 3, batch.argv, batch.argc * sizeof(*argv));
 		redis_cancel(&outbox.call);
-		redis_send(store_redis(), &outbox.call, batch.argc + 3, argv, NULL);
+		redis_send(fleet_redis(), &outbox.call, batch.argc + 3, argv, NULL);
 	}
 }
 
 static void stop(void)
 {
-	if (store_redis() != NULL && redis_connected(store_redis()))
+	if (fleet_redis() != NULL && redis_connected(fleet_redis()))
 		say_farewell();
 	else if (outbox.count > 0)
 		log_error("outbox-lost items=%zu", outbox.count);

@@ -11,23 +11,40 @@
 #include "common/base/metrics.h"
 #include "common/daemon.h"
 #include "relayd/conf.h"
-#include "relayd/drain.h"
-#include "relayd/fleet/dial.h"
-#include "relayd/io/half.h"
-#include "relayd/io/transfer.h"
+
+/* The connections of a bridge's pair. */
+enum side { CLIENT, OWNER };
+
+/* clang-format off */
+#define BRIDGE_STATES(X)                                                                        \
+	X(BRIDGE_DIALLING, "dialling")                                                          \
+	X(BRIDGE_WAITING,  "waiting")                                                           \
+	X(BRIDGE_ACTIVE,   "active")                                                            \
+	X(BRIDGE_CLOSING,  "closing")
+/* clang-format on */
+
+#define STATE_ENUM(constant, text) constant,
+enum bridge_state { BRIDGE_STATES(STATE_ENUM) };
+
+#define STATE_NAME(constant, text) [constant] = text,
+static const char *const state_names[] = { BRIDGE_STATES(STATE_NAME) };
 
 struct bridge {
-	struct stream stream; /* its halves: the client's, and the one to the owner */
+	uint8_t hash[SOCKS5_HASH_LEN];
+	uint8_t state; /* enum bridge_state */
+	struct pair pair;
 	struct list_link link;
-	struct call *call; /* while dialling, else NULL */
-	char *owner;       /* the relay's id, owned */
-	char *client;      /* the client's address, for the log; owned */
+	struct dialling *dialling; /* while dialling, else NULL */
+	uint64_t opened_ms;
+	char *owner;  /* the relay's id, owned */
+	char *client; /* the client's address, for the log; owned */
 };
 
 /* What only dialling needs. */
-struct call {
+struct dialling {
 	struct dial dial;
 	struct bridge *bridge;
+	void (*dialled)(struct conn *client, enum dial_outcome outcome);
 };
 
 static struct {
@@ -53,14 +70,14 @@ static struct metric dials_metric = {
 	.series = DIAL_OUTCOME_COUNT,
 	.numbers = dials,
 };
-static int64_t by_reason[STREAM_REASON_COUNT];
+static int64_t by_reason[REASON_COUNT];
 static struct metric ended_metric = {
 	.name = "outrigger_relayd_bridges_ended_total",
 	.help = "Bridges that ended, by reason.",
 	.kind = METRIC_COUNTER,
 	.label = "reason",
-	.values = stream_reason_names,
-	.series = STREAM_REASON_COUNT,
+	.values = reason_names,
+	.series = REASON_COUNT,
 	.numbers = by_reason,
 };
 static const char *const directions[] = { "to_owner", "from_owner" };
@@ -75,150 +92,183 @@ static struct metric bytes_metric = {
 	.numbers = carried,
 };
 
-static struct bridge *bridge_of(struct stream *stream)
+static void on_left(struct pair *pair, struct conn *conn, enum reason reason);
+static void on_closing(struct pair *pair);
+static void on_ended(struct pair *pair, enum reason reason);
+
+static const struct pair_kind kind = {
+	.bytes = &bytes_metric,
+	.timing = PAIR_TIMING_REMOTE,
+	.left = on_left,
+	.closing = on_closing,
+	.ended = on_ended,
+};
+
+static struct bridge *bridge_of(struct pair *pair)
 {
-	return container_of(stream, struct bridge, stream);
+	return container_of(pair, struct bridge, pair);
 }
 
 static const char *hash_text(const struct bridge *bridge)
 {
 	static char text[SOCKS5_NAME_LEN + 1];
 
-	socks5_hash_format(bridge->stream.hash, text);
+	socks5_hash_format(bridge->hash, text);
 	return text;
 }
 
-static void seat(struct bridge *bridge, enum bridge_side side, struct half *half)
+static void enter(struct bridge *bridge, enum bridge_state state)
 {
-	bridge->stream.halves[side] = half;
-	half->stream = &bridge->stream;
+	log_debug("bridge id=%s from=%s to=%s", hash_text(bridge), state_names[bridge->state],
+	          state_names[state]);
+	bridge->state = (uint8_t)state;
+}
+
+static struct bridge *bridge_new(struct conn *client, const uint8_t hash[SOCKS5_HASH_LEN],
+                                 const char *owner)
+{
+	struct bridge *bridge = mem_alloc(1, sizeof(*bridge));
+	char address[NET_TEXT_MAX];
+
+	memcpy(bridge->hash, hash, SOCKS5_HASH_LEN);
+	bridge->state = BRIDGE_DIALLING;
+	bridge->pair.kind = &kind;
+	bridge->opened_ms = loop_now_ms();
+	bridge->owner = mem_dup(owner);
+	bridge->client = mem_dup(conn_address(client, address));
+	list_append(&bridges.all, &bridge->link);
+	bridges.count++;
+	metric_add(&open_metric, 0, 1);
+	pair_seat(&bridge->pair, client);
+	return bridge;
 }
 
 static void bridge_free(struct bridge *bridge)
 {
-	if (bridge->call != NULL)
-		dial_close(&bridge->call->dial);
-	free(bridge->call);
-	task_stop(&bridge->stream.task);
-	deadline_stop(&bridge->stream.deadline);
+	if (bridge->dialling != NULL)
+		dial_close(&bridge->dialling->dial);
+	free(bridge->dialling);
 	list_remove(&bridge->link);
 	bridges.count--;
 	metric_add(&open_metric, 0, -1);
 	free(bridge->owner);
 	free(bridge->client);
 	free(bridge);
-	drain_check();
 }
 
 /* The end */
 
-static void log_end(const struct bridge *bridge, enum stream_reason reason)
+static void log_end(const struct bridge *bridge, enum reason reason)
 {
-	const struct half *client = bridge->stream.halves[BRIDGE_CLIENT];
-	const struct half *owner = bridge->stream.halves[BRIDGE_OWNER];
-	uint64_t took_ms = loop_now_ms() - bridge->stream.opened_ms;
+	const struct conn *client = bridge->pair.conns[CLIENT];
+	const struct conn *owner = bridge->pair.conns[OWNER];
+	uint64_t took_ms = loop_now_ms() - bridge->opened_ms;
 
 	log_info("bridge-ended id=%s owner=%s reason=%s state=%s seconds=%llu.%03llu sent=%llu "
 	         "received=%llu address=%s",
-	         hash_text(bridge), bridge->owner, stream_reason_names[reason],
-	         bridge->call != NULL ? "dialling" : stream_state_names[bridge->stream.state],
+	         hash_text(bridge), bridge->owner, reason_names[reason], state_names[bridge->state],
 	         (unsigned long long)(took_ms / 1000), (unsigned long long)(took_ms % 1000),
-	         client == NULL ? 0ULL : (unsigned long long)half_delivered(client),
-	         owner == NULL ? 0ULL : (unsigned long long)half_delivered(owner), bridge->client);
+	         client == NULL ? 0ULL : (unsigned long long)conn_delivered(client),
+	         owner == NULL ? 0ULL : (unsigned long long)conn_delivered(owner), bridge->client);
 }
 
-void bridge_end(struct stream *stream, enum stream_reason reason)
+/* The one way to end once the client was granted, or has left. */
+static void end(struct bridge *bridge, enum reason reason)
 {
-	struct bridge *bridge = bridge_of(stream);
-
 	log_end(bridge, reason);
 	metric_add(&ended_metric, reason, 1);
-	stream_close_halves(stream, reason);
+	pair_close(&bridge->pair, reason);
 	bridge_free(bridge);
 }
 
-/* The client is refused, as far as it is still there. */
-static void fail(struct bridge *bridge, enum dial_outcome outcome)
+static void on_left(struct pair *pair, struct conn *conn, enum reason reason)
 {
-	struct half *client = bridge->stream.halves[BRIDGE_CLIENT];
+	pair_unseat(conn);
+	end(bridge_of(pair), reason);
+}
 
-	log_warn("bridge-failed id=%s owner=%s outcome=%s address=%s", hash_text(bridge),
-	         bridge->owner, dial_outcome_names[outcome], bridge->client);
-	bridge->stream.halves[BRIDGE_CLIENT] = NULL;
-	client->stream = NULL;
-	half_refuse(client, dial_outcome_refusals[outcome]);
-	bridge_free(bridge);
+static void on_closing(struct pair *pair)
+{
+	enter(bridge_of(pair), BRIDGE_CLOSING);
+}
+
+static void on_ended(struct pair *pair, enum reason reason)
+{
+	end(bridge_of(pair), reason);
 }
 
 /* Between grant and activation the owner sends one byte, or ends the connection. */
 static void on_owner(struct io *io, uint32_t events)
 {
-	struct half *half = container_of(io, struct half, io);
-	struct stream *stream = half->stream;
+	struct conn *owner = container_of(io, struct conn, io);
+	struct bridge *bridge = bridge_of(owner->pair);
 	uint8_t byte;
 	ssize_t n = recv(io->fd, &byte, sizeof(byte), MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n == 0) {
-		bridge_end(stream, STREAM_OWNER_LEFT);
-	} else if (n < 0 || byte != PEER_GO) {
-		bridge_end(stream, STREAM_RESET);
+		end(bridge, REASON_OWNER_LEFT);
+	} else if (n < 0 || byte != PEERING_GO) {
+		end(bridge, REASON_RESET);
 	} else {
-		stream_enter(stream, STREAM_ACTIVE);
-		transfer_start(stream);
+		enter(bridge, BRIDGE_ACTIVE);
+		pair_start(&bridge->pair);
 	}
 }
 
 /* Opening */
 
-static void on_dialled(struct dial *dial, int fd, enum dial_outcome outcome)
+/* FD leads to the owner, which has granted the half. */
+static void seat_owner(struct bridge *bridge, int fd, const union net_address *address)
 {
-	struct call *call = container_of(dial, struct call, dial);
-	struct bridge *bridge = call->bridge;
+	struct conn *owner = conn_new(fd, address, CONN_DIALLED);
 
-	metric_add(&dials_metric, outcome, 1);
-	bridge->call = NULL;
-	if (fd < 0) {
-		fail(bridge, outcome);
-	} else {
-		seat(bridge, BRIDGE_OWNER, half_dialled(fd, dial_address(dial), on_owner));
-		/* The bridge may be gone after: the client, too, may have left. */
-		half_grant(bridge->stream.halves[BRIDGE_CLIENT]);
-	}
-	free(call);
+	pair_seat(&bridge->pair, owner);
+	conn_enter(owner, CONN_DIALLED, on_owner, EPOLLIN | EPOLLRDHUP);
+	enter(bridge, BRIDGE_WAITING);
 }
 
-void bridge_open(struct half *half, const uint8_t hash[SOCKS5_HASH_LEN],
-                 const struct stream_owner *owner)
+static void fail(struct bridge *bridge, enum dial_outcome outcome)
 {
-	struct bridge *bridge = mem_alloc(1, sizeof(*bridge));
-	char address[NET_TEXT_MAX];
+	log_warn("bridge-failed id=%s owner=%s outcome=%s address=%s", hash_text(bridge),
+	         bridge->owner, dial_outcome_names[outcome], bridge->client);
+	pair_unseat(bridge->pair.conns[CLIENT]);
+	bridge_free(bridge);
+}
 
-	memcpy(bridge->stream.hash, hash, SOCKS5_HASH_LEN);
-	bridge->stream.bridged = true;
-	bridge->stream.state = STREAM_WAITING;
-	bridge->stream.opened_ms = loop_now_ms();
-	bridge->owner = mem_dup(owner->id);
-	bridge->client = mem_dup(half_address(half, address));
-	list_append(&bridges.all, &bridge->link);
-	bridges.count++;
-	metric_add(&open_metric, 0, 1);
-	seat(bridge, BRIDGE_CLIENT, half);
-	bridge->call = mem_alloc(1, sizeof(*bridge->call));
-	bridge->call->bridge = bridge;
-	bridge->call->dial.done = on_dialled;
-	dial_open(&bridge->call->dial, owner->peer, hash);
+static void on_dialled(struct dial *dial, int fd, enum dial_outcome outcome)
+{
+	struct dialling *dialling = container_of(dial, struct dialling, dial);
+	struct bridge *bridge = dialling->bridge;
+	struct conn *client = bridge->pair.conns[CLIENT];
+
+	metric_add(&dials_metric, outcome, 1);
+	bridge->dialling = NULL;
+	if (outcome == DIAL_GRANTED)
+		seat_owner(bridge, fd, dial_address(dial));
+	else
+		fail(bridge, outcome);
+	dialling->dialled(client, outcome);
+	free(dialling);
+}
+
+void bridge_open(struct conn *client, const uint8_t hash[SOCKS5_HASH_LEN],
+                 const struct claim_owner *owner,
+                 void (*dialled)(struct conn *client, enum dial_outcome outcome))
+{
+	struct bridge *bridge = bridge_new(client, hash, owner->id);
+
+	bridge->dialling = mem_alloc(1, sizeof(*bridge->dialling));
+	bridge->dialling->bridge = bridge;
+	bridge->dialling->dialled = dialled;
+	bridge->dialling->dial.done = on_dialled;
+	dial_open(&bridge->dialling->dial, owner->peering, hash);
 }
 
 bool bridge_possible(void)
 {
 	return bridges.possible;
-}
-
-void bridge_count_bytes(unsigned side, uint64_t amount)
-{
-	metric_add(&bytes_metric, side, (int64_t)amount);
 }
 
 size_t bridge_count(void)
@@ -228,7 +278,7 @@ size_t bridge_count(void)
 
 uint64_t bridge_bytes(void)
 {
-	return (uint64_t)(carried[BRIDGE_CLIENT] + carried[BRIDGE_OWNER]);
+	return (uint64_t)(carried[CLIENT] + carried[OWNER]);
 }
 
 static int start(void *config)
@@ -247,7 +297,7 @@ static void stop(void)
 	struct list_link *link;
 
 	while ((link = list_first(&bridges.all)) != NULL)
-		bridge_end(&container_of(link, struct bridge, link)->stream, STREAM_RELAY_STOPPED);
+		end(container_of(link, struct bridge, link), REASON_RELAY_STOPPED);
 }
 
 const struct daemon_module bridge_module = { "bridges", start, stop };

@@ -8,22 +8,11 @@
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
 #include "common/daemon.h"
-#include "relayd/api/admission.h"
-#include "relayd/drain.h"
-#include "relayd/fleet/claim.h"
-#include "relayd/io/half.h"
-#include "relayd/io/transfer.h"
-#include "relayd/quota/quota.h"
-#include "relayd/stream/bridge.h"
-#include "relayd/stream/record.h"
+#include "relayd/quota/lease.h"
+#include "relayd/stream/journal.h"
 
 #define STATE_NAME(constant, text) [constant] = text,
 const char *const stream_state_names[] = { STREAM_STATES(STATE_NAME) };
-
-#define REASON_NAME(constant, text, reset) [constant] = text,
-const char *const stream_reason_names[] = { STREAM_REASONS(REASON_NAME) };
-#define REASON_RESET(constant, text, reset) [constant] = reset,
-static const bool reason_resets[] = { STREAM_REASONS(REASON_RESET) };
 
 static struct map streams;
 
@@ -37,14 +26,14 @@ static struct metric streams_metric = {
 	.series = STREAM_STATE_COUNT,
 	.numbers = by_state,
 };
-static int64_t by_reason[STREAM_REASON_COUNT];
+static int64_t by_reason[REASON_COUNT];
 static struct metric ended_metric = {
 	.name = "outrigger_relayd_streams_ended_total",
 	.help = "Streams that ended, by reason.",
 	.kind = METRIC_COUNTER,
 	.label = "reason",
-	.values = stream_reason_names,
-	.series = STREAM_REASON_COUNT,
+	.values = reason_names,
+	.series = REASON_COUNT,
 	.numbers = by_reason,
 };
 static const char *const directions[] = { "first_to_second", "second_to_first" };
@@ -58,6 +47,25 @@ static struct metric bytes_metric = {
 	.series = 2,
 	.numbers = bytes,
 };
+
+static void on_left(struct pair *pair, struct conn *conn, enum reason reason);
+static void on_closing(struct pair *pair);
+static void on_spent(struct pair *pair, bool starving);
+static void on_ended(struct pair *pair, enum reason reason);
+
+static const struct pair_kind kind = {
+	.bytes = &bytes_metric,
+	.timing = PAIR_TIMING_OWN,
+	.left = on_left,
+	.closing = on_closing,
+	.spent = on_spent,
+	.ended = on_ended,
+};
+
+static struct stream *stream_of(struct pair *pair)
+{
+	return container_of(pair, struct stream, pair);
+}
 
 struct stream *stream_find(const uint8_t hash[SOCKS5_HASH_LEN])
 {
@@ -74,14 +82,6 @@ uint64_t stream_bytes(void)
 	return (uint64_t)(bytes[0] + bytes[1]);
 }
 
-void stream_count_bytes(const struct stream *stream, unsigned side, uint64_t amount)
-{
-	if (stream->bridged)
-		bridge_count_bytes(side, amount);
-	else
-		metric_add(&bytes_metric, side, (int64_t)amount);
-}
-
 static const char *hash_text(const struct stream *stream)
 {
 	static char text[SOCKS5_NAME_LEN + 1];
@@ -90,18 +90,71 @@ static const char *hash_text(const struct stream *stream)
 	return text;
 }
 
-void stream_enter(struct stream *stream, enum stream_state state)
+static void enter(struct stream *stream, enum stream_state state)
 {
 	if (stream->state == state)
 		return;
 	log_debug("stream id=%s from=%s to=%s", hash_text(stream),
 	          stream_state_names[stream->state], stream_state_names[state]);
-	if (!stream->bridged) { /* else its owner counts it */
-		metric_add(&streams_metric, stream->state, -1);
-		metric_add(&streams_metric, state, 1);
-	}
+	metric_add(&streams_metric, stream->state, -1);
+	metric_add(&streams_metric, state, 1);
 	stream->state = (uint8_t)state;
 }
+
+static void stream_free(struct stream *stream)
+{
+	(void)map_remove(&streams, stream->hash, SOCKS5_HASH_LEN);
+	metric_add(&streams_metric, stream->state, -1);
+	claim_drop(&stream->claim);
+	if (stream->watch != NULL)
+		stream->watch->ended(stream->watch);
+	lease_free(stream->lease);
+	free(stream->about);
+	free(stream);
+}
+
+/* The claim */
+
+static void enter_settled(struct stream *stream)
+{
+	enter(stream, pair_is_full(&stream->pair) ? STREAM_PAIRED : STREAM_WAITING);
+}
+
+/* The hash isn't ours: the halves that came for it leave, and the stream is gone. */
+static void dissolve(struct stream *stream)
+{
+	for (int side = 0; side < 2; side++)
+		if (stream->pair.conns[side] != NULL)
+			pair_unseat(stream->pair.conns[side]);
+	stream_free(stream);
+}
+
+static void on_settled(struct claim *claim, enum claim_outcome outcome,
+                       const struct claim_owner *owner)
+{
+	struct stream *stream = container_of(claim, struct stream, claim);
+	void (*settled)(struct conn * conn, const struct stream_verdict *verdict) = stream->settled;
+	struct conn *halves[2] = { stream->pair.conns[0], stream->pair.conns[1] };
+	uint8_t hash[SOCKS5_HASH_LEN];
+	const struct stream_verdict verdict = { outcome, hash, owner };
+
+	memcpy(hash, stream->hash, sizeof(hash));
+	if (outcome == CLAIM_OURS)
+		enter_settled(stream);
+	else
+		dissolve(stream);
+	/* A half may be closed in here, and the stream ends with its last one. */
+	for (int side = 0; side < 2; side++)
+		if (halves[side] != NULL)
+			settled(halves[side], &verdict);
+}
+
+static void on_lost(struct claim *claim)
+{
+	stream_end(container_of(claim, struct stream, claim), REASON_CLAIM_LOST);
+}
+
+/* Joining and leaving */
 
 static struct stream *stream_new(const uint8_t hash[SOCKS5_HASH_LEN])
 {
@@ -109,218 +162,171 @@ static struct stream *stream_new(const uint8_t hash[SOCKS5_HASH_LEN])
 
 	memcpy(stream->hash, hash, SOCKS5_HASH_LEN);
 	stream->state = STREAM_CLAIMING;
+	stream->pair.kind = &kind;
+	stream->claim.hash = stream->hash;
+	stream->claim.settled = on_settled;
+	stream->claim.lost = on_lost;
 	stream->opened_ms = loop_now_ms();
 	metric_add(&streams_metric, STREAM_CLAIMING, 1);
 	(void)map_put(&streams, stream->hash, SOCKS5_HASH_LEN, stream);
 	return stream;
 }
 
-static void stream_free(struct stream *stream)
-{
-	(void)map_remove(&streams, stream->hash, SOCKS5_HASH_LEN);
-	metric_add(&streams_metric, stream->state, -1);
-	task_stop(&stream->task);
-	deadline_stop(&stream->deadline);
-	claim_drop(stream);
-	admission_drop(stream);
-	quota_free(stream->quota);
-	free(stream->about);
-	free(stream);
-	drain_check();
-}
-
-/* Seats */
-
-static bool is_full(const struct stream *stream)
-{
-	return stream->halves[0] != NULL && stream->halves[1] != NULL;
-}
-
-static bool is_claiming(const struct stream *stream)
-{
-	return stream->state == STREAM_CLAIMING;
-}
-
-static void give_seat(struct stream *stream, struct half *half)
-{
-	stream->halves[stream->halves[0] != NULL] = half;
-	half->stream = stream;
-}
-
-static void take_seat(struct half *half)
-{
-	struct stream *stream = half->stream;
-
-	stream->halves[stream->halves[1] == half] = NULL;
-	half->stream = NULL;
-}
-
-enum stream_join stream_join(struct half *half, const uint8_t hash[SOCKS5_HASH_LEN])
+enum stream_join stream_join(struct conn *conn, const uint8_t hash[SOCKS5_HASH_LEN],
+                             void (*settled)(struct conn *conn,
+                                             const struct stream_verdict *verdict))
 {
 	struct stream *stream = stream_find(hash);
 	bool fresh = stream == NULL;
 
-	if (fresh && half->peer)
+	if (fresh && conn->peering)
 		return STREAM_JOIN_NOT_OWNED;
 	if (fresh && daemon_draining())
 		return STREAM_JOIN_DRAINING;
 	if (fresh)
 		stream = stream_new(hash);
-	if (is_full(stream))
+	if (pair_is_full(&stream->pair))
 		return STREAM_JOIN_FULL;
-	give_seat(stream, half);
-	if (fresh && claim_take(stream))
-		stream_enter(stream, STREAM_WAITING);
-	if (is_claiming(stream))
+	pair_seat(&stream->pair, conn);
+	stream->settled = settled;
+	if (fresh && !claim_take(&stream->claim))
 		return STREAM_JOIN_CLAIMING;
-	if (is_full(stream))
-		stream_enter(stream, STREAM_PAIRED);
+	if (!fresh && stream->state == STREAM_CLAIMING)
+		return STREAM_JOIN_CLAIMING;
+	enter_settled(stream);
 	return STREAM_JOIN_SETTLED;
 }
 
-/* A peer's half isn't bridged again: the relay that sent it is mistaken about the owner. */
-static void bridge_or_refuse(struct half *half, const uint8_t hash[SOCKS5_HASH_LEN],
-                             const struct stream_owner *owner)
+static uint64_t sent_by(const struct conn *half)
 {
-	if (half->peer || owner->peer == NULL || !bridge_possible())
-		half_refuse(half, SOCKS5_OWNED_ELSEWHERE);
-	else
-		bridge_open(half, hash, owner);
+	return half == NULL ? 0 : conn_delivered(half);
 }
 
-/* The hash isn't ours: what has come for it goes elsewhere. */
-static void disown(struct stream *stream, const struct stream_owner *owner)
+/* A relay's half has that relay's address: the client's is in the log line of its bridge there. */
+static const char *address_of(const struct conn *half, char *text)
 {
-	for (int side = 0; side < 2; side++) {
-		struct half *half = stream->halves[side];
-
-		if (half == NULL)
-			continue;
-		take_seat(half);
-		if (owner == NULL)
-			half_refuse(half, SOCKS5_STORE_AWAY);
-		else
-			bridge_or_refuse(half, stream->hash, owner);
-	}
-	stream_free(stream);
+	return half == NULL ? "-" : conn_address(half, text);
 }
 
-void stream_claimed(struct stream *stream, enum stream_claim claim,
-                    const struct stream_owner *owner)
+static void log_end(const struct stream *stream, enum reason reason)
 {
-	struct half *first = stream->halves[0], *second = stream->halves[1];
-
-	if (claim != STREAM_CLAIM_OURS) {
-		disown(stream, owner);
-		return;
-	}
-	stream_enter(stream, is_full(stream) ? STREAM_PAIRED : STREAM_WAITING);
-	/*
-	 * A half whose grant can't be sent leaves, and the stream ends with the last one: not
-	 * touched after.
-	 */
-	if (first != NULL)
-		half_grant(first);
-	if (second != NULL)
-		half_grant(second);
-}
-
-enum stream_activate stream_activate(struct stream *stream, char *about)
-{
-	if (stream->state == STREAM_PAIRED) {
-		stream->about = about;
-		stream->started_ms = loop_wall_ms();
-		claim_rest(stream);
-		stream_enter(stream, STREAM_ACTIVE);
-		transfer_start(stream);
-		return STREAM_ACTIVATED;
-	}
-	free(about);
-	return stream->state > STREAM_PAIRED ? STREAM_ACTIVATED : STREAM_INCOMPLETE;
-}
-
-/* The end */
-
-static uint64_t sent_by(const struct half *half)
-{
-	return half == NULL ? 0 : half_delivered(half);
-}
-
-/* A peer's half has that relay's address: the client's own is in the line of its bridge there. */
-static const char *address_of(const struct half *half, char *text)
-{
-	return half == NULL ? "-" : half_address(half, text);
-}
-
-static void log_end(const struct stream *stream, enum stream_reason reason)
-{
+	struct conn *const *halves = stream->pair.conns;
 	uint64_t took_ms = loop_now_ms() - stream->opened_ms;
 	char first[NET_TEXT_MAX], second[NET_TEXT_MAX];
 
 	log_info("stream-ended id=%s reason=%s state=%s seconds=%llu.%03llu first=%llu second=%llu "
 	         "first-address=%s second-address=%s",
-	         hash_text(stream), stream_reason_names[reason], stream_state_names[stream->state],
+	         hash_text(stream), reason_names[reason], stream_state_names[stream->state],
 	         (unsigned long long)(took_ms / 1000), (unsigned long long)(took_ms % 1000),
-	         (unsigned long long)sent_by(stream->halves[0]),
-	         (unsigned long long)sent_by(stream->halves[1]),
-	         address_of(stream->halves[0], first), address_of(stream->halves[1], second));
+	         (unsigned long long)sent_by(halves[0]), (unsigned long long)sent_by(halves[1]),
+	         address_of(halves[0], first), address_of(halves[1], second));
 }
 
-void stream_close_halves(struct stream *stream, enum stream_reason reason)
+static struct journal_transfer describe(const struct stream *stream)
 {
-	for (int side = 0; side < 2; side++) {
-		struct half *half = stream->halves[side];
-
-		if (half == NULL)
-			continue;
-		take_seat(half);
-		half_close(half, reason_resets[reason]);
-	}
+	return (struct journal_transfer){
+		.hash = stream->hash,
+		.about = stream->about,
+		.started_ms = stream->started_ms,
+		.bytes = { conn_delivered(stream->pair.conns[0]),
+		           conn_delivered(stream->pair.conns[1]) },
+	};
 }
 
-/* The transfer's record; and bytes that were read but not delivered aren't charged. */
-static void settle(struct stream *stream, enum stream_reason reason)
+/* Writes the transfer's record; bytes that were read but not delivered aren't charged. */
+static void record_and_refund(struct stream *stream, enum reason reason)
 {
-	record_transfer(stream, stream_reason_names[reason]);
-	for (int side = 0; stream->quota != NULL && side < 2; side++)
-		quota_refund(stream->quota, half_received(stream->halves[side]) -
-		                                    half_delivered(stream->halves[side]));
+	const struct journal_transfer transfer = describe(stream);
+
+	journal_ended(&transfer, reason_names[reason]);
+	for (int side = 0; stream->lease != NULL && side < 2; side++)
+		lease_refund(stream->lease, conn_received(stream->pair.conns[side]) -
+		                                    conn_delivered(stream->pair.conns[side]));
 }
 
 /* The end has been logged. */
-static void finish(struct stream *stream, enum stream_reason reason)
+static void finish(struct stream *stream, enum reason reason)
 {
 	metric_add(&ended_metric, reason, 1);
 	if (stream->about != NULL)
-		settle(stream, reason);
-	stream_close_halves(stream, reason);
+		record_and_refund(stream, reason);
+	pair_close(&stream->pair, reason);
 	stream_free(stream);
 }
 
-void stream_end(struct stream *stream, enum stream_reason reason)
+void stream_end(struct stream *stream, enum reason reason)
 {
-	if (stream->bridged) {
-		bridge_end(stream, reason);
-		return;
-	}
 	log_end(stream, reason);
 	finish(stream, reason);
 }
 
-void stream_leave(struct half *half, enum stream_reason reason)
+static void on_left(struct pair *pair, struct conn *conn, enum reason reason)
 {
-	struct stream *stream = half->stream;
-	bool last = !is_full(stream);
+	struct stream *stream = stream_of(pair);
+	bool last = !pair_is_full(pair);
 
-	if (last && !stream->bridged)
+	if (last)
 		log_end(stream, reason);
-	take_seat(half);
-	if (stream->bridged)
-		bridge_end(stream, reason);
-	else if (last)
+	pair_unseat(conn);
+	if (last)
 		finish(stream, reason);
-	else if (!is_claiming(stream))
-		stream_enter(stream, STREAM_WAITING);
+	else if (stream->state != STREAM_CLAIMING)
+		enter(stream, STREAM_WAITING);
+}
+
+/* Active */
+
+static void on_renewed(struct lease *lease)
+{
+	pair_resume(&lease->stream->pair);
+}
+
+static void on_exhausted(struct lease *lease)
+{
+	struct stream *stream = lease->stream;
+	const struct journal_transfer transfer = describe(stream);
+
+	journal_over_limit(&transfer, &lease->denial);
+	pair_stop(&stream->pair, REASON_OVER_LIMIT);
+}
+
+static void on_spent(struct pair *pair, bool starving)
+{
+	lease_spent(stream_of(pair)->lease, starving);
+}
+
+static void on_closing(struct pair *pair)
+{
+	enter(stream_of(pair), STREAM_CLOSING);
+}
+
+static void on_ended(struct pair *pair, enum reason reason)
+{
+	stream_end(stream_of(pair), reason);
+}
+
+bool stream_is_active(const struct stream *stream)
+{
+	return stream->state == STREAM_ACTIVE || stream->state == STREAM_CLOSING;
+}
+
+enum stream_activate stream_activate(struct stream *stream, char *about)
+{
+	if (stream->state != STREAM_PAIRED) {
+		free(about);
+		return stream_is_active(stream) ? STREAM_ACTIVATED : STREAM_INCOMPLETE;
+	}
+	stream->about = about;
+	stream->started_ms = loop_wall_ms();
+	claim_rest(&stream->claim);
+	enter(stream, STREAM_ACTIVE);
+	if (stream->lease != NULL) {
+		stream->lease->renewed = on_renewed;
+		stream->lease->exhausted = on_exhausted;
+		stream->pair.budget = &stream->lease->budget;
+	}
+	pair_start(&stream->pair);
+	return STREAM_ACTIVATED;
 }
 
 /* The table */
@@ -359,7 +365,7 @@ static void stop(void)
 	struct stream **all = stream_sorted(&count);
 
 	for (size_t i = 0; i < count; i++)
-		stream_end(all[i], STREAM_RELAY_STOPPED);
+		stream_end(all[i], REASON_RELAY_STOPPED);
 	free(all);
 	map_release(&streams);
 }

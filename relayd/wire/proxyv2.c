@@ -18,23 +18,13 @@
 
 static const uint8_t signature[SIGNATURE_LEN] = "\r\n\r\n\0\r\nQUIT\n";
 
-static struct proxyv2_answer bad(void)
-{
-	return (struct proxyv2_answer){ .status = PROXYV2_BAD };
-}
-
-static struct proxyv2_answer more(size_t need)
-{
-	return (struct proxyv2_answer){ .status = PROXYV2_MORE, .need = need };
-}
-
 static bool has_source(const uint8_t *bytes)
 {
 	return bytes[COMMAND_AT] == VERSION_PROXY &&
 	       (bytes[FAMILY_AT] == FAMILY_TCP4 || bytes[FAMILY_AT] == FAMILY_TCP6);
 }
 
-/* Datagrams can't be passed on over a connection, so their families are as bad as unknown ones. */
+/* Datagrams can't be carried by a connection, so their families are refused like unknown ones. */
 static bool is_family(uint8_t family)
 {
 	return family == FAMILY_UNKNOWN || family == FAMILY_TCP4 || family == FAMILY_TCP6 ||
@@ -52,22 +42,22 @@ static bool head_is_legal(const uint8_t *bytes, size_t len)
 	return len <= FAMILY_AT || is_family(bytes[FAMILY_AT]);
 }
 
-struct proxyv2_answer proxyv2_read(const uint8_t *bytes, size_t len)
+struct parse proxyv2_read(const uint8_t *bytes, size_t len)
 {
 	size_t whole, wanted = 0;
 
 	if (!head_is_legal(bytes, len))
-		return bad();
+		return parse_bad(PARSE_BAD_HEADER);
 	if (len < HEAD_LEN)
-		return more(HEAD_LEN);
+		return parse_more(HEAD_LEN);
 	whole = (size_t)bytes[LENGTH_AT] << 8 | bytes[LENGTH_AT + 1];
 	if (has_source(bytes))
 		wanted = bytes[FAMILY_AT] == FAMILY_TCP4 ? TCP4_LEN : TCP6_LEN;
 	if (whole < wanted)
-		return bad();
+		return parse_bad(PARSE_BAD_HEADER);
 	if (len < HEAD_LEN + wanted)
-		return more(HEAD_LEN + wanted);
-	return (struct proxyv2_answer){ .status = PROXYV2_DONE, .rest = whole - wanted };
+		return parse_more(HEAD_LEN + wanted);
+	return (struct parse){ .status = PARSE_DONE, .rest = whole - wanted };
 }
 
 /* The addresses are source, destination, then both ports. */

@@ -10,21 +10,6 @@
 #define ADDRESS_NAME 0x03
 #define NAME_AT 5 /* version, command, reserved, address type, length */
 
-#define REFUSAL_NAME(constant, text, code) [constant] = text,
-#define REFUSAL_CODE(constant, text, code) [constant] = code,
-const char *const socks5_refusal_names[] = { SOCKS5_REFUSALS(REFUSAL_NAME) };
-const uint8_t socks5_refusal_codes[] = { SOCKS5_REFUSALS(REFUSAL_CODE) };
-
-static struct socks5_answer more(size_t need)
-{
-	return (struct socks5_answer){ .status = SOCKS5_MORE, .need = need };
-}
-
-static struct socks5_answer refused(enum socks5_refusal refusal)
-{
-	return (struct socks5_answer){ .status = SOCKS5_REFUSED, .refusal = refusal };
-}
-
 static int hex_value(uint8_t c)
 {
 	if (c >= '0' && c <= '9')
@@ -33,43 +18,43 @@ static int hex_value(uint8_t c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-struct socks5_answer socks5_read_greeting(const uint8_t *bytes, size_t len)
+struct parse socks5_read_greeting(const uint8_t *bytes, size_t len)
 {
 	size_t whole;
 
 	if (len >= 1 && bytes[0] != VERSION)
-		return refused(SOCKS5_BAD_VERSION);
+		return parse_bad(PARSE_BAD_VERSION);
 	if (len < 2)
-		return more(2);
+		return parse_more(2);
 	whole = 2 + (size_t)bytes[1];
 	if (bytes[1] == 0)
-		return refused(SOCKS5_NO_METHOD);
+		return parse_bad(PARSE_NO_METHOD);
 	if (len < whole)
-		return more(whole);
+		return parse_more(whole);
 	if (memchr(bytes + 2, METHOD_NONE, bytes[1]) == NULL)
-		return refused(SOCKS5_NO_METHOD);
-	return (struct socks5_answer){ .status = SOCKS5_DONE };
+		return parse_bad(PARSE_NO_METHOD);
+	return parse_done();
 }
 
-struct socks5_answer socks5_read_request(const uint8_t *bytes, size_t len)
+struct parse socks5_read_request(const uint8_t *bytes, size_t len)
 {
 	if (len >= 1 && bytes[0] != VERSION)
-		return refused(SOCKS5_BAD_VERSION);
+		return parse_bad(PARSE_BAD_VERSION);
 	if (len >= 2 && bytes[1] != COMMAND_CONNECT)
-		return refused(SOCKS5_BAD_COMMAND);
+		return parse_bad(PARSE_BAD_COMMAND);
 	if (len >= 4 && bytes[3] != ADDRESS_NAME)
-		return refused(SOCKS5_BAD_ADDRESS_TYPE);
+		return parse_bad(PARSE_BAD_ADDRESS_TYPE);
 	if (len >= NAME_AT && bytes[NAME_AT - 1] != SOCKS5_NAME_LEN)
-		return refused(SOCKS5_BAD_NAME);
+		return parse_bad(PARSE_BAD_NAME);
 	for (size_t i = NAME_AT; i < len && i < NAME_AT + SOCKS5_NAME_LEN; i++) {
 		if (hex_value(bytes[i]) < 0)
-			return refused(SOCKS5_BAD_NAME);
+			return parse_bad(PARSE_BAD_NAME);
 	}
 	if (len < NAME_AT)
-		return more(NAME_AT);
+		return parse_more(NAME_AT);
 	if (len < SOCKS5_REQUEST_LEN)
-		return more(SOCKS5_REQUEST_LEN);
-	return (struct socks5_answer){ .status = SOCKS5_DONE };
+		return parse_more(SOCKS5_REQUEST_LEN);
+	return parse_done();
 }
 
 void socks5_request_hash(const uint8_t request[SOCKS5_REQUEST_LEN], uint8_t hash[SOCKS5_HASH_LEN])
@@ -86,15 +71,15 @@ void socks5_method_reply(uint8_t reply[SOCKS5_METHOD_REPLY_LEN], bool accepted)
 void socks5_grant_reply(uint8_t reply[SOCKS5_GRANT_LEN], const uint8_t request[SOCKS5_REQUEST_LEN])
 {
 	memcpy(reply, request, SOCKS5_GRANT_LEN);
-	reply[1] = 0x00; /* succeeded */
+	reply[1] = SOCKS5_SUCCEEDED;
 	reply[2] = 0x00;
 }
 
-void socks5_refusal_reply(uint8_t reply[SOCKS5_REFUSAL_LEN], enum socks5_refusal refusal)
+void socks5_refusal_reply(uint8_t reply[SOCKS5_REFUSAL_LEN], enum socks5_reply why)
 {
 	memset(reply, 0, SOCKS5_REFUSAL_LEN);
 	reply[0] = VERSION;
-	reply[1] = socks5_refusal_codes[refusal];
+	reply[1] = (uint8_t)why;
 	reply[3] = ADDRESS_IPV4;
 }
 

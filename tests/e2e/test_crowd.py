@@ -467,7 +467,7 @@ def activate_at_owner(fleet):
 
 def all_quiet(fleet):
     """No stream, no bridge, no connection and no pipe is left anywhere."""
-    states = ("waiting", "paired", "active", "draining")
+    states = ("waiting", "paired", "active", "closing")
     names = ["bridges", *(f'streams{{state="{state}"}}' for state in states)]
     names += [f'halves{{state="{state}"}}' for state in ("waiting", "active", "dialled")]
     names += [f'pipes_lent{{kind="{kind}"}}' for kind in ("1m", "256k", "64k", "memory")]

@@ -258,7 +258,7 @@ def test_the_log_has_the_address_of_who_waited_in_vain(stage):
     address = local(alone)
     alone.close()
     line = ended(relay, name)
-    assert "reason=halves-left" in line
+    assert "reason=abandoned" in line
     assert f" first-address={address} second-address=-" in line
 
 

@@ -125,7 +125,7 @@ def test_a_client_that_leaves_its_bridge_frees_its_seat(pair):
     assert state(owner, name)["state"] == "paired"
     there.close()
     wait_until(lambda: state(owner, name)["state"] == "waiting")
-    assert reason(other, name, "bridge") == "halves-left"
+    assert reason(other, name, "bridge") == "abandoned"
     again = bs.half(other, name)
     assert bs.activate(owner, name)[0] == 200
     again.sendall(b"at last")
@@ -304,7 +304,7 @@ def test_a_bridging_relay_that_is_killed_ends_the_stream_like_a_reset(stage):
     assert bs.to_end(here)[1] == "reset"
     assert reason(owner, name) == "reset"
     assert isinstance(sender.result(), OSError)
-    wait_until(lambda: metric(owner, 'streams{state="draining"}') == 0)
+    wait_until(lambda: metric(owner, 'streams{state="closing"}') == 0)
 
 
 def test_transfers_go_on_while_redis_is_dead_and_new_ones_when_it_is_back(stage):
@@ -453,7 +453,7 @@ def test_a_client_that_leaves_while_the_owner_is_dialled_leaves_nothing(stage):
     assert bs.exactly(sock, 2) == b"\x05\x00"
     wait_until(lambda: metric(other, "bridges") == 1)
     sock.close()
-    assert reason(other, name, "bridge") == "halves-left"
+    assert reason(other, name, "bridge") == "abandoned"
     assert metric(other, "bridges") == 0
     assert half
 
@@ -464,7 +464,7 @@ def test_another_secret_is_refused_and_told_on_both_ends(stage):
     name = bs.new_hash()
     half = bs.half(owner, name)
     assert refused_by(other, name) == b"\x05\x01\x00\x01" + bytes(6)
-    owner.wait_log("handshake-refused .*peer=yes .*reason=bad-proof")
+    owner.wait_log("handshake-refused .*peering=yes .*reason=bad-proof")
     other.wait_log(f"bridge-failed id={name} owner=relay-1 outcome=refused")
     assert state(owner, name)["state"] == "waiting"
     log = owner.log_text() + other.log_text()
@@ -535,7 +535,7 @@ def test_a_peer_asks_in_vain_for_a_hash_that_is_not_here(pair):
     sock.sendall(fl.proof(nonce, name) + bs.request(name))
     assert bs.to_end(sock) == (b"\x05\x01\x00\x01" + bytes(6), "end")
     assert pair.claim(name) is None
-    owner.wait_log("handshake-refused .*peer=yes .*reason=not-owned")
+    owner.wait_log("handshake-refused .*peering=yes .*reason=not-owned")
 
 
 def test_a_peers_half_is_not_bridged_again(pair):
@@ -587,7 +587,7 @@ def test_a_silent_peer_is_cut_off(stage):
     slow.sendall(bytes(32))
     assert bs.to_end(silent) == (b"", "end")
     assert bs.to_end(slow) == (b"", "end")
-    relay.wait_log("handshake-refused .*peer=yes .*reason=timed-out", count=2)
+    relay.wait_log("handshake-refused .*peering=yes .*reason=timed-out", count=2)
 
 
 def test_the_method_of_peers_is_none_for_clients(pair):

@@ -50,7 +50,7 @@ def test_bytes_arrive_unchanged_in_both_directions_at_once(relay):
     assert not any(sender.error for sender in senders)
     line = relay.wait_log(rf"stream-ended id={name} .*").group(0)
     # Active, where one turn of the loop sees the ends of both directions.
-    assert re.search(r"reason=completed state=(draining|active) ", line)
+    assert re.search(r"reason=completed state=(closing|active) ", line)
     assert f"first={len(there)} second={len(back)}" in line
 
 
@@ -70,7 +70,7 @@ def test_a_half_close_leaves_the_other_direction_open(relay):
     first.sendall(b"question")
     first.shutdown(socket.SHUT_WR)
     assert bs.to_end(second) == (b"question", "end")
-    wait_until(lambda: state(relay, name)["state"] == "draining")
+    wait_until(lambda: state(relay, name)["state"] == "closing")
     for i in range(5):
         second.sendall(b"answer %d" % i)
         assert bs.exactly(first, 8) == b"answer %d" % i
@@ -116,7 +116,7 @@ def test_a_half_that_leaves_before_activation_without_a_byte_frees_its_seat(rela
     assert bs.exactly(second, 5) == b"hello"
     name = bs.new_hash()
     bs.half(relay, name).close()
-    assert reason(relay, name) == "halves-left"
+    assert reason(relay, name) == "abandoned"
     assert state(relay, name) is None
 
 
@@ -175,7 +175,7 @@ def test_a_reset_waits_for_a_reader_that_has_megabytes_to_go(relay):
     first.sendall(data)
     wait_until(lambda: state(relay, name)["halves"][0]["received"] == len(data))
     bs.reset(first)
-    wait_until(lambda: state(relay, name)["state"] == "draining")
+    wait_until(lambda: state(relay, name)["state"] == "closing")
     got = b""
     second.settimeout(60)
     while len(got) < len(data):
@@ -425,7 +425,7 @@ def test_a_direction_that_is_quiet_after_the_other_ended_is_closed_cleanly(stage
     first.shutdown(socket.SHUT_WR)
     assert bs.to_end(second) == (b"all of it", "end")
     assert bs.to_end(first) == (b"", "end")
-    assert reason(relay, name) == "lingered"
+    assert reason(relay, name) == "linger-timeout"
 
 
 # The control API
@@ -450,7 +450,7 @@ def test_a_stream_is_shown_as_it_goes_through_its_life(relay):
     status, _ = relay.call("DELETE", f"/v1/streams/{name}")
     assert status == 204
     assert bs.to_end(first)[1] == bs.to_end(second)[1] == "reset"
-    assert reason(relay, name) == "cut"
+    assert reason(relay, name) == "killed"
     assert relay.call("DELETE", f"/v1/streams/{name}")[0] == 404
 
 
@@ -692,7 +692,7 @@ def test_without_redis_new_halves_are_refused_and_active_streams_go_on(stage):
     # Refused with a reply: the end of the handshake's own time would close it without one.
     assert bs.ask(relay, bs.new_hash())[1][:2] == b"\x05\x01"
     assert time.monotonic() - start > 1.5
-    relay.wait_log("handshake-refused .*reason=store-away")
+    relay.wait_log("handshake-refused .*reason=redis-unavailable")
     assert relay.call("GET", "/readyz", token=None)[0] == 503
     redis.start()
     name = bs.new_hash()
@@ -741,7 +741,7 @@ def test_a_client_that_leaves_while_it_is_claimed_leaves_nothing(stage):
         assert state(relay, name)["state"] == "claiming"
         assert bs.activate(relay, name)[0] == 409
         sock.close()
-        assert reason(relay, name) == "halves-left"
+        assert reason(relay, name) == "abandoned"
     finally:
         os.kill(redis.pid, signal.SIGCONT)
     wait_until(lambda: works(relay, bs.new_hash()))

@@ -1,18 +1,18 @@
 #include "relayd/wire/socks5.h"
 #include "tests/fuzz/fuzz.h"
 
-typedef struct socks5_answer reader(const uint8_t *bytes, size_t len);
+typedef struct parse reader(const uint8_t *bytes, size_t len);
 
 /* Reads byte by byte; *LEN becomes how many it took to know, or all SIZE. */
-static enum socks5_status read_on(reader *read, const uint8_t *data, size_t size, size_t *len)
+static enum parse_status read_on(reader *read, const uint8_t *data, size_t size, size_t *len)
 {
-	struct socks5_answer answer = read(data, 0);
+	struct parse parse = read(data, 0);
 
-	for (*len = 0; answer.status == SOCKS5_MORE && *len < size; ++*len) {
-		assert(answer.need > *len);
-		answer = read(data, *len + 1);
+	for (*len = 0; parse.status == PARSE_MORE && *len < size; ++*len) {
+		assert(parse.need > *len);
+		parse = read(data, *len + 1);
 	}
-	return answer.status;
+	return parse.status;
 }
 
 static void check_request(const uint8_t *request)
@@ -32,12 +32,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	size_t len;
 
-	if (read_on(socks5_read_greeting, data, size, &len) != SOCKS5_DONE)
+	if (read_on(socks5_read_greeting, data, size, &len) != PARSE_DONE)
 		return 0;
 	assert(len <= SOCKS5_GREETING_MAX);
 	data += len;
 	size -= len;
-	if (read_on(socks5_read_request, data, size, &len) != SOCKS5_DONE)
+	if (read_on(socks5_read_request, data, size, &len) != PARSE_DONE)
 		return 0;
 	assert(len == SOCKS5_REQUEST_LEN);
 	check_request(data);

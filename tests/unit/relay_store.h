@@ -10,7 +10,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "relayd/conf.h"
-#include "relayd/fleet/store.h"
+#include "relayd/fleet/fleet.h"
 #include "relayd/quota/calendar.h"
 #include "relayd/quota/ledger.h"
 #include "relayd/quota/outbox.h"
@@ -68,7 +68,7 @@ static inline const char *relay_ask(const char *command)
 	static struct relay_question question;
 
 	question = (struct relay_question){ .call.done = relay_on_answer };
-	redis_command(store_redis(), &question.call, command);
+	redis_command(fleet_redis(), &question.call, command);
 	WAIT_UNTIL(question.answered);
 	return question.text;
 }
@@ -95,11 +95,11 @@ static inline void relay_store_setup(void)
 	redis_server_init(&relay_server);
 	redis_server_start(&relay_server);
 	relay_conf.redis = relay_server.url;
-	ck_assert_int_eq(store_module.start(&relay_conf), 0);
+	ck_assert_int_eq(fleet_module.start(&relay_conf), 0);
 	ck_assert_int_eq(outbox_module.start(&relay_conf), 0);
 	ck_assert_int_eq(calendar_module.start(&relay_conf), 0);
 	ck_assert_int_eq(ledger_module.start(&relay_conf), 0);
-	WAIT_UNTIL(store_ready());
+	WAIT_UNTIL(fleet_ready());
 }
 
 static inline void relay_store_teardown(void)
@@ -107,7 +107,7 @@ static inline void relay_store_teardown(void)
 	ledger_module.stop();
 	calendar_module.stop();
 	outbox_module.stop();
-	store_module.stop();
+	fleet_module.stop();
 	redis_server_release(&relay_server);
 	loop_release();
 }

@@ -92,9 +92,9 @@ static const uint8_t *challenged(void)
 {
 	open_to_listener();
 	WAIT_UNTIL(accepted());
-	ck_assert_mem_eq(heard(PEER_GREETING_LEN), "\x05\x01\x80", PEER_GREETING_LEN);
-	say_slowly("\x05\x80" NONCE, PEER_CHALLENGE_LEN);
-	return heard(PEER_REQUEST_LEN);
+	ck_assert_mem_eq(heard(PEERING_GREETING_LEN), "\x05\x01\x80", PEERING_GREETING_LEN);
+	say_slowly("\x05\x80" NONCE, PEERING_CHALLENGE_LEN);
+	return heard(PEERING_REQUEST_LEN);
 }
 
 static void check_outcome(enum dial_outcome outcome)
@@ -112,8 +112,8 @@ START_TEST(a_grant_hands_over_the_connection_with_nothing_read_behind_it)
 	uint8_t grant[SOCKS5_GRANT_LEN];
 	char byte;
 
-	ck_assert(peer_proof_is_right(request, (const uint8_t *)NONCE, "secret"));
-	socks5_grant_reply(grant, request + PEER_PROOF_LEN);
+	ck_assert(peering_proof_is_right(request, (const uint8_t *)NONCE, "secret"));
+	socks5_grant_reply(grant, request + PEERING_PROOF_LEN);
 	say_slowly(grant, sizeof(grant) - 1);
 	ck_assert_int_eq(dones, 0);
 	ck_assert_int_eq(send(caller, "\0\0go", 4, 0), 4); /* the grant's last byte, and more */
@@ -182,7 +182,7 @@ START_TEST(the_next_address_of_a_name_is_tried)
 	resolve_stop(&dial.resolve);
 	on_resolved(&dial.resolve, found, ARRAY_LEN(found), NULL);
 	WAIT_UNTIL(accepted());
-	ck_assert_mem_eq(heard(PEER_GREETING_LEN), "\x05\x01\x80", PEER_GREETING_LEN);
+	ck_assert_mem_eq(heard(PEERING_GREETING_LEN), "\x05\x01\x80", PEERING_GREETING_LEN);
 	ck_assert_int_eq(dones, 0);
 	dial_close(&dial);
 }

@@ -34,9 +34,9 @@ static void check_carries(struct pipe *pipe, const char *text)
 	size_t len = strlen(text);
 
 	ck_assert_int_eq(send(ends[0], text, len, 0), (ssize_t)len);
-	ck_assert_int_eq(pipe_fill(pipe, ends[1], pipe->size), (ssize_t)len);
+	ck_assert_int_eq(pipe_splice_in(pipe, ends[1], pipe->size), (ssize_t)len);
 	ck_assert_uint_eq(pipe->held, len);
-	ck_assert_int_eq(pipe_drain(pipe, ends[1]), (ssize_t)len);
+	ck_assert_int_eq(pipe_splice_out(pipe, ends[1]), (ssize_t)len);
 	ck_assert_uint_eq(pipe->held, 0);
 	ck_assert_int_eq(recv(ends[0], got, sizeof(got), 0), (ssize_t)len);
 	ck_assert_str_eq(got, text);
@@ -68,7 +68,7 @@ START_TEST(an_empty_socket_is_not_its_end)
 
 		pipe_pool_open(PLENTY, pages);
 		pipe = pipe_take();
-		ck_assert_int_eq(pipe_fill(pipe, ends[1], 1000), -1);
+		ck_assert_int_eq(pipe_splice_in(pipe, ends[1], 1000), -1);
 		ck_assert_int_eq(errno, EAGAIN);
 		pipe_give(pipe);
 	}
@@ -83,7 +83,7 @@ START_TEST(the_end_of_a_socket_is_reported_by_every_kind)
 
 		pipe_pool_open(PLENTY, pages);
 		pipe = pipe_take();
-		ck_assert_int_eq(pipe_fill(pipe, ends[1], 1000), 0);
+		ck_assert_int_eq(pipe_splice_in(pipe, ends[1], 1000), 0);
 		pipe_give(pipe);
 	}
 }
@@ -111,7 +111,7 @@ START_TEST(a_pipe_with_bytes_in_it_is_never_lent_again)
 	pipe_pool_open(PLENTY, PLENTY);
 	pipe = pipe_take();
 	ck_assert_int_eq(send(ends[0], "secret", 6, 0), 6);
-	ck_assert_int_eq(pipe_fill(pipe, ends[1], 100), 6);
+	ck_assert_int_eq(pipe_splice_in(pipe, ends[1], 100), 6);
 	pipe_give(pipe);
 	ck_assert_uint_eq(pool.descriptors, 0);
 	pipe = pipe_take();

@@ -22,7 +22,7 @@ static void make_lease(const char *value)
 {
 	struct relay_question question = { .call.done = relay_on_answer };
 
-	redis_command(store_redis(), &question.call, "SET og:lease:x %s", value);
+	redis_command(fleet_redis(), &question.call, "SET og:lease:x %s", value);
 	WAIT_UNTIL(question.answered);
 	relay_ask("HSET og:usage:202601 user:a@x 900 global 2000");
 }
@@ -69,7 +69,7 @@ END_TEST
 START_TEST(what_waits_for_redis_is_written_when_it_is_back)
 {
 	redis_server_kill(&relay_server);
-	WAIT_UNTIL(!store_ready());
+	WAIT_UNTIL(!fleet_ready());
 	add_records(0, 100);
 	turn_for(300);
 	ck_assert_uint_eq(outbox.count, 100);
@@ -161,7 +161,7 @@ START_TEST(the_box_has_an_end)
 	char *large = mem_alloc(1, 1 << 20);
 
 	redis_server_kill(&relay_server);
-	WAIT_UNTIL(!store_ready());
+	WAIT_UNTIL(!fleet_ready());
 	memset(large, 'x', (1 << 20) - 1);
 	for (int i = 0; i < 70; i++)
 		outbox_record(large);
@@ -177,11 +177,11 @@ START_TEST(the_end_of_the_process_writes_what_is_left)
 	add_records(0, 200);
 	calendar_module.stop();
 	outbox_module.stop();
-	store_module.stop();
-	ck_assert_int_eq(store_module.start(&relay_conf), 0);
+	fleet_module.stop();
+	ck_assert_int_eq(fleet_module.start(&relay_conf), 0);
 	ck_assert_int_eq(outbox_module.start(&relay_conf), 0);
 	ck_assert_int_eq(calendar_module.start(&relay_conf), 0);
-	WAIT_UNTIL(store_ready());
+	WAIT_UNTIL(fleet_ready());
 	relay_expect("200", "XLEN og:transfers");
 	ck_assert_ptr_nonnull(strstr(relay_ask("XREVRANGE og:transfers + - COUNT 1"), "199"));
 }

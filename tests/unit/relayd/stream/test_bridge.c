@@ -1,4 +1,3 @@
-#include "relayd/io/transfer.c"
 #include "relayd/stream/bridge.c"
 
 #include "relayd/io/pipe_pool.h"
@@ -6,58 +5,55 @@
 #include "tests/unit/unit.h"
 #include "tests/unit/wait.h"
 
-#define GONE_MS 1000
+#define IDLE_MS 500 /* of this relay's own streams */
 
 /* The far ends: the client, and the owner as it sees the bridge. */
 static int client, owner;
 
 static void setup(void)
 {
-	static struct relay_conf conf = { .idle_timeout_ms = 60000 };
+	static struct relay_conf conf = { .idle_timeout_ms = IDLE_MS };
 
 	loop_init();
 	pipe_pool_open(64, 4096);
-	transfer_module.start(&conf);
-	bridge_queue.delay_ms = GONE_MS;
+	pair_module.start(&conf);
+	dial_module.start(&conf);
 	bridge_module.start(&conf);
 }
 
 static void teardown(void)
 {
 	bridge_module.stop();
-	transfer_module.stop();
+	dial_module.stop();
+	resolve_release();
+	pair_module.stop();
 	pipe_pool_module.stop();
 	close(client);
-	close(owner);
+	if (owner >= 0)
+		close(owner);
 	loop_release();
 }
 
-/* A half that is connected to *FAR. */
-static struct half *half_to(int *far, void (*ready)(struct io *io, uint32_t events))
+static int connect_to(int *far, union net_address *address)
 {
-	union net_address address;
 	int ends[2];
 
 	tcp_pair(ends);
 	*far = ends[0];
-	ck_assert_int_eq(net_local(ends[1], &address), 0);
-	return half_dialled(ends[1], &address, ready);
+	ck_assert_int_eq(net_local(ends[1], address), 0);
+	return ends[1];
 }
 
 /* As when the owner has granted the half, and the client was told. */
 static struct bridge *open_granted(void)
 {
-	struct bridge *bridge = mem_alloc(1, sizeof(*bridge));
+	static const uint8_t hash[SOCKS5_HASH_LEN];
+	union net_address address;
+	int fd = connect_to(&client, &address);
+	struct bridge *bridge = bridge_new(conn_new(fd, &address, CONN_WAITING), hash, "relay-1");
 
-	bridge->stream.bridged = true;
-	bridge->stream.state = STREAM_WAITING;
-	bridge->owner = mem_dup("relay-1");
-	bridge->client = mem_dup("192.0.2.7:4711");
-	list_append(&bridges.all, &bridge->link);
-	bridges.count++;
-	seat(bridge, BRIDGE_CLIENT, half_to(&client, on_owner));
-	io_stop(&bridge->stream.halves[BRIDGE_CLIENT]->io);
-	seat(bridge, BRIDGE_OWNER, half_to(&owner, on_owner));
+	fd = connect_to(&owner, &address);
+	seat_owner(bridge, fd, &address);
 	return bridge;
 }
 
@@ -66,7 +62,7 @@ static struct bridge *open_active(void)
 	struct bridge *bridge = open_granted();
 
 	ck_assert_int_eq(send(owner, "\0", 1, 0), 1);
-	WAIT_UNTIL(bridge->stream.state == STREAM_ACTIVE);
+	WAIT_UNTIL(bridge->state == BRIDGE_ACTIVE);
 	return bridge;
 }
 
@@ -89,7 +85,7 @@ START_TEST(a_client_is_not_read_before_the_owner_says_so)
 	ck_assert_int_eq(send(owner, "\0now", 4, 0), 4);
 	WAIT_UNTIL(read_some(owner) == 5);
 	WAIT_UNTIL(read_some(client) == 3);
-	ck_assert_int_eq(bridge->stream.state, STREAM_ACTIVE);
+	ck_assert_int_eq(bridge->state, BRIDGE_ACTIVE);
 }
 END_TEST
 
@@ -111,69 +107,90 @@ START_TEST(an_owner_that_closes_before_activation_ends_the_client_properly)
 }
 END_TEST
 
-START_TEST(an_owner_that_has_ended_and_a_client_that_stays_silent_do_not_last)
-{
-	uint64_t start;
-
-	(void)open_active();
-	start = loop_now_ms();
-	shutdown(owner, SHUT_WR);
-	WAIT_UNTIL(read_some(client) == 0);
-	WAIT_UNTIL(bridge_count() == 0);
-	ck_assert_uint_ge(loop_now_ms() - start, GONE_MS);
-}
-END_TEST
-
-START_TEST(a_client_that_goes_on_sending_keeps_its_bridge)
+START_TEST(how_long_nothing_may_happen_is_up_to_the_owner)
 {
 	(void)open_active();
-	shutdown(owner, SHUT_WR);
-	for (int i = 0; i < 10; i++) {
-		ck_assert_int_eq(send(client, "more", 4, MSG_NOSIGNAL), 4);
-		WAIT_UNTIL(read_some(owner) == 4);
-		turn_for(GONE_MS / 4);
-	}
+	turn_for(3 * IDLE_MS);
 	ck_assert_uint_eq(bridge_count(), 1);
-	shutdown(client, SHUT_WR);
-	WAIT_UNTIL(bridge_count() == 0);
-}
-END_TEST
-
-/* Sends to the owner, which doesn't read, until the kernel takes no more. */
-static void fill(void)
-{
-	static char plenty[100000];
-
-	for (int idle = 0; idle < 20; idle++) {
-		if (send(client, plenty, sizeof(plenty), MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
-			idle = 0;
-		turn_for(2);
-	}
-}
-
-START_TEST(bytes_that_the_owner_has_still_to_take_keep_a_bridge)
-{
-	struct bridge *bridge = open_active();
-
-	fill();
-	shutdown(owner, SHUT_WR);
-	WAIT_UNTIL(bridge->stream.state == STREAM_DRAINING);
-	turn_for(4 * GONE_MS);
-	ck_assert_uint_eq(bridge_count(), 1);
-}
-END_TEST
-
-START_TEST(a_direction_that_the_client_has_ended_is_the_owners_business)
-{
-	struct bridge *bridge = open_active();
-
 	shutdown(client, SHUT_WR);
 	WAIT_UNTIL(read_some(owner) == 0);
-	turn_for(3 * GONE_MS);
+	turn_for(3 * IDLE_MS);
 	ck_assert_uint_eq(bridge_count(), 1);
-	ck_assert(!list_linked(&bridge->stream.deadline.link));
 	shutdown(owner, SHUT_WR);
 	WAIT_UNTIL(bridge_count() == 0);
+}
+END_TEST
+
+START_TEST(bytes_are_counted_by_direction)
+{
+	struct bridge *bridge = open_active();
+
+	ck_assert_int_eq(send(client, "12345", 5, 0), 5);
+	ck_assert_int_eq(send(owner, "123", 3, 0), 3);
+	WAIT_UNTIL(carried[CLIENT] == 5 && carried[OWNER] == 3);
+	ck_assert_uint_eq(bridge_bytes(), 8);
+	ck_assert_int_eq(bridge->state, BRIDGE_ACTIVE);
+}
+END_TEST
+
+START_TEST(a_client_that_leaves_before_activation_ends_the_connection_to_the_owner)
+{
+	struct bridge *bridge = open_granted();
+	struct conn *half = bridge->pair.conns[CLIENT];
+
+	pair_leave(half, REASON_ABANDONED);
+	conn_close(half, false);
+	ck_assert_uint_eq(bridge_count(), 0);
+	ck_assert_int_eq(by_reason[REASON_ABANDONED], 1);
+	WAIT_UNTIL(read_some(owner) == 0);
+}
+END_TEST
+
+/* Dialling */
+
+static int dialled;
+static enum dial_outcome dial_outcome;
+
+static void on_dialled_here(struct conn *conn, enum dial_outcome outcome)
+{
+	dialled++;
+	dial_outcome = outcome;
+	ck_assert_int_eq(conn->pair != NULL, outcome == DIAL_GRANTED);
+	if (conn->pair == NULL)
+		conn_close(conn, false);
+}
+
+static struct bridge *open_dialling(const char *peering)
+{
+	static const uint8_t hash[SOCKS5_HASH_LEN];
+	const struct claim_owner other = { "relay-2", peering };
+	union net_address address;
+	int fd = connect_to(&client, &address);
+
+	owner = -1;
+	bridge_open(conn_new(fd, &address, CONN_CLAIMING), hash, &other, on_dialled_here);
+	return container_of(list_first(&bridges.all), struct bridge, link);
+}
+
+START_TEST(a_client_whose_owner_cannot_be_reached_is_handed_back)
+{
+	(void)open_dialling("127.0.0.1:1");
+	ck_assert_uint_eq(bridge_count(), 1);
+	WAIT_UNTIL(dialled == 1);
+	ck_assert_int_eq(dial_outcome, DIAL_UNREACHABLE);
+	ck_assert_uint_eq(bridge_count(), 0);
+}
+END_TEST
+
+START_TEST(a_client_that_leaves_while_its_owner_is_dialled_is_not_handed_back)
+{
+	struct conn *half = open_dialling("127.0.0.1:1")->pair.conns[CLIENT];
+
+	pair_leave(half, REASON_EVICTED);
+	conn_close(half, false);
+	ck_assert_uint_eq(bridge_count(), 0);
+	turn_for(50);
+	ck_assert_int_eq(dialled, 0);
 }
 END_TEST
 
@@ -183,10 +200,11 @@ int main(void)
 		a_client_is_not_read_before_the_owner_says_so,
 		another_byte_than_that_of_activation_resets_the_client,
 		an_owner_that_closes_before_activation_ends_the_client_properly,
-		an_owner_that_has_ended_and_a_client_that_stays_silent_do_not_last,
-		a_client_that_goes_on_sending_keeps_its_bridge,
-		bytes_that_the_owner_has_still_to_take_keep_a_bridge,
-		a_direction_that_the_client_has_ended_is_the_owners_business,
+		how_long_nothing_may_happen_is_up_to_the_owner,
+		bytes_are_counted_by_direction,
+		a_client_that_leaves_before_activation_ends_the_connection_to_the_owner,
+		a_client_whose_owner_cannot_be_reached_is_handed_back,
+		a_client_that_leaves_while_its_owner_is_dialled_is_not_handed_back,
 	};
 
 	return unit_run("bridge", tests, ARRAY_LEN(tests), setup, teardown);

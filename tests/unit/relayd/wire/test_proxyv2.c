@@ -7,26 +7,26 @@
 #define TCP4 SIGN "\x21\x11\x00\x0c\xc0\x00\x02\x07\x0a\x00\x00\x01\x30\x39\x04\x38"
 
 /* Feeds BYTES one at a time, as a caller does that reads no more than is asked for. */
-static struct proxyv2_answer feed(const char *bytes, size_t len, size_t *used)
+static struct parse feed(const char *bytes, size_t len, size_t *used)
 {
-	struct proxyv2_answer answer = proxyv2_read((const uint8_t *)bytes, 0);
+	struct parse parse = proxyv2_read((const uint8_t *)bytes, 0);
 
 	*used = 0;
-	while (answer.status == PROXYV2_MORE && *used < len) {
-		ck_assert_uint_gt(answer.need, *used);
-		ck_assert_uint_le(answer.need, PROXYV2_READ_MAX);
-		answer = proxyv2_read((const uint8_t *)bytes, ++*used);
+	while (parse.status == PARSE_MORE && *used < len) {
+		ck_assert_uint_gt(parse.need, *used);
+		ck_assert_uint_le(parse.need, PROXYV2_READ_MAX);
+		parse = proxyv2_read((const uint8_t *)bytes, ++*used);
 	}
-	return answer;
+	return parse;
 }
 
 /* A header of LEN bytes of which the last REST say nothing. */
 static void check_done(const char *bytes, size_t len, size_t rest)
 {
 	size_t used;
-	struct proxyv2_answer fed = feed(bytes, len, &used);
+	struct parse fed = feed(bytes, len, &used);
 
-	ck_assert_int_eq(fed.status, PROXYV2_DONE);
+	ck_assert_int_eq(fed.status, PARSE_DONE);
 	ck_assert_uint_eq(used + fed.rest, len);
 	ck_assert_uint_eq(fed.rest, rest);
 }
@@ -36,9 +36,9 @@ static void check_bad(const char *bytes, size_t len, size_t place)
 {
 	size_t used;
 
-	ck_assert_int_eq(feed(bytes, len, &used).status, PROXYV2_BAD);
+	ck_assert_int_eq(feed(bytes, len, &used).status, PARSE_BAD);
 	ck_assert_uint_eq(used, place);
-	ck_assert_int_eq(proxyv2_read((const uint8_t *)bytes, len).status, PROXYV2_BAD);
+	ck_assert_int_eq(proxyv2_read((const uint8_t *)bytes, len).status, PARSE_BAD);
 }
 
 static void check_source(const char *bytes, const char *address, unsigned wanted_port)

@@ -5,41 +5,41 @@
 
 #define HASH "0123456789abcdefABCDEF0123456789abcdef01"
 
-typedef struct socks5_answer reader(const uint8_t *bytes, size_t len);
+typedef struct parse reader(const uint8_t *bytes, size_t len);
 
 /*
  * Feeds BYTES one at a time as a caller does that reads no more than is asked for: the answer at
  * the first byte that settles the matter, with the number of bytes that it took in *USED.
  */
-static struct socks5_answer feed(reader *read, const void *bytes, size_t len, size_t *used)
+static struct parse feed(reader *read, const void *bytes, size_t len, size_t *used)
 {
-	struct socks5_answer answer = read(bytes, 0);
+	struct parse parse = read(bytes, 0);
 
 	*used = 0;
-	while (answer.status == SOCKS5_MORE && *used < len) {
-		ck_assert_uint_gt(answer.need, *used);
-		answer = read(bytes, ++*used);
+	while (parse.status == PARSE_MORE && *used < len) {
+		ck_assert_uint_gt(parse.need, *used);
+		parse = read(bytes, ++*used);
 	}
-	return answer;
+	return parse;
 }
 
-static void check_refused(reader *read, const void *bytes, size_t len, enum socks5_refusal refusal)
+static void check_refused(reader *read, const void *bytes, size_t len, enum parse_fault fault)
 {
 	size_t used;
-	struct socks5_answer whole = read(bytes, len), fed = feed(read, bytes, len, &used);
+	struct parse whole = read(bytes, len), fed = feed(read, bytes, len, &used);
 
-	ck_assert_int_eq(whole.status, SOCKS5_REFUSED);
-	ck_assert_int_eq(whole.refusal, refusal);
-	ck_assert_int_eq(fed.status, SOCKS5_REFUSED);
-	ck_assert_int_eq(fed.refusal, refusal);
+	ck_assert_int_eq(whole.status, PARSE_BAD);
+	ck_assert_int_eq(whole.fault, fault);
+	ck_assert_int_eq(fed.status, PARSE_BAD);
+	ck_assert_int_eq(fed.fault, fault);
 }
 
 static void check_done(reader *read, const void *bytes, size_t len)
 {
 	size_t used;
 
-	ck_assert_int_eq(read(bytes, len).status, SOCKS5_DONE);
-	ck_assert_int_eq(feed(read, bytes, len, &used).status, SOCKS5_DONE);
+	ck_assert_int_eq(read(bytes, len).status, PARSE_DONE);
+	ck_assert_int_eq(feed(read, bytes, len, &used).status, PARSE_DONE);
 	ck_assert_uint_eq(used, len);
 }
 
@@ -68,9 +68,9 @@ END_TEST
 
 START_TEST(a_greeting_that_offers_nothing_of_use_is_refused)
 {
-	check_refused(socks5_read_greeting, "\x05\x00", 2, SOCKS5_NO_METHOD);
-	check_refused(socks5_read_greeting, "\x05\x01\x02", 3, SOCKS5_NO_METHOD);
-	check_refused(socks5_read_greeting, "\x05\x02\x01\xff", 4, SOCKS5_NO_METHOD);
+	check_refused(socks5_read_greeting, "\x05\x00", 2, PARSE_NO_METHOD);
+	check_refused(socks5_read_greeting, "\x05\x01\x02", 3, PARSE_NO_METHOD);
+	check_refused(socks5_read_greeting, "\x05\x02\x01\xff", 4, PARSE_NO_METHOD);
 }
 END_TEST
 
@@ -78,9 +78,9 @@ START_TEST(another_version_is_refused_at_its_first_byte)
 {
 	size_t used;
 
-	check_refused(socks5_read_greeting, "\x04\x01\x00\x50", 4, SOCKS5_BAD_VERSION);
-	check_refused(socks5_read_greeting, "GET / HTTP/1.1\r\n", 16, SOCKS5_BAD_VERSION);
-	check_refused(socks5_read_request, "\x04\x01\x00\x03", 4, SOCKS5_BAD_VERSION);
+	check_refused(socks5_read_greeting, "\x04\x01\x00\x50", 4, PARSE_BAD_VERSION);
+	check_refused(socks5_read_greeting, "GET / HTTP/1.1\r\n", 16, PARSE_BAD_VERSION);
+	check_refused(socks5_read_request, "\x04\x01\x00\x03", 4, PARSE_BAD_VERSION);
 	(void)feed(socks5_read_greeting, "GET /", 5, &used);
 	ck_assert_uint_eq(used, 1);
 }
@@ -103,35 +103,35 @@ END_TEST
 
 START_TEST(other_commands_are_refused)
 {
-	check_refused(socks5_read_request, "\x05\x02\x00\x03\x28", 5, SOCKS5_BAD_COMMAND);
-	check_refused(socks5_read_request, "\x05\x03\x00\x01", 4, SOCKS5_BAD_COMMAND);
-	check_refused(socks5_read_request, "\x05\x00\x00\x03", 4, SOCKS5_BAD_COMMAND);
+	check_refused(socks5_read_request, "\x05\x02\x00\x03\x28", 5, PARSE_BAD_COMMAND);
+	check_refused(socks5_read_request, "\x05\x03\x00\x01", 4, PARSE_BAD_COMMAND);
+	check_refused(socks5_read_request, "\x05\x00\x00\x03", 4, PARSE_BAD_COMMAND);
 }
 END_TEST
 
 START_TEST(addresses_are_refused_before_they_are_read)
 {
 	check_refused(socks5_read_request, "\x05\x01\x00\x01\x7f\x00\x00\x01\x00\x50", 10,
-	              SOCKS5_BAD_ADDRESS_TYPE);
-	check_refused(socks5_read_request, "\x05\x01\x00\x04", 4, SOCKS5_BAD_ADDRESS_TYPE);
-	check_refused(socks5_read_request, "\x05\x01\x00\x02", 4, SOCKS5_BAD_ADDRESS_TYPE);
+	              PARSE_BAD_ADDRESS_TYPE);
+	check_refused(socks5_read_request, "\x05\x01\x00\x04", 4, PARSE_BAD_ADDRESS_TYPE);
+	check_refused(socks5_read_request, "\x05\x01\x00\x02", 4, PARSE_BAD_ADDRESS_TYPE);
 }
 END_TEST
 
 START_TEST(names_that_are_no_hash_are_refused)
 {
 	check_refused(socks5_read_request, "\x05\x01\x00\x03\x0bexample.org\x00\x50", 18,
-	              SOCKS5_BAD_NAME);
-	check_refused(socks5_read_request, "\x05\x01\x00\x03\x27" HASH, 44, SOCKS5_BAD_NAME);
-	check_refused(socks5_read_request, "\x05\x01\x00\x03\x29" HASH "0", 46, SOCKS5_BAD_NAME);
-	check_refused(socks5_read_request, "\x05\x01\x00\x03\x00\x00\x00", 7, SOCKS5_BAD_NAME);
+	              PARSE_BAD_NAME);
+	check_refused(socks5_read_request, "\x05\x01\x00\x03\x27" HASH, 44, PARSE_BAD_NAME);
+	check_refused(socks5_read_request, "\x05\x01\x00\x03\x29" HASH "0", 46, PARSE_BAD_NAME);
+	check_refused(socks5_read_request, "\x05\x01\x00\x03\x00\x00\x00", 7, PARSE_BAD_NAME);
 	for (int c = 0; c < 256; c++) {
 		uint8_t request[SOCKS5_REQUEST_LEN] = "\x05\x01\x00\x03\x28" HASH "\x00";
 
 		request[5 + c % 40] = (uint8_t)c;
 		if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'f') && !(c >= 'A' && c <= 'F'))
 			check_refused(socks5_read_request, request, sizeof(request),
-			              SOCKS5_BAD_NAME);
+			              PARSE_BAD_NAME);
 		else
 			check_done(socks5_read_request, request, sizeof(request));
 	}
@@ -150,9 +150,9 @@ START_TEST(replies_are_those_of_the_rfc)
 	ck_assert_mem_eq(method, "\x05\xff", 2);
 	socks5_grant_reply(grant, request);
 	ck_assert_mem_eq(grant, "\x05\x00\x00\x03\x28" HASH "\x12\x34", SOCKS5_GRANT_LEN);
-	socks5_refusal_reply(refusal, SOCKS5_THIRD_HALF);
+	socks5_refusal_reply(refusal, SOCKS5_NOT_ALLOWED);
 	ck_assert_mem_eq(refusal, "\x05\x02\x00\x01\x00\x00\x00\x00\x00\x00", SOCKS5_REFUSAL_LEN);
-	socks5_refusal_reply(refusal, SOCKS5_BAD_ADDRESS_TYPE);
+	socks5_refusal_reply(refusal, SOCKS5_ADDRESS_TYPE_NOT_SUPPORTED);
 	ck_assert_uint_eq(refusal[1], 0x08);
 }
 END_TEST

@@ -1,0 +1,43 @@
+/* A request of the control API that Redis answers; if Redis doesn't, it is answered 503. */
+#ifndef OG_RELAYD_API_QUERY_H
+#define OG_RELAYD_API_QUERY_H
+
+#include <stddef.h>
+
+#include "common/http/http_server.h"
+#include "common/redis/redis.h"
+
+#define QUERY_KEYS_MAX 2
+#define QUERY_ACCOUNT_MAX 2047 /* a bare JID: two parts of 1023 and an @ */
+#define QUERY_FROM_SIZE (QUERY_ACCOUNT_MAX + 16)
+
+struct query {
+	struct http_request
+	        *request; /* that found() has to answer, now; LOOKUP may be gone after */
+	void (*found)(struct query *query, const struct redisReply *reply);
+	size_t limit;   /* for found(): most rows of the page */
+	unsigned month; /* for found(): that was asked for */
+	struct redis_call call;
+};
+
+/* Lives until the request ends. NULL without Redis: the request has been answered then. */
+struct query *query_new(struct http_request *request,
+                        void (*found)(struct query *query, const struct redisReply *reply));
+
+/* Runs SCRIPT with KEYS (names without the prefix, ended by NULL) and ARGV (likewise). */
+void query_eval(struct query *query, struct redis_script *script, const char *const *keys,
+                const char *const *argv);
+
+/* How many rows a page may have, as the request's `limit` says. False after answering 400. */
+bool query_page(struct http_request *request, size_t *limit);
+
+/*
+ * Where ZRANGEBYLEX begins, into FROM (QUERY_FROM_SIZE bytes): behind AFTER, or with the first if
+ * that is NULL. False after answering 400: it is too long.
+ */
+bool query_from(struct http_request *request, const char *after, char *from);
+
+/* TEXT if it can be an account: 1 to 2047 bytes of UTF-8; else NULL, after answering 400. */
+const char *query_account(struct http_request *request, const char *text);
+
+#endif

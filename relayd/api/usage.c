@@ -1,0 +1,251 @@
+#include "relayd/api/usage.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/json.h"
+#include "common/base/mem.h"
+#include "common/config/config.h"
+#include "relayd/api/query.h"
+#include "relayd/quota/calendar.h"
+#include "relayd/quota/denial.h"
+
+#define NUMBER_SIZE 24
+#define KEY_SIZE 32
+#define ID_SIZE 48 /* of an entry of a Redis stream */
+
+/* Keys: the month's ledgers and usage. Arguments: where the page begins; how many rows. */
+static struct redis_script list_script = {
+	"local page = redis.call('ZRANGEBYLEX', KEYS[1], ARGV[1], '+', 'LIMIT', 0, ARGV[2])\n"
+	"for i, name in ipairs(page) do\n"
+	"	page[i] = {name, redis.call('HGET', KEYS[2], name) or 0}\n"
+	"end\n"
+	"return page\n",
+	"",
+};
+/* The same keys. Arguments: the ledgers of one account. */
+static struct redis_script account_script = {
+	"local rows = {}\n"
+	"for _, name in ipairs(ARGV) do\n"
+	"	local used = redis.call('HGET', KEYS[2], name)\n"
+	"	if used then rows[#rows + 1] = {name, used} end\n"
+	"end\n"
+	"return rows\n",
+	"",
+};
+/* The same keys. Arguments: a ledger; bytes by which it is lowered, though not below 0. */
+static struct redis_script credit_script = {
+	"local used = tonumber(redis.call('HGET', KEYS[2], ARGV[1]) or 0)\n"
+	"local back = math.min(used, tonumber(ARGV[2]))\n"
+	"if back > 0 then\n"
+	"	redis.call('HINCRBY', KEYS[2], ARGV[1], string.format('-%.0f', back))\n"
+	"end\n"
+	"return {ARGV[1], used - back}\n",
+	"",
+};
+/* Key: transfers. Arguments: where the page begins; how many. */
+static struct redis_script transfers_script = {
+	"return redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2])\n",
+	"",
+};
+
+/* The keys of MONTH, for the scripts. */
+struct month_keys {
+	char ledgers[KEY_SIZE], usage[KEY_SIZE];
+	const char *names[3];
+};
+
+static void name_keys(struct month_keys *keys, unsigned month)
+{
+	snprintf(keys->ledgers, KEY_SIZE, "ledgers:%u", month);
+	snprintf(keys->usage, KEY_SIZE, "usage:%u", month);
+	keys->names[0] = keys->ledgers;
+	keys->names[1] = keys->usage;
+	keys->names[2] = NULL;
+}
+
+/* Usage */
+
+static json_t *describe(const struct redisReply *row)
+{
+	const char *name = redis_reply_string(redis_reply_at(row, 0), NULL), *account;
+	const char *kind = ledger_split(name, &account);
+
+	return json_pack("{s:s, s:s, s:I}", "account", account, "kind", kind, "bytes",
+	                 (json_int_t)redis_reply_integer(redis_reply_at(row, 1), 0));
+}
+
+static void on_usage(struct query *query, const struct redisReply *reply)
+{
+	size_t count = redis_reply_count(reply);
+	json_t *page = json_array(), *next = json_null();
+	char month[NUMBER_SIZE];
+
+	for (size_t i = 0; i < count && i < query->limit; i++)
+		json_array_append_new(page, describe(redis_reply_at(reply, i)));
+	if (count > query->limit)
+		next = json_string(redis_reply_string(
+		        redis_reply_at(redis_reply_at(reply, query->limit - 1), 0), NULL));
+	snprintf(month, sizeof(month), "%u", query->month);
+	http_reply(query->request, 200,
+	           json_pack("{s:s, s:o, s:o}", "month", month, "usage", page, "next", next));
+}
+
+/* The ledgers that ACCOUNT may have; one that isn't of its kind has just no bytes. */
+static void ask_account(struct query *query, const struct month_keys *keys, const char *account)
+{
+	char *user = mem_printf("user:%s", account), *domain = mem_printf("domain:%s", account);
+	char *instance = mem_printf("instance:%s", account);
+	const char *global = strcmp(account, "global") == 0 ? account : NULL;
+
+	query_eval(query, &account_script, keys->names,
+	           (const char *[]){ user, domain, instance, global, NULL });
+	free(user);
+	free(domain);
+	free(instance);
+}
+
+/* The month that is asked for: by default this one. MONTH_NONE after answering 400. */
+static unsigned read_month(struct http_request *request)
+{
+	const char *text = http_query(request, "month");
+	unsigned month = text == NULL ? calendar_month()->number : month_parse(text);
+
+	if (month == MONTH_NONE)
+		http_fail(request, 400, "bad_request", "month: must be YYYYMM");
+	return month;
+}
+
+void usage_list(struct http_request *request)
+{
+	const char *account = http_query(request, "account");
+	char from[QUERY_FROM_SIZE], count[NUMBER_SIZE];
+	unsigned month = read_month(request);
+	struct month_keys keys;
+	struct query *query;
+	size_t limit;
+
+	if (month == MONTH_NONE || !query_page(request, &limit) ||
+	    !query_from(request, http_query(request, "after"), from) ||
+	    (account != NULL && query_account(request, account) == NULL))
+		return;
+	query = query_new(request, on_usage);
+	if (query == NULL)
+		return;
+	query->limit = limit;
+	query->month = month;
+	name_keys(&keys, month);
+	snprintf(count, sizeof(count), "%zu", limit + 1);
+	if (account != NULL)
+		ask_account(query, &keys, account);
+	else
+		query_eval(query, &list_script, keys.names, (const char *[]){ from, count, NULL });
+}
+
+static void on_credited(struct query *query, const struct redisReply *reply)
+{
+	json_t *row = describe(reply);
+	char month[NUMBER_SIZE];
+
+	snprintf(month, sizeof(month), "%u", query->month);
+	json_object_set_new(row, "month", json_string(month));
+	http_reply(query->request, 200, row);
+}
+
+/* An account with an @ is a user, another one a domain. */
+void usage_credit(struct http_request *request)
+{
+	const json_t *body = http_body_json(request);
+	struct json_reader reader = { 0 };
+	struct json_object top;
+	struct month_keys keys;
+	struct query *query;
+	char bytes[NUMBER_SIZE], *ledger;
+	const char *account;
+	int64_t credit;
+
+	if (body == NULL)
+		return;
+	top = json_object_top(&reader, body);
+	credit = json_integer_member(&top, "bytes", 1, CONFIG_LIMIT_MOST, 0);
+	if (credit == 0)
+		json_complain(&top, "bytes", "must be an integer from 1 on");
+	json_object_end(&top);
+	if (!json_reader_ok(&reader)) {
+		http_fail(request, 400, "bad_request", "%s", reader.complaint);
+		return;
+	}
+	account = query_account(request, http_param(request, 0));
+	query = account == NULL ? NULL : query_new(request, on_credited);
+	if (query == NULL)
+		return;
+	query->month = calendar_month()->number;
+	name_keys(&keys, query->month);
+	snprintf(bytes, sizeof(bytes), "%lld", (long long)credit);
+	ledger = mem_printf("%s:%s", strchr(account, '@') != NULL ? "user" : "domain", account);
+	query_eval(query, &credit_script, keys.names, (const char *[]){ ledger, bytes, NULL });
+	free(ledger);
+}
+
+/* Transfers */
+
+/* An entry's record with the entry's id; NULL if it holds none. */
+static json_t *describe_transfer(const struct redisReply *entry)
+{
+	const struct redisReply *fields = redis_reply_at(entry, 1);
+	const char *text = redis_reply_string(redis_reply_at(fields, 1), NULL);
+	json_t *record = text == NULL ? NULL : json_loads(text, 0, NULL);
+
+	if (record != NULL)
+		json_object_set_new(
+		        record, "id",
+		        json_string(redis_reply_string(redis_reply_at(entry, 0), NULL)));
+	return record;
+}
+
+static void on_transfers(struct query *query, const struct redisReply *reply)
+{
+	size_t count = redis_reply_count(reply);
+	json_t *page = json_array(), *next = json_null();
+
+	for (size_t i = 0; i < count && i < query->limit; i++)
+		json_array_append_new(page, describe_transfer(redis_reply_at(reply, i)));
+	if (count > query->limit)
+		next = json_string(redis_reply_string(
+		        redis_reply_at(redis_reply_at(reply, query->limit - 1), 0), NULL));
+	http_reply(query->request, 200, json_pack("{s:o, s:o}", "transfers", page, "next", next));
+}
+
+/* "(ID" into FROM, or "-" without one; false after answering 400. */
+static bool read_id(struct http_request *request, char from[ID_SIZE])
+{
+	const char *after = http_query(request, "after");
+	size_t digits = after == NULL ? 0 : strspn(after, "0123456789");
+	size_t more =
+	        digits == 0 || after[digits] != '-' ? 0 : strspn(after + digits + 1, "0123456789");
+
+	if (after != NULL && (digits > 19 || more == 0 || more > 19 || after[digits + 1 + more])) {
+		http_fail(request, 400, "bad_request", "after: must be the id of a transfer");
+		return false;
+	}
+	snprintf(from, ID_SIZE, after == NULL ? "-" : "(%s", after);
+	return true;
+}
+
+void usage_transfers(struct http_request *request)
+{
+	char from[ID_SIZE], count[NUMBER_SIZE];
+	struct query *query;
+	size_t limit;
+
+	if (!query_page(request, &limit) || !read_id(request, from))
+		return;
+	query = query_new(request, on_transfers);
+	if (query == NULL)
+		return;
+	query->limit = limit;
+	snprintf(count, sizeof(count), "%zu", limit + 1);
+	query_eval(query, &transfers_script, (const char *[]){ "transfers", NULL },
+	           (const char *[]){ from, count, NULL });
+}

@@ -1,0 +1,15 @@
+-- Renews claims; one that ran out while Redis was away is taken again. Returns the places in KEYS of
+-- those that other relays have taken.
+-- KEYS: claims
+-- ARGV: this relay's claim "ID EPOCH", life in ms
+local claim, life = ARGV[1], ARGV[2]
+local lost = {}
+for i, key in ipairs(KEYS) do
+	local owner = redis.call('GET', key)
+	if not owner or owner == claim then
+		redis.call('SET', key, claim, 'PX', life)
+	else
+		lost[#lost + 1] = i
+	end
+end
+return lost

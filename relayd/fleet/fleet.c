@@ -1,0 +1,66 @@
+#include "relayd/fleet/fleet.h"
+
+#include <stdlib.h>
+
+#include "common/base/log.h"
+#include "common/base/loop.h"
+#include "common/base/mem.h"
+#include "common/daemon.h"
+#include "relayd/conf.h"
+
+static struct {
+	struct redis *redis;
+	const char *id;
+	char *claimant;
+	int64_t epoch_ms;
+} fleet;
+
+static int start(void *config)
+{
+	const struct relay_conf *conf = config;
+	const struct redis_options options = { conf->redis, conf->redis_prefix, FLEET_TIMEOUT_MS };
+
+	fleet.epoch_ms = loop_wall_ms();
+	fleet.id = conf_id(conf);
+	fleet.claimant = mem_printf("%s %lld", fleet.id, (long long)fleet.epoch_ms);
+	if (!conf_has_redis(conf))
+		return 0;
+	fleet.redis = redis_new(&options);
+	return fleet.redis != NULL ? 0 : -1;
+}
+
+static void stop(void)
+{
+	if (fleet.redis != NULL)
+		redis_free(fleet.redis);
+	fleet.redis = NULL;
+	free(fleet.claimant);
+	fleet.claimant = NULL;
+}
+
+struct redis *fleet_redis(void)
+{
+	return fleet.redis;
+}
+
+bool fleet_ready(void)
+{
+	return fleet.redis == NULL || redis_connected(fleet.redis);
+}
+
+const char *fleet_claimant(void)
+{
+	return fleet.claimant;
+}
+
+const char *fleet_id(void)
+{
+	return fleet.id;
+}
+
+int64_t fleet_epoch_ms(void)
+{
+	return fleet.epoch_ms;
+}
+
+const struct daemon_module fleet_module = { "fleet", start, stop };

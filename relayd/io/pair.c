@@ -1,0 +1,473 @@
+#include "relayd/io/pair.h"
+
+#include <errno.h>
+#include <linux/sockios.h>
+#include <netinet/tcp.h>
+#include <sys/ioctl.h>
+
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/base/metrics.h"
+#include "common/daemon.h"
+#include "relayd/conf.h"
+
+#define LINGER_MS 60000      /* half-closed, failed, stopped: without progress */
+#define REMOTE_GONE_MS 75000 /* more than LINGER_MS, which the other relay keeps to */
+#define FLUSH_POLL_MS 20     /* the kernel doesn't tell when a socket's last byte is acknowledged */
+#define FLUSH_PATIENCE_MS 60000 /* without any acknowledgement */
+#define CUT_GRACE_MS 2000       /* for clients to see the end, before a close that may reset */
+
+static struct deadline_queue idle_queue;
+static struct deadline_queue linger_queue;
+static struct deadline_queue flush_queue;
+static struct deadline_queue remote_queue;
+
+#define REASON_NAME(constant, text, reset) [constant] = text,
+#define REASON_RESETS(constant, text, reset) [constant] = reset,
+const char *const reason_names[] = { REASONS(REASON_NAME) };
+static const bool reason_resets[] = { REASONS(REASON_RESETS) };
+
+#define STATE_NAME(constant, text) [constant] = text,
+static const char *const state_names[] = { PAIR_STATES(STATE_NAME) };
+
+/* What a state makes of the flows after they have run. True: the pair has ended. */
+static bool judge_open(struct pair *pair, bool progressed);
+static bool judge_failed(struct pair *pair, bool progressed);
+static bool judge_flushing(struct pair *pair, bool progressed);
+static bool judge_stopped(struct pair *pair, bool progressed);
+static bool judge_cutting(struct pair *pair, bool progressed);
+
+static bool (*const judges[PAIR_STATE_COUNT])(struct pair *pair, bool progressed) = {
+	[PAIR_OPEN] = judge_open,       [PAIR_HALF_CLOSED] = judge_open,
+	[PAIR_FAILED] = judge_failed,   [PAIR_FLUSHING] = judge_flushing,
+	[PAIR_STOPPED] = judge_stopped, [PAIR_CUTTING] = judge_cutting,
+};
+
+/*
+ * Where the deadline waits while nothing moves; NULL: nowhere. Where the other relay decides, only
+ * the end of its direction counts: it may also mean that it has closed the connection altogether.
+ */
+static const struct patience {
+	struct deadline_queue *open;
+	struct deadline_queue *half_closed[2]; /* by the connection that has ended */
+} patiences[] = {
+	[PAIR_TIMING_OWN] = { &idle_queue, { &linger_queue, &linger_queue } },
+	[PAIR_TIMING_REMOTE] = { NULL, { NULL, &remote_queue } },
+};
+
+static void enter(struct pair *pair, enum pair_state state)
+{
+	bool was_open = pair->state == PAIR_OPEN;
+
+	log_debug("pair fds=%d,%d from=%s to=%s", pair->conns[0]->io.fd, pair->conns[1]->io.fd,
+	          state_names[pair->state], state_names[state]);
+	pair->state = (uint8_t)state;
+	if (was_open)
+		pair->kind->closing(pair);
+}
+
+static bool end(struct pair *pair, enum reason reason)
+{
+	pair->kind->ended(pair, reason);
+	return true;
+}
+
+/* Places */
+
+bool pair_is_full(const struct pair *pair)
+{
+	return pair->conns[0] != NULL && pair->conns[1] != NULL;
+}
+
+void pair_seat(struct pair *pair, struct conn *conn)
+{
+	pair->conns[pair->conns[0] != NULL] = conn;
+	conn->pair = pair;
+}
+
+void pair_unseat(struct conn *conn)
+{
+	struct pair *pair = conn->pair;
+
+	pair->conns[pair->conns[1] == conn] = NULL;
+	conn->pair = NULL;
+}
+
+void pair_leave(struct conn *conn, enum reason reason)
+{
+	conn->pair->kind->left(conn->pair, conn, reason);
+}
+
+void pair_close(struct pair *pair, enum reason reason)
+{
+	task_stop(&pair->task);
+	deadline_stop(&pair->deadline);
+	for (int side = 0; side < 2; side++) {
+		struct conn *conn = pair->conns[side];
+
+		if (conn == NULL)
+			continue;
+		pair_unseat(conn);
+		conn_close(conn, reason_resets[reason]);
+	}
+}
+
+/* What the flows and the sockets say */
+
+static uint64_t moved(const struct pair *pair)
+{
+	const struct flow *a = &pair->conns[0]->flow, *b = &pair->conns[1]->flow;
+
+	return a->received + a->delivered + b->received + b->delivered;
+}
+
+/* Nothing more comes from CONN, and what came was delivered. */
+static bool is_over(const struct conn *conn)
+{
+	return conn->flow.state == FLOW_ENDED || conn->flow.state == FLOW_SOURCE_FAILED;
+}
+
+/* The connection has failed, as a source or as a sink. */
+static bool is_broken(const struct conn *conn)
+{
+	return conn->flow.source_broken || conn->flow.state == FLOW_SOURCE_FAILED;
+}
+
+static enum reason failure(const struct pair *pair)
+{
+	for (int side = 0; side < 2; side++) {
+		int error = pair->conns[side]->flow.error;
+
+		if (error == ETIMEDOUT || error == EHOSTUNREACH || error == ENETUNREACH)
+			return REASON_UNREACHABLE;
+	}
+	return REASON_RESET;
+}
+
+/*
+ * The connection is gone for good; the kernel still counts the bytes that were never acknowledged.
+ */
+static bool is_closed(const struct conn *conn)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	return getsockopt(conn->io.fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+	       info.tcpi_state == TCP_CLOSE;
+}
+
+static bool both_closed(const struct pair *pair)
+{
+	return is_closed(pair->conns[0]) && is_closed(pair->conns[1]);
+}
+
+/* Bytes that went into the socket and that the other end's kernel has not acknowledged yet. */
+static uint32_t unacknowledged(const struct conn *conn)
+{
+	int bytes = 0;
+
+	if (is_closed(conn) || ioctl(conn->io.fd, SIOCOUTQ, &bytes) != 0)
+		return 0;
+	return (uint32_t)bytes;
+}
+
+static bool is_starving(const struct pair *pair)
+{
+	return pair->budget != NULL && *pair->budget == 0 &&
+	       (pair->conns[0]->flow.starving || pair->conns[1]->flow.starving);
+}
+
+static bool holds_bytes(const struct pair *pair)
+{
+	return pair->conns[0]->flow.pipe != NULL || pair->conns[1]->flow.pipe != NULL;
+}
+
+/* Judging */
+
+static void wait_in(struct pair *pair, struct deadline_queue *queue)
+{
+	if (queue != NULL)
+		deadline_start(queue, &pair->deadline);
+}
+
+/* Everything is delivered: from now on acknowledgements are waited for. */
+static void flush(struct pair *pair, enum pair_state state)
+{
+	enter(pair, state);
+	pair->progress_ms = loop_now_ms();
+	deadline_start(&flush_queue, &pair->deadline);
+}
+
+/* conns[SIDE] has failed: the end of its input is an error, and bytes for it are discarded. */
+static void fail(struct pair *pair, unsigned side)
+{
+	struct flow *from = &pair->conns[side]->flow;
+
+	pair->reason = (uint8_t)failure(pair);
+	enter(pair, PAIR_FAILED);
+	from->source_broken = true;
+	from->readable = true;
+	pump_abandon(&pair->conns[!side]->flow);
+	deadline_start(&linger_queue, &pair->deadline);
+	task_start(&pair->task);
+}
+
+static bool judge_open(struct pair *pair, bool progressed)
+{
+	const struct patience *patience = &patiences[pair->kind->timing];
+	bool broken[2] = { is_broken(pair->conns[0]), is_broken(pair->conns[1]) };
+	bool over[2] = { is_over(pair->conns[0]), is_over(pair->conns[1]) };
+
+	if (broken[0] && broken[1])
+		return end(pair, failure(pair));
+	if (broken[0] || broken[1]) {
+		fail(pair, broken[1]);
+		return judge_failed(pair, false);
+	}
+	if (over[0] && over[1])
+		return end(pair, REASON_COMPLETED);
+	if ((over[0] || over[1]) && (progressed || pair->state == PAIR_OPEN)) {
+		if (pair->state == PAIR_OPEN)
+			enter(pair, PAIR_HALF_CLOSED);
+		wait_in(pair, patience->half_closed[over[1]]);
+	} else if (progressed) {
+		wait_in(pair, patience->open);
+	}
+	return false;
+}
+
+static bool judge_failed(struct pair *pair, bool progressed)
+{
+	bool broken[2] = { is_broken(pair->conns[0]), is_broken(pair->conns[1]) };
+
+	if (broken[0] && broken[1])
+		return end(pair, failure(pair));
+	if (is_over(pair->conns[broken[1]]))
+		flush(pair, PAIR_FLUSHING);
+	else if (progressed)
+		deadline_start(&linger_queue, &pair->deadline);
+	return false;
+}
+
+static bool judge_flushing(struct pair *pair, bool progressed)
+{
+	if (is_broken(pair->conns[0]) && is_broken(pair->conns[1]))
+		return end(pair, failure(pair));
+	return false;
+}
+
+/* Bytes for a connection that fails meanwhile are discarded. */
+static bool judge_stopped(struct pair *pair, bool progressed)
+{
+	bool open = false;
+
+	for (unsigned side = 0; side < 2; side++) {
+		struct conn *conn = pair->conns[side];
+		struct flow *to_it = &pair->conns[!side]->flow;
+
+		if (is_broken(conn)) {
+			conn->flow.source_broken = true;
+			pump_abandon(to_it);
+		}
+		open |= to_it->state == FLOW_OPEN;
+	}
+	if (!open)
+		flush(pair, PAIR_CUTTING);
+	else if (progressed)
+		deadline_start(&linger_queue, &pair->deadline);
+	return false;
+}
+
+static bool judge_cutting(struct pair *pair, bool progressed)
+{
+	return false;
+}
+
+/* Running */
+
+static bool is_stopped(const struct pair *pair)
+{
+	return pair->state == PAIR_STOPPED || pair->state == PAIR_CUTTING;
+}
+
+static void run(struct pair *pair)
+{
+	uint64_t before = moved(pair);
+	bool more = false;
+
+	for (unsigned side = 0; side < 2; side++) {
+		struct conn *from = pair->conns[side], *to = pair->conns[!side];
+		uint64_t delivered = from->flow.delivered;
+
+		more |= pump_run(&from->flow, from->io.fd, to->io.fd, pair->budget);
+		metric_add(pair->kind->bytes, side, (int64_t)(from->flow.delivered - delivered));
+		/* The write took the socket's error with it: a read would see a proper end. */
+		if (from->flow.state == FLOW_SINK_FAILED)
+			to->flow.source_broken = true;
+	}
+	if (judges[pair->state](pair, moved(pair) != before))
+		return;
+	if (more)
+		task_start(&pair->task);
+	if (pair->budget != NULL && !is_stopped(pair))
+		pair->kind->spent(pair, is_starving(pair));
+}
+
+static void on_task(struct task *task)
+{
+	run(container_of(task, struct pair, task));
+}
+
+static void on_ready(struct io *io, uint32_t events)
+{
+	struct conn *conn = container_of(io, struct conn, io);
+	struct pair *pair = conn->pair;
+	struct conn *other = pair->conns[pair->conns[0] == conn];
+	bool failed = (events & (EPOLLERR | EPOLLHUP)) != 0;
+
+	/* The connection that was being flushed is gone too. */
+	if (failed && other->flow.source_broken && is_over(other)) {
+		(void)end(pair, pair->reason);
+		return;
+	}
+	/* Nothing is read from a connection that has ended: only the event tells of its failure. */
+	if (failed && conn->flow.state == FLOW_ENDED)
+		conn->flow.source_broken = true;
+	if (failed || (events & (EPOLLIN | EPOLLRDHUP)) != 0)
+		conn->flow.readable = true;
+	if (failed || (events & EPOLLOUT) != 0)
+		other->flow.writable = true;
+	run(pair);
+}
+
+void pair_start(struct pair *pair)
+{
+	pair->task.run = on_task;
+	enter(pair, PAIR_OPEN);
+	wait_in(pair, patiences[pair->kind->timing].open);
+	conn_activate(pair->conns[0], on_ready);
+	conn_activate(pair->conns[1], on_ready);
+}
+
+void pair_resume(struct pair *pair)
+{
+	task_start(&pair->task);
+}
+
+void pair_stop(struct pair *pair, enum reason reason)
+{
+	pair->reason = (uint8_t)reason;
+	enter(pair, PAIR_STOPPED);
+	pair->conns[0]->flow.stopped = pair->conns[1]->flow.stopped = true;
+	deadline_start(&linger_queue, &pair->deadline);
+	task_start(&pair->task);
+}
+
+/* Deadlines */
+
+static struct pair *pair_of(struct deadline *deadline)
+{
+	return container_of(deadline, struct pair, deadline);
+}
+
+/* While a slow reader's kernel takes what was sent, a pair isn't idle: the pump sees nothing. */
+static bool is_acknowledging(struct pair *pair)
+{
+	uint32_t before = pair->unacknowledged;
+
+	pair->unacknowledged = unacknowledged(pair->conns[0]) + unacknowledged(pair->conns[1]);
+	return pair->unacknowledged != 0 && pair->unacknowledged != before;
+}
+
+/*
+ * A pair that waits for budget isn't idle, since its clients can't help that Redis is away; unless
+ * both clients have gone, and nobody waits for the bytes any more.
+ */
+static bool is_paused(const struct pair *pair)
+{
+	return is_starving(pair) && !both_closed(pair);
+}
+
+static void idle_expired(struct deadline *deadline)
+{
+	struct pair *pair = pair_of(deadline);
+
+	if (is_acknowledging(pair) || is_paused(pair))
+		deadline_start(&idle_queue, deadline);
+	else
+		(void)end(pair, REASON_IDLE);
+}
+
+static void linger_expired(struct deadline *deadline)
+{
+	struct pair *pair = pair_of(deadline);
+
+	if (is_acknowledging(pair) || is_paused(pair))
+		deadline_start(&linger_queue, deadline);
+	else if (pair->state != PAIR_HALF_CLOSED)
+		(void)end(pair, pair->reason);
+	else
+		(void)end(pair, holds_bytes(pair) ? REASON_IDLE : REASON_LINGER_TIMEOUT);
+}
+
+/*
+ * Closing over input that was never read sends an RST, at which a client's kernel may drop what the
+ * client hasn't read yet. So clients that are cut get the time to see the end and close first.
+ */
+static bool has_grace(const struct pair *pair, uint64_t waited_ms)
+{
+	return pair->state == PAIR_CUTTING && waited_ms < CUT_GRACE_MS && !both_closed(pair);
+}
+
+static void flush_expired(struct deadline *deadline)
+{
+	struct pair *pair = pair_of(deadline);
+	uint32_t before = pair->unacknowledged;
+	uint64_t now_ms = loop_now_ms(), waited_ms;
+
+	pair->unacknowledged = 0;
+	for (int side = 0; side < 2; side++)
+		if (!pair->conns[side]->flow.source_broken)
+			pair->unacknowledged += unacknowledged(pair->conns[side]);
+	if (pair->unacknowledged != before)
+		pair->progress_ms = now_ms;
+	waited_ms = now_ms - pair->progress_ms;
+	if (pair->unacknowledged == 0 ? has_grace(pair, waited_ms) : waited_ms < FLUSH_PATIENCE_MS)
+		deadline_start(&flush_queue, deadline);
+	else
+		(void)end(pair, pair->reason);
+}
+
+/* Bytes on their way to the other relay will be acknowledged, or answered by an RST. */
+static void remote_expired(struct deadline *deadline)
+{
+	struct pair *pair = pair_of(deadline);
+
+	if (holds_bytes(pair) || unacknowledged(pair->conns[1]) != 0)
+		deadline_start(&remote_queue, deadline);
+	else
+		(void)end(pair, REASON_LINGER_TIMEOUT);
+}
+
+static int start(void *config)
+{
+	const struct relay_conf *conf = config;
+	uint64_t idle_ms = (uint64_t)conf->idle_timeout_ms;
+
+	deadline_queue_init(&idle_queue, idle_ms, idle_expired);
+	deadline_queue_init(&linger_queue, idle_ms < LINGER_MS ? idle_ms : LINGER_MS,
+	                    linger_expired);
+	deadline_queue_init(&flush_queue, FLUSH_POLL_MS, flush_expired);
+	deadline_queue_init(&remote_queue, REMOTE_GONE_MS, remote_expired);
+	return 0;
+}
+
+static void stop(void)
+{
+	deadline_queue_release(&idle_queue);
+	deadline_queue_release(&linger_queue);
+	deadline_queue_release(&flush_queue);
+	deadline_queue_release(&remote_queue);
+}
+
+const struct daemon_module pair_module = { "pairs", start, stop };

@@ -1,0 +1,117 @@
+/*
+ * A pair: two connections that belong together, and what moves bytes between them. Before it is
+ * started it is only where the two wait for each other. The pair decides when it is over and tells
+ * its owner, a stream or a bridge, which embeds it.
+ *
+ *   waiting ─▶ open ─▶ half-closed ─▶ (completed, idle, linger-timeout)
+ *               │           │
+ *               ├───────────┼─▶ failed ──▶ flushing ─▶ (reset, unreachable)
+ *               └───────────┴─▶ stopped ─▶ cutting ──▶ (the reason that pair_stop() was given)
+ *
+ * Half-closed: one direction has ended, the other one goes on. Failed: one connection is broken;
+ * what was read from it is delivered, then (flushing) the other end's kernel has to acknowledge it,
+ * and then that connection is reset too. Stopped: nothing more is read; what was read is delivered
+ * and (cutting) acknowledged, and then both are closed. A failed pair may still be stopped.
+ */
+#ifndef OG_RELAYD_IO_PAIR_H
+#define OG_RELAYD_IO_PAIR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/loop.h"
+#include "relayd/io/conn.h"
+#include "relayd/io/deadline.h"
+
+struct metric;
+struct pair;
+
+/* Why streams and bridges end: constant, text, and whether the clients get an RST. */
+/* clang-format off */
+#define REASONS(X)                                                                              \
+	X(REASON_COMPLETED,      "completed",      false)                                       \
+	X(REASON_LINGER_TIMEOUT, "linger-timeout", false)                                       \
+	X(REASON_RESET,          "reset",          true)                                        \
+	X(REASON_UNREACHABLE,    "unreachable",    true)                                        \
+	X(REASON_IDLE,           "idle",           true)                                        \
+	X(REASON_OVER_LIMIT,     "over-limit",     false)                                       \
+	X(REASON_KILLED,         "killed",         true)                                        \
+	X(REASON_ABANDONED,      "abandoned",      false)                                       \
+	X(REASON_NOT_ACTIVATED,  "not-activated",  false)                                       \
+	X(REASON_EVICTED,        "evicted",        false)                                       \
+	X(REASON_OWNER_LEFT,     "owner-left",     false)                                       \
+	X(REASON_CLAIM_LOST,     "claim-lost",     false)                                       \
+	X(REASON_RELAY_STOPPED,  "relay-stopped",  true)
+
+#define PAIR_STATES(X)                                                                          \
+	X(PAIR_WAITING,     "waiting")                                                          \
+	X(PAIR_OPEN,        "open")                                                             \
+	X(PAIR_HALF_CLOSED, "half-closed")                                                      \
+	X(PAIR_FAILED,      "failed")                                                           \
+	X(PAIR_FLUSHING,    "flushing")                                                         \
+	X(PAIR_STOPPED,     "stopped")                                                          \
+	X(PAIR_CUTTING,     "cutting")
+/* clang-format on */
+
+#define REASON_ENUM(constant, text, reset) constant,
+enum reason { REASONS(REASON_ENUM) REASON_COUNT };
+
+#define PAIR_STATE_ENUM(constant, text) constant,
+enum pair_state { PAIR_STATES(PAIR_STATE_ENUM) PAIR_STATE_COUNT };
+
+extern const char *const reason_names[];
+
+/* Who decides how long nothing may happen: this relay, or the one at the end of conns[1]. */
+enum pair_timing { PAIR_TIMING_OWN, PAIR_TIMING_REMOTE };
+
+/* What all pairs of one kind of owner have in common. */
+struct pair_kind {
+	struct metric *bytes; /* two series: bytes sent by conns[0], and by conns[1] */
+	enum pair_timing timing;
+	/* CONN, of a pair that isn't started, is about to be closed: takes it out of the pair. */
+	void (*left)(struct pair *pair, struct conn *conn, enum reason reason);
+	/* The pair is open no more; called once. */
+	void (*closing)(struct pair *pair);
+	/* The pair has run; STARVING: bytes wait, but there is no budget. NULL without budgets. */
+	void (*spent)(struct pair *pair, bool starving);
+	/* The pair is over: has to close it. */
+	void (*ended)(struct pair *pair, enum reason reason);
+};
+
+struct pair {
+	const struct pair_kind *kind; /* static */
+	struct conn *conns[2];        /* owned; NULL: a free place */
+	uint64_t *budget;             /* bytes that may be read, borrowed; NULL: any number */
+	struct task task;             /* goes on with a long transfer */
+	struct deadline deadline;     /* of the state */
+	uint64_t progress_ms;         /* flushing, cutting: of the last acknowledgement */
+	uint32_t unacknowledged;      /* bytes in the sockets when the deadline last expired */
+	uint8_t state;                /* enum pair_state */
+	uint8_t reason;               /* enum reason: failed, flushing, stopped, cutting */
+};
+
+/* Module: the deadlines of pairs that are started. */
+extern const struct daemon_module pair_module;
+
+/* Puts CONN into the first free place, and takes it out of the place that it has. */
+void pair_seat(struct pair *pair, struct conn *conn);
+void pair_unseat(struct conn *conn);
+
+bool pair_is_full(const struct pair *pair);
+
+/* CONN gives up its place in a pair that isn't started; the caller closes it. */
+void pair_leave(struct conn *conn, enum reason reason);
+
+/* Starts to relay; both connections are there. */
+void pair_start(struct pair *pair);
+
+/* There is budget again. */
+void pair_resume(struct pair *pair);
+
+/* Nothing more is read: once everything is delivered and acknowledged the pair ends for REASON. */
+void pair_stop(struct pair *pair, enum reason reason);
+
+/* Closes the connections that are left, with an RST if that is REASON's way; stops the pair. */
+void pair_close(struct pair *pair, enum reason reason);
+
+#endif

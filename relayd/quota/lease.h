@@ -1,0 +1,100 @@
+/*
+ * A lease: bytes that an active stream may still relay, taken from its ledgers in advance. More are
+ * asked for before they are used up, so that a stream waits for Redis only where a limit is reached
+ * or Redis is away. A faster stream gets larger leases; what is left goes back when the stream
+ * idles, at its end, and when the month is over.
+ *
+ *   new ─▶ opening ─▶ held ◀─▶ asking ─────▶ denied (asks again once it starves)
+ *             │        │ ▲       │ no reply    │
+ *             ▼        │ └───── retrying       │
+ *          refused     ▼ │       ▲             ▼
+ *                   starving ────┴──────────▶ exhausted
+ *
+ * Starving: there is no budget, bytes wait, and a denial is final.
+ */
+#ifndef OG_RELAYD_QUOTA_LEASE_H
+#define OG_RELAYD_QUOTA_LEASE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/list.h"
+#include "common/redis/redis.h"
+#include "relayd/io/deadline.h"
+#include "relayd/quota/denial.h"
+#include "relayd/quota/ledger.h"
+
+struct stream;
+
+/* Constant, text, and whether a reply or the time to ask again is waited for. */
+/* clang-format off */
+#define LEASE_STATES(X)                                                                         \
+	X(LEASE_NEW,       "new",       false)                                                  \
+	X(LEASE_OPENING,   "opening",   true)                                                   \
+	X(LEASE_REFUSED,   "refused",   false)                                                  \
+	X(LEASE_HELD,      "held",      false)                                                  \
+	X(LEASE_ASKING,    "asking",    true)                                                   \
+	X(LEASE_STARVING,  "starving",  true)                                                   \
+	X(LEASE_RETRYING,  "retrying",  true)                                                   \
+	X(LEASE_DENIED,    "denied",    false)                                                  \
+	X(LEASE_EXHAUSTED, "exhausted", false)
+/* clang-format on */
+
+#define LEASE_STATE_ENUM(constant, text, asks) constant,
+enum lease_state { LEASE_STATES(LEASE_STATE_ENUM) LEASE_STATE_COUNT };
+
+struct lease {
+	/* The owner's. */
+	void (*opened)(struct lease *lease, enum ledger_verdict verdict);
+	void (*renewed)(struct lease *lease);   /* there is budget again for a stream without */
+	void (*exhausted)(struct lease *lease); /* no budget, and the limit is reached */
+	struct stream *stream;                  /* borrowed; not used here */
+	uint64_t budget;      /* bytes that may be read now: lowered by whoever reads them */
+	struct denial denial; /* of an opening that was denied, and once exhausted */
+	/* The module's own. */
+	struct ledgers *ledgers; /* owned */
+	struct list_link link;   /* among all that are open */
+	struct redis_call call;
+	struct deadline deadline; /* until the lease goes back for idleness, or to ask again */
+	uint64_t file_left;       /* bytes that may still be leased for this stream at all */
+	uint64_t seen;            /* budget when it was last looked at */
+	uint64_t spent;           /* bytes since the last call */
+	uint64_t asked_ms;        /* time of the last call */
+	uint64_t low;             /* budget at which more is asked for */
+	unsigned month;           /* of the budget */
+	uint8_t openings;         /* calls to open */
+	uint8_t state;            /* enum lease_state */
+	bool stream_waits;        /* there is no budget, and bytes wait */
+};
+
+/* Module; after ledgers and calendar. */
+extern const struct daemon_module lease_module;
+
+/* A lease for a stream between PARTIES (copied). */
+struct lease *lease_new(const struct party parties[2]);
+
+/*
+ * Takes the first bytes; opened() is called once, in a later turn. LEDGER_GRANTED: the lease is
+ * held; LEDGER_OVER and LEDGER_FORBIDDEN: see denial; LEDGER_UNKNOWN: Redis did not answer.
+ */
+void lease_open(struct lease *lease);
+
+/*
+ * The stream has moved bytes; STARVING: there is no budget, and bytes wait. May call exhausted(),
+ * but not renewed().
+ */
+void lease_spent(struct lease *lease, bool starving);
+
+/* Puts back BYTES that were read and charged, but not delivered. */
+void lease_refund(struct lease *lease, uint64_t bytes);
+
+/* Gives back what is left, also of a call under way, and frees the lease; NULL is fine. */
+void lease_free(struct lease *lease);
+
+/*
+ * Bytes to ask for, after SPENT bytes in ELAPSED_MS: what goes through in half a second, from 1 to
+ * 16 times QUANTUM; or more than 16 times, where that would not last for 50 ms.
+ */
+uint64_t lease_size(uint64_t quantum, uint64_t spent, uint64_t elapsed_ms);
+
+#endif

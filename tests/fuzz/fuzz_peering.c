@@ -1,0 +1,45 @@
+#include "relayd/wire/peering.h"
+#include "tests/fuzz/fuzz.h"
+
+#define SECRET "secret"
+
+static struct parse read_reply(const uint8_t *bytes, size_t len)
+{
+	static const uint8_t challenge[PEERING_CHALLENGE_LEN], hash[SOCKS5_HASH_LEN] = { 1, 2, 3 };
+	uint8_t request[PEERING_REQUEST_LEN];
+
+	peering_request(request, challenge, hash, SECRET);
+	return peering_read_reply(bytes, len, request);
+}
+
+/* One of the messages, byte by byte: what is asked for is always more than what is there. */
+static bool read_whole(struct parse (*read)(const uint8_t *bytes, size_t len), const uint8_t *data,
+                       size_t size, size_t most)
+{
+	struct parse parse = read(data, 0);
+
+	for (size_t len = 0; parse.status == PARSE_MORE; len++) {
+		assert(parse.need > len && parse.need <= most);
+		if (len == size)
+			return false;
+		parse = read(data, len + 1);
+	}
+	return parse.status == PARSE_DONE;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const uint8_t hash[SOCKS5_HASH_LEN], nonce[PEERING_NONCE_LEN];
+	uint8_t request[PEERING_REQUEST_LEN];
+
+	(void)read_whole(peering_read_greeting, data, size, PEERING_GREETING_LEN);
+	(void)read_whole(read_reply, data, size, SOCKS5_GRANT_LEN);
+	if (read_whole(peering_read_request, data, size, PEERING_REQUEST_LEN))
+		assert(!peering_proof_is_right(data, nonce, SECRET));
+	if (!read_whole(peering_read_challenge, data, size, PEERING_CHALLENGE_LEN))
+		return 0;
+	peering_request(request, data, hash, SECRET);
+	assert(read_whole(peering_read_request, request, sizeof(request), sizeof(request)));
+	assert(peering_proof_is_right(request, data + 2, SECRET));
+	return 0;
+}

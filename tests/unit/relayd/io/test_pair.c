@@ -1,0 +1,430 @@
+#include "relayd/io/pair.c"
+
+#include "relayd/io/pipe_pool.h"
+#include "tests/unit/tcp_pair.h"
+#include "tests/unit/unit.h"
+#include "tests/unit/wait.h"
+
+#define SHORT_MS 300
+
+/* The far ends of the pair's connections. */
+static int far[2];
+static struct pair pair;
+
+/* What the owner was told. */
+static int closings, ends, leavings, spendings;
+static enum reason reason;
+static bool starved;
+
+static int64_t sent[2];
+static struct metric bytes_metric = { .series = 2, .numbers = sent };
+
+static void on_left(struct pair *left, struct conn *conn, enum reason why)
+{
+	leavings++;
+	reason = why;
+	pair_unseat(conn);
+}
+
+static void on_closing(struct pair *closing)
+{
+	closings++;
+}
+
+static void on_spent(struct pair *spent, bool starving)
+{
+	spendings++;
+	starved = starving;
+}
+
+static void on_ended(struct pair *ended, enum reason why)
+{
+	ends++;
+	reason = why;
+	pair_close(ended, why);
+}
+
+static const struct pair_kind own = {
+	&bytes_metric, PAIR_TIMING_OWN, on_left, on_closing, on_spent, on_ended,
+};
+static const struct pair_kind remote = {
+	&bytes_metric, PAIR_TIMING_REMOTE, on_left, on_closing, NULL, on_ended,
+};
+
+static void setup(void)
+{
+	static struct relay_conf conf = { .idle_timeout_ms = 60000 };
+
+	loop_init();
+	pipe_pool_open(64, 4096);
+	pair_module.start(&conf);
+	for (int side = 0; side < 2; side++) {
+		union net_address address;
+		int ends_of_one[2];
+
+		tcp_pair(ends_of_one);
+		far[side] = ends_of_one[0];
+		ck_assert_int_eq(net_local(ends_of_one[1], &address), 0);
+		pair_seat(&pair, conn_new(ends_of_one[1], &address, CONN_WAITING));
+	}
+}
+
+static void teardown(void)
+{
+	if (ends == 0)
+		pair_close(&pair, REASON_COMPLETED);
+	pair_module.stop();
+	pipe_pool_module.stop();
+	for (int side = 0; side < 2; side++)
+		if (far[side] >= 0)
+			close(far[side]);
+	loop_release();
+}
+
+static void start_as(const struct pair_kind *kind)
+{
+	pair.kind = kind;
+	pair_start(&pair);
+	ck_assert_int_eq(pair.state, PAIR_OPEN);
+}
+
+static void say(int side, const char *text)
+{
+	ck_assert_int_eq(send(far[side], text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+}
+
+/* The number of bytes that can be read, 0 at the end, or an errno as negative. */
+static ssize_t hear(int side)
+{
+	char some[100];
+	ssize_t n = recv(far[side], some, sizeof(some), MSG_DONTWAIT);
+
+	return n < 0 ? -errno : n;
+}
+
+/* Sends from SIDE, whose bytes nobody reads, until the kernel takes no more. */
+static void fill_from(int side)
+{
+	static char plenty[100000];
+
+	for (int idle = 0; idle < 20; idle++) {
+		if (send(far[side], plenty, sizeof(plenty), MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+			idle = 0;
+		turn_for(2);
+	}
+}
+
+/* Reads from SIDE all that there is; the last result, 0 or a negative errno. */
+static ssize_t empty(int side, uint64_t *total)
+{
+	static char some[100000];
+	ssize_t n;
+
+	while ((n = recv(far[side], some, sizeof(some), MSG_DONTWAIT)) > 0)
+		*total += (uint64_t)n;
+	return n < 0 ? -errno : 0;
+}
+
+/*
+ * SIDE resets its connection while its bytes wait for a slow reader. Nothing reads them meanwhile,
+ * so it takes a byte for SIDE to find the reset.
+ */
+static void reset_unread(int side)
+{
+	tcp_reset(far[side]);
+	far[side] = -1;
+	turn_for(20);
+	say(!side, "x");
+}
+
+START_TEST(bytes_go_both_ways_and_are_counted_by_direction)
+{
+	start_as(&own);
+	say(0, "12345");
+	say(1, "123");
+	WAIT_UNTIL(hear(1) == 5);
+	WAIT_UNTIL(hear(0) == 3);
+	ck_assert_int_eq(sent[0], 5);
+	ck_assert_int_eq(sent[1], 3);
+	ck_assert_int_eq(closings, 0);
+}
+END_TEST
+
+START_TEST(an_end_half_closes_and_the_other_direction_goes_on)
+{
+	start_as(&own);
+	shutdown(far[0], SHUT_WR);
+	WAIT_UNTIL(hear(1) == 0);
+	ck_assert_int_eq(pair.state, PAIR_HALF_CLOSED);
+	ck_assert_int_eq(closings, 1);
+	say(1, "more");
+	WAIT_UNTIL(hear(0) == 4);
+	shutdown(far[1], SHUT_WR);
+	WAIT_UNTIL(ends == 1);
+	ck_assert_int_eq(reason, REASON_COMPLETED);
+	ck_assert_int_eq(closings, 1);
+	WAIT_UNTIL(hear(0) == 0);
+}
+END_TEST
+
+START_TEST(a_half_closed_pair_without_progress_ends)
+{
+	linger_queue.delay_ms = SHORT_MS;
+	start_as(&own);
+	shutdown(far[0], SHUT_WR);
+	WAIT_UNTIL(ends == 1);
+	ck_assert_int_eq(reason, REASON_LINGER_TIMEOUT);
+}
+END_TEST
+
+START_TEST(an_open_pair_without_progress_is_idle)
+{
+	idle_queue.delay_ms = SHORT_MS;
+	start_as(&own);
+	WAIT_UNTIL(ends == 1);
+	ck_assert_int_eq(reason, REASON_IDLE);
+	WAIT_UNTIL(hear(0) == -ECONNRESET);
+}
+END_TEST
+
+START_TEST(a_reset_is_passed_on_behind_the_bytes_that_came_before_it)
+{
+	start_as(&own);
+	say(0, "the last words");
+	WAIT_UNTIL(sent[0] == 14);
+	tcp_reset(far[0]);
+	far[0] = -1;
+	WAIT_UNTIL(ends == 1);
+	ck_assert_int_eq(reason, REASON_RESET);
+	ck_assert_int_eq(closings, 1);
+	ck_assert_int_eq(hear(1), 14);
+	ck_assert_int_eq(hear(1), -ECONNRESET);
+}
+END_TEST
+
+START_TEST(a_failed_pair_delivers_to_a_slow_reader_before_it_ends)
+{
+	uint64_t total = 0, before;
+	ssize_t last;
+
+	start_as(&own);
+	fill_from(0);
+	before = (uint64_t)sent[0];
+	reset_unread(0);
+	WAIT_UNTIL(pair.state == PAIR_FAILED);
+	ck_assert_int_eq(ends, 0);
+	WAIT_UNTIL((last = empty(1, &total)) != -EAGAIN);
+	ck_assert_int_eq(last, -ECONNRESET);
+	ck_assert_int_eq(ends, 1);
+	ck_assert_uint_gt(total, before);
+	ck_assert_uint_eq(total, (uint64_t)sent[0]);
+}
+END_TEST
+
+START_TEST(a_failed_pair_whose_reader_takes_nothing_ends_all_the_same)
+{
+	linger_queue.delay_ms = SHORT_MS;
+	start_as(&own);
+	fill_from(0);
+	reset_unread(0);
+	WAIT_UNTIL(ends == 1);
+	ck_assert_int_eq(reason, REASON_RESET);
+}
+END_TEST
+
+START_TEST(a_connection_that_times_out_is_unreachable)
+{
+	start_as(&own);
+	pair.conns[0]->flow.error = ETIMEDOUT;
+	ck_assert_int_eq(failure(&pair), REASON_UNREACHABLE);
+	pair.conns[0]->flow.error = ECONNRESET;
+	ck_assert_int_eq(failure(&pair), REASON_RESET);
+}
+END_TEST
+
+START_TEST(a_stopped_pair_delivers_what_it_has_read_and_no_more)
+{
+	uint64_t total = 0, received;
+
+	start_as(&own);
+	fill_from(0);
+	received = pair.conns[0]->flow.received;
+	pair_stop(&pair, REASON_OVER_LIMIT);
+	ck_assert_int_eq(pair.state, PAIR_STOPPED);
+	ck_assert_int_eq(closings, 1);
+	WAIT_UNTIL((empty(1, &total), pair.state == PAIR_CUTTING));
+	shutdown(far[0], SHUT_RDWR);
+	shutdown(far[1], SHUT_WR);
+	WAIT_UNTIL((empty(1, &total), ends == 1));
+	ck_assert_int_eq(reason, REASON_OVER_LIMIT);
+	ck_assert_uint_eq(total, received);
+}
+END_TEST
+
+START_TEST(clients_that_are_cut_get_time_to_close_first)
+{
+	uint64_t start;
+
+	start_as(&own);
+	start = loop_now_ms();
+	pair_stop(&pair, REASON_OVER_LIMIT);
+	WAIT_UNTIL(hear(0) == 0 && hear(1) == 0);
+	ck_assert_int_eq(ends, 0);
+	WAIT_UNTIL(ends == 1);
+	ck_assert_uint_ge(loop_now_ms() - start, CUT_GRACE_MS);
+}
+END_TEST
+
+START_TEST(a_failed_pair_may_still_be_stopped)
+{
+	start_as(&own);
+	fill_from(0);
+	reset_unread(0);
+	WAIT_UNTIL(pair.state == PAIR_FAILED);
+	pair_stop(&pair, REASON_OVER_LIMIT);
+	ck_assert_int_eq(pair.state, PAIR_STOPPED);
+	ck_assert_int_eq(closings, 1);
+	tcp_reset(far[1]);
+	far[1] = -1;
+	WAIT_UNTIL(ends == 1);
+	ck_assert_int_eq(reason, REASON_OVER_LIMIT);
+}
+END_TEST
+
+START_TEST(no_byte_is_read_without_budget_and_the_owner_is_told_that_some_wait)
+{
+	uint64_t budget = 3;
+
+	pair.budget = &budget;
+	start_as(&own);
+	say(0, "12345");
+	WAIT_UNTIL(hear(1) == 3);
+	WAIT_UNTIL(starved);
+	ck_assert_uint_eq(budget, 0);
+	budget = 10;
+	pair_resume(&pair);
+	WAIT_UNTIL(hear(1) == 2);
+	ck_assert(!starved);
+	ck_assert_uint_eq(budget, 8);
+}
+END_TEST
+
+START_TEST(a_pair_that_waits_for_budget_is_not_idle_while_a_client_is_there)
+{
+	uint64_t budget = 0;
+
+	idle_queue.delay_ms = SHORT_MS;
+	pair.budget = &budget;
+	start_as(&own);
+	say(0, "1");
+	WAIT_UNTIL(starved);
+	turn_for(3 * SHORT_MS);
+	ck_assert_int_eq(ends, 0);
+	for (int side = 0; side < 2; side++) {
+		tcp_reset(far[side]);
+		far[side] = -1;
+	}
+	WAIT_UNTIL(ends == 1);
+}
+END_TEST
+
+START_TEST(one_that_leaves_is_handed_to_the_owner)
+{
+	struct conn *first = pair.conns[0];
+
+	pair.kind = &own;
+	ck_assert(pair_is_full(&pair));
+	pair_leave(first, REASON_EVICTED);
+	ck_assert_int_eq(leavings, 1);
+	ck_assert_int_eq(reason, REASON_EVICTED);
+	ck_assert_ptr_null(first->pair);
+	ck_assert(!pair_is_full(&pair));
+	pair_seat(&pair, first);
+	ck_assert_ptr_eq(pair.conns[0], first);
+}
+END_TEST
+
+/* Where the other relay, at the end of conns[1], decides how long nothing may happen. */
+
+START_TEST(an_owner_that_has_ended_and_a_client_that_stays_silent_do_not_last)
+{
+	uint64_t start = loop_now_ms();
+
+	remote_queue.delay_ms = SHORT_MS;
+	start_as(&remote);
+	shutdown(far[1], SHUT_WR);
+	WAIT_UNTIL(hear(0) == 0);
+	WAIT_UNTIL(ends == 1);
+	ck_assert_int_eq(reason, REASON_LINGER_TIMEOUT);
+	ck_assert_uint_ge(loop_now_ms() - start, SHORT_MS);
+}
+END_TEST
+
+START_TEST(a_client_that_goes_on_sending_keeps_the_pair)
+{
+	remote_queue.delay_ms = 1000;
+	start_as(&remote);
+	shutdown(far[1], SHUT_WR);
+	for (int i = 0; i < 10; i++) {
+		say(0, "more");
+		WAIT_UNTIL(hear(1) == 4);
+		turn_for(250);
+	}
+	ck_assert_int_eq(ends, 0);
+	shutdown(far[0], SHUT_WR);
+	WAIT_UNTIL(ends == 1);
+	ck_assert_int_eq(reason, REASON_COMPLETED);
+}
+END_TEST
+
+START_TEST(bytes_that_the_owner_has_still_to_take_keep_the_pair)
+{
+	remote_queue.delay_ms = SHORT_MS;
+	start_as(&remote);
+	fill_from(0);
+	shutdown(far[1], SHUT_WR);
+	WAIT_UNTIL(pair.state == PAIR_HALF_CLOSED);
+	turn_for(4 * SHORT_MS);
+	ck_assert_int_eq(ends, 0);
+}
+END_TEST
+
+START_TEST(a_direction_that_the_client_has_ended_is_the_owners_business)
+{
+	remote_queue.delay_ms = SHORT_MS;
+	start_as(&remote);
+	shutdown(far[0], SHUT_WR);
+	WAIT_UNTIL(hear(1) == 0);
+	turn_for(3 * SHORT_MS);
+	ck_assert_int_eq(ends, 0);
+	ck_assert(!list_linked(&pair.deadline.link));
+	shutdown(far[1], SHUT_WR);
+	WAIT_UNTIL(ends == 1);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		bytes_go_both_ways_and_are_counted_by_direction,
+		an_end_half_closes_and_the_other_direction_goes_on,
+		a_half_closed_pair_without_progress_ends,
+		an_open_pair_without_progress_is_idle,
+		a_reset_is_passed_on_behind_the_bytes_that_came_before_it,
+		a_failed_pair_delivers_to_a_slow_reader_before_it_ends,
+		a_failed_pair_whose_reader_takes_nothing_ends_all_the_same,
+		a_connection_that_times_out_is_unreachable,
+		a_stopped_pair_delivers_what_it_has_read_and_no_more,
+		clients_that_are_cut_get_time_to_close_first,
+		a_failed_pair_may_still_be_stopped,
+		no_byte_is_read_without_budget_and_the_owner_is_told_that_some_wait,
+		a_pair_that_waits_for_budget_is_not_idle_while_a_client_is_there,
+		one_that_leaves_is_handed_to_the_owner,
+		an_owner_that_has_ended_and_a_client_that_stays_silent_do_not_last,
+		a_client_that_goes_on_sending_keeps_the_pair,
+		bytes_that_the_owner_has_still_to_take_keep_the_pair,
+		a_direction_that_the_client_has_ended_is_the_owners_business,
+	};
+
+	return unit_run("pair", tests, ARRAY_LEN(tests), setup, teardown);
+}
