@@ -76,8 +76,12 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $$(call own_archive,$$*) $(COMMON)
 
 # A harness in tests/fuzz is a program that replays inputs; with FUZZ=1 (clang) it makes them up.
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+# It is linked with the archives of the daemons whose headers it includes.
+fuzz_sources = tests/fuzz/$(1).c $(shell sed -n 's/^.include "\(tests.fuzz.*\)"/\1/p' tests/fuzz/$(1).c)
+fuzz_archives = $(patsubst %,$(BUILD)/obj/%.a,$(sort $(filter $(DAEMONS),\
+        $(shell sed -n 's/^.include "\([a-z]*\).*/\1/p' $(call fuzz_sources,$(1))))))
 $(FUZZERS): $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o \
-            $(if $(FUZZ),,$(BUILD)/obj/tests/fuzz/replay.o) $(DAEMONS:%=$(BUILD)/obj/%.a) $(COMMON)
+            $(if $(FUZZ),,$(BUILD)/obj/tests/fuzz/replay.o) $$(call fuzz_archives,$$*) $(COMMON)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(HARDEN) $(if $(FUZZ),-fsanitize=fuzzer) $(LINK) -o $@ $^ $(ALL_LIBS) \

@@ -48,7 +48,7 @@ def test_daemons_on_wildcards_are_found_where_redis_sees_them(stage):
     for relay in (owner, other):
         found = record(redis, "relay", relay)
         assert found["control"] == f"http://{HOST}:{port(relay, 'control')}"
-        assert found["peer"] == f"{HOST}:{port(relay, 'peer')}"
+        assert found["peer"] == f"{HOST}:{port(relay, 'peering')}"
         assert found["advertise"] == ["relay.example.org:1080"]
     name = bs.new_hash()
     here, there = bs.half(owner, name), bs.half(other, name)  # bridged by that address
@@ -68,7 +68,7 @@ def test_an_ipv6_address_is_registered_in_brackets(stage):
     push = stage.pushd("push-1", by_six, **PUSH_ANYWHERE)
     found = record(redis, "relay", relay)
     assert found["control"] == f"http://[::1]:{port(relay, 'control')}"
-    assert found["peer"] == f"[::1]:{port(relay, 'peer')}"
+    assert found["peer"] == f"[::1]:{port(relay, 'peering')}"
     found = record(redis, "push", push)
     assert found["api"] == f"http://[::1]:{port(push, 'api')}"
     # A socket on 0.0.0.0 isn't reached by IPv6.
@@ -84,7 +84,7 @@ def test_by_a_unix_socket_daemons_are_found_by_the_hosts_name(stage):
     host = socket.gethostname()
     found = record(redis, "relay", relay)
     assert found["control"] == f"http://{host}:{port(relay, 'control')}"
-    assert found["peer"] == f"{host}:{port(relay, 'peer')}"
+    assert found["peer"] == f"{host}:{port(relay, 'peering')}"
     assert record(redis, "push", push)["api"] == f"http://{host}:{port(push, 'api')}"
 
 

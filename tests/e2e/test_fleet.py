@@ -242,7 +242,7 @@ def test_only_the_owner_decides_when_a_stream_is_idle(stage):
 def test_the_connection_between_relays_is_asked_for_life(pair):
     owner, other = pair
     here, there, name = bridged_pair(owner, other)
-    port = int(owner.address("peer").rsplit(":", 1)[1])
+    port = int(owner.address("peering").rsplit(":", 1)[1])
 
     def both_wait():
         timers = keepalive_timers(port)
@@ -395,7 +395,7 @@ def test_an_owner_without_a_peer_address_is_not_bridged_to(stage):
     fleet = Fleet(stage, 1, peer_listen=None, peer_secret=None)
     owner, other = fleet[0], fleet.add("relay-2")
     assert '"peer":null' in fleet.record(owner)
-    assert f'"peer":"{other.address("peer")}"' in fleet.record(other)
+    assert f'"peer":"{other.address("peering")}"' in fleet.record(other)
     name, back = bs.new_hash(), bs.new_hash()
     halves = bs.half(owner, name), bs.half(other, back)
     assert refused_by(other, name) == b"\x05\x01\x00\x01" + bytes(6)
