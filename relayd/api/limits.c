@@ -5,6 +5,10 @@
 
 #include "common/base/json.h"
 #include "common/config/config.h"
+#include "relayd/api/limits_delete.lua.h"
+#include "relayd/api/limits_get.lua.h"
+#include "relayd/api/limits_list.lua.h"
+#include "relayd/api/limits_put.lua.h"
 #include "relayd/api/query.h"
 
 #define NUMBER_SIZE 24
@@ -12,43 +16,10 @@
 /* Keys of all scripts: the accounts that have a row, and what the keys of rows begin with. */
 static const char *const keys[] = { "limits", "limit:", NULL };
 
-/* clang-format off */
-#define READ_ROW \
-	"local function read(account)\n" \
-	"	local key = KEYS[2] .. account\n" \
-	"	local row = redis.call('HMGET', key, 'file', 'user', 'domain')\n" \
-	"	return {account, row[1] or 0, row[2] or 0, row[3] or 0}\n" \
-	"end\n"
-/* clang-format on */
-
-/* Arguments: "-" or "(" and the account after which the page starts; how many rows. */
-static struct redis_script list_script = {
-	READ_ROW
-	"local rows = redis.call('ZRANGEBYLEX', KEYS[1], ARGV[1], '+', 'LIMIT', 0, ARGV[2])\n"
-	"for i, account in ipairs(rows) do rows[i] = read(account) end\n"
-	"return rows\n",
-	"",
-};
-static struct redis_script get_script = {
-	READ_ROW "return redis.call('ZSCORE', KEYS[1], ARGV[1]) and read(ARGV[1])\n",
-	"",
-};
-static struct redis_script put_script = {
-	READ_ROW "redis.call('ZADD', KEYS[1], 0, ARGV[1])\n"
-	         "redis.call('DEL', KEYS[2] .. ARGV[1])\n"
-	         "for i, field in ipairs({'file', 'user', 'domain'}) do\n"
-	         "	if ARGV[1 + i] ~= '0' then\n"
-	         "		redis.call('HSET', KEYS[2] .. ARGV[1], field, ARGV[1 + i])\n"
-	         "	end\n"
-	         "end\n"
-	         "return read(ARGV[1])\n",
-	"",
-};
-static struct redis_script delete_script = {
-	"redis.call('DEL', KEYS[2] .. ARGV[1])\n"
-	"return redis.call('ZREM', KEYS[1], ARGV[1])\n",
-	"",
-};
+static struct redis_script list_script = { limits_list_lua, "" };
+static struct redis_script get_script = { limits_get_lua, "" };
+static struct redis_script put_script = { limits_put_lua, "" };
+static struct redis_script delete_script = { limits_delete_lua, "" };
 
 static json_t *describe(const struct redisReply *row)
 {

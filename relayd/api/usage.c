@@ -8,47 +8,21 @@
 #include "common/base/mem.h"
 #include "common/config/config.h"
 #include "relayd/api/query.h"
+#include "relayd/api/usage_account.lua.h"
+#include "relayd/api/usage_list.lua.h"
+#include "relayd/api/usage_transfers.lua.h"
 #include "relayd/quota/calendar.h"
 #include "relayd/quota/denial.h"
+#include "relayd/quota/ledger_credit.lua.h"
 
 #define NUMBER_SIZE 24
 #define KEY_SIZE 32
 #define ID_SIZE 48 /* of an entry of a Redis stream */
 
-/* Keys: the month's ledgers and usage. Arguments: where the page begins; how many rows. */
-static struct redis_script list_script = {
-	"local page = redis.call('ZRANGEBYLEX', KEYS[1], ARGV[1], '+', 'LIMIT', 0, ARGV[2])\n"
-	"for i, name in ipairs(page) do\n"
-	"	page[i] = {name, redis.call('HGET', KEYS[2], name) or 0}\n"
-	"end\n"
-	"return page\n",
-	"",
-};
-/* The same keys. Arguments: the ledgers of one account. */
-static struct redis_script account_script = {
-	"local rows = {}\n"
-	"for _, name in ipairs(ARGV) do\n"
-	"	local used = redis.call('HGET', KEYS[2], name)\n"
-	"	if used then rows[#rows + 1] = {name, used} end\n"
-	"end\n"
-	"return rows\n",
-	"",
-};
-/* The same keys. Arguments: a ledger; bytes by which it is lowered, though not below 0. */
-static struct redis_script credit_script = {
-	"local used = tonumber(redis.call('HGET', KEYS[2], ARGV[1]) or 0)\n"
-	"local back = math.min(used, tonumber(ARGV[2]))\n"
-	"if back > 0 then\n"
-	"	redis.call('HINCRBY', KEYS[2], ARGV[1], string.format('-%.0f', back))\n"
-	"end\n"
-	"return {ARGV[1], used - back}\n",
-	"",
-};
-/* Key: transfers. Arguments: where the page begins; how many. */
-static struct redis_script transfers_script = {
-	"return redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2])\n",
-	"",
-};
+static struct redis_script list_script = { usage_list_lua, "" };
+static struct redis_script account_script = { usage_account_lua, "" };
+static struct redis_script credit_script = { ledger_credit_lua, "" };
+static struct redis_script transfers_script = { usage_transfers_lua, "" };
 
 /* The keys of MONTH, for the scripts. */
 struct month_keys {
@@ -93,7 +67,7 @@ static void on_usage(struct query *query, const struct redisReply *reply)
 }
 
 /* The ledgers that ACCOUNT may have; one that isn't of its kind has just no bytes. */
-static void ask_account(struct query *query, const struct month_keys *keys, const char *account)
+static void query_ledgers(struct query *query, const struct month_keys *keys, const char *account)
 {
 	char *user = mem_printf("user:%s", account), *domain = mem_printf("domain:%s", account);
 	char *instance = mem_printf("instance:%s", account);
@@ -138,7 +112,7 @@ void usage_list(struct http_request *request)
 	name_keys(&keys, month);
 	snprintf(count, sizeof(count), "%zu", limit + 1);
 	if (account != NULL)
-		ask_account(query, &keys, account);
+		query_ledgers(query, &keys, account);
 	else
 		query_eval(query, &list_script, keys.names, (const char *[]){ from, count, NULL });
 }

@@ -13,7 +13,8 @@
 #include "relayd/fleet/fleet.h"
 #include "relayd/quota/calendar.h"
 #include "relayd/quota/denial.h"
-#include "relayd/quota/ledger_lua.h"
+#include "relayd/quota/ledger_open.lua.h"
+#include "relayd/quota/ledger_take.lua.h"
 #include "relayd/quota/outbox.h"
 
 #define NUMBER_SIZE 24
@@ -21,6 +22,9 @@
 #define ACCOUNTS 4
 #define SHARED 2 /* the last ledgers of all streams are the same: the instance's, and "global" */
 #define WORDS_MAX 32 /* keys and arguments of a call */
+
+static struct redis_script open_script = { ledger_open_lua, "" };
+static struct redis_script take_script = { ledger_take_lua, "" };
 
 static const struct relay_conf *conf;
 static char *instance;  /* the relay's own ledger, owned */
@@ -159,8 +163,8 @@ static void add_keys(struct words *words, const struct month *month, const struc
 	words->keys++;
 }
 
-/* The arguments with which both begin. */
-static void add_wish(struct words *words, const struct month *month, int64_t wanted)
+/* The arguments with which both scripts begin. */
+static void add_common(struct words *words, const struct month *month, int64_t wanted)
 {
 	add_number(words, month->number);
 	add_number(words, month->start_s);
@@ -185,7 +189,7 @@ void ledger_open(struct ledgers *ledgers, struct redis_call *call, int64_t wante
 	add_key(&words, "limits", "");
 	for (size_t i = 0; i < ACCOUNTS; i++)
 		add_key(&words, "limit:", account(ledgers, i));
-	add_wish(&words, month, wanted);
+	add_common(&words, month, wanted);
 	add_number(&words, conf->default_file_limit);
 	add_number(&words, conf->default_user_limit);
 	add_number(&words, conf->default_domain_limit);
@@ -194,7 +198,7 @@ void ledger_open(struct ledgers *ledgers, struct redis_call *call, int64_t wante
 	for (size_t i = 0; i < ACCOUNTS; i++)
 		words.argv[words.argc++] = account(ledgers, i);
 	words.argv[words.argc++] = instance;
-	call_script(&words, &ledger_open_script, call);
+	call_script(&words, &open_script, call);
 }
 
 void ledger_take(struct ledgers *ledgers, struct redis_call *call, int64_t wanted)
@@ -203,13 +207,13 @@ void ledger_take(struct ledgers *ledgers, struct redis_call *call, int64_t wante
 	struct words words = { 0 };
 
 	add_keys(&words, month, ledgers);
-	add_wish(&words, month, wanted);
+	add_common(&words, month, wanted);
 	add_number(&words, ledgers->calls + 1);
 	for (size_t i = 0; i < ledgers->count; i++) {
 		words.argv[words.argc++] = ledgers->names[i];
 		add_number(&words, ledgers->limits[i]);
 	}
-	call_script(&words, &ledger_take_script, call);
+	call_script(&words, &take_script, call);
 }
 
 /* Answers */

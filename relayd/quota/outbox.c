@@ -14,7 +14,7 @@
 #include "common/redis/redis.h"
 #include "relayd/conf.h"
 #include "relayd/fleet/fleet.h"
-#include "relayd/quota/outbox_lua.h"
+#include "relayd/quota/outbox.lua.h"
 
 #define ITEMS_MAX 65536
 #define BYTES_MAX (64u << 20)
@@ -27,6 +27,8 @@
 #define KEYS 3
 #define HEAD 3 /* arguments before the first item */
 #define ARGS_MAX (KEYS + HEAD + BATCH_ITEMS * (WORDS_MAX + 1))
+
+static struct redis_script script = { outbox_lua, "" };
 
 struct item {
 	struct list_link link;
@@ -125,7 +127,7 @@ static void send_batch(void)
 	if (list_empty(&outbox.items) || redis_busy(&outbox.call) || timer_active(&outbox.retry))
 		return;
 	(void)fill(&batch, list_first(&outbox.items), &number);
-	redis_eval(fleet_redis(), &outbox.call, &outbox_script,
+	redis_eval(fleet_redis(), &outbox.call, &script,
 	           &(struct redis_args){ KEYS, batch.argc, batch.argv });
 }
 
@@ -268,7 +270,7 @@ static void say_farewell(void)
 	struct batch batch;
 
 	while (link != NULL && link != &outbox.items.head) {
-		const char *argv[ARGS_MAX + 3] = { "EVAL", outbox_script.text, "3" };
+		const char *argv[ARGS_MAX + 3] = { "EVAL", script.text, "3" };
 
 		link = fill(&batch, link, &number);
 		memcpy(argv + 3, batch.argv, batch.argc * sizeof(*argv));

@@ -1,0 +1,81 @@
+-- The first lease of a stream. Returns {"granted", bytes, month, limit of the file, limits of the
+-- ledgers, each of them once...}, {"over", ledger, limit}, {"forbidden", ledger, -1}, or {"month",
+-- ms since 1970} if it is another month.
+-- KEYS: usage and ledgers of the month, the lease, limits, the rows of limits of the first party's
+--       user and domain, and of the second's
+-- ARGV: the month, its first second and that of the next one, bytes wanted, default limits of file,
+--       user and domain, limits of the instance and of all, the accounts of the four rows, the
+--       instance's ledger
+
+-- include: lease_value.lua
+-- include: take_bytes.lua
+
+local usage, ledgers, lease, rows = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local month, start_s, end_s, wanted = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local defaults = {tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])}
+local instance_limit, global_limit = tonumber(ARGV[8]), tonumber(ARGV[9])
+local instance = ARGV[14]
+local parties = {
+	{user = ARGV[10], domain = ARGV[11], user_row = KEYS[5], domain_row = KEYS[6]},
+	{user = ARGV[12], domain = ARGV[13], user_row = KEYS[7], domain_row = KEYS[8]},
+}
+
+if not is_in_month(start_s, end_s) then return time_reply() end
+
+local forbidden
+
+-- A party's limits of file, user and domain: each is its user's, else its domain's, else the
+-- default; 0 is none.
+local function limits_of(party)
+	local user = redis.call('HMGET', party.user_row, 'file', 'user', 'domain')
+	local domain = redis.call('HMGET', party.domain_row, 'file', 'user', 'domain')
+	local limits = {}
+	for i = 1, 3 do
+		limits[i] = tonumber(user[i] or 0)
+		if limits[i] == 0 then limits[i] = tonumber(domain[i] or 0) end
+		if limits[i] == 0 then limits[i] = defaults[i] end
+		if limits[i] < 0 then forbidden = forbidden or 'user:' .. party.user end
+	end
+	return {file = limits[1], user = limits[2], domain = limits[3]}
+end
+
+local function least(one, other)
+	if one == 0 or (other ~= 0 and other < one) then return other end
+	return one
+end
+
+local first, second = limits_of(parties[1]), limits_of(parties[2])
+local names, limits, places = {}, {}, {}
+
+-- A ledger that both parties share has the lower one of their limits.
+local function add(name, limit)
+	if limit < 0 then forbidden = forbidden or name end
+	if places[name] then
+		limits[places[name]] = least(limits[places[name]], limit)
+	else
+		names[#names + 1], limits[#limits + 1] = name, limit
+		places[name] = #names
+	end
+end
+
+add('user:' .. parties[1].user, first.user)
+add('user:' .. parties[2].user, second.user)
+add('domain:' .. parties[1].domain, first.domain)
+add('domain:' .. parties[2].domain, second.domain)
+add(instance, instance_limit)
+add('global', global_limit)
+if forbidden then return {'forbidden', forbidden, -1} end
+
+local file = least(first.file, second.file)
+local reply = take({
+	usage = usage, ledgers = ledgers, lease = lease, names = names, limits = limits,
+	call = 1, wanted = least(wanted, file), month = month,
+})
+if reply[1] ~= 'granted' then return reply end
+for _, party in ipairs(parties) do
+	redis.call('ZADD', rows, 0, party.user)
+	redis.call('ZADD', rows, 0, party.domain)
+end
+reply[4] = file
+for _, limit in ipairs(limits) do reply[#reply + 1] = limit end
+return reply
