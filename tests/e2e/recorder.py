@@ -18,6 +18,7 @@ import threading
 
 CALLS = []  # of Call
 KEYS = {}  # (key, type) -> Key
+NAMES = set()  # of all keys, those too that were gone before their type was asked for
 
 
 @dataclasses.dataclass
@@ -48,15 +49,16 @@ def save():
     folder = os.environ.get("OG_RECORDINGS")
     if folder and CALLS + list(KEYS):
         path = pathlib.Path(folder, f"{os.getpid()}.pickle")
-        path.write_bytes(pickle.dumps((CALLS, KEYS)))
+        path.write_bytes(pickle.dumps((CALLS, KEYS, NAMES)))
 
 
 def load():
     """Adds what other sessions left there."""
     folder = os.environ.get("OG_RECORDINGS")
     for path in pathlib.Path(folder).glob("*.pickle") if folder else ():
-        calls, keys = pickle.loads(path.read_bytes())
+        calls, keys, names = pickle.loads(path.read_bytes())
         CALLS.extend(calls)
+        NAMES.update(names)
         for place, key in keys.items():
             known = KEYS.setdefault(place, key)
             known.expires = known.expires and key.expires
@@ -220,6 +222,7 @@ class RedisWatch:
             pass  # closed, or Redis has gone
 
     def look(self, name):
+        NAMES.add(name)
         kind, ttl = self.query.command("EVAL", self.LOOK, 1, name)
         if kind == "none":
             return  # came and went; a key of this shape is seen another time

@@ -2,11 +2,13 @@
 
 Runs last, over what this session and others recorded (recorder.py). Every recorded HTTP body must
 fit the schema that its path, method and status name; every Redis key must match a row of
-schemas/redis.md with its type, and expire if that row says so.
+schemas/redis.md with its type, and expire if that row says so. After a run of all files
+(OG_WHOLE, which tests/run-e2e sets), whatever is documented must have occurred, too.
 """
 
 import functools
 import json
+import os
 import re
 
 import jsonschema
@@ -131,3 +133,33 @@ def test_every_registry_record_fits_its_schema():
         kind = key.name.split(":")[2]
         found += misfits(key.name, SCHEMAS / "registry" / f"{kind}.json", key.value)
     fail_on(found)
+
+
+@pytest.fixture
+def whole():
+    """For what holds only if all files ran."""
+    if not os.environ.get("OG_WHOLE"):
+        pytest.skip("this session isn't the whole of the tests")
+
+
+@pytest.mark.parametrize("daemon", DAEMONS)
+def test_every_documented_status_occurs(whole, daemon):
+    seen = set()
+    for call in recorder.CALLS:
+        row = row_of(call) if call.daemon == daemon else None
+        if row is not None:
+            seen.add((row["method"], row["path"], str(call.status)))
+    fail_on(
+        f"{daemon} {row['method']} {row['path']} {status}: documented, but it never occurs"
+        for row, _ in rows(daemon)
+        for status in row["responses"]
+        if (row["method"], row["path"], status) not in seen
+    )
+
+
+def test_every_documented_redis_key_occurs(whole):
+    fail_on(
+        f"{key.pattern}: documented, but no key is like it"
+        for key, _, _ in key_rows()
+        if not any(key.fullmatch(name) for name in recorder.NAMES)
+    )
