@@ -179,7 +179,7 @@ plot $data using 2:3:4:xtic(1) title "1 transfer", "" using 5:6:7 title "100 tra
 set title "relay CPU seconds per GiB"
 set key top left
 set logscale y
-set yrange [0.05:*]
+set yrange [{least:.4f}:*]
 plot $data every ::1 using 8:9:10:xtic(1) title "1 transfer", \
      "" every ::1 using 11:12:13 title "100 transfers"
 unset multiplot
@@ -206,4 +206,13 @@ def plot(data):
         for peer, notes in data["found"].items()
         if "transfer 1" in notes
     ]
-    report.plot("relay", PLOT, title=data["machine"], rows="\n".join(rows))
+    costs = [
+        value
+        for peer, notes in data["found"].items()
+        for count in (1, 100)
+        for value in found.samples(peer, f"transfer {count}", "cpu_s_per_gib")
+        if "transfer 1" in notes and value > 0
+    ]
+    # A bar on a logarithmic axis has a length only if the axis begins below it.
+    least = min(costs, default=0.02) / 2
+    report.plot("relay", PLOT, title=data["machine"], rows="\n".join(rows), least=least)
