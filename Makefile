@@ -67,7 +67,7 @@ $(BUILD)/providers: $(FAKE) $(COMMON)
 # Unit tests: a program for each tests/unit/FOLDER/test_MODULE.c, which includes the FOLDER/MODULE.c
 # that it tests and is linked with that daemon's archive alone.
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,\
-        $(wildcard tests/unit/*/test_*.c tests/unit/*/*/test_*.c))
+        $(wildcard tests/unit/*/test_$(or $(TEST),*).c tests/unit/*/*/test_$(or $(TEST),*).c))
 own_archive = $(patsubst %,$(BUILD)/obj/%.a,$(filter $(DAEMONS),$(firstword $(subst /, ,$(1)))))
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $$(call own_archive,$$*) $(COMMON)
 	@mkdir -p $(@D)
@@ -88,7 +88,7 @@ $(FUZZERS): $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o \
 	        $(if $(FUZZ),,$(shell pkg-config --libs check))
 
 .PHONY: unit-programs fuzz-programs
-unit-programs: $(UNIT) $(FUZZERS)
+unit-programs: $(UNIT) $(if $(TEST),,$(FUZZERS))
 fuzz-programs: $(FUZZERS)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
@@ -127,12 +127,21 @@ deploy-test:
 	$(Q)deploy/install-packages run deploy-test
 	$(Q)ALL=$(ALL) tests/run-deploy
 
-#: make check    unit tests alone, with sanitizers
+#: make check    unit tests alone, with sanitizers; TEST=pump: those of one module, CASE=reader: and of
+#:               them those whose name contains that
 .PHONY: check
 check:
 	$(Q)deploy/install-packages build check
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/asan SANITIZE=1 unit-programs
-	$(Q)tests/run-unit $(BUILD)/asan/unit
+	$(Q)TEST=$(TEST) CASE=$(CASE) tests/run-unit $(BUILD)/asan/unit
+
+#: make e2e TEST=relayd  the end-to-end tests of one file, with sanitizers; CASE=drain: those whose name
+#:               contains that
+.PHONY: e2e
+e2e: asan
+	$(Q)deploy/install-packages run check test
+	$(Q)OG_BUILD=$(BUILD)/asan $(PYTHON) -m pytest -q -p no:cacheprovider \
+	        tests/e2e/test_$(TEST).py $(if $(CASE),-k $(CASE))
 
 #: make asan     all programs with ASan and UBSan, in build/asan
 .PHONY: asan
@@ -154,6 +163,11 @@ lint:
 	$(Q)deploy/install-packages build lint
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) BUILD=build all
 	$(Q)tests/lint
+
+#: make compile_commands.json  for editors and language servers
+.PHONY: compile_commands.json
+compile_commands.json: lua-headers
+	$(Q)$(MAKE) --no-print-directory -Bn V=1 all unit-programs | tests/compile-commands >$@
 
 #: make man      checks the manual pages and renders them as text, in build/man
 # The pages of the configuration files are made from what the daemons say of them.

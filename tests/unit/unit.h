@@ -7,20 +7,26 @@
 
 #include <check.h>
 #include <stdlib.h>
+#include <string.h>
 
-/* Runs COUNT tests between SETUP and TEARDOWN (either may be NULL); returns main()'s status. */
+/*
+ * Runs COUNT tests between SETUP and TEARDOWN (either may be NULL); returns main()'s status. With
+ * CASE in the environment, only those whose name contains it.
+ */
 static inline int unit_run(const char *name, const TTest *const *tests, size_t count,
                            void (*setup)(void), void (*teardown)(void))
 {
 	Suite *suite = suite_create(name);
 	TCase *tcase = tcase_create(name);
 	SRunner *runner = srunner_create(suite);
+	const char *part = getenv("CASE");
 	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 150); /* guards against a test that hangs */
 	for (size_t i = 0; i < count; i++)
-		tcase_add_test(tcase, tests[i]);
+		if (part == NULL || strstr(tests[i]->name, part) != NULL)
+			tcase_add_test(tcase, tests[i]);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
