@@ -78,6 +78,8 @@ def complaints(call):
         found += misfits(f"{what} request", folder / row["request"], call.request)
     if call.status is None:
         return found
+    if call.status == 503 and b"this server is stopping" in call.answer:
+        return found  # any call may meet that
     if str(call.status) not in row["responses"]:
         return found + [f"{what}: that status isn't documented"]
     schema = row["responses"][str(call.status)]
