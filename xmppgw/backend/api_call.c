@@ -6,8 +6,8 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
-#include "common/text/percent.h"
 #include "common/daemon.h"
+#include "common/text/percent.h"
 #include "xmppgw/conf.h"
 
 #define RESPONSE_MAX (256 * 1024)
