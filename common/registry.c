@@ -7,36 +7,11 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/registry_join.lua.h"
+#include "common/registry_read.lua.h"
 
-/*
- * KEYS[1] the index (id -> time of expiry), KEYS[2] the record; ARGV: id, record, TTL in ms. The
- * index serves to find records without SCAN; a record's own expiry is what counts, by Redis's
- * clock.
- */
-static struct redis_script join_script = {
-	.text = "local t = redis.call('TIME')\n"
-	        "local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
-	        "redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])\n"
-	        "redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[1])\n"
-	        "redis.call('PEXPIRE', KEYS[1], ARGV[3])\n"
-	        "return 1",
-};
-
-/* KEYS[1] the index; ARGV[1] what a record's key begins with. Answers id, record, id, record, … */
-static struct redis_script read_script = {
-	.text = "local t = redis.call('TIME')\n"
-	        "local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
-	        "redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. now)\n"
-	        "local found = {}\n"
-	        "for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do\n"
-	        "  local record = redis.call('GET', ARGV[1] .. id)\n"
-	        "  if record then\n"
-	        "    found[#found + 1] = id\n"
-	        "    found[#found + 1] = record\n"
-	        "  end\n"
-	        "end\n"
-	        "return found",
-};
+static struct redis_script join_script = { .text = registry_join_lua };
+static struct redis_script read_script = { .text = registry_read_lua };
 
 static char *index_key(struct redis *redis, const char *kind)
 {
