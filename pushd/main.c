@@ -23,7 +23,7 @@
 #include "pushd/provider/counters.h"
 #include "pushd/provider/kinds.h"
 #include "pushd/queue/store.h"
-#include "pushd/sender/senders.h"
+#include "pushd/sender/sender.h"
 
 /* clang-format off */
 static const struct daemon_module *const modules[] = {

@@ -13,7 +13,7 @@
 #include "pushd/conf.h"
 #include "pushd/credential/credential.h"
 #include "pushd/provider/kinds.h"
-#include "pushd/sender/senders.h"
+#include "pushd/sender/sender.h"
 
 #define BODY_MAX (1024 * 1024)
 

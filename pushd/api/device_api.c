@@ -16,7 +16,7 @@
 #include "pushd/device/dialect.h"
 #include "pushd/device/registrants.h"
 #include "pushd/provider/kinds.h"
-#include "pushd/sender/senders.h"
+#include "pushd/sender/sender.h"
 
 #define TOKEN_MAX 4096
 #define NAME_MAX_BYTES 255

@@ -8,7 +8,7 @@
 #include "pushd/conf.h"
 #include "pushd/db.h"
 #include "pushd/provider/kinds.h"
-#include "pushd/sender/senders.h"
+#include "pushd/sender/sender.h"
 
 static struct registry_entry entry;
 static const struct conf_daemon *daemon_conf;

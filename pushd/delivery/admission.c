@@ -10,7 +10,7 @@
 #include "pushd/delivery/merge.h"
 #include "pushd/device/addressee.h"
 #include "pushd/device/bare_jid.h"
-#include "pushd/sender/senders.h"
+#include "pushd/sender/sender.h"
 
 #define CALL_EXPIRY_MS 30000 /* nobody answers a call that is older */
 

@@ -132,7 +132,7 @@ void delivery_submit(struct delivery *delivery)
 	delivery->job = (struct job){
 		.done = on_job_done,
 		.notification = &delivery->notification,
-		.device = &delivery->device,
+		.device = device_for_provider(&delivery->device),
 		.priority = delivery->priority,
 		.deadline_ms = delivery->deadline_ms,
 		.expires_s = delivery->expires_ms / 1000,

@@ -17,6 +17,22 @@ bool device_has_secret(const struct device *device)
 	return dialect == NULL || dialect->has_secret;
 }
 
+struct provider_device device_for_provider(const struct device *device)
+{
+	static const struct dialect plain = { .name = "" };
+	const struct dialect *dialect = dialect_find(device->dialect);
+
+	if (dialect == NULL)
+		dialect = &plain;
+	return (struct provider_device){
+		.node = device->node,
+		.token = device->token,
+		.second_token = device->second_token,
+		.account = dialect->domain_owns ? NULL : device->account,
+		.terse = dialect->hides_owner || dialect->domain_owns,
+	};
+}
+
 /* ---- registering ---- */
 
 static void on_registered(struct redis_call *call, const struct redisReply *reply)

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "common/redis/redis.h"
+#include "pushd/provider/provider.h"
 
 enum stored {
 	STORED_DONE,
@@ -46,6 +47,12 @@ struct device_limits {
 
 /* True when the dialect's publishes carry the secret. */
 bool device_has_secret(const struct device *device);
+
+/*
+ * What a request needs of DEVICE (borrowed), as its dialect has it. A device without a dialect's
+ * name is one whose app knows its owner by name.
+ */
+struct provider_device device_for_provider(const struct device *device);
 
 #define DEVICE_HEX 33 /* 128 bits as hex digits, and a NUL */
 

@@ -32,6 +32,22 @@ enum provider_cut {
 	CUT_ALL,  /* the account and the count alone */
 };
 
+/* What a request needs of a device; texts are borrowed, NULL: none. */
+struct provider_device {
+	const char *node;
+	const char *token;
+	const char *second_token; /* for calls */
+	const char *account;      /* what the app knows the account by */
+	bool terse;               /* the app wants to be woken, no more: nothing goes in clear */
+};
+
+/* The token of DEVICE to which a notification of PRIORITY goes. */
+static inline const char *provider_device_token(const struct provider_device *device,
+                                                enum priority priority)
+{
+	return priority == PRIORITY_VOIP ? device->second_token : device->token;
+}
+
 /* One notification for one device, as build needs it; texts are borrowed. */
 struct provider_message {
 	const struct provider_settings *settings;

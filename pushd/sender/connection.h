@@ -1,9 +1,9 @@
 /*
- * One HTTP/2 connection to a provider, with our own window of requests on it: it starts at 1,
- * doubles with each success and falls to 1 after a rejection, as Apple's own limit does. Bodies on
- * it fit into HTTP/2's initial window (RFC 9113, section 6.9.2), which Apple never widens: Debian
- * 12's libcurl spins while that is used up. A retired connection serves what is on it and takes
- * nothing new.
+ * One connection to a provider, with our own window of requests on it: it starts at 1, doubles with
+ * each success and falls to 1 after a rejection, as Apple's own limit does. The bodies in flight
+ * fit into HTTP/2's initial flow-control window (RFC 9113, section 6.9.2), which Apple never
+ * raises: Debian 12's libcurl spins while it is used up. A retired connection finishes the requests
+ * on it and takes no new ones.
  */
 #ifndef OG_PUSHD_SENDER_CONNECTION_H
 #define OG_PUSHD_SENDER_CONNECTION_H
@@ -25,7 +25,7 @@ struct connection {
 	struct list_link link; /* where its owner keeps it once retired */
 };
 
-/* OPTIONS as for an HTTP/2 pool, of which streams is the largest window; all is copied. */
+/* OPTIONS: http2 as it must be, streams is the largest window; all is copied. */
 struct connection *connection_new(const struct http_pool_options *options);
 
 /* Forgets what is on it; NULL is fine. */
@@ -42,8 +42,47 @@ void connection_send(struct connection *connection, struct http_call *call);
 /* CALL, which was sent on it, is done or was cancelled. */
 void connection_settled(struct connection *connection, const struct http_call *call);
 
-void connection_widen(struct connection *connection);
-void connection_narrow(struct connection *connection);
+void connection_grow_window(struct connection *connection);
+void connection_reset_window(struct connection *connection);
+
+/*
+ * The connections to one origin with one credential: as many as pool-size says, each with its own
+ * window, and those that were taken out of use but still have something on them.
+ */
+struct connections {
+	struct http_pool_options options; /* of every connection; texts are borrowed */
+	struct connection **items;
+	size_t size;
+	struct list retired; /* those that only finish what is on them */
+};
+
+/* OPTIONS: as for connection_new(). */
+void connections_init(struct connections *all, size_t size,
+                      const struct http_pool_options *options);
+
+/* Forgets what is on its connections. */
+void connections_release(struct connections *all);
+
+/*
+ * The connection with the fewest requests that has room, or NULL; with FIRST_ONLY none but the
+ * first one comes into question.
+ */
+struct connection *connections_choose(const struct connections *all, bool first_only);
+
+/* How many requests there is room for. */
+unsigned connections_room(const struct connections *all, bool first_only);
+
+/* Takes CONNECTION out of use and puts a new one in its place, unless it is out of use already. */
+void connections_replace(struct connections *all, struct connection *connection);
+
+/* Replaces all, by ones with OPTIONS. */
+void connections_renew(struct connections *all, const struct http_pool_options *options);
+
+/* All begin with one request at once again. */
+void connections_reset_windows(struct connections *all);
+
+/* Frees those out of use that have finished. */
+void connections_sweep(struct connections *all);
 
 /* Makes the metrics of all connections known. */
 void connection_metrics(void);

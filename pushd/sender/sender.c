@@ -4,12 +4,26 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/base/map.h"
 #include "common/base/mem.h"
+#include "common/daemon.h"
 #include "pushd/credential/credential.h"
 #include "pushd/provider/kinds.h"
-#include "pushd/sender/guard.h"
-#include "pushd/sender/lane.h"
-#include "pushd/sender/pacer.h"
+
+#define ENDPOINTS_MAX 64        /* of one provider, where each token says which */
+#define TRUST_REMEMBERED 200    /* the last verdicts that count */
+#define TRUST_LATELY_MS 3600000 /* how recent the last success has to be */
+#define TRUST_FAULTS_AT_MOST 10 /* one in so many */
+
+/*
+ * A wrong project, topic or environment, or a payload that the provider refuses, makes every token
+ * look bad: so tokens are only bad while most of what is sent with the same credential arrives.
+ */
+struct token_trust {
+	bool fault[TRUST_REMEMBERED];
+	unsigned next, count, faults;
+	uint64_t sent_ms; /* the last success; 0: none yet */
+};
 
 struct sender {
 	const struct conf_provider *provider;
@@ -18,122 +32,272 @@ struct sender {
 	struct credential_watch watch;
 	struct provider_environments environments;
 	struct pacer pacer;
-	struct guard guard;
-	bool doubting;    /* the last accusation wasn't believed */
-	bool other_first; /* the other lane was the first at the pacer the last time */
+	struct token_trust trust;
+	bool doubting; /* the last fault of a token wasn't believed */
 	size_t queue_max;
-	struct lane lane;  /* to the configured environment */
-	struct lane other; /* with try-other-environment only */
+	struct list endpoints; /* least recently used, or woken first, at the front */
+	size_t endpoint_count;
+	/* In the configured environment and in the other; NULL: each token names its origin. */
+	struct endpoint *own, *other;
 };
 
-void sender_metrics(void)
+/* ---- whether a provider's word against a token is believed ---- */
+
+static void remember(struct token_trust *trust, bool fault)
 {
-	lane_metrics();
+	if (trust->count < TRUST_REMEMBERED)
+		trust->count++;
+	else if (trust->fault[trust->next])
+		trust->faults--;
+	trust->fault[trust->next] = fault;
+	if (fault)
+		trust->faults++;
+	trust->next = (trust->next + 1) % TRUST_REMEMBERED;
 }
 
-static bool has_other(const struct sender *sender)
+/* A notification was accepted at NOW_MS. */
+static void trust_sent(struct token_trust *trust, uint64_t now_ms)
 {
-	return sender->environments.other != ENVIRONMENT_UNKNOWN;
+	trust->sent_ms = now_ms;
+	remember(trust, false);
+}
+
+/* A token was called bad. */
+static void trust_fault(struct token_trust *trust)
+{
+	remember(trust, true);
+}
+
+/* True while such words are believed, the last one among them. */
+static bool trusts(const struct token_trust *trust, uint64_t now_ms)
+{
+	return trust->sent_ms != 0 && now_ms - trust->sent_ms <= TRUST_LATELY_MS &&
+	       trust->faults * TRUST_FAULTS_AT_MOST <= trust->count;
+}
+
+bool sender_trusted(const struct sender *sender)
+{
+	return trusts(&sender->trust, loop_now_ms());
+}
+
+/* ---- endpoints ---- */
+
+static void on_endpoint_done(struct job *job);
+
+static struct endpoint *add_endpoint(struct sender *sender, enum environment environment,
+                                     const char *origin)
+{
+	struct endpoint *endpoint = mem_alloc(1, sizeof(*endpoint));
+
+	endpoint->done = on_endpoint_done;
+	endpoint->provider = sender->provider;
+	endpoint->kind = sender->kind;
+	endpoint->credential = sender->credential;
+	endpoint->pacer = &sender->pacer;
+	endpoint->environment = environment;
+	snprintf(endpoint->origin, sizeof(endpoint->origin), "%s", origin);
+	list_append(&sender->endpoints, &endpoint->link);
+	sender->endpoint_count++;
+	endpoint_start(endpoint);
+	return endpoint;
+}
+
+static void remove_endpoint(struct sender *sender, struct endpoint *endpoint)
+{
+	list_remove(&endpoint->link);
+	sender->endpoint_count--;
+	endpoint_stop(endpoint);
+	credential_forget(sender->credential, endpoint->origin);
+	free(endpoint);
+}
+
+/* Makes room for one more; false if all have something to do. */
+static bool evict_endpoint(struct sender *sender)
+{
+	if (sender->endpoint_count < ENDPOINTS_MAX)
+		return true;
+	list_for_each (link, &sender->endpoints) {
+		struct endpoint *endpoint = container_of(link, struct endpoint, link);
+
+		if (endpoint_idle(endpoint)) {
+			remove_endpoint(sender, endpoint);
+			return true;
+		}
+	}
+	return false;
+}
+
+static struct endpoint *endpoint_at(struct sender *sender, enum environment environment,
+                                    const char *origin)
+{
+	list_for_each (link, &sender->endpoints) {
+		struct endpoint *endpoint = container_of(link, struct endpoint, link);
+
+		if (endpoint->environment == environment && strcmp(endpoint->origin, origin) == 0)
+			return endpoint;
+	}
+	return evict_endpoint(sender) ? add_endpoint(sender, environment, origin) : NULL;
+}
+
+/* Where JOB goes in ENVIRONMENT; NULL: nowhere, or there is no room for one more endpoint. */
+static struct endpoint *find_endpoint(struct sender *sender, const struct job *job,
+                                      enum environment environment)
+{
+	const char *token = provider_device_token(&job->device, job->priority);
+	char origin[PROVIDER_ORIGIN_MAX];
+	struct endpoint *endpoint;
+
+	if (sender->own != NULL)
+		return sender->other != NULL && environment == sender->environments.other
+		               ? sender->other
+		               : sender->own;
+	if (!sender->kind->origin(sender->provider, environment, token, origin))
+		return NULL;
+	endpoint = endpoint_at(sender, environment, origin);
+	if (endpoint == NULL)
+		return NULL;
+	list_remove(&endpoint->link);
+	list_append(&sender->endpoints, &endpoint->link);
+	return endpoint;
 }
 
 static void on_credential(struct credential_watch *watch)
 {
 	struct sender *sender = container_of(watch, struct sender, watch);
 
-	lane_renew(&sender->lane);
-	if (has_other(sender))
-		lane_renew(&sender->other);
+	list_for_each (link, &sender->endpoints)
+		endpoint_renew(container_of(link, struct endpoint, link));
 }
 
+/* Each time another one is woken first: where but one may go, it would always be the same. */
 static void on_pace(struct pacer *pacer)
 {
 	struct sender *sender = container_of(pacer, struct sender, pacer);
+	struct list_link *first = list_first(&sender->endpoints);
 
-	/* Where but one may go each time, it would always be the same lane's. */
-	sender->other_first = has_other(sender) && !sender->other_first;
-	if (sender->other_first)
-		lane_wake(&sender->other);
-	lane_wake(&sender->lane);
-	if (has_other(sender))
-		lane_wake(&sender->other);
+	if (first == NULL)
+		return;
+	list_remove(first);
+	list_append(&sender->endpoints, first);
+	list_for_each (link, &sender->endpoints)
+		endpoint_wake(container_of(link, struct endpoint, link));
 }
 
 /* ---- what came of a job ---- */
 
-/* A token of one environment is a bad one in the other. */
-static bool try_other(struct job *job)
+static bool has_time(const struct job *job)
 {
-	struct sender *sender = job->sender;
+	return job->notification != NULL && loop_now_ms() < job->deadline_ms;
+}
 
-	if (!has_other(sender) || job->moved || job->notification == NULL ||
-	    !job->judgement.other_environment || loop_now_ms() >= job->deadline_ms)
+/* Where JOB's tokens worked the last time, else the configured one. */
+static enum environment home_of(const struct sender *sender, const struct job *job)
+{
+	const struct provider_environments *sends = &sender->environments;
+
+	return sends->other != ENVIRONMENT_UNKNOWN && job->environment == sends->other
+	               ? sends->other
+	               : sends->own;
+}
+
+/* Sends JOB once more, in ENVIRONMENT; false if it can't go there. */
+static bool submit_again(struct job *job, enum environment environment)
+{
+	struct endpoint *endpoint = find_endpoint(job->sender, job, environment);
+
+	if (endpoint == NULL)
 		return false;
-	job->moved = true;
-	job->first = job->judgement;
 	job->renewed = false;
-	lane_submit(job->lane == &sender->lane ? &sender->other : &sender->lane, job);
+	endpoint_submit(endpoint, job);
 	return true;
 }
 
-/* Design 10: no registration is deleted because of our trouble. */
-static void weigh_accusation(struct job *job)
+/* A token of one environment is a bad one in the other. */
+static bool try_other_environment(struct job *job)
+{
+	const struct provider_environments *sends = &job->sender->environments;
+
+	if (sends->other == ENVIRONMENT_UNKNOWN || job->moved ||
+	    !job->judgement.other_environment || !has_time(job))
+		return false;
+	job->moved = true;
+	job->first = job->judgement;
+	return submit_again(job,
+	                    job->endpoint->environment == sends->own ? sends->other : sends->own);
+}
+
+/* A call that doesn't fit, or whose token is bad, goes as an alert to the first token. */
+static bool try_alert(struct job *job)
+{
+	if (job->priority != PRIORITY_VOIP || !has_time(job) ||
+	    (!job->too_large && job->judgement.verdict != VERDICT_SUSPECT))
+		return false;
+	job->priority = PRIORITY_HIGH;
+	job->too_large = false;
+	job->cut = CUT_NOTHING;
+	job->moved = false;
+	return submit_again(job, home_of(job->sender, job));
+}
+
+/* Design: no registration is deleted because of our own fault. */
+static void weigh_token_fault(struct job *job)
 {
 	struct sender *sender = job->sender;
 	bool doubting;
 
-	guard_accused(&sender->guard);
+	trust_fault(&sender->trust);
 	doubting = !sender_trusted(sender);
 	if (doubting && !sender->doubting)
 		log_warn("tokens-doubted provider=%s reason=%s accused=%u of=%u",
-		         sender->provider->id, job->judgement.reason, sender->guard.accusations,
-		         sender->guard.count);
+		         sender->provider->id, job->judgement.reason, sender->trust.faults,
+		         sender->trust.count);
 	sender->doubting = doubting;
 	if (doubting && job->judgement.verdict == VERDICT_GONE)
 		job->judgement.verdict = VERDICT_SUSPECT;
 }
 
-static void on_lane_done(struct job *job)
+static void on_endpoint_done(struct job *job)
 {
 	struct sender *sender = job->sender;
 
-	if (try_other(job))
+	if (try_other_environment(job))
 		return;
 	/* The other environment may be closed to this credential, which says nothing of here. */
 	if (job->moved && job->judgement.verdict == VERDICT_CREDENTIAL)
 		job->judgement = job->first;
 	if (job->judgement.verdict == VERDICT_SENT) {
-		guard_sent(&sender->guard, loop_now_ms());
+		trust_sent(&sender->trust, loop_now_ms());
 		if (job->moved)
-			job->environment = job->lane->environment;
+			job->environment = job->endpoint->environment;
 	} else if (job->judgement.token_fault) {
-		weigh_accusation(job);
+		weigh_token_fault(job);
 	}
-	job->done(job);
+	if (!try_alert(job))
+		job->done(job);
 }
 
 /* ---- the sender itself ---- */
 
-static void start_lane(struct sender *sender, struct lane *lane, enum environment environment)
+/* The endpoint in ENVIRONMENT where it is the same for all tokens; NULL: it isn't. */
+static struct endpoint *add_fixed_endpoint(struct sender *sender, enum environment environment)
 {
-	lane->done = on_lane_done;
-	lane->provider = sender->provider;
-	lane->kind = sender->kind;
-	lane->credential = sender->credential;
-	lane->pacer = &sender->pacer;
-	lane->environment = environment;
-	sender->kind->origin(sender->provider, environment, NULL, lane->endpoint);
-	lane_start(lane);
+	char origin[PROVIDER_ORIGIN_MAX];
+
+	if (!sender->kind->origin(sender->provider, environment, NULL, origin))
+		return NULL;
+	return add_endpoint(sender, environment, origin);
 }
 
-struct sender *sender_new(const struct conf_provider *provider, size_t queue_max, char **why)
+struct sender *sender_new(const struct provider_kind *kind, const struct conf_provider *provider,
+                          size_t queue_max, char **why)
 {
 	struct sender *sender = mem_alloc(1, sizeof(*sender));
 
 	sender->provider = provider;
-	sender->kind = provider_kinds[provider->kind];
+	sender->kind = kind;
+	list_init(&sender->endpoints);
 	sender->watch.changed = on_credential;
-	sender->credential =
-	        credential_open(provider, sender->kind->credential, &sender->watch, why);
+	sender->credential = credential_open(provider, kind->credential, &sender->watch, why);
 	if (sender->credential == NULL) {
 		free(sender);
 		return NULL;
@@ -142,21 +306,22 @@ struct sender *sender_new(const struct conf_provider *provider, size_t queue_max
 	sender->pacer.passed = on_pace;
 	pacer_init(&sender->pacer, provider->rate_max);
 	sender->environments.own = ENVIRONMENT_PRODUCTION;
-	if (sender->kind->environments != NULL)
-		sender->kind->environments(provider, &sender->environments);
-	start_lane(sender, &sender->lane, sender->environments.own);
-	if (has_other(sender))
-		start_lane(sender, &sender->other, sender->environments.other);
+	if (kind->environments != NULL)
+		kind->environments(provider, &sender->environments);
+	sender->own = add_fixed_endpoint(sender, sender->environments.own);
+	if (sender->environments.other != ENVIRONMENT_UNKNOWN)
+		sender->other = add_fixed_endpoint(sender, sender->environments.other);
 	return sender;
 }
 
 void sender_free(struct sender *sender)
 {
+	struct list_link *link;
+
 	if (sender == NULL)
 		return;
-	lane_stop(&sender->lane);
-	if (has_other(sender))
-		lane_stop(&sender->other);
+	while ((link = list_first(&sender->endpoints)) != NULL)
+		remove_endpoint(sender, container_of(link, struct endpoint, link));
 	pacer_release(&sender->pacer);
 	credential_close(sender->credential);
 	free(sender);
@@ -164,14 +329,17 @@ void sender_free(struct sender *sender)
 
 bool sender_submit(struct sender *sender, struct job *job)
 {
-	bool other = has_other(sender) && job->environment == sender->other.environment;
+	struct endpoint *endpoint;
 
 	if (sender_queued(sender) >= sender->queue_max)
+		return false;
+	endpoint = find_endpoint(sender, job, home_of(sender, job));
+	if (endpoint == NULL)
 		return false;
 	job->sender = sender;
 	if (job->id[0] == '\0')
 		uuid_make(job->id);
-	lane_submit(other ? &sender->other : &sender->lane, job);
+	endpoint_submit(endpoint, job);
 	return true;
 }
 
@@ -187,7 +355,7 @@ bool sender_abandon(struct job *job)
 
 void sender_cancel(struct job *job)
 {
-	lane_cancel(job);
+	endpoint_cancel(job);
 }
 
 const struct conf_provider *sender_provider(const struct sender *sender)
@@ -195,30 +363,52 @@ const struct conf_provider *sender_provider(const struct sender *sender)
 	return sender->provider;
 }
 
+/* The breaker that speaks for the whole provider; NULL: none of its endpoints does. */
+static const struct breaker *breaker_of(const struct sender *sender)
+{
+	return sender->own != NULL ? &sender->own->breaker : NULL;
+}
+
 enum sender_refusal sender_refusal(const struct sender *sender)
 {
+	const struct breaker *breaker = breaker_of(sender);
 	int64_t rate = sender->provider->rate_max;
 
-	if (sender->lane.breaker.open)
-		return sender->lane.breaker.fault == BREAKER_CREDENTIAL ? SENDER_CREDENTIAL
-		                                                        : SENDER_UNREACHABLE;
+	if (breaker != NULL && breaker->open)
+		return breaker->fault == BREAKER_CREDENTIAL ? SENDER_CREDENTIAL
+		                                            : SENDER_UNREACHABLE;
 	if (pacer_paused(&sender->pacer))
 		return SENDER_UNREACHABLE;
 	return rate > 0 && sender_queued(sender) >= (size_t)rate ? SENDER_PACED : SENDER_TAKES;
 }
 
-unsigned sender_room(const struct sender *sender)
+/* Where each token says where it goes: as much as one endpoint would take. */
+static unsigned room_anywhere(const struct sender *sender)
 {
-	return lane_room(&sender->lane);
+	unsigned room = (unsigned)sender->provider->pool_size, pace = pacer_room(&sender->pacer);
+	size_t queued = sender_queued(sender);
+
+	if (sender->kind->protocol == PROTOCOL_H2)
+		room *= sender->kind->streams_max;
+	if (room > pace)
+		room = pace;
+	return room > queued ? room - (unsigned)queued : 0;
 }
 
-bool sender_trusted(const struct sender *sender)
+unsigned sender_room(const struct sender *sender)
 {
-	return guard_trusts(&sender->guard, loop_now_ms());
+	return sender->own != NULL ? endpoint_room(sender->own) : room_anywhere(sender);
+}
+
+bool sender_has_credential(const struct sender *sender)
+{
+	return credential_present(sender->credential);
 }
 
 const char *sender_state(const struct sender *sender)
 {
+	const struct breaker *breaker = breaker_of(sender);
+
 	switch (credential_state(sender->credential, NULL)) {
 	case CREDENTIAL_FAILED:
 	case CREDENTIAL_ABSENT:
@@ -229,12 +419,87 @@ const char *sender_state(const struct sender *sender)
 	case CREDENTIAL_UNREACHABLE:
 		break;
 	}
-	if (!sender->lane.breaker.open)
-		return "ready";
-	return breaker_fault_names[sender->lane.breaker.fault];
+	return breaker != NULL && breaker->open ? breaker_fault_names[breaker->fault] : "ready";
 }
 
 size_t sender_queued(const struct sender *sender)
 {
-	return sender->lane.queue.count + (has_other(sender) ? sender->other.queue.count : 0);
+	size_t queued = 0;
+
+	list_for_each (link, &sender->endpoints)
+		queued += container_of(link, struct endpoint, link)->queue.count;
+	return queued;
 }
+
+/* ---- all senders ---- */
+
+static struct sender **senders;
+static size_t senders_in_all;
+static struct map by_id; /* struct sender */
+
+size_t senders_count(void)
+{
+	return senders_in_all;
+}
+
+struct sender *senders_at(size_t index)
+{
+	return senders[index];
+}
+
+struct sender *senders_find(const char *id)
+{
+	return map_get(&by_id, id, strlen(id));
+}
+
+void senders_dump(void)
+{
+	for (size_t i = 0; i < senders_in_all; i++)
+		log_info("provider-state provider=%s state=%s queued=%zu",
+		         sender_provider(senders[i])->id, sender_state(senders[i]),
+		         sender_queued(senders[i]));
+}
+
+static int add_sender(const struct conf_provider *provider, size_t queue_max)
+{
+	char *why;
+	struct sender *sender =
+	        sender_new(provider_kinds[provider->kind], provider, queue_max, &why);
+
+	if (sender == NULL) {
+		log_error("provider-refused provider=%s reason=\"%s\"", provider->id, why);
+		free(why);
+		return -1;
+	}
+	senders[senders_in_all++] = sender;
+	map_put(&by_id, provider->id, strlen(provider->id), sender);
+	return 0;
+}
+
+static int start(void *config)
+{
+	const struct conf *conf = config;
+	size_t providers = conf->providers.count;
+	size_t queue_max = (size_t)conf->daemon.in_flight_max;
+
+	/* Where there are several, none of them may take all the room while it stands still. */
+	if (providers > 1)
+		queue_max = queue_max / 2 + 1;
+	endpoint_metrics();
+	senders = mem_alloc(providers + 1, sizeof(struct sender *));
+	for (size_t i = 0; i < providers; i++)
+		if (add_sender(conf_provider(conf, i), queue_max) != 0)
+			return -1;
+	return 0;
+}
+
+static void stop(void)
+{
+	while (senders_in_all > 0)
+		sender_free(senders[--senders_in_all]);
+	free(senders);
+	senders = NULL;
+	map_release(&by_id);
+}
+
+const struct daemon_module senders_module = { "senders", start, stop };

@@ -1,7 +1,7 @@
 /*
- * Sends notifications to one configured provider: on the lane of its environment, or also on that
- * of the other one, with its credential, at its pace; and says when an accusation against a token
- * can't be believed.
+ * Sends notifications to one configured provider, with its credential and at its pace: to the
+ * endpoint of its environment or of the other one, or to those that the tokens name. It also says
+ * when a provider's word against a token can't be believed. All configured providers have a sender.
  */
 #ifndef OG_PUSHD_SENDER_SENDER_H
 #define OG_PUSHD_SENDER_SENDER_H
@@ -10,12 +10,13 @@
 #include <stddef.h>
 
 #include "pushd/conf.h"
-#include "pushd/sender/job.h"
+#include "pushd/sender/endpoint.h"
 
 struct sender;
 
-/* A sender for PROVIDER whose queue holds at most QUEUE_MAX; NULL with *WHY (heap). */
-struct sender *sender_new(const struct conf_provider *provider, size_t queue_max, char **why);
+/* A sender for PROVIDER, of KIND, with at most QUEUE_MAX waiting; NULL with *WHY (heap). */
+struct sender *sender_new(const struct provider_kind *kind, const struct conf_provider *provider,
+                          size_t queue_max, char **why);
 
 /* Its jobs must have been abandoned or done. */
 void sender_free(struct sender *sender);
@@ -41,14 +42,14 @@ enum sender_refusal sender_refusal(const struct sender *sender);
 unsigned sender_room(const struct sender *sender);
 
 /*
- * True when its recent answers show that the credential and the payloads are good, so that an
- * accusation against a token may be believed: nothing is deleted because of our own trouble.
+ * True when its recent answers show that the credential and the payloads are good, so that a token
+ * which the provider calls bad is bad: nothing is deleted because of a fault on our side.
  */
 bool sender_trusted(const struct sender *sender);
 
 /*
  * Takes JOB (all zeros but what is In); done runs once, after this has returned. False: the queue
- * is full.
+ * is full, or there are too many endpoints.
  */
 bool sender_submit(struct sender *sender, struct job *job);
 
@@ -72,7 +73,19 @@ const char *sender_state(const struct sender *sender);
 /* How many wait for room on a connection. */
 size_t sender_queued(const struct sender *sender);
 
-/* Makes the senders' metrics known. */
-void sender_metrics(void);
+/* True if it has a credential whose dates are valid: without one nothing can be sent. */
+bool sender_has_credential(const struct sender *sender);
+
+/* For the daemon's table of modules. */
+extern const struct daemon_module senders_module;
+
+/* Logs how each is: for the daemon's dump of its state. */
+void senders_dump(void);
+
+/* The sender of the provider ID, or NULL when none is configured. */
+struct sender *senders_find(const char *id);
+
+size_t senders_count(void);
+struct sender *senders_at(size_t index);
 
 #endif

@@ -438,6 +438,17 @@ def test_410_counts_from_when_the_token_came_last(push, fake):
     assert outcome(push, device) == "gone" and not known(push, device)
 
 
+def test_a_call_whose_second_token_is_bad_goes_as_an_alert_to_the_first(push, fake):
+    device = register(push, second_token=apns_token())
+    script(fake, device["second_token"], 400, "BadDeviceToken")
+    call = {"encrypted": {"iv": "aXY=", "payload": "Y2FsbA==", "voip": True}, "priority": "high"}
+    for times in (1, 2):
+        assert outcome(push, device, **call) == "sent"
+        types = [one["headers"]["apns-push-type"] for one in got(fake, device["token"])]
+        assert types == ["alert"] * times
+    assert known(push, device)
+
+
 def test_a_dead_second_token_is_no_dead_device(push, fake):
     device = register(push, second_token=apns_token())
     script(fake, device["second_token"], 410, "Unregistered",

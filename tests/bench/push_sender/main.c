@@ -36,7 +36,7 @@ static struct {
 	struct sender *sender;
 	json_t *json;
 	struct notification notification;
-	struct device *devices;
+	struct provider_device *devices;
 	size_t device_count;
 	struct job *jobs;
 	size_t in_flight;
@@ -57,7 +57,7 @@ static void submit(struct job *job)
 	*job = (struct job){
 		.done = on_done,
 		.notification = &self.notification,
-		.device = &self.devices[self.started++ % self.device_count],
+		.device = self.devices[self.started++ % self.device_count],
 		.priority = PRIORITY_HIGH,
 		.deadline_ms = loop_now_ms() + DEADLINE_MS,
 	};
@@ -128,7 +128,7 @@ static void read_devices(void)
 			continue;
 		self.devices =
 		        mem_resize(self.devices, self.device_count + 1, sizeof(*self.devices));
-		self.devices[self.device_count++] = (struct device){
+		self.devices[self.device_count++] = (struct provider_device){
 			.token = token,
 			.account = "user1@example.org",
 		};
@@ -219,12 +219,14 @@ static void read_options(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	const struct conf_provider *provider;
 	char line[80], *why = NULL;
 
 	read_options(argc, argv);
 	log_init("push_sender", LOG_WARN);
 	loop_init();
-	self.sender = sender_new(find_provider(), options.in_flight, &why);
+	provider = find_provider();
+	self.sender = sender_new(provider_kinds[provider->kind], provider, options.in_flight, &why);
 	if (self.sender == NULL)
 		fail(options.provider, why);
 	read_notification();

@@ -1,6 +1,10 @@
 #include "pushd/device/dialect.c"
 
 #include "common/base/mem.h"
+#include "pushd/device/device.h"
+#include "pushd/provider/apns.h"
+#include "pushd/provider/fcm.h"
+#include "pushd/provider/kinds.h"
 #include "tests/unit/unit.h"
 
 START_TEST(each_dialect_is_found_by_its_name_and_nothing_else_is_one)
@@ -23,12 +27,102 @@ START_TEST(who_never_comes_again_has_no_end_of_life)
 }
 END_TEST
 
+/* ---- what an app is told ---- */
+
+static struct device device;
+static struct arena arena;
+static struct provider_request request;
+
+static void setup(void)
+{
+	device = (struct device){ .node = "0123456789abcdef0123456789abcdef",
+		                  .token = "aabb",
+		                  .second_token = "ccdd",
+		                  .account = "romeo@example.org",
+		                  .dialect = "tigase" };
+}
+
+static void teardown(void)
+{
+	arena_release(&arena);
+}
+
+static void build_for(const struct provider_kind *kind)
+{
+	static char topic[] = "org.example.chat", project[] = "proj-1";
+	static const struct apns_conf apns = { .topic = topic };
+	static const struct fcm_conf fcm = { .project_id = project };
+	const struct provider_settings settings = {
+		.endpoint = "https://provider.example",
+		.own = kind == &apns_kind ? (const void *)&apns : &fcm,
+		.expiry_s = 86400,
+	};
+	const struct notification notification = { .summary = true,
+		                                   .count = 3,
+		                                   .pending = NOTIFICATION_ABSENT,
+		                                   .sender = "juliet@example.org/balcony",
+		                                   .body = "hello" };
+	const struct provider_device told = device_for_provider(&device);
+	const struct provider_message message = {
+		.settings = &settings,
+		.notification = &notification,
+		.priority = PRIORITY_HIGH,
+		.account = told.account,
+		.node = told.node,
+		.terse = told.terse,
+		.token = provider_device_token(&told, PRIORITY_HIGH),
+		.bearer = "BEARER",
+		.id = "11111111-2222-4333-8444-555555555555",
+		.arena = &arena,
+	};
+
+	ck_assert_int_eq(kind->build(&message, &request), 0);
+}
+
+static bool body_has(const char *text)
+{
+	return memmem(request.body, request.body_len, text, strlen(text)) != NULL;
+}
+
+START_TEST(a_device_of_tigases_dialect_is_told_all)
+{
+	build_for(provider_kinds[0]);
+	ck_assert(body_has("romeo@example.org") && body_has("juliet@example.org/balcony"));
+	ck_assert(body_has("hello") && body_has("\"unread-messages\":3"));
+}
+END_TEST
+
+START_TEST(a_device_that_hides_its_owner_is_told_the_accounts_hash_alone)
+{
+	device.dialect = "p2";
+	device.account = "92afd7a91cdba9a0a02c5f1dd80d85d1c26ae0a1";
+	for (size_t i = 0; provider_kinds[i] != NULL; i++) {
+		build_for(provider_kinds[i]);
+		ck_assert(body_has(device.account));
+		ck_assert(!body_has("juliet") && !body_has("hello") && !body_has("unread"));
+	}
+}
+END_TEST
+
+START_TEST(a_device_that_its_domain_owns_is_told_nothing_at_all)
+{
+	device.dialect = "fpush";
+	device.account = "example.org";
+	build_for(provider_kinds[0]);
+	ck_assert(!body_has("account") && !body_has("example.org") && !body_has("hello"));
+	ck_assert_msg(body_has("mutable-content"), "the app's extension fetches the rest");
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
 		each_dialect_is_found_by_its_name_and_nothing_else_is_one,
 		who_never_comes_again_has_no_end_of_life,
+		a_device_of_tigases_dialect_is_told_all,
+		a_device_that_hides_its_owner_is_told_the_accounts_hash_alone,
+		a_device_that_its_domain_owns_is_told_nothing_at_all,
 	};
 
-	return unit_run("dialect", tests, ARRAY_LEN(tests), NULL, NULL);
+	return unit_run("dialect", tests, ARRAY_LEN(tests), setup, teardown);
 }

@@ -10,7 +10,7 @@ static void done(struct http_call *call)
 
 static void setup(void)
 {
-	const struct http_pool_options options = { .streams = 1000 };
+	const struct http_pool_options options = { .http2 = true, .streams = 1000 };
 
 	loop_init();
 	connection = connection_new(&options);
@@ -41,9 +41,9 @@ START_TEST(the_window_begins_with_one_doubles_and_falls_to_one)
 	ck_assert(connection_has_room(connection));
 	connection_send(connection, &call);
 	ck_assert(!connection_has_room(connection));
-	connection_widen(connection);
+	connection_grow_window(connection);
 	ck_assert(connection_has_room(connection));
-	connection_narrow(connection);
+	connection_reset_window(connection);
 	ck_assert(!connection_has_room(connection));
 	http_release(&call);
 	connection_settled(connection, &call);

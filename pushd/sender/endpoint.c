@@ -1,0 +1,591 @@
+#include "pushd/sender/endpoint.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "common/base/backoff.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/base/metrics.h"
+#include "pushd/provider/counters.h"
+#include "pushd/provider/outcome.h"
+
+/*
+ *   submitted ──▶ queued ──────▶ on the wire ──▶ done
+ *                  ▲  ▲              │  │
+ *                  │  └─ at once ────┘  │   expired bearer token, too large: once each
+ *                  │                    │   refused before it was processed: not counted
+ *                  └─ after a delay ────┘   transient or unknown: a few times, by the deadline
+ */
+#define REQUEST_TIMEOUT_MS 10000
+#define ATTEMPTS_MAX 4
+#define REFUSALS_MAX 3
+#define RETRY_LEAST_MS 500
+#define RETRY_MOST_MS 8000
+
+/* ---- the queue ---- */
+
+static int64_t length;
+static struct metric length_metric = {
+	.name = "outrigger_pushd_queue_length",
+	.help = "Notifications that wait for room on a connection.",
+	.kind = METRIC_GAUGE,
+	.numbers = &length,
+};
+
+static void queue_init(struct job_queue *queue)
+{
+	for (size_t i = 0; i < PRIORITY_COUNT; i++)
+		list_init(&queue->lists[i]);
+	queue->count = 0;
+}
+
+static void queue_add(struct job_queue *queue, struct job *job)
+{
+	list_append(&queue->lists[job->priority], &job->link);
+	queue->count++;
+	metric_add(&length_metric, 0, 1);
+}
+
+/* Puts JOB back before all others of its priority. */
+static void queue_return(struct job_queue *queue, struct job *job)
+{
+	list_prepend(&queue->lists[job->priority], &job->link);
+	queue->count++;
+	metric_add(&length_metric, 0, 1);
+}
+
+/* Does nothing when JOB isn't in the queue. */
+static void queue_remove(struct job_queue *queue, struct job *job)
+{
+	if (!list_linked(&job->link))
+		return;
+	list_remove(&job->link);
+	queue->count--;
+	metric_add(&length_metric, 0, -1);
+}
+
+/* The next one, still in the queue; NULL when it is empty. */
+static struct job *queue_first(const struct job_queue *queue)
+{
+	for (size_t i = 0; i < PRIORITY_COUNT; i++)
+		if (!list_empty(&queue->lists[i]))
+			return container_of(list_first(&queue->lists[i]), struct job, link);
+	return NULL;
+}
+
+void endpoint_metrics(void)
+{
+	connection_metrics();
+	metrics_add(&length_metric);
+}
+
+/* ---- a job by itself ---- */
+
+/*
+ * Makes the request anew, with the bearer token and the time of now. Returns 0, or -1 when no form
+ * of it fits.
+ */
+static int build(struct job *job, const char *bearer)
+{
+	const struct endpoint *endpoint = job->endpoint;
+	const struct provider_message message = {
+		.settings = &endpoint->settings,
+		.notification = job->notification,
+		.priority = job->priority,
+		.account = job->device.account,
+		.node = job->device.node,
+		.terse = job->device.terse,
+		.token = provider_device_token(&job->device, job->priority),
+		.bearer = bearer,
+		.id = job->id,
+		.now_s = loop_wall_ms() / 1000,
+		.expires_s = job->expires_s,
+		.cut = job->cut,
+		.arena = &job->arena,
+	};
+
+	arena_reset(&job->arena);
+	return endpoint->kind->build(&message, &job->request);
+}
+
+/* Judges it without an answer of the provider. */
+static void judge(struct job *job, enum verdict verdict, const char *reason)
+{
+	job->judgement = (struct judgement){ .verdict = verdict };
+	mem_copy_word(job->judgement.reason, sizeof(job->judgement.reason), reason);
+}
+
+/* How long to wait before the next attempt, after one that wasn't processed. */
+static uint64_t retry_delay_ms(const struct job *job)
+{
+	struct backoff backoff = { .least_ms = RETRY_LEAST_MS, .most_ms = RETRY_MOST_MS };
+	uint64_t delay_ms = 0;
+
+	for (unsigned i = 0; i < job->attempts; i++)
+		delay_ms = backoff_next(&backoff);
+	if (delay_ms < (uint64_t)job->judgement.retry_after_ms)
+		delay_ms = (uint64_t)job->judgement.retry_after_ms;
+	return delay_ms;
+}
+
+static void finish(struct job *job)
+{
+	queue_remove(&job->endpoint->queue, job);
+	timer_stop(&job->again);
+	arena_release(&job->arena);
+	job->endpoint->jobs--;
+	job->endpoint->done(job);
+}
+
+static void fail(struct job *job, enum verdict verdict, const char *reason)
+{
+	judge(job, verdict, reason);
+	finish(job);
+}
+
+/* ---- the breaker ---- */
+
+static void open_breaker(struct endpoint *endpoint, enum breaker_fault fault, const char *reason)
+{
+	uint32_t pause_ms;
+
+	if (endpoint->breaker.open)
+		return;
+	pause_ms = breaker_open(&endpoint->breaker, fault);
+	log_error("provider-open provider=%s reason=%s fault=%s endpoint=%s pause_ms=%u queued=%zu",
+	          endpoint->provider->id, reason, breaker_fault_names[fault], endpoint->origin,
+	          pause_ms, endpoint->queue.count);
+	connections_reset_windows(&endpoint->connections);
+	task_start(&endpoint->pump);
+}
+
+/* A connection is of no more use: if that goes on, new ones wait. */
+static void strike(struct endpoint *endpoint, const char *reason)
+{
+	if (breaker_strike(&endpoint->breaker))
+		open_breaker(endpoint, BREAKER_UNREACHABLE, reason);
+}
+
+static void on_passed(struct breaker *breaker)
+{
+	task_start(&container_of(breaker, struct endpoint, breaker)->pump);
+}
+
+/* ---- sending again ---- */
+
+static void on_again(struct timer *timer)
+{
+	struct job *job = container_of(timer, struct job, again);
+
+	queue_add(&job->endpoint->queue, job);
+	task_start(&job->endpoint->pump);
+}
+
+/*
+ * Sends JOB again after DELAY_MS (0: as the next one, so that it shows whether that helps before
+ * others meet the same), or gives up when that would be too late or too often.
+ */
+static void retry(struct job *job, uint64_t delay_ms)
+{
+	if (job->notification == NULL || job->attempts >= ATTEMPTS_MAX ||
+	    loop_now_ms() + delay_ms >= job->deadline_ms) {
+		finish(job);
+		return;
+	}
+	if (delay_ms > 0) {
+		timer_start(&job->again, delay_ms);
+		return;
+	}
+	queue_return(&job->endpoint->queue, job);
+	task_start(&job->endpoint->pump);
+}
+
+/* The provider doesn't take our credential. If it was replaced since, that is not its fault. */
+static void credential_refused(struct job *job)
+{
+	job->judgement.verdict = VERDICT_CREDENTIAL;
+	if (job->version != job->endpoint->version) {
+		retry(job, 0);
+		return;
+	}
+	open_breaker(job->endpoint, BREAKER_CREDENTIAL, job->judgement.reason);
+	finish(job);
+}
+
+static void renew_bearer(struct job *job)
+{
+	if (job->renewed) {
+		credential_refused(job);
+		return;
+	}
+	job->renewed = true;
+	job->attempts--;
+	credential_renew(job->endpoint->credential, job->endpoint->origin, job->generation);
+	retry(job, 0);
+}
+
+static void retry_truncated(struct job *job)
+{
+	if (job->request.cut >= CUT_TEXT) {
+		finish(job);
+		return;
+	}
+	job->cut = CUT_TEXT;
+	retry(job, 0);
+}
+
+/* Nothing was processed, so nobody need wait; unless it goes on and on. */
+static void retry_unprocessed(struct job *job)
+{
+	if (++job->refusals > REFUSALS_MAX) {
+		retry(job, retry_delay_ms(job));
+		return;
+	}
+	job->attempts--;
+	retry(job, 0);
+}
+
+/* ---- answers ---- */
+
+static void record_success(struct endpoint *endpoint)
+{
+	if (breaker_success(&endpoint->breaker))
+		log_info("provider-ready provider=%s endpoint=%s", endpoint->provider->id,
+		         endpoint->origin);
+}
+
+/* What the verdict asks of us; JOB is done or queued again after it. */
+static void react(struct job *job)
+{
+	struct endpoint *endpoint = job->endpoint;
+
+	switch (job->judgement.verdict) {
+	case VERDICT_EXPIRED:
+		renew_bearer(job);
+		return;
+	case VERDICT_TOO_LARGE:
+		record_success(endpoint);
+		retry_truncated(job);
+		return;
+	case VERDICT_TRANSIENT:
+		if (job->call.failure == HTTP_REFUSED)
+			retry_unprocessed(job);
+		else
+			retry(job, retry_delay_ms(job));
+		return;
+	case VERDICT_UNREACHABLE:
+		if (endpoint->breaker.open)
+			break;
+		retry(job, 0); /* when the breaker's pause ends */
+		return;
+	case VERDICT_UNKNOWN: /* with the same id, by which the device tells it is the same */
+		retry(job, job->attempts == 1 ? 0 : retry_delay_ms(job));
+		return;
+	case VERDICT_CREDENTIAL:
+		credential_refused(job);
+		return;
+	default: /* it takes our credential and judges our notifications */
+		record_success(endpoint);
+		break;
+	}
+	finish(job);
+}
+
+/* An answer came: judges it, and adapts the connection to it. */
+static void take_answer(struct job *job, struct connection *connection)
+{
+	struct endpoint *endpoint = job->endpoint;
+	struct provider_answer answer = {
+		.status = job->call.status,
+		.body = job->call.response,
+		.body_len = job->call.response_len,
+	};
+
+	for (size_t i = 0; i < PROVIDER_WANTED_MAX && endpoint->kind->wanted[i] != NULL; i++)
+		answer.wanted[i] = http_response_header(&job->call, endpoint->kind->wanted[i]);
+	if (answer.status / 100 != 2)
+		answer.retry_after = http_response_header(&job->call, "retry-after");
+	endpoint->kind->judge(&answer, &job->judgement);
+	if (job->judgement.verdict == VERDICT_SENT)
+		connection_grow_window(connection);
+	else if (job->judgement.reset_window)
+		connection_reset_window(connection);
+	if (job->judgement.pause_provider)
+		pacer_pause(endpoint->pacer, (uint64_t)job->judgement.retry_after_ms);
+	if (!job->judgement.reconnect)
+		return;
+	connections_replace(&endpoint->connections, connection);
+	/* Or each of them would cost a new connection. */
+	if (job->judgement.verdict == VERDICT_TRANSIENT)
+		strike(endpoint, job->judgement.reason);
+}
+
+/* Once a second is enough, since all that is on a connection fails with it. */
+static void warn_failure(const struct job *job, const char *reason)
+{
+	struct endpoint *endpoint = job->endpoint;
+	uint64_t now_ms = loop_now_ms();
+
+	if (now_ms - endpoint->warned_ms < 1000)
+		return;
+	endpoint->warned_ms = now_ms;
+	log_warn("provider-failed provider=%s id=%s reason=%s error=\"%s\"", endpoint->provider->id,
+	         job->id, reason, job->call.error);
+}
+
+/* No answer came. Only where nothing was sent it is certain that nothing was processed. */
+static void take_failure(struct job *job, struct connection *connection)
+{
+	struct endpoint *endpoint = job->endpoint;
+	const char *reason = http_failure_name(job->call.failure);
+
+	judge(job, VERDICT_UNKNOWN, reason);
+	warn_failure(job, reason);
+	connection_reset_window(connection);
+	switch (job->call.failure) {
+	case HTTP_UNREACHABLE:
+		job->judgement.verdict = VERDICT_UNREACHABLE;
+		strike(endpoint, reason);
+		break;
+	case HTTP_REFUSED:
+		job->judgement.verdict = VERDICT_TRANSIENT;
+		strike(endpoint, reason);
+		break;
+	case HTTP_BROKEN:
+		strike(endpoint, reason);
+		break;
+	case HTTP_NOT_H2:
+	case HTTP_UNTRUSTED:
+		job->judgement.verdict = VERDICT_UNREACHABLE;
+		open_breaker(endpoint, BREAKER_UNREACHABLE, reason);
+		break;
+	case HTTP_TIMED_OUT:
+		connections_replace(&endpoint->connections, connection);
+		break;
+	default:
+		break;
+	}
+}
+
+static void send_queued(struct endpoint *endpoint);
+
+static void on_done(struct http_call *call)
+{
+	struct job *job = container_of(call, struct job, call);
+	struct endpoint *endpoint = job->endpoint;
+	struct connection *connection = job->connection;
+	uint64_t duration_ns = loop_now_ns() - job->sent_ns;
+
+	endpoint->running = true;
+	job->connection = NULL;
+	connection_settled(connection, call);
+	/* The status counts, also where more is said with it than we read. */
+	if (call->failure == HTTP_OK || call->failure == HTTP_TOO_LARGE)
+		take_answer(job, connection);
+	else
+		take_failure(job, connection);
+	counters_request(endpoint->provider, &job->judgement, duration_ns);
+	http_release(call);
+	task_start(&endpoint->pump);
+	react(job);
+	/* Completions arrive in bursts; sending now reuses the handle that this one just freed. */
+	send_queued(endpoint);
+	endpoint->running = false;
+}
+
+/* ---- sending ---- */
+
+static void transmit(struct job *job, struct connection *connection, const char *bearer)
+{
+	if (build(job, bearer) != 0) {
+		job->too_large = true;
+		fail(job, VERDICT_REJECTED, reason_names[REASON_PAYLOAD_TOO_LARGE]);
+		return;
+	}
+	queue_remove(&job->endpoint->queue, job);
+	job->attempts++;
+	job->connection = connection;
+	job->version = job->endpoint->version;
+	job->sent_ns = loop_now_ns();
+	job->call.done = on_done;
+	job->call.method = "POST";
+	job->call.url = job->request.url;
+	job->call.headers = job->request.headers;
+	job->call.body = job->request.body;
+	job->call.body_len = job->request.body_len;
+	job->call.timeout_ms = REQUEST_TIMEOUT_MS;
+	connection_send(connection, &job->call);
+}
+
+/* What says who we are: a bearer token, or the connections' certificate (NULL). False: neither. */
+static bool find_bearer(struct endpoint *endpoint, const char **bearer, unsigned *generation)
+{
+	static const struct {
+		enum breaker_fault fault;
+		enum reason reason;
+	} lacks[] = {
+		[CREDENTIAL_FAILED] = { BREAKER_CREDENTIAL, REASON_NO_BEARER_TOKEN },
+		[CREDENTIAL_UNREACHABLE] = { BREAKER_UNREACHABLE, REASON_NO_BEARER_TOKEN },
+		[CREDENTIAL_ABSENT] = { BREAKER_CREDENTIAL, REASON_NO_CREDENTIAL },
+		[CREDENTIAL_INVALID] = { BREAKER_CREDENTIAL, REASON_CREDENTIAL_NOT_VALID },
+	};
+	enum credential_state state;
+
+	*bearer = credential_bearer(endpoint->credential, endpoint->origin, generation);
+	state = *bearer != NULL ? CREDENTIAL_READY
+	                        : credential_state(endpoint->credential, endpoint->origin);
+	if (state == CREDENTIAL_READY)
+		return true;
+	if (state != CREDENTIAL_WAITING) {
+		endpoint->waits_for_credential = true;
+		open_breaker(endpoint, lacks[state].fault, reason_names[lacks[state].reason]);
+	}
+	return false;
+}
+
+/* Sends the first in the queue if it may go now; false when nothing can. */
+static bool send_next(struct endpoint *endpoint)
+{
+	struct job *job = queue_first(&endpoint->queue);
+	struct connection *connection;
+	const char *bearer;
+
+	if (job == NULL || breaker_pausing(&endpoint->breaker))
+		return false;
+	connection =
+	        connections_choose(&endpoint->connections, breaker_probing(&endpoint->breaker));
+	if (connection == NULL || !find_bearer(endpoint, &bearer, &job->generation) ||
+	    !pacer_take(endpoint->pacer))
+		return false;
+	transmit(job, connection, bearer);
+	return true;
+}
+
+static void send_queued(struct endpoint *endpoint)
+{
+	while (!endpoint->breaker.open && send_next(endpoint))
+		;
+}
+
+static void on_pump(struct task *task)
+{
+	struct endpoint *endpoint = container_of(task, struct endpoint, pump);
+	struct job *job;
+
+	endpoint->running = true;
+	connections_sweep(&endpoint->connections);
+	send_queued(endpoint);
+	while (endpoint->breaker.open && (job = queue_first(&endpoint->queue)) != NULL)
+		fail(job,
+		     endpoint->breaker.fault == BREAKER_CREDENTIAL ? VERDICT_CREDENTIAL
+		                                                   : VERDICT_UNREACHABLE,
+		     reason_names[REASON_PROVIDER_OPEN]);
+	endpoint->running = false;
+}
+
+/* ---- the endpoint itself ---- */
+
+/* What the credential says of requests and connections. */
+static struct http_pool_options apply_credential(struct endpoint *endpoint)
+{
+	const struct conf_provider *provider = endpoint->provider;
+	const struct material *material = credential_material(endpoint->credential);
+
+	endpoint->version = credential_version(endpoint->credential);
+	endpoint->settings = (struct provider_settings){
+		.endpoint = endpoint->origin,
+		.own = conf_own(provider),
+		.material = material,
+		.expiry_s = provider->expiry_ms / 1000,
+	};
+	return (struct http_pool_options){
+		.http2 = endpoint->kind->protocol == PROTOCOL_H2,
+		.streams =
+		        endpoint->kind->protocol == PROTOCOL_H2 ? endpoint->kind->streams_max : 1,
+		.ca_file = provider->ca_file,
+		.proxy = provider->http_proxy,
+		.certificate = material != NULL ? material->certificate : NULL,
+		.key = material != NULL ? material->tls_key : NULL,
+	};
+}
+
+void endpoint_start(struct endpoint *endpoint)
+{
+	struct http_pool_options options = apply_credential(endpoint);
+
+	queue_init(&endpoint->queue);
+	connections_init(&endpoint->connections, (size_t)endpoint->provider->pool_size, &options);
+	endpoint->breaker.passed = on_passed;
+	breaker_init(&endpoint->breaker);
+	endpoint->pump.run = on_pump;
+}
+
+void endpoint_stop(struct endpoint *endpoint)
+{
+	assert(queue_first(&endpoint->queue) == NULL);
+	task_stop(&endpoint->pump);
+	breaker_release(&endpoint->breaker);
+	connections_release(&endpoint->connections);
+}
+
+void endpoint_submit(struct endpoint *endpoint, struct job *job)
+{
+	endpoint->jobs++;
+	job->endpoint = endpoint;
+	job->again.expired = on_again;
+	queue_add(&endpoint->queue, job);
+	task_start(&endpoint->pump);
+}
+
+void endpoint_cancel(struct job *job)
+{
+	queue_remove(&job->endpoint->queue, job);
+	timer_stop(&job->again);
+	if (job->connection != NULL) {
+		http_release(&job->call);
+		connection_settled(job->connection, &job->call);
+		task_start(&job->endpoint->pump);
+		job->connection = NULL;
+	}
+	arena_release(&job->arena);
+	job->endpoint->jobs--;
+}
+
+void endpoint_wake(struct endpoint *endpoint)
+{
+	task_start(&endpoint->pump);
+}
+
+void endpoint_renew(struct endpoint *endpoint)
+{
+	if (endpoint->version != credential_version(endpoint->credential)) {
+		struct http_pool_options options = apply_credential(endpoint);
+
+		connections_renew(&endpoint->connections, &options);
+		breaker_retry(&endpoint->breaker);
+	}
+	if (endpoint->waits_for_credential &&
+	    credential_state(endpoint->credential, endpoint->origin) == CREDENTIAL_READY) {
+		endpoint->waits_for_credential = false;
+		breaker_retry(&endpoint->breaker);
+	}
+	task_start(&endpoint->pump);
+}
+
+bool endpoint_idle(const struct endpoint *endpoint)
+{
+	return endpoint->jobs == 0 && !endpoint->running;
+}
+
+unsigned endpoint_room(const struct endpoint *endpoint)
+{
+	unsigned room, pace = pacer_room(endpoint->pacer);
+
+	if (breaker_pausing(&endpoint->breaker))
+		return 0;
+	room = connections_room(&endpoint->connections, breaker_probing(&endpoint->breaker));
+	if (room > pace)
+		room = pace;
+	return room > endpoint->queue.count ? room - (unsigned)endpoint->queue.count : 0;
+}

@@ -1,0 +1,272 @@
+#include "pushd/sender/sender.c"
+
+#include "tests/unit/toy_kind.h"
+#include "tests/unit/unit.h"
+#include "tests/unit/wait.h"
+
+static char secret_file[] = "/tmp/og-unit-XXXXXX";
+static struct conf *conf;
+static struct sender *sender;
+static struct toy_server server, calls;
+static struct notification notification;
+static struct token_trust trust;
+static struct job job;
+static char token[100], second[100];
+static unsigned done;
+
+static void on_done(struct job *ended)
+{
+	done++;
+}
+
+static void open_sender(const char *more)
+{
+	char *why = NULL;
+
+	conf = toy_configure(secret_file, more);
+	sender = sender_new(&toy_kind, conf_provider(conf, 0), 2, &why);
+	ck_assert_msg(sender != NULL, "%s", why);
+}
+
+static void setup(void)
+{
+	loop_init();
+	log_init("unit", LOG_ERROR);
+	toy_add();
+	toy_write_file(secret_file, "toy:hush");
+	toy_start(&server);
+	toy_start(&calls);
+	sprintf(token, "%s/first", server.origin);
+	sprintf(second, "%s/second", calls.origin);
+	notification = (struct notification){ .payload = "QUJD", .iv = "aXY=", .voip = true };
+	job = (struct job){ .done = on_done,
+		            .notification = &notification,
+		            .device = { .node = "n", .token = token, .second_token = second },
+		            .priority = PRIORITY_HIGH,
+		            .deadline_ms = loop_now_ms() + 30000 };
+}
+
+static void teardown(void)
+{
+	sender_free(sender);
+	toy_stop(&server);
+	toy_stop(&calls);
+	if (conf != NULL)
+		config_free(&conf_table, conf);
+	unlink(secret_file);
+	loop_release();
+}
+
+static void send_it(void)
+{
+	done = 0;
+	ck_assert(sender_submit(sender, &job));
+	WAIT_UNTIL(done == 1);
+}
+
+/* ---- whether a provider's word against a token is believed ---- */
+
+static void send_many(unsigned times, uint64_t now_ms)
+{
+	for (unsigned i = 0; i < times; i++)
+		trust_sent(&trust, now_ms);
+}
+
+START_TEST(nobody_is_believed_before_anything_was_sent)
+{
+	ck_assert(!trusts(&trust, 1000));
+	trust_fault(&trust);
+	ck_assert(!trusts(&trust, 1000));
+}
+END_TEST
+
+START_TEST(one_fault_in_ten_is_believed_and_the_next_is_not)
+{
+	send_many(8, 1000);
+	trust_fault(&trust);
+	ck_assert_msg(!trusts(&trust, 1000), "one of nine");
+	send_many(1, 1000);
+	ck_assert_msg(trusts(&trust, 1000), "one of ten");
+	trust_fault(&trust);
+	ck_assert_msg(!trusts(&trust, 1000), "two of eleven");
+}
+END_TEST
+
+START_TEST(a_mass_of_faults_is_doubted_until_enough_arrives_again)
+{
+	send_many(10000, 1000);
+	for (unsigned i = 0; i < 20; i++)
+		trust_fault(&trust);
+	ck_assert(trusts(&trust, 1000));
+	trust_fault(&trust);
+	ck_assert_msg(!trusts(&trust, 1000), "only the last %d count", TRUST_REMEMBERED);
+	send_many(TRUST_REMEMBERED - 21, 2000);
+	ck_assert(!trusts(&trust, 2000));
+	send_many(1, 2000);
+	ck_assert_msg(trusts(&trust, 2000), "the oldest fault is forgotten");
+	send_many(TRUST_REMEMBERED, 2000);
+	ck_assert_uint_eq(trust.faults, 0);
+}
+END_TEST
+
+START_TEST(a_success_counts_for_an_hour)
+{
+	send_many(100, 1000);
+	ck_assert(trusts(&trust, 1000 + TRUST_LATELY_MS));
+	ck_assert(!trusts(&trust, 1001 + TRUST_LATELY_MS));
+	trust_sent(&trust, 2000 + TRUST_LATELY_MS);
+	ck_assert(trusts(&trust, 2000 + TRUST_LATELY_MS));
+}
+END_TEST
+
+/* ---- sending ---- */
+
+START_TEST(a_call_whose_token_is_bad_goes_as_an_alert_to_the_first_token)
+{
+	open_sender("");
+	calls.statuses[0] = 400;
+	job.priority = PRIORITY_VOIP;
+	send_it();
+	ck_assert_int_eq(job.judgement.verdict, VERDICT_SENT);
+	ck_assert_int_eq(job.priority, PRIORITY_HIGH);
+	ck_assert_uint_eq(calls.requests, 1);
+	ck_assert_uint_eq(server.requests, 1);
+	ck_assert_str_eq(server.paths[0], "first");
+	ck_assert_uint_eq(sender->trust.faults, 1);
+}
+END_TEST
+
+START_TEST(a_call_that_does_not_fit_goes_as_an_alert_to_the_first_token)
+{
+	open_sender("");
+	toy_too_large = true;
+	job.priority = PRIORITY_VOIP;
+	send_it();
+	ck_assert_int_eq(job.judgement.verdict, VERDICT_SENT);
+	ck_assert_int_eq(job.priority, PRIORITY_HIGH);
+	ck_assert_uint_eq(calls.requests, 0);
+	ck_assert_str_eq(server.paths[0], "first");
+}
+END_TEST
+
+START_TEST(a_token_that_is_bad_here_is_tried_in_the_other_environment_and_that_is_kept)
+{
+	open_sender("toy-environments = both\n");
+	server.statuses[0] = 400;
+	send_it();
+	ck_assert_int_eq(job.judgement.verdict, VERDICT_SENT);
+	ck_assert_int_eq(job.environment, ENVIRONMENT_SANDBOX);
+	ck_assert_uint_eq(server.requests, 2);
+	ck_assert_uint_eq(sender->endpoint_count, 2);
+	ck_assert_uint_eq(sender->trust.faults, 0);
+}
+END_TEST
+
+START_TEST(a_token_that_is_bad_in_both_environments_is_suspect)
+{
+	open_sender("toy-environments = both\n");
+	server.statuses[0] = server.statuses[1] = 400;
+	send_it();
+	ck_assert_int_eq(job.judgement.verdict, VERDICT_SUSPECT);
+	ck_assert_int_eq(job.environment, ENVIRONMENT_UNKNOWN);
+	ck_assert_uint_eq(sender->trust.faults, 1);
+}
+END_TEST
+
+START_TEST(an_environment_that_refuses_the_credential_says_nothing_of_the_token)
+{
+	open_sender("toy-environments = both\n");
+	server.statuses[0] = 400;
+	server.statuses[1] = 403;
+	send_it();
+	ck_assert_int_eq(job.judgement.verdict, VERDICT_SUSPECT);
+	ck_assert_uint_eq(job.judgement.status, 400);
+}
+END_TEST
+
+START_TEST(no_more_wait_than_the_queue_holds)
+{
+	struct job more[2] = { job, job };
+
+	open_sender("");
+	ck_assert(sender_submit(sender, &job));
+	ck_assert(sender_submit(sender, &more[0]));
+	ck_assert(!sender_submit(sender, &more[1]));
+	ck_assert_uint_eq(sender_queued(sender), 2);
+	ck_assert(sender_abandon(&job));
+	ck_assert(sender_submit(sender, &more[1]));
+	WAIT_UNTIL(done == 2);
+}
+END_TEST
+
+START_TEST(what_is_on_the_wire_when_it_is_abandoned_still_comes_to_its_verdict)
+{
+	open_sender("");
+	ck_assert(sender_submit(sender, &job));
+	WAIT_UNTIL(job.connection != NULL);
+	ck_assert(!sender_abandon(&job));
+	WAIT_UNTIL(done == 1);
+	ck_assert_int_eq(job.judgement.verdict, VERDICT_SENT);
+}
+END_TEST
+
+START_TEST(an_endpoint_that_has_nothing_to_do_makes_room_for_another)
+{
+	char origin[PROVIDER_ORIGIN_MAX];
+
+	open_sender("");
+	send_it();
+	for (unsigned i = 1; i < ENDPOINTS_MAX; i++) {
+		sprintf(origin, "http://host-%u.example", i);
+		ck_assert_ptr_nonnull(endpoint_at(sender, ENVIRONMENT_PRODUCTION, origin));
+	}
+	ck_assert_uint_eq(sender->endpoint_count, ENDPOINTS_MAX);
+	send_it(); /* used last, so it stays */
+	ck_assert_ptr_nonnull(endpoint_at(sender, ENVIRONMENT_PRODUCTION, "http://new.example"));
+	ck_assert_uint_eq(sender->endpoint_count, ENDPOINTS_MAX);
+	ck_assert_uint_eq(server.requests, 2);
+	ck_assert_str_eq(server.bearers[0], server.bearers[1]);
+	list_for_each (link, &sender->endpoints)
+		container_of(link, struct endpoint, link)->jobs++;
+	ck_assert_ptr_null(endpoint_at(sender, ENVIRONMENT_PRODUCTION, "http://newer.example"));
+	list_for_each (link, &sender->endpoints)
+		container_of(link, struct endpoint, link)->jobs--;
+}
+END_TEST
+
+START_TEST(a_sender_without_a_credential_is_not_made_and_one_with_a_file_has_it)
+{
+	char *why = NULL;
+
+	open_sender("");
+	ck_assert(sender_has_credential(sender));
+	ck_assert_str_eq(sender_state(sender), "ready");
+	sender_free(sender);
+	unlink(secret_file);
+	sender = sender_new(&toy_kind, conf_provider(conf, 0), 2, &why);
+	ck_assert_ptr_null(sender);
+	ck_assert_ptr_nonnull(strstr(why, "No such file"));
+	free(why);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		nobody_is_believed_before_anything_was_sent,
+		one_fault_in_ten_is_believed_and_the_next_is_not,
+		a_mass_of_faults_is_doubted_until_enough_arrives_again,
+		a_success_counts_for_an_hour,
+		a_call_whose_token_is_bad_goes_as_an_alert_to_the_first_token,
+		a_call_that_does_not_fit_goes_as_an_alert_to_the_first_token,
+		a_token_that_is_bad_here_is_tried_in_the_other_environment_and_that_is_kept,
+		a_token_that_is_bad_in_both_environments_is_suspect,
+		an_environment_that_refuses_the_credential_says_nothing_of_the_token,
+		no_more_wait_than_the_queue_holds,
+		what_is_on_the_wire_when_it_is_abandoned_still_comes_to_its_verdict,
+		an_endpoint_that_has_nothing_to_do_makes_room_for_another,
+		a_sender_without_a_credential_is_not_made_and_one_with_a_file_has_it,
+	};
+
+	return unit_run("sender", tests, ARRAY_LEN(tests), setup, teardown);
+}
