@@ -11,9 +11,9 @@
 #include "pushd/check.h"
 #include "pushd/conf.h"
 #include "pushd/credential/credential.h"
+#include "pushd/credential/expiry_warning.h"
 #include "pushd/credential/jwt.h"
 #include "pushd/credential/sealed_store.h"
-#include "pushd/credential/validity.h"
 #include "pushd/db.h"
 #include "pushd/delivery/backlog.h"
 #include "pushd/delivery/delivery.h"
@@ -34,7 +34,7 @@ static const struct daemon_module *const modules[] = {
 	&history_module,
 	&expiry_module,
 	&senders_module,
-	&validity_module,
+	&expiry_warning_module,
 	&addressee_module,
 	&backlog_module,
 	&delivery_module,

@@ -283,6 +283,27 @@ def test_without_one_notifications_are_unavailable_until_one_is_set(
     assert got(fake, device["token"])[0]["certificate"] is True
 
 
+def announced(redis, name):
+    """The ids of the providers that pushd NAME shows to gateways."""
+    text = redis.command("GET", f"og:registry:push:{name}")
+    return {one["id"] for one in json.loads(text)["providers"]} if text else None
+
+
+def test_a_provider_is_announced_while_it_has_a_credential(settable, redis, authority):
+    wait_until(lambda: announced(redis, "push-1") == {FCM})
+    assert put(settable, authority.pem(TOPIC))[0] == 200
+    wait_until(lambda: announced(redis, "push-1") == {APNS, FCM})
+    assert settable.call("DELETE", PATH)[0] == 204
+    wait_until(lambda: announced(redis, "push-1") == {FCM})
+
+
+def test_a_certificate_that_is_not_for_calls_is_named(settable, authority):
+    status, answer = put(settable, authority.pem(TOPIC))
+    lack = f"isn't for calls ({TOPIC}.voip): they are sent as alerts"
+    assert status == 200 and f"It {lack}." in answer["findings"]
+    assert f'credential-incomplete provider={APNS} reason="it {lack}"' in settable.log_text()
+
+
 def test_every_form_can_be_set(settable, fake, authority):
     p8 = (fake.set / "apns.p8").read_text()
     ids = {"key_id": "FAKEKEY001", "team_id": "FAKETEAM01"}
@@ -529,13 +550,6 @@ def events(redis):
     return [json.loads(fields[1]) for _, fields in entries]
 
 
-def lookers(pushes):
-    """How many looked at the credentials today, once all know whose day it is."""
-    for push in pushes:
-        push.wait_log("validity-(checked|left) ")
-    return len([push for push in pushes if "validity-checked" in push.log_text()])
-
-
 def test_each_threshold_is_told_once_by_one_of_the_fleet(stage, redis, fake, authority, tmp_path):
     file = tmp_path / "push.pem"
     file.write_text(authority.pem(TOPIC, days=40))
@@ -545,7 +559,6 @@ def test_each_threshold_is_told_once_by_one_of_the_fleet(stage, redis, fake, aut
     for push in pushes:
         wait_until(lambda: metric(push, name, provider=APNS) > 39.9 * DAY)
     assert f'{name}{{provider="{FCM}"}}' not in pushes[0].call("GET", "/metrics")[1]
-    assert lookers(pushes) == 1
     told = []
     for days, threshold in ((11, 30), (12, None), (27, 14), (33, 7), (37, 3), (39.5, 1)):
         for push in pushes:
@@ -553,22 +566,24 @@ def test_each_threshold_is_told_once_by_one_of_the_fleet(stage, redis, fake, aut
             ahead(push, tmp_path, days)
             push.start()
         told += [threshold] if threshold else []
-        assert lookers(pushes) == 1
         wait_until(lambda: [event["days"] for event in events(redis)] == told)
     assert [event["provider"] for event in events(redis)] == [APNS] * len(told)
+    logs = "".join(push.log_text() for push in pushes)
+    assert [logs.count(f"credential-expires provider={APNS} days={days}") for days in told] == [1] * 5
     assert 0 < metric(pushes[0], name, provider=APNS) < DAY
 
 
-def test_the_day_of_one_that_died_is_taken_over(stage, redis, fake, authority, tmp_path):
+def test_what_was_told_by_one_that_died_is_not_told_again(stage, redis, fake, authority, tmp_path):
     file = tmp_path / "push.pem"
     file.write_text(authority.pem(TOPIC, days=10))
-    day = f"og:push:validity:{time.strftime('%Y%m%d', time.gmtime())}"
-    redis.command("SET", day, "push-that-died", "PX", "600000")
     push = start(stage, redis, fake, {"cert_file": file})
-    push.wait_log("validity-left ")
-    redis.command("PEXPIRE", day, "1")
     push.wait_log(f"credential-expires provider={APNS} days=14")
-    wait_until(lambda: redis.command("PTTL", day) > DAY * 1000)
+    push.kill()
+    other = start(stage, redis, fake, {"cert_file": file}, name="push-2")
+    file.write_text(authority.pem(TOPIC, days=2))
+    other.popen.send_signal(1)
+    other.wait_log(f"credential-expires provider={APNS} days=3")
+    assert [event["days"] for event in events(redis)] == [14, 3]
 
 
 def test_the_last_day_is_told_in_hours(stage, redis, fake, authority, tmp_path):

@@ -1,11 +1,9 @@
-#include "pushd/credential/validity.h"
+#include "pushd/credential/expiry_warning.h"
 
 #include <jansson.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/base/log.h"
 #include "common/base/loop.h"
@@ -14,45 +12,30 @@
 #include "common/daemon.h"
 #include "pushd/conf.h"
 #include "pushd/credential/credential.h"
+#include "pushd/credential/expiry_warning.lua.h"
 #include "pushd/credential/material.h"
 #include "pushd/db.h"
 
 #define TICK_MS 10000
-#define UNSETTLED_TICK_MS 500 /* while it isn't known yet what there is to look at */
+#define UNSETTLED_TICK_MS 500 /* while it isn't known yet which credentials there are */
 #define DAY_MS (INT64_C(24) * 60 * 60 * 1000)
-#define DAY_LOOKED_AT_MS "60000"     /* then another may, if the first one died in it */
-#define DAY_DONE_MS "172800000"      /* two days: any clock's same day */
-#define WARNED_LIFE_MS "34560000000" /* 400 days: longer than a certificate lives */
+#define TOLD_LIFE_MS "34560000000" /* 400 days: longer than a certificate lives */
 #define EVENTS_MAX "10000"
-#define DAY_TEXT_SIZE 9
 
 static const int thresholds[] = { 0, 1, 3, 7, 14, 30 }; /* days; 0: it has ended */
 
-/* Remembers the threshold and leaves the event in one stroke, so that neither comes alone. */
-static struct redis_script warn_script = {
-	.text = "if redis.call('SET', KEYS[1], '1', 'NX', 'PX', ARGV[1]) then\n"
-	        "	redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], '*', 'event', "
-	        "ARGV[3])\n"
-	        "	return 1\n"
-	        "end\n"
-	        "return 0\n",
-};
+static struct redis_script warn_script = { expiry_warning_lua, "" };
 
-/* One warning on its way. */
+/* The last warning of one provider's credential. */
 struct warning {
 	struct redis_call call;
 	const struct conf_provider *provider;
-	int days;
-	bool failed;
+	int days;    /* its threshold */
+	char *asked; /* the key of what Redis was asked for, or has told; NULL: nothing yet */
 };
 
 static struct {
-	const char *id;
 	struct timer tick;
-	struct redis_call call;
-	struct redis_call mark;        /* that it is done */
-	char asked_day[DAY_TEXT_SIZE]; /* whether it is ours */
-	char our_day[DAY_TEXT_SIZE], left_day[DAY_TEXT_SIZE], done_day[DAY_TEXT_SIZE];
 	struct warning *warnings; /* one for each provider */
 	size_t providers;
 	const char **names; /* those in the metric */
@@ -66,7 +49,7 @@ static struct metric expires_metric = {
 	.label = "provider",
 };
 
-/* ---- what every process does ---- */
+/* ---- the metric ---- */
 
 static void refresh_metric(void)
 {
@@ -85,7 +68,7 @@ static void refresh_metric(void)
 	expires_metric.series = n;
 }
 
-/* ---- what the first one of a day does ---- */
+/* ---- warnings ---- */
 
 /* The least threshold that EXPIRES_MS is within; -1: none yet. */
 static int threshold_of(int64_t expires_ms)
@@ -130,119 +113,66 @@ static char *make_event(const struct warning *warning, int64_t expires_ms)
 	return event;
 }
 
-static void on_marked(struct redis_call *call, const struct redisReply *reply)
-{
-	if (reply != NULL && redis_reply_error(reply) == NULL)
-		memcpy(self.done_day, self.our_day, sizeof(self.done_day));
-}
-
-/* The day is done once all its warnings are; one that fails is tried at the next tick. */
-static void settle(void)
-{
-	for (size_t i = 0; i < self.providers; i++)
-		if (redis_busy(&self.warnings[i].call) || self.warnings[i].failed)
-			return;
-	if (!redis_busy(&self.mark))
-		redis_command(db_redis(), &self.mark, "SET %spush:validity:%s %s PX %s",
-		              redis_prefix(db_redis()), self.our_day, self.id, DAY_DONE_MS);
-}
-
+/* One that fails is tried again at the next tick. */
 static void on_warned(struct redis_call *call, const struct redisReply *reply)
 {
 	struct warning *warning = container_of(call, struct warning, call);
 
-	warning->failed = reply == NULL || redis_reply_error(reply) != NULL;
-	if (redis_reply_integer(reply, 0) == 1)
+	if (reply == NULL || redis_reply_error(reply) != NULL) {
+		free(warning->asked);
+		warning->asked = NULL;
+	} else if (redis_reply_integer(reply, 0) == 1) {
 		log_warn("credential-expires provider=%s days=%d", warning->provider->id,
 		         warning->days);
-	settle();
+	}
 }
 
-static void warn(struct warning *warning, const struct material *material)
+/* Asks Redis to tell what KEY (owned now) remembers, unless somebody has. */
+static void warn(struct warning *warning, int64_t expires_ms, char *key)
 {
 	struct redis *redis = db_redis();
-	const char *prefix = redis_prefix(redis);
-	int64_t expires_ms = material->expires_ms;
-	char *warned = mem_printf("%spush:warned:%s:%s:%d", prefix, warning->provider->id,
-	                          material->fingerprint, warning->days);
-	char *events = mem_printf("%sevents", prefix);
+	char *events = mem_printf("%sevents", redis_prefix(redis));
 	char *event = make_event(warning, expires_ms);
-	const char *argv[] = { warned, events, WARNED_LIFE_MS, EVENTS_MAX, event };
+	const char *argv[] = { key, events, TOLD_LIFE_MS, EVENTS_MAX, event };
 	struct redis_args args = { .keys = 2, .argc = ARRAY_LEN(argv), .argv = argv };
 
+	free(warning->asked);
+	warning->asked = key;
 	warning->call.done = on_warned;
 	redis_eval(redis, &warning->call, &warn_script, &args);
 	free(event);
 	free(events);
-	free(warned);
 }
 
-/* Once more after a failure too: what was told already isn't told again. */
+static void look_at(struct warning *warning, const struct credential *credential)
+{
+	const struct material *material = credential_material(credential);
+	char *key;
+
+	if (redis_busy(&warning->call) || material == NULL || material->expires_ms == 0)
+		return;
+	warning->provider = credential_provider(credential);
+	warning->days = threshold_of(material->expires_ms);
+	if (warning->days < 0)
+		return;
+	key = mem_printf("%spush:warned:%s:%s:%d", redis_prefix(db_redis()), warning->provider->id,
+	                 material->fingerprint, warning->days);
+	if (warning->asked == NULL || strcmp(warning->asked, key) != 0)
+		warn(warning, material->expires_ms, key);
+	else
+		free(key);
+}
+
 static void look_at_all(void)
 {
 	struct credential *credential = NULL;
 
 	for (size_t i = 0; i < self.providers; i++) {
-		struct warning *warning = &self.warnings[i];
-		const struct material *material;
-		int64_t expires_ms;
-
 		credential = credential_next(credential);
 		if (credential == NULL)
 			break;
-		if (redis_busy(&warning->call))
-			continue;
-		material = credential_material(credential);
-		expires_ms = material != NULL ? material->expires_ms : 0;
-		warning->provider = credential_provider(credential);
-		warning->failed = false;
-		warning->days = expires_ms != 0 ? threshold_of(expires_ms) : -1;
-		if (warning->days >= 0)
-			warn(warning, material);
+		look_at(&self.warnings[i], credential);
 	}
-	settle();
-}
-
-/* ---- whose day it is ---- */
-
-static void on_day(struct redis_call *call, const struct redisReply *reply)
-{
-	if (reply == NULL || redis_reply_error(reply) != NULL)
-		return; /* at the next tick */
-	if (redis_reply_nil(reply)) {
-		if (strcmp(self.left_day, self.asked_day) != 0)
-			log_info("validity-left day=%s reason=another-looks", self.asked_day);
-		memcpy(self.left_day, self.asked_day, sizeof(self.left_day));
-		return;
-	}
-	memcpy(self.our_day, self.asked_day, sizeof(self.our_day));
-	log_info("validity-checked day=%s", self.our_day);
-	look_at_all();
-}
-
-static void print_day(char *day)
-{
-	time_t now = (time_t)(loop_wall_ms() / 1000);
-	struct tm date;
-
-	if (gmtime_r(&now, &date) == NULL || strftime(day, DAY_TEXT_SIZE, "%Y%m%d", &date) == 0)
-		day[0] = '\0';
-}
-
-static void take_day(void)
-{
-	char day[DAY_TEXT_SIZE];
-
-	print_day(day);
-	if (strcmp(day, self.done_day) == 0 || redis_busy(&self.call))
-		return;
-	if (strcmp(day, self.our_day) == 0) {
-		look_at_all();
-		return;
-	}
-	memcpy(self.asked_day, day, sizeof(day));
-	redis_command(db_redis(), &self.call, "SET %spush:validity:%s %s NX PX %s",
-	              redis_prefix(db_redis()), day, self.id, DAY_LOOKED_AT_MS);
 }
 
 static void on_tick(struct timer *timer)
@@ -252,14 +182,13 @@ static void on_tick(struct timer *timer)
 	timer_start(&self.tick, settled ? TICK_MS : UNSETTLED_TICK_MS);
 	refresh_metric();
 	if (settled)
-		take_day();
+		look_at_all();
 }
 
 static int start(void *config)
 {
 	const struct conf *conf = config;
 
-	self.id = conf_id(conf);
 	self.providers = conf->providers.count;
 	self.warnings = mem_alloc(self.providers + 1, sizeof(*self.warnings));
 	self.names = mem_alloc(self.providers + 1, sizeof(*self.names));
@@ -267,8 +196,6 @@ static int start(void *config)
 	expires_metric.values = self.names;
 	expires_metric.numbers = self.seconds;
 	metrics_add(&expires_metric);
-	self.call.done = on_day;
-	self.mark.done = on_marked;
 	self.tick.expired = on_tick;
 	on_tick(&self.tick);
 	return 0;
@@ -277,10 +204,10 @@ static int start(void *config)
 static void stop(void)
 {
 	timer_stop(&self.tick);
-	redis_cancel(&self.call);
-	redis_cancel(&self.mark);
-	for (size_t i = 0; i < self.providers; i++)
+	for (size_t i = 0; i < self.providers; i++) {
 		redis_cancel(&self.warnings[i].call);
+		free(self.warnings[i].asked);
+	}
 	free(self.warnings);
 	free(self.names);
 	free(self.seconds);
@@ -288,4 +215,4 @@ static void stop(void)
 	self.providers = 0;
 }
 
-const struct daemon_module validity_module = { "validity", start, stop };
+const struct daemon_module expiry_warning_module = { "expiry_warning", start, stop };
