@@ -1,5 +1,6 @@
 #include "pushd/provider/provider.h"
 
+#include "common/base/log.h"
 #include "pushd/sender/sender.h"
 #include "tests/unit/toy_kind.h"
 #include "tests/unit/unit.h"
