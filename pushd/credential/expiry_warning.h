@@ -1,7 +1,7 @@
 /*
- * Warns before credentials end. Every process shows in a metric how long they last; the first of
- * the fleet that sees one end within 30, 14, 7, 3 or 1 days, or sees that it has ended, logs that
- * and leaves an event for the gateways, who tell the admins: once for each credential and threshold.
+ * Warns before credentials end. Every process shows in a metric how long they last. The first of
+ * the fleet that sees one end within 30, 14, 7, 3 or 1 days, or sees that it has ended, logs it and
+ * leaves an event for the gateways, who tell the admins: once for each credential and threshold.
  */
 #ifndef OG_PUSHD_CREDENTIAL_EXPIRY_WARNING_H
 #define OG_PUSHD_CREDENTIAL_EXPIRY_WARNING_H
