@@ -15,28 +15,29 @@
 #include "pushd/credential/jwt.h"
 #include "pushd/credential/sealed_store.h"
 #include "pushd/db.h"
-#include "pushd/delivery/backlog.h"
 #include "pushd/delivery/delivery.h"
 #include "pushd/delivery/history.h"
+#include "pushd/delivery/redeliver.h"
 #include "pushd/device/addressee.h"
 #include "pushd/device/expiry.h"
 #include "pushd/provider/counters.h"
 #include "pushd/provider/kinds.h"
-#include "pushd/queue/store.h"
+#include "pushd/queue/queue.h"
 #include "pushd/sender/sender.h"
+#include "pushd/sender/senders.h"
 
 /* clang-format off */
 static const struct daemon_module *const modules[] = {
 	&db_module,
 	&sealed_store_module,
-	&store_module,
+	&queue_module,
 	&counters_module,
 	&history_module,
 	&expiry_module,
 	&senders_module,
 	&expiry_warning_module,
 	&addressee_module,
-	&backlog_module,
+	&redeliver_module,
 	&delivery_module,
 	&notifications_module,
 	&api_module,

@@ -76,8 +76,8 @@ static bool domain_allowed(const char *domain)
 static const char *find_refusal(const struct notification *notification)
 {
 	if (deliveries_count() >= deliveries_max())
-		return "full";
-	return domain_allowed(notification->domain) ? NULL : "domain-limit";
+		return reason_names[REASON_FULL];
+	return domain_allowed(notification->domain) ? NULL : reason_names[REASON_DOMAIN_LIMIT];
 }
 
 /* ---- the answer ---- */
@@ -170,7 +170,8 @@ static void on_deadline(struct timer *timer)
 			continue;
 		counters_outcome(delivery_provider(&batch->elements[i]->delivery),
 		                 OUTCOME_UNAVAILABLE);
-		batch->outcomes[i] = make_outcome(OUTCOME_UNAVAILABLE, "", "deadline");
+		batch->outcomes[i] =
+		        make_outcome(OUTCOME_UNAVAILABLE, "", reason_names[REASON_DEADLINE]);
 		abandon(batch, i);
 	}
 	answer(batch);

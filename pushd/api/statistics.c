@@ -7,7 +7,7 @@
 #include "common/base/metrics.h"
 #include "pushd/provider/counters.h"
 #include "pushd/provider/kinds.h"
-#include "pushd/queue/store.h"
+#include "pushd/queue/queue.h"
 
 static const struct conf *conf;
 
@@ -18,7 +18,7 @@ void statistics_start(const struct conf *configuration)
 
 struct visit {
 	struct http_request *request;
-	struct store_counting counting;
+	struct queue_counting counting;
 };
 
 static void release_visit(void *state)
@@ -67,9 +67,9 @@ static json_t *describe_latency(const int64_t *numbers)
 	                 (json_int_t)numbers[METRIC_BUCKETS], "buckets", buckets);
 }
 
-/* What the store counted; COUNTS is NULL when it is away. */
+/* How many entries the queue has; COUNTS is NULL when it is unavailable. */
 struct waiting {
-	const struct store_count *counts;
+	const struct queue_count *counts;
 	size_t count;
 };
 
@@ -97,11 +97,11 @@ static json_t *describe(size_t index, const struct waiting *waiting)
 	        describe_latency(counters.latency));
 }
 
-static void on_counted(struct store_counting *counting, enum store_result result,
-                       const struct store_count *counts, size_t count)
+static void on_counted(struct queue_counting *counting, enum queue_result result,
+                       const struct queue_count *counts, size_t count)
 {
 	struct visit *visit = container_of(counting, struct visit, counting);
-	struct waiting waiting = { result == STORE_DONE ? counts : NULL, count };
+	struct waiting waiting = { result == QUEUE_DONE ? counts : NULL, count };
 	json_t *providers = json_array();
 
 	for (size_t i = 0; i < conf->providers.count; i++)
@@ -118,5 +118,5 @@ void statistics_serve(struct http_request *request)
 	visit->request = request;
 	visit->counting.done = on_counted;
 	http_attach(request, visit, release_visit);
-	store_counts(&visit->counting);
+	queue_counts(&visit->counting);
 }

@@ -1,25 +1,44 @@
 #include "pushd/delivery/delivery.h"
 
 #include <assert.h>
+#include <openssl/crypto.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
+#include "common/base/backoff.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
-#include "common/daemon.h"
-#include "pushd/delivery/admission.h"
-#include "pushd/delivery/keeper.h"
-#include "pushd/delivery/reaction.h"
+#include "pushd/db.h"
+#include "pushd/delivery/history.h"
+#include "pushd/device/addressee.h"
+#include "pushd/device/bare_jid.h"
+#include "pushd/provider/counters.h"
 #include "pushd/provider/environment.h"
+#include "pushd/sender/senders.h"
 
-#define SEATS_QUIET_MAX 65536
+#define GATES_QUIET_MAX 65536
+#define CALL_EXPIRY_MS 30000 /* nobody answers a call that is older */
+
+/* When a notification that can't be sent now is tried again. */
+#define QUEUE_RETRY_MS 1000 /* it wasn't sent at all */
+#define RETRY_LEAST_MS 1000
+#define RETRY_MOST_MS (5 * 60 * 1000)
+#define THROTTLED_LEAST_MS (60 * 1000)
+#define THROTTLED_MOST_MS (15 * 60 * 1000)
+#define REFUSED_LEAST_MS (60 * 1000)
+#define REFUSED_MOST_MS (6 * 60 * 60 * 1000)
+
+#define SUSPECT_DAYS 3 /* a token that was suspect on so many days is dead */
 
 static struct {
 	struct list deliveries;
 	size_t count, max;
 	uint64_t answer_within_ms;
-	struct seats seats;
-	struct timer drained; /* what is on the wire has had its time */
+	struct gates gates;
+	void (*queued)(const struct sender *sender, uint64_t delay_ms);
+	struct timer drained; /* then what is on the wire has had its time */
 	void (*idle)(void);   /* set while draining */
 } self;
 
@@ -35,6 +54,64 @@ static struct metric count_metric = {
 	.read = read_count,
 };
 
+/* ---- contents ---- */
+
+/* The phases. */
+static void enter(struct delivery *delivery, enum delivery_phase phase);
+static void stop_looking(struct delivery *delivery);
+static void stop_waiting(struct delivery *delivery);
+static void stop_enqueueing(struct delivery *delivery);
+static void stop_sending(struct delivery *delivery);
+static void stop_securing(struct delivery *delivery);
+static void stop_removing(struct delivery *delivery);
+static void stop_queue_call(struct delivery *delivery);
+static bool withdraw(struct delivery *delivery);
+static bool abandon_looking(struct delivery *delivery);
+static bool abandon_waiting(struct delivery *delivery);
+static void conclude_sending(struct delivery *delivery);
+
+/* The ways on, from the device that was found to the outcome. */
+static void dispatch(struct delivery *delivery);
+static void submit(struct delivery *delivery);
+static void secure(struct delivery *delivery);
+static void postpone(struct delivery *delivery, uint64_t delay_ms);
+static void react(struct delivery *delivery);
+static void finish(struct delivery *delivery, enum outcome outcome, const char *reason);
+
+/*
+ * What each phase does when its caller wants an outcome (NULL: one comes anyway), when nobody waits
+ * for one any more (true: nothing is under way now; NULL: it goes on), and when the process stops:
+ * then what it waits for is forgotten.
+ */
+/* clang-format off */
+static const struct {
+	const char *name;
+	void (*conclude)(struct delivery *delivery);
+	bool (*abandon)(struct delivery *delivery);
+	void (*cancel)(struct delivery *delivery);
+} phases[] = {
+	[DELIVERY_LOOKING]    = { "looking", NULL, abandon_looking, stop_looking },
+	[DELIVERY_WAITING]    = { "waiting", NULL, abandon_waiting, stop_waiting },
+	[DELIVERY_ENQUEUEING] = { "enqueueing", NULL, NULL, stop_enqueueing },
+	[DELIVERY_SENDING]    = { "sending", conclude_sending, withdraw, stop_sending },
+	[DELIVERY_SECURING]   = { "securing", NULL, NULL, stop_securing },
+	[DELIVERY_JUDGED]     = { "judged", NULL, NULL, stop_queue_call },
+	[DELIVERY_LEASED]     = { "leased", NULL, NULL, stop_sending },
+	[DELIVERY_REMOVING]   = { "removing", NULL, NULL, stop_removing },
+	[DELIVERY_LEAVING]    = { "leaving", NULL, NULL, stop_queue_call },
+};
+/* clang-format on */
+
+static void enter(struct delivery *delivery, enum delivery_phase phase)
+{
+	if (log_debugging())
+		log_debug("notification-phase id=%s from=%s to=%s", delivery->queue_id,
+		          phases[delivery->phase].name, phases[phase].name);
+	delivery->phase = phase;
+}
+
+/* ---- what it knows ---- */
+
 size_t deliveries_count(void)
 {
 	return self.count;
@@ -45,27 +122,29 @@ size_t deliveries_max(void)
 	return self.max;
 }
 
-struct seats *deliveries_seats(void)
-{
-	return &self.seats;
-}
-
 const struct conf_provider *delivery_provider(const struct delivery *delivery)
 {
 	return delivery->sender != NULL ? sender_provider(delivery->sender) : NULL;
 }
 
-uint64_t delivery_interval_ms(const struct delivery *delivery)
+/* The provider's least time between two for its device; 0: none. */
+static uint64_t interval_ms(const struct delivery *delivery)
 {
 	const struct conf_provider *provider = sender_provider(delivery->sender);
 
-	/* What expires sooner can't wait for it. */
+	/* A notification that expires sooner can't wait for it. */
 	return (uint64_t)(provider->expiry_ms < provider->interval_ms ? 0 : provider->interval_ms);
+}
+
+static bool may_coalesce(const struct delivery *delivery)
+{
+	return !coalesce_bypasses(&delivery->notification, delivery->priority);
 }
 
 /* ---- the end ---- */
 
-void delivery_answer(struct delivery *delivery, enum outcome outcome, const char *reason)
+/* Its outcome is this; its caller is told once. */
+static void answer(struct delivery *delivery, enum outcome outcome, const char *reason)
 {
 	delivery->outcome = outcome;
 	mem_copy_word(delivery->reason, sizeof(delivery->reason), reason);
@@ -80,12 +159,12 @@ void delivery_answer(struct delivery *delivery, enum outcome outcome, const char
 	delivery->item = NULL;
 }
 
-void delivery_end(struct delivery *delivery)
+static void end(struct delivery *delivery)
 {
-	assert(delivery->answered && !delivery->putting && !store_busy(&delivery->call));
+	assert(delivery->answered && !queue_busy(&delivery->call));
 	timer_stop(&delivery->lease);
-	if (delivery->seat != NULL)
-		seat_drop(&self.seats, delivery->seat, loop_now_ms());
+	if (delivery->gate != NULL)
+		gate_drop(&self.gates, delivery->gate, loop_now_ms());
 	arena_release(&delivery->arena);
 	json_decref(delivery->own);
 	list_remove(&delivery->link);
@@ -95,39 +174,223 @@ void delivery_end(struct delivery *delivery)
 		self.idle();
 }
 
-void delivery_finish(struct delivery *delivery, enum outcome outcome, const char *reason)
+static void on_queue_left(struct queue_call *call, enum queue_result result)
 {
-	delivery_answer(delivery, outcome, reason);
-	if (delivery->stored)
-		keeper_settle(delivery);
-	else
-		delivery_end(delivery);
+	struct delivery *delivery = container_of(call, struct delivery, call);
+
+	if (delivery->outcome == OUTCOME_QUEUED && self.queued != NULL)
+		self.queued(delivery->sender, delivery->delay_ms);
+	end(delivery);
 }
 
-/* ---- to the sender ---- */
-
-static void vacate(struct delivery *delivery, bool sent)
+/* The outcome is final: its entry in the queue goes, then it ends. */
+static void finish(struct delivery *delivery, enum outcome outcome, const char *reason)
 {
-	if (!delivery->seated)
+	answer(delivery, outcome, reason);
+	if (!delivery->in_queue) {
+		end(delivery);
 		return;
-	delivery->seated = false;
-	seat_vacate(delivery->seat, sent, loop_now_ms(), delivery_interval_ms(delivery));
+	}
+	enter(delivery, DELIVERY_LEAVING);
+	delivery->call.done = on_queue_left;
+	queue_settle(&delivery->call, delivery->queue_id);
+}
+
+static void finish_unavailable(struct delivery *delivery, enum reason reason)
+{
+	finish(delivery, OUTCOME_UNAVAILABLE, reason_names[reason]);
+}
+
+/* ---- looking: the device, and who may publish to it ---- */
+
+static bool same_secret(const char *ours, const char *theirs)
+{
+	size_t len = strlen(ours);
+
+	return theirs != NULL && strlen(theirs) == len && CRYPTO_memcmp(ours, theirs, len) == 0;
+}
+
+/* Every refusal gets the answer of an unknown node, so that nobody can find nodes by trying. */
+static bool may_publish(const struct notification *notification, const struct device *device)
+{
+	return strcasecmp(notification->component, device->component) == 0 &&
+	       strcasecmp(notification->domain, bare_jid_domain(device->owner)) == 0 &&
+	       (!device_has_secret(device) || same_secret(device->secret, notification->secret));
+}
+
+static const char *copy_text(struct delivery *delivery, const char *text)
+{
+	return text != NULL ? arena_dup(&delivery->arena, text, strlen(text)) : NULL;
+}
+
+static void copy_device(struct delivery *delivery, const struct device *device)
+{
+	delivery->device = (struct device){
+		.node = copy_text(delivery, device->node),
+		.component = copy_text(delivery, device->component),
+		.owner = copy_text(delivery, device->owner),
+		.provider = copy_text(delivery, device->provider),
+		.token = copy_text(delivery, device->token),
+		.second_token = copy_text(delivery, device->second_token),
+		.device_id = copy_text(delivery, device->device_id),
+		.dialect = copy_text(delivery, device->dialect),
+		.account = copy_text(delivery, device->account),
+		.environment = copy_text(delivery, device->environment),
+		.registered_ms = device->registered_ms,
+		.expires_ms = device->expires_ms,
+		.suspect_days = device->suspect_days,
+	};
+}
+
+/* How urgent it is, and until when it is of use. The queue knows both of what comes from there. */
+static void weigh(struct delivery *delivery)
+{
+	const struct conf_provider *provider = sender_provider(delivery->sender);
+	const struct notification *notification = &delivery->notification;
+	bool second = delivery->device.second_token != NULL;
+
+	if (delivery->in_queue) {
+		if (delivery->priority == PRIORITY_VOIP && !second)
+			delivery->priority = PRIORITY_HIGH;
+		return;
+	}
+	delivery->priority = notification_priority(
+	        notification, provider->empty == CONF_EMPTY_LOW ? PRIORITY_LOW : PRIORITY_HIGH);
+	if (second && notification_is_call(notification, delivery->priority))
+		delivery->priority = PRIORITY_VOIP;
+	delivery->expires_ms =
+	        delivery->created_ms +
+	        (delivery->priority == PRIORITY_VOIP ? CALL_EXPIRY_MS : provider->expiry_ms);
+}
+
+/* It may be sent, as far as its publisher and its device go. */
+static void admit(struct delivery *delivery)
+{
+	weigh(delivery);
+	/* Without an interval too: a throttled device has one waiting in its slot. */
+	delivery->coalescable =
+	        (interval_ms(delivery) > 0 || delivery->query.waiting) && may_coalesce(delivery);
+	if (delivery->coalescable)
+		delivery->gate = gate_hold(&self.gates, delivery->device.node);
+	dispatch(delivery);
+}
+
+/* A notification that was answered `queued` isn't given up for trouble that may pass. */
+static void fail_admission(struct delivery *delivery, enum reason reason)
+{
+	if (delivery->in_queue)
+		postpone(delivery, QUEUE_RETRY_MS);
+	else
+		finish_unavailable(delivery, reason);
+}
+
+static void on_device_found(struct device_query *query, enum stored stored,
+                            const struct device *device, size_t count)
+{
+	struct delivery *delivery = container_of(query, struct delivery, query);
+
+	if (stored == STORED_AWAY) {
+		fail_admission(delivery, REASON_STORAGE);
+		return;
+	}
+	if (stored != STORED_DONE || !may_publish(&delivery->notification, device)) {
+		finish(delivery, OUTCOME_GONE, NULL);
+		return;
+	}
+	copy_device(delivery, device);
+	delivery->sender = senders_find(device->provider);
+	if (delivery->sender == NULL) {
+		log_warn("provider-unknown provider=%s node=%.6s", device->provider, device->node);
+		fail_admission(delivery, REASON_PROVIDER_UNKNOWN);
+		return;
+	}
+	admit(delivery);
+}
+
+static void look(struct delivery *delivery)
+{
+	delivery->query.done = on_device_found;
+	addressee_find(&delivery->query, &delivery->notification);
+}
+
+static void stop_looking(struct delivery *delivery)
+{
+	device_query_cancel(&delivery->query);
+}
+
+static bool abandon_looking(struct delivery *delivery)
+{
+	stop_looking(delivery);
+	return true;
+}
+
+/* ---- to the sender, or not now ---- */
+
+/* How long it has to wait for others of its device. */
+static uint64_t gate_delay_ms(const struct delivery *delivery)
+{
+	const struct gate *gate = delivery->gate;
+	uint64_t wait_ms;
+
+	if (gate == NULL)
+		return 0;
+	wait_ms = gate_wait_ms(gate, loop_now_ms(), interval_ms(delivery));
+	/* The one on its way may take long: no need to ask the queue all the time. */
+	if (delivery->in_queue && gate->taken && wait_ms < QUEUE_RETRY_MS)
+		return QUEUE_RETRY_MS;
+	/*
+	 * An older notification for this device is queued already. Queue behind it; sending now
+	 * would reorder them.
+	 */
+	if (wait_ms == 0 && !delivery->in_queue &&
+	    (delivery->query.waiting || gate->enqueueing != NULL))
+		return interval_ms(delivery) > 0 ? interval_ms(delivery) : QUEUE_RETRY_MS;
+	return wait_ms;
+}
+
+static void dispatch(struct delivery *delivery)
+{
+	uint64_t delay_ms = gate_delay_ms(delivery);
+	enum sender_refusal refusal = sender_refusal(delivery->sender);
+
+	if (refusal == SENDER_CREDENTIAL && !delivery->in_queue) {
+		finish_unavailable(delivery, REASON_CREDENTIAL);
+		return;
+	}
+	if (delay_ms > 0 || delivery->concluding || daemon_draining()) {
+		postpone(delivery, delay_ms);
+		return;
+	}
+	if (refusal == SENDER_TAKES ||
+	    (refusal == SENDER_PACED && delivery->priority == PRIORITY_VOIP))
+		submit(delivery);
+	else
+		postpone(delivery, 0);
+}
+
+/* ---- sending ---- */
+
+static void leave_gate(struct delivery *delivery, bool sent)
+{
+	if (!delivery->holds_gate)
+		return;
+	delivery->holds_gate = false;
+	gate_leave(delivery->gate, sent, loop_now_ms(), interval_ms(delivery));
 }
 
 static void on_job_done(struct job *job)
 {
 	struct delivery *delivery = container_of(job, struct delivery, job);
 
-	timer_stop(&delivery->lease);
-	vacate(delivery, job->judgement.verdict == VERDICT_SENT);
-	/* The store answers in the order of the calls, so it is asked again after this one. */
-	if (!delivery->putting)
-		reaction_start(delivery);
+	leave_gate(delivery, job->judgement.verdict == VERDICT_SENT);
+	/* The queue answers in the order of the calls, so it is asked again after this one. */
+	if (delivery->phase == DELIVERY_SECURING)
+		enter(delivery, DELIVERY_JUDGED);
 	else
-		delivery->phase = DELIVERY_STORING;
+		react(delivery);
 }
 
-void delivery_submit(struct delivery *delivery)
+static void submit(struct delivery *delivery)
 {
 	delivery->job = (struct job){
 		.done = on_job_done,
@@ -138,86 +401,203 @@ void delivery_submit(struct delivery *delivery)
 		.expires_s = delivery->expires_ms / 1000,
 		.environment = environment_find(delivery->device.environment),
 	};
-	memcpy(delivery->job.id, delivery->note_id, sizeof(delivery->job.id));
+	memcpy(delivery->job.id, delivery->queue_id, sizeof(delivery->job.id));
 	if (!sender_submit(delivery->sender, &delivery->job)) {
-		keeper_postpone(delivery, DELIVERY_RETRY_MS);
+		postpone(delivery, QUEUE_RETRY_MS);
 		return;
 	}
-	delivery->phase = DELIVERY_SENDING;
-	if (delivery->seat != NULL)
-		delivery->seat->taken = delivery->seated = true;
-}
-
-/* How long it has to wait for others of its device. */
-static uint64_t seat_delay_ms(const struct delivery *delivery)
-{
-	uint64_t interval_ms, wait_ms;
-
-	if (delivery->seat == NULL)
-		return 0;
-	interval_ms = delivery_interval_ms(delivery);
-	wait_ms = seat_wait_ms(delivery->seat, loop_now_ms(), interval_ms);
-	/* It may be long until a provider answers: no need to ask the store all the time. */
-	if (delivery->stored && delivery->seat->taken && wait_ms < DELIVERY_RETRY_MS)
-		return DELIVERY_RETRY_MS;
-	/* What waits in the slot is older: this one goes there too, or it would overtake. */
-	if (wait_ms == 0 && !delivery->stored &&
-	    (delivery->query.waiting || delivery->seat->storing != NULL))
-		return interval_ms > 0 ? interval_ms : DELIVERY_RETRY_MS;
-	return wait_ms;
-}
-
-void delivery_dispatch(struct delivery *delivery)
-{
-	uint64_t delay_ms = seat_delay_ms(delivery);
-	enum sender_refusal refusal = sender_refusal(delivery->sender);
-
-	if (refusal == SENDER_CREDENTIAL && !delivery->stored) {
-		delivery_finish(delivery, OUTCOME_UNAVAILABLE, "credential");
-		return;
+	enter(delivery, delivery->in_queue ? DELIVERY_LEASED : DELIVERY_SENDING);
+	if (delivery->gate != NULL) {
+		gate_enter(delivery->gate);
+		delivery->holds_gate = true;
 	}
-	if (delay_ms > 0 || delivery->hurried || daemon_draining()) {
-		keeper_postpone(delivery, delay_ms);
-		return;
-	}
-	if (refusal == SENDER_TAKES ||
-	    (refusal == SENDER_PACED && delivery->priority == PRIORITY_VOIP))
-		delivery_submit(delivery);
-	else
-		keeper_postpone(delivery, 0);
 }
 
-/* ---- the beginning ---- */
-
-static void begin(struct delivery *delivery)
+/* Takes it back from its sender; false: it is on the wire, and its verdict will come. */
+static bool withdraw(struct delivery *delivery)
 {
-	list_append(&self.deliveries, &delivery->link);
-	list_init(&delivery->followers);
-	self.count++;
+	if (!sender_abandon(&delivery->job))
+		return false;
+	leave_gate(delivery, false);
+	return true;
 }
 
-void delivery_start(struct delivery *delivery)
+/* Takes it back even from the wire, whatever the provider makes of it. */
+static void stop_sending(struct delivery *delivery)
 {
-	begin(delivery);
-	delivery->created_ms = loop_wall_ms();
-	uuid_make(delivery->note_id);
-	admission_start(delivery);
-}
-
-/* ---- from the store ---- */
-
-/* Soon somebody else may take it from the store: whatever the provider says comes too late. */
-static void on_lease_end(struct timer *timer)
-{
-	struct delivery *delivery = container_of(timer, struct delivery, lease);
-
-	if (delivery->phase != DELIVERY_SENDING)
-		return;
 	sender_cancel(&delivery->job);
-	vacate(delivery, false);
-	delivery->tried = true;
-	keeper_postpone(delivery, DELIVERY_RETRY_MS);
+	leave_gate(delivery, false);
 }
+
+static void conclude_sending(struct delivery *delivery)
+{
+	if (withdraw(delivery))
+		postpone(delivery, delivery->job.attempts > 0 ? QUEUE_RETRY_MS : 0);
+	else
+		secure(delivery);
+}
+
+/* ---- into the queue ---- */
+
+static void put(struct delivery *delivery, const struct queue_place *place)
+{
+	char *item = json_dumps(delivery->item, JSON_COMPACT);
+	struct queue_entry entry = {
+		.id = delivery->queue_id,
+		.node = delivery->device.node,
+		.provider = sender_provider(delivery->sender)->id,
+		.domain = delivery->notification.domain,
+		.priority = delivery->priority,
+		.item = item,
+		.count = delivery->notification.count,
+		.created_ms = delivery->created_ms,
+		.expires_ms = delivery->expires_ms,
+		.attempts = delivery->attempts,
+	};
+
+	queue_put(&delivery->call, &entry, place);
+	free(item);
+}
+
+static enum outcome outcome_of(enum queue_result result)
+{
+	if (result == QUEUE_DONE)
+		return OUTCOME_QUEUED;
+	return result == QUEUE_MERGED ? OUTCOME_MERGED : OUTCOME_UNAVAILABLE;
+}
+
+static const char *reason_of(enum queue_result result)
+{
+	if (result == QUEUE_DONE || result == QUEUE_MERGED)
+		return NULL;
+	return reason_names[result == QUEUE_FULL ? REASON_FULL : REASON_STORAGE];
+}
+
+static void enqueue(struct delivery *delivery);
+
+/* DELIVERY isn't being put into the queue any more: the next one of its device may. */
+static void enqueue_next(struct delivery *delivery)
+{
+	struct waiter *next;
+
+	if (delivery->gate == NULL)
+		return;
+	next = gate_enqueued(delivery->gate);
+	if (next != NULL)
+		enqueue(container_of(next, struct delivery, waiter));
+}
+
+/* Ends the older ones that were merged into DELIVERY, whose outcome is OUTCOME. */
+static void end_followers(struct delivery *delivery, enum outcome outcome, const char *reason)
+{
+	struct list_link *link;
+
+	if (outcome == OUTCOME_SENT || outcome == OUTCOME_QUEUED)
+		outcome = OUTCOME_MERGED;
+	while ((link = list_take(&delivery->waiter.followers)) != NULL) {
+		struct delivery *older = container_of(link, struct delivery, waiter.follower);
+
+		answer(older, outcome, reason);
+		end(older);
+	}
+}
+
+static void on_queue_put(struct queue_call *call, enum queue_result result)
+{
+	struct delivery *delivery = container_of(call, struct delivery, call);
+
+	if (result == QUEUE_DONE && self.queued != NULL)
+		self.queued(delivery->sender, delivery->delay_ms);
+	enqueue_next(delivery);
+	end_followers(delivery, outcome_of(result), reason_of(result));
+	answer(delivery, outcome_of(result), reason_of(result));
+	end(delivery);
+}
+
+/* It is the one of its device that is put now. */
+static void enqueue(struct delivery *delivery)
+{
+	struct queue_place place = {
+		.delay_ms = delivery->delay_ms,
+		.slot = delivery->coalescable,
+	};
+
+	enter(delivery, DELIVERY_ENQUEUEING);
+	delivery->call.done = on_queue_put;
+	put(delivery, &place);
+}
+
+static void enqueue_in_turn(struct delivery *delivery)
+{
+	delivery->waiter.class = queue_class(delivery->priority, delivery->notification.count);
+	delivery->waiter.count = &delivery->notification.count;
+	if (delivery->gate == NULL || gate_enqueue(delivery->gate, &delivery->waiter))
+		enqueue(delivery);
+	else
+		enter(delivery, DELIVERY_WAITING);
+}
+
+static void stop_waiting(struct delivery *delivery)
+{
+	gate_give_up(delivery->gate, &delivery->waiter);
+	end_followers(delivery, OUTCOME_UNAVAILABLE, reason_names[REASON_DEADLINE]);
+}
+
+static bool abandon_waiting(struct delivery *delivery)
+{
+	stop_waiting(delivery);
+	return true;
+}
+
+static void stop_queue_call(struct delivery *delivery)
+{
+	queue_cancel(&delivery->call);
+}
+
+static void stop_enqueueing(struct delivery *delivery)
+{
+	stop_queue_call(delivery);
+	end_followers(delivery, OUTCOME_UNAVAILABLE, reason_names[REASON_STOPPING]);
+	if (delivery->gate != NULL)
+		delivery->gate->enqueueing = NULL;
+}
+
+static void give_back(struct delivery *delivery)
+{
+	struct queue_place place = {
+		.delay_ms = delivery->delay_ms,
+		.slot = delivery->coalescable,
+		.untried = !delivery->attempted,
+	};
+
+	/* Redis never confirmed the write, so answer `unavailable`, not `queued`. */
+	if (delivery->caller_gone)
+		answer(delivery, OUTCOME_UNAVAILABLE, reason_names[REASON_STORAGE]);
+	else
+		answer(delivery, OUTCOME_QUEUED, NULL);
+	enter(delivery, DELIVERY_LEAVING);
+	delivery->call.done = on_queue_left;
+	queue_give_back(&delivery->call, delivery->queue_id, &place);
+}
+
+/*
+ * It is to be sent DELAY_MS from now, and its sender doesn't have it: it is put into the queue or
+ * given back to it, and ends. `unavailable` when it expires before.
+ */
+static void postpone(struct delivery *delivery, uint64_t delay_ms)
+{
+	delivery->delay_ms = delay_ms;
+	if (loop_wall_ms() + (int64_t)delay_ms >= delivery->expires_ms)
+		finish_unavailable(delivery, REASON_EXPIRED);
+	else if (delivery->in_queue)
+		give_back(delivery);
+	else if (delivery->caller_gone)
+		finish_unavailable(delivery, REASON_DEADLINE);
+	else
+		enqueue_in_turn(delivery);
+}
+
+/* ---- in the queue while it is on the wire ---- */
 
 /* Draining, and what is on the wire has had its time. */
 static bool drained(void)
@@ -225,13 +605,322 @@ static bool drained(void)
 	return self.idle != NULL && !timer_active(&self.drained);
 }
 
-void delivery_lease(struct delivery *delivery)
+/* Soon another pushd may take its entry: the provider's verdict would come too late. */
+static void on_lease_end(struct timer *timer)
 {
-	delivery->lease.expired = on_lease_end;
-	timer_start(&delivery->lease, drained() ? 0 : store_lease_ms() * 3 / 4);
+	struct delivery *delivery = container_of(timer, struct delivery, lease);
+
+	if (delivery->phase != DELIVERY_LEASED)
+		return;
+	stop_sending(delivery);
+	delivery->attempted = true;
+	postpone(delivery, QUEUE_RETRY_MS);
 }
 
-static bool read_entry(struct delivery *delivery, const struct store_entry *entry)
+/* Its entry is ours for a lease from now: its sender won't have it for longer. */
+static void start_lease(struct delivery *delivery)
+{
+	delivery->lease.expired = on_lease_end;
+	timer_start(&delivery->lease, drained() ? 0 : queue_lease_ms() * 3 / 4);
+}
+
+static void on_queue_secured(struct queue_call *call, enum queue_result result)
+{
+	struct delivery *delivery = container_of(call, struct delivery, call);
+
+	/* Where Redis didn't answer the entry may be there all the same. */
+	delivery->in_queue = result == QUEUE_DONE || result == QUEUE_UNAVAILABLE;
+	delivery->caller_gone = delivery->caller_gone || result != QUEUE_DONE;
+	if (delivery->phase == DELIVERY_JUDGED) {
+		react(delivery);
+		return;
+	}
+	enter(delivery, delivery->in_queue ? DELIVERY_LEASED : DELIVERY_SENDING);
+	if (delivery->in_queue)
+		start_lease(delivery);
+	answer(delivery, outcome_of(result), reason_of(result));
+}
+
+/* It is on the wire: it is put into the queue under a lease, so that its caller can be answered. */
+static void secure(struct delivery *delivery)
+{
+	struct queue_place place = { .leased = true };
+
+	enter(delivery, DELIVERY_SECURING);
+	delivery->call.done = on_queue_secured;
+	put(delivery, &place);
+}
+
+static void stop_securing(struct delivery *delivery)
+{
+	stop_queue_call(delivery);
+	stop_sending(delivery);
+}
+
+/* ---- the verdict: the ways on ---- */
+
+/* Keeps the verdict for whoever asks why a phone stays silent. */
+static void record(const struct delivery *delivery, enum outcome outcome)
+{
+	const struct judgement *judgement = &delivery->job.judgement;
+	const char *provider = sender_provider(delivery->sender)->id;
+
+	if (delivery->job.attempts == 0)
+		return;
+	history_add(delivery->device.node, provider, judgement->status, judgement->reason, outcome);
+	if (outcome == OUTCOME_SENT || outcome == OUTCOME_GONE)
+		return;
+	log_info("notification-failed provider=%s node=%.6s id=%s status=%u reason=%s outcome=%s",
+	         provider, delivery->device.node, delivery->queue_id, judgement->status,
+	         judgement->reason, outcome_names[outcome]);
+}
+
+static void conclude_verdict(struct delivery *delivery, enum outcome outcome, const char *reason)
+{
+	record(delivery, outcome);
+	finish(delivery, outcome, reason);
+}
+
+static void postpone_verdict(struct delivery *delivery, uint64_t delay_ms)
+{
+	uint64_t least_ms = (uint64_t)delivery->job.judgement.retry_after_ms;
+
+	record(delivery, OUTCOME_QUEUED);
+	postpone(delivery, delay_ms < least_ms ? least_ms : delay_ms);
+}
+
+/* An attempt failed: LEAST_MS, doubled for each attempt before, at most MOST_MS. */
+static void back_off(struct delivery *delivery, uint32_t least_ms, uint32_t most_ms)
+{
+	struct backoff backoff = { .least_ms = least_ms, .most_ms = most_ms };
+
+	for (unsigned i = 0; i < delivery->attempts && backoff.current_ms < most_ms; i++)
+		backoff_next(&backoff);
+	delivery->attempted = true;
+	delivery->attempts++;
+	postpone_verdict(delivery, backoff_next(&backoff));
+}
+
+static void retry(struct delivery *delivery)
+{
+	back_off(delivery, RETRY_LEAST_MS, RETRY_MOST_MS);
+}
+
+/*
+ * The provider refuses it as it is: a token, a topic or a payload is at fault. A notification that
+ * was answered `queued` stays until it expires, since the fault may be ours and be mended.
+ */
+static void take_refusal(struct delivery *delivery)
+{
+	if (!delivery->in_queue) {
+		conclude_verdict(delivery, OUTCOME_UNAVAILABLE, delivery->job.judgement.reason);
+		return;
+	}
+	delivery->coalescable = may_coalesce(delivery);
+	back_off(delivery, REFUSED_LEAST_MS, REFUSED_MOST_MS);
+}
+
+/* This device gets too many: what comes meanwhile coalesces with this one. */
+static void throttle(struct delivery *delivery)
+{
+	delivery->coalescable = may_coalesce(delivery);
+	back_off(delivery, THROTTLED_LEAST_MS, THROTTLED_MOST_MS);
+}
+
+/* A notification that was answered `queued` isn't given up for trouble that may pass. */
+static void fail_removal(struct delivery *delivery, enum reason reason)
+{
+	if (delivery->in_queue)
+		retry(delivery);
+	else
+		conclude_verdict(delivery, OUTCOME_UNAVAILABLE, reason_names[reason]);
+}
+
+/* ---- a dead or suspect token ---- */
+
+/* The second token is of no use: the call goes to the first one, as an alert. */
+static void send_as_alert(struct delivery *delivery)
+{
+	delivery->device.second_token = NULL;
+	delivery->priority = PRIORITY_HIGH;
+	if (!delivery->in_queue && delivery->caller_gone)
+		conclude_verdict(delivery, OUTCOME_UNAVAILABLE,
+		                 reason_names[REASON_SECOND_TOKEN_GONE]);
+	else
+		dispatch(delivery);
+}
+
+static void on_second_token_removed(struct device_removal *removal, enum stored stored)
+{
+	struct delivery *delivery = container_of(removal, struct delivery, removal);
+
+	if (stored == STORED_ABSENT)
+		conclude_verdict(delivery, OUTCOME_GONE, NULL);
+	else if (delivery->in_queue)
+		postpone(delivery, 0);
+	else
+		send_as_alert(delivery);
+}
+
+static void on_device_removed(struct device_removal *removal, enum stored stored)
+{
+	struct delivery *delivery = container_of(removal, struct delivery, removal);
+
+	switch (stored) {
+	case STORED_DONE:
+		counters_removed(sender_provider(delivery->sender), removal->count);
+		log_info("device-gone provider=%s node=%.6s reason=%s",
+		         sender_provider(delivery->sender)->id, delivery->device.node,
+		         delivery->job.judgement.reason);
+		conclude_verdict(delivery, OUTCOME_GONE, NULL);
+		return;
+	case STORED_ABSENT:
+		conclude_verdict(delivery, OUTCOME_GONE, NULL);
+		return;
+	case STORED_NEWER:
+		fail_removal(delivery, REASON_REGISTERED_SINCE);
+		return;
+	case STORED_AWAY:
+		fail_removal(delivery, REASON_STORAGE);
+		return;
+	}
+}
+
+static void remove_dead(struct delivery *delivery)
+{
+	bool second = delivery->job.priority == PRIORITY_VOIP;
+	int64_t before_ms = delivery->job.judgement.timestamp_ms;
+
+	/* The provider gave no time: no newer registration than the one that we read. */
+	if (before_ms <= 0)
+		before_ms = delivery->device.registered_ms;
+	enter(delivery, DELIVERY_REMOVING);
+	delivery->removal.done = second ? on_second_token_removed : on_device_removed;
+	device_bury(&delivery->removal, db_redis(), &delivery->device, second, before_ms);
+}
+
+static void on_device_suspected(struct device_suspicion *suspicion, enum stored stored)
+{
+	struct delivery *delivery = container_of(suspicion, struct delivery, suspicion);
+
+	if (stored == STORED_DONE && suspicion->days >= SUSPECT_DAYS &&
+	    sender_trusted(delivery->sender))
+		remove_dead(delivery);
+	else
+		take_refusal(delivery);
+}
+
+static void mark_suspect(struct delivery *delivery)
+{
+	if (delivery->job.priority == PRIORITY_VOIP) {
+		take_refusal(delivery);
+		return;
+	}
+	enter(delivery, DELIVERY_REMOVING);
+	delivery->suspicion.done = on_device_suspected;
+	device_suspect(&delivery->suspicion, db_redis(), &delivery->device);
+}
+
+static void stop_removing(struct delivery *delivery)
+{
+	redis_cancel(&delivery->removal.call);
+	redis_cancel(&delivery->suspicion.call);
+}
+
+/* ---- sent ---- */
+
+static void on_account_removed(struct device_removal *removal, enum stored stored)
+{
+	struct delivery *delivery = container_of(removal, struct delivery, removal);
+
+	conclude_verdict(delivery, OUTCOME_SENT, NULL);
+}
+
+static void take_success(struct delivery *delivery)
+{
+	enum environment environment = delivery->job.environment;
+
+	memcpy(delivery->id, delivery->job.judgement.id, sizeof(delivery->id));
+	device_note_environment(
+	        db_redis(), &delivery->device,
+	        environment == ENVIRONMENT_UNKNOWN ? NULL : environment_names[environment]);
+	if (!delivery->notification.account_removed) {
+		conclude_verdict(delivery, OUTCOME_SENT, NULL);
+		return;
+	}
+	/*
+	 * The account has gone from its server: nothing will be published to this node again,
+	 * unless the device was registered once more since.
+	 */
+	enter(delivery, DELIVERY_REMOVING);
+	delivery->removal.done = on_account_removed;
+	device_dismiss(&delivery->removal, db_redis(), &delivery->device);
+}
+
+/* ---- the verdict ---- */
+
+static void react(struct delivery *delivery)
+{
+	const struct job *job = &delivery->job;
+
+	switch (job->judgement.verdict) {
+	case VERDICT_SENT:
+		take_success(delivery);
+		return;
+	case VERDICT_GONE:
+		remove_dead(delivery);
+		return;
+	case VERDICT_SUSPECT:
+		mark_suspect(delivery);
+		return;
+	case VERDICT_THROTTLED:
+		throttle(delivery);
+		return;
+	case VERDICT_UNREACHABLE: /* the breaker says when */
+		postpone_verdict(delivery, 0);
+		return;
+	case VERDICT_CREDENTIAL:
+		if (delivery->in_queue)
+			postpone_verdict(delivery, 0);
+		else
+			conclude_verdict(delivery, OUTCOME_UNAVAILABLE, job->judgement.reason);
+		return;
+	case VERDICT_TOO_LARGE:
+		/* There was no time to cut it: it is cut when it is sent next. */
+		if (delivery->in_queue && job->request.cut < CUT_TEXT) {
+			postpone_verdict(delivery, 0);
+			return;
+		}
+		break;
+	case VERDICT_TRANSIENT:
+	case VERDICT_UNKNOWN:
+	case VERDICT_EXPIRED:
+		retry(delivery);
+		return;
+	default:
+		break;
+	}
+	take_refusal(delivery);
+}
+
+/* ---- what its caller asks for ---- */
+
+static void begin(struct delivery *delivery)
+{
+	list_append(&self.deliveries, &delivery->link);
+	list_init(&delivery->waiter.followers);
+	self.count++;
+}
+
+void delivery_start(struct delivery *delivery)
+{
+	begin(delivery);
+	delivery->created_ms = loop_wall_ms();
+	uuid_make(delivery->queue_id);
+	look(delivery);
+}
+
+static bool read_entry(struct delivery *delivery, const struct queue_entry *entry)
 {
 	struct json_reader reader;
 	struct json_object item;
@@ -244,62 +933,50 @@ static bool read_entry(struct delivery *delivery, const struct store_entry *entr
 	return json_reader_ok(&reader);
 }
 
-void delivery_resume(struct delivery *delivery, const struct store_entry *entry)
+void delivery_resume(struct delivery *delivery, const struct queue_entry *entry)
 {
 	begin(delivery);
-	delivery->stored = delivery->answered = true;
-	mem_copy_word(delivery->note_id, sizeof(delivery->note_id), entry->id);
+	delivery->in_queue = delivery->answered = true;
+	mem_copy_word(delivery->queue_id, sizeof(delivery->queue_id), entry->id);
 	delivery->priority = entry->priority;
 	delivery->created_ms = entry->created_ms;
 	delivery->expires_ms = entry->expires_ms;
 	delivery->attempts = entry->attempts;
 	if (!read_entry(delivery, entry)) {
-		log_error("stored-notification-malformed id=%s", delivery->note_id);
-		delivery_finish(delivery, OUTCOME_UNAVAILABLE, "malformed");
+		log_error("queued-notification-malformed id=%s", delivery->queue_id);
+		finish_unavailable(delivery, REASON_MALFORMED);
 		return;
 	}
-	delivery->deadline_ms = loop_now_ms() + store_lease_ms() / 4;
-	delivery_lease(delivery);
-	admission_start(delivery);
-}
-
-/* ---- before the end ---- */
-
-/* Takes it back from its sender, if it isn't on the wire. */
-static bool withdraw(struct delivery *delivery)
-{
-	if (!sender_abandon(&delivery->job))
-		return false;
-	vacate(delivery, false);
-	return true;
+	delivery->deadline_ms = loop_now_ms() + queue_lease_ms() / 4;
+	start_lease(delivery);
+	look(delivery);
 }
 
 void delivery_conclude(struct delivery *delivery)
 {
-	delivery->hurried = true;
-	if (delivery->phase != DELIVERY_SENDING || delivery->putting || delivery->stored)
-		return;
-	if (withdraw(delivery))
-		keeper_postpone(delivery, delivery->job.attempts > 0 ? DELIVERY_RETRY_MS : 0);
-	else
-		keeper_secure(delivery);
+	delivery->concluding = true;
+	if (phases[delivery->phase].conclude != NULL)
+		phases[delivery->phase].conclude(delivery);
 }
 
 void delivery_abandon(struct delivery *delivery)
 {
-	delivery->abandoned = true;
-	if (delivery->phase == DELIVERY_LOOKING && device_query_busy(&delivery->query))
-		device_query_cancel(&delivery->query);
-	else if (delivery->phase == DELIVERY_WAITING)
-		keeper_leave(delivery);
-	else if (delivery->phase != DELIVERY_SENDING || delivery->putting || !withdraw(delivery))
-		return;
-	delivery_finish(delivery, OUTCOME_UNAVAILABLE, "deadline");
+	delivery->caller_gone = true;
+	if (phases[delivery->phase].abandon != NULL && phases[delivery->phase].abandon(delivery))
+		finish_unavailable(delivery, REASON_DEADLINE);
 }
 
-static bool on_wire(const struct delivery *delivery)
+/* ---- draining, and the module ---- */
+
+void deliveries_watch(void (*queued)(const struct sender *sender, uint64_t delay_ms))
 {
-	return delivery->job.connection != NULL;
+	self.queued = queued;
+}
+
+/* True while its sender has it, and it may be taken back into the queue. */
+static bool with_sender(const struct delivery *delivery)
+{
+	return delivery->phase == DELIVERY_SENDING || delivery->phase == DELIVERY_LEASED;
 }
 
 static void on_drained(struct timer *timer)
@@ -307,11 +984,10 @@ static void on_drained(struct timer *timer)
 	list_for_each (link, &self.deliveries) {
 		struct delivery *delivery = container_of(link, struct delivery, link);
 
-		if (delivery->phase != DELIVERY_SENDING || delivery->putting)
+		if (!with_sender(delivery))
 			continue;
-		sender_cancel(&delivery->job);
-		vacate(delivery, false);
-		keeper_postpone(delivery, 0);
+		stop_sending(delivery);
+		postpone(delivery, 0);
 	}
 }
 
@@ -321,44 +997,26 @@ void deliveries_drain(void (*idle)(void))
 	timer_start(&self.drained, self.answer_within_ms);
 	list_for_each (link, &self.deliveries) {
 		struct delivery *delivery = container_of(link, struct delivery, link);
+		bool on_wire = delivery->job.connection != NULL;
 
-		if (delivery->phase == DELIVERY_SENDING && !on_wire(delivery) && withdraw(delivery))
-			keeper_postpone(delivery, 0);
+		if (with_sender(delivery) && !on_wire && withdraw(delivery))
+			postpone(delivery, 0);
 	}
 	self.idle = idle;
 	if (self.count == 0)
 		idle();
 }
 
-/* ---- the module ---- */
-
 static int start(void *config)
 {
 	const struct conf *conf = config;
 
 	list_init(&self.deliveries);
-	seats_init(&self.seats, SEATS_QUIET_MAX);
+	gates_init(&self.gates, GATES_QUIET_MAX);
 	self.max = (size_t)conf->daemon.in_flight_max;
 	self.answer_within_ms = (uint64_t)conf->daemon.answer_within_ms;
 	metrics_add(&count_metric);
 	return 0;
-}
-
-/* Whatever it waits for is forgotten. */
-static void cancel(struct delivery *delivery)
-{
-	device_query_cancel(&delivery->query);
-	redis_cancel(&delivery->removal.call);
-	redis_cancel(&delivery->suspicion.call);
-	store_cancel(&delivery->call);
-	if (delivery->phase == DELIVERY_SENDING)
-		sender_cancel(&delivery->job);
-	if (delivery->phase == DELIVERY_WAITING)
-		keeper_leave(delivery);
-	vacate(delivery, false);
-	delivery->putting = false;
-	if (delivery->seat != NULL && delivery->seat->storing == delivery)
-		delivery->seat->storing = NULL;
 }
 
 static void stop(void)
@@ -370,12 +1028,11 @@ static void stop(void)
 	while ((link = list_first(&self.deliveries)) != NULL) {
 		struct delivery *delivery = container_of(link, struct delivery, link);
 
-		cancel(delivery);
-		keeper_dismiss(delivery, OUTCOME_UNAVAILABLE, "stopping");
-		delivery_answer(delivery, OUTCOME_UNAVAILABLE, "stopping");
-		delivery_end(delivery);
+		phases[delivery->phase].cancel(delivery);
+		answer(delivery, OUTCOME_UNAVAILABLE, reason_names[REASON_STOPPING]);
+		end(delivery);
 	}
-	seats_release(&self.seats);
+	gates_release(&self.gates);
 }
 
 const struct daemon_module delivery_module = { "deliveries", start, stop };

@@ -9,6 +9,7 @@
 #include "common/base/mem.h"
 #include "common/daemon.h"
 #include "pushd/db.h"
+#include "pushd/delivery/history.lua.h"
 
 #define SENT_MAX 4096                   /* devices whose last sent notification is remembered */
 #define WRITES_MAX 256                  /* under way; a Redis that is slower gets no more */
@@ -37,13 +38,7 @@ static struct {
 	size_t writes_count;
 } self;
 
-/* KEYS: the list. ARGV: the verdict, how many, the time to live in milliseconds. */
-static struct redis_script append_script = {
-	.text = "redis.call('LPUSH', KEYS[1], ARGV[1])\n"
-	        "redis.call('LTRIM', KEYS[1], 0, ARGV[2] - 1)\n"
-	        "redis.call('PEXPIRE', KEYS[1], ARGV[3])\n"
-	        "return 1\n",
-};
+static struct redis_script history_script = { history_lua };
 
 static int start(void *config)
 {
@@ -123,7 +118,7 @@ static void write_failure(const char *node, const json_t *verdict)
 	write->call.done = on_written;
 	list_append(&self.writes, &write->link);
 	self.writes_count++;
-	redis_eval(db_redis(), &write->call, &append_script,
+	redis_eval(db_redis(), &write->call, &history_script,
 	           &(struct redis_args){ 1, ARRAY_LEN(argv), argv });
 	free(ttl);
 	free(most);

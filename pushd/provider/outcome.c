@@ -9,6 +9,7 @@ const char *const reason_names[REASON_COUNT] = {
 	[REASON_FULL] = "full",
 	[REASON_DOMAIN_LIMIT] = "domain-limit",
 	[REASON_CREDENTIAL] = "credential",
+	[REASON_EXPIRED] = "expired",
 	[REASON_DEADLINE] = "deadline",
 	[REASON_STOPPING] = "stopping",
 	[REASON_STORAGE] = "storage",

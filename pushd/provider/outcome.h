@@ -24,6 +24,7 @@ enum reason {
 	REASON_FULL,              /* more notifications than in-flight-max, or than queue-max */
 	REASON_DOMAIN_LIMIT,      /* the publisher's domain sends more than domain-rate */
 	REASON_CREDENTIAL,        /* the provider doesn't take our credential, or there is none */
+	REASON_EXPIRED,           /* it would be sent after its expiry */
 	REASON_DEADLINE,          /* its caller gave up before there was an outcome */
 	REASON_STOPPING,          /* this process ends */
 	REASON_STORAGE,           /* Redis can't be reached, or refused */

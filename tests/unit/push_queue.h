@@ -1,10 +1,10 @@
 /*
- * pushd's store on a real Redis server, each call waited for, and after each a check that notes,
- * queues, slots and their number are at one: for the tests of pushd/queue/store.c, which include it
+ * pushd's queue on a real Redis server, each call waited for, and after each a check that notes,
+ * queues, slots and their number are at one: for the tests of pushd/queue/queue.c, which include it
  * before this.
  */
-#ifndef OG_TESTS_UNIT_PUSH_STORE_H
-#define OG_TESTS_UNIT_PUSH_STORE_H
+#ifndef OG_TESTS_UNIT_PUSH_QUEUE_H
+#define OG_TESTS_UNIT_PUSH_QUEUE_H
 
 #include "common/base/buf.h"
 #include "tests/unit/redis_server.h"
@@ -97,7 +97,7 @@ static struct redis_script checker = {
 };
 /* clang-format on */
 
-static inline void check_store(void)
+static inline void check_queue(void)
 {
 	struct question question = { .call.done = on_answer };
 
@@ -109,12 +109,12 @@ static inline void check_store(void)
 /* ---- calls, waited for ---- */
 
 struct asked {
-	struct store_call call;
+	struct queue_call call;
 	int answers;
-	enum store_result result;
+	enum queue_result result;
 };
 
-static inline void on_asked(struct store_call *call, enum store_result result)
+static inline void on_asked(struct queue_call *call, enum queue_result result)
 {
 	struct asked *asked = container_of(call, struct asked, call);
 
@@ -122,22 +122,19 @@ static inline void on_asked(struct store_call *call, enum store_result result)
 	asked->result = result;
 }
 
-static bool replaced; /* by the last call */
-
-static inline enum store_result await(struct asked *asked)
+static inline enum queue_result await(struct asked *asked)
 {
 	WAIT_UNTIL(asked->answers > 0);
 	ck_assert_int_eq(asked->answers, 1);
-	ck_assert(!store_busy(&asked->call));
-	replaced = asked->call.replaced;
-	check_store();
+	ck_assert(!queue_busy(&asked->call));
+	check_queue();
 	return asked->result;
 }
 
 /* One to romeo's phone, which names the domain; ID is also its item. */
-static inline struct store_entry note(const char *id, const char *domain, enum priority priority)
+static inline struct queue_entry note(const char *id, const char *domain, enum priority priority)
 {
-	return (struct store_entry){
+	return (struct queue_entry){
 		.id = id,
 		.node = domain,
 		.provider = "apns",
@@ -150,11 +147,11 @@ static inline struct store_entry note(const char *id, const char *domain, enum p
 	};
 }
 
-static inline enum store_result put(struct store_entry entry, struct store_place place)
+static inline enum queue_result put(struct queue_entry entry, struct queue_place place)
 {
 	struct asked asked = { .call.done = on_asked };
 
-	store_put(&asked.call, &entry, &place);
+	queue_put(&asked.call, &entry, &place);
 	ck_assert_int_eq(asked.answers, 0);
 	return await(&asked);
 }
@@ -162,37 +159,37 @@ static inline enum store_result put(struct store_entry entry, struct store_place
 /* Puts a note that is due. */
 static inline void put_due(const char *id, const char *domain, enum priority priority)
 {
-	ck_assert_int_eq(put(note(id, domain, priority), (struct store_place){ 0 }), STORE_DONE);
+	ck_assert_int_eq(put(note(id, domain, priority), (struct queue_place){ 0 }), QUEUE_DONE);
 }
 
-static inline enum store_result settle(const char *id)
+static inline enum queue_result settle(const char *id)
 {
 	struct asked asked = { .call.done = on_asked };
 
-	store_settle(&asked.call, id);
+	queue_settle(&asked.call, id);
 	return await(&asked);
 }
 
-static inline enum store_result give_back(const char *id, struct store_place place)
+static inline enum queue_result give_back(const char *id, struct queue_place place)
 {
 	struct asked asked = { .call.done = on_asked };
 
-	store_return(&asked.call, id, &place);
+	queue_give_back(&asked.call, id, &place);
 	return await(&asked);
 }
 
 /* What the last take gave; ids are in its text, the rest is the last entry's. */
 static struct {
-	struct store_taking taking;
+	struct queue_taking taking;
 	int answers;
-	enum store_result result;
+	enum queue_result result;
 	char ids[8192];
-	struct store_entry last; /* its texts are gone */
+	struct queue_entry last; /* its texts are gone */
 	int64_t next_due_ms;
 } taken;
 
-static inline void on_take(struct store_taking *taking, enum store_result result,
-                           const struct store_entry *entries, size_t count, int64_t next_due_ms)
+static inline void on_take(struct queue_taking *taking, enum queue_result result,
+                           const struct queue_entry *entries, size_t count, int64_t next_due_ms)
 {
 	size_t len = 0;
 
@@ -214,9 +211,9 @@ static inline const char *take_of(const char *provider, unsigned count)
 {
 	taken.answers = 0;
 	taken.taking.done = on_take;
-	store_take(&taken.taking, provider, count);
+	queue_take(&taken.taking, provider, count);
 	WAIT_UNTIL(taken.answers > 0);
-	check_store();
+	check_queue();
 	return taken.ids;
 }
 
@@ -235,6 +232,15 @@ static inline const char *take_when_due(void)
 	return taken.ids;
 }
 
+/* True when ID has no note any more. */
+static inline bool gone(const char *id)
+{
+	char command[64];
+
+	snprintf(command, sizeof(command), "EXISTS og:push:note:%s", id);
+	return ask(command)->number == 0;
+}
+
 static inline void check_empty(void)
 {
 	ck_assert_int_eq(ask("DBSIZE")->number, 0);
@@ -242,10 +248,10 @@ static inline void check_empty(void)
 
 /* ---- before and after ---- */
 
-static inline void open_store(void)
+static inline void open_queue(void)
 {
 	conf.daemon.redis = server.url;
-	ck_assert_int_eq(store_module.start(&conf), 0);
+	ck_assert_int_eq(queue_module.start(&conf), 0);
 }
 
 static inline void setup(void)
@@ -254,12 +260,12 @@ static inline void setup(void)
 	loop_init();
 	redis_server_init(&server);
 	redis_server_start(&server);
-	open_store();
+	open_queue();
 }
 
 static inline void teardown(void)
 {
-	store_module.stop();
+	queue_module.stop();
 	redis_server_release(&server);
 	loop_release();
 }

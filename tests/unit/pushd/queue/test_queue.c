@@ -1,14 +1,14 @@
-#include "pushd/queue/store.c"
+#include "pushd/queue/queue.c"
 
-#include "tests/unit/push_store.h"
+#include "tests/unit/push_queue.h"
 
 START_TEST(what_is_put_is_taken_as_it_was_and_settled_without_a_trace)
 {
-	struct store_entry entry = note("a", "example.org", PRIORITY_LOW);
+	struct queue_entry entry = note("a", "example.org", PRIORITY_LOW);
 
 	entry.count = 7;
 	entry.attempts = 2;
-	ck_assert_int_eq(put(entry, (struct store_place){ 0 }), STORE_DONE);
+	ck_assert_int_eq(put(entry, (struct queue_place){ 0 }), QUEUE_DONE);
 	ck_assert_str_eq(take(10), "a");
 	ck_assert_int_eq(taken.last.count, 7);
 	ck_assert_uint_eq(taken.last.attempts, 2);
@@ -16,8 +16,8 @@ START_TEST(what_is_put_is_taken_as_it_was_and_settled_without_a_trace)
 	ck_assert_int_le(llabs(taken.last.created_ms - entry.created_ms), 1000);
 	ck_assert_int_le(llabs(taken.last.expires_ms - entry.expires_ms), 1000);
 	ck_assert_str_eq(take(10), "");
-	ck_assert_int_eq(settle("a"), STORE_DONE);
-	ck_assert_int_eq(settle("a"), STORE_ABSENT);
+	ck_assert_int_eq(settle("a"), QUEUE_DONE);
+	ck_assert_int_eq(settle("a"), QUEUE_ABSENT);
 	check_empty();
 }
 END_TEST
@@ -35,10 +35,10 @@ END_TEST
 
 START_TEST(one_provider_does_not_get_what_is_another_s)
 {
-	struct store_entry entry = note("f", "example.org", PRIORITY_HIGH);
+	struct queue_entry entry = note("f", "example.org", PRIORITY_HIGH);
 
 	entry.provider = "fcm";
-	ck_assert_int_eq(put(entry, (struct store_place){ 0 }), STORE_DONE);
+	ck_assert_int_eq(put(entry, (struct queue_place){ 0 }), QUEUE_DONE);
 	put_due("a", "example.org", PRIORITY_HIGH);
 	ck_assert_str_eq(take_of("fcm", 10), "f");
 	ck_assert_str_eq(take_of("apns", 10), "a");
@@ -47,7 +47,7 @@ END_TEST
 
 static void flood(const char *domain, int count)
 {
-	char id[STORE_ID_SIZE];
+	char id[QUEUE_ID_SIZE];
 
 	for (int i = 0; i < count; i++) {
 		snprintf(id, sizeof(id), "%c%02d", domain[0], i);
@@ -82,7 +82,7 @@ START_TEST(an_entry_is_due_after_its_delay)
 {
 	uint64_t start_ms = loop_now_ms();
 
-	put(note("a", "example.org", PRIORITY_HIGH), (struct store_place){ .delay_ms = 200 });
+	put(note("a", "example.org", PRIORITY_HIGH), (struct queue_place){ .delay_ms = 200 });
 	ck_assert_str_eq(take(1), "");
 	ck_assert_int_gt(taken.next_due_ms, 0);
 	ck_assert_int_le(taken.next_due_ms, 200);
@@ -93,9 +93,9 @@ END_TEST
 
 START_TEST(the_next_due_time_is_that_of_whatever_is_due_first)
 {
-	put(note("a", "a.example", PRIORITY_HIGH), (struct store_place){ .delay_ms = 90000 });
-	put(note("b", "a.example", PRIORITY_HIGH), (struct store_place){ .delay_ms = 60000 });
-	put(note("c", "c.example", PRIORITY_LOW), (struct store_place){ .delay_ms = 30000 });
+	put(note("a", "a.example", PRIORITY_HIGH), (struct queue_place){ .delay_ms = 90000 });
+	put(note("b", "a.example", PRIORITY_HIGH), (struct queue_place){ .delay_ms = 60000 });
+	put(note("c", "c.example", PRIORITY_LOW), (struct queue_place){ .delay_ms = 30000 });
 	take(10);
 	ck_assert_int_gt(taken.next_due_ms, 0);
 	ck_assert_int_le(taken.next_due_ms, 30000);
@@ -114,7 +114,7 @@ START_TEST(a_lease_that_runs_out_gives_the_entry_to_whoever_takes)
 {
 	conf.daemon.lease_ms = 150;
 	put_due("b", "example.org", PRIORITY_HIGH);
-	put(note("a", "example.org", PRIORITY_HIGH), (struct store_place){ .leased = true });
+	put(note("a", "example.org", PRIORITY_HIGH), (struct queue_place){ .leased = true });
 	ck_assert_str_eq(take(10), "b");
 	ck_assert_int_gt(taken.next_due_ms, 0);
 	ck_assert_str_eq(take_when_due(), "a");
@@ -127,25 +127,25 @@ START_TEST(what_is_given_back_is_due_once_more_with_one_attempt_more)
 {
 	put_due("a", "example.org", PRIORITY_HIGH);
 	take(1);
-	ck_assert_int_eq(give_back("a", (struct store_place){ .delay_ms = 100 }), STORE_DONE);
+	ck_assert_int_eq(give_back("a", (struct queue_place){ .delay_ms = 100 }), QUEUE_DONE);
 	ck_assert_str_eq(take(1), "");
 	ck_assert_str_eq(take_when_due(), "a");
 	ck_assert_uint_eq(taken.last.attempts, 1);
-	give_back("a", (struct store_place){ .untried = true });
+	give_back("a", (struct queue_place){ .untried = true });
 	ck_assert_str_eq(take(1), "a");
 	ck_assert_uint_eq(taken.last.attempts, 1);
 	settle("a");
-	ck_assert_int_eq(give_back("a", (struct store_place){ 0 }), STORE_ABSENT);
+	ck_assert_int_eq(give_back("a", (struct queue_place){ 0 }), QUEUE_ABSENT);
 	check_empty();
 }
 END_TEST
 
 START_TEST(what_has_expired_is_dropped_and_counted)
 {
-	struct store_entry entry = note("a", "example.org", PRIORITY_VOIP);
+	struct queue_entry entry = note("a", "example.org", PRIORITY_VOIP);
 
 	entry.expires_ms = loop_wall_ms() - 1;
-	ck_assert_int_eq(put(entry, (struct store_place){ 0 }), STORE_DONE);
+	ck_assert_int_eq(put(entry, (struct queue_place){ 0 }), QUEUE_DONE);
 	put_due("b", "example.org", PRIORITY_HIGH);
 	ck_assert_str_eq(take(10), "b");
 	ck_assert_int_eq(expired_metric.numbers[0], 1);
@@ -156,16 +156,16 @@ END_TEST
 
 START_TEST(what_nobody_takes_is_swept_when_it_has_expired_for_a_lease)
 {
-	struct store_entry entry = note("a", "example.org", PRIORITY_HIGH);
+	struct queue_entry entry = note("a", "example.org", PRIORITY_HIGH);
 
 	conf.daemon.lease_ms = 100;
 	entry.provider = "retired";
 	entry.expires_ms = loop_wall_ms() + 50;
-	ck_assert_int_eq(put(entry, (struct store_place){ .delay_ms = 60000 }), STORE_DONE);
+	ck_assert_int_eq(put(entry, (struct queue_place){ .delay_ms = 60000 }), QUEUE_DONE);
 	do {
-		timer_start(&self.next_sweep, 0);
-		WAIT_UNTIL(redis_busy(&self.sweep));
-		WAIT_UNTIL(!redis_busy(&self.sweep));
+		timer_start(&self.next_expire, 0);
+		WAIT_UNTIL(redis_busy(&self.expire));
+		WAIT_UNTIL(!redis_busy(&self.expire));
 	} while (expired_metric.numbers[2] == 0);
 	ck_assert_int_ge(loop_wall_ms(), entry.expires_ms + 99);
 	check_empty();
@@ -187,10 +187,10 @@ START_TEST(a_full_queue_refuses)
 	conf.daemon.queue_max = 2;
 	put_due("a", "a.example", PRIORITY_HIGH);
 	put_due("b", "b.example", PRIORITY_HIGH);
-	ck_assert_int_eq(put(note("c", "c.example", PRIORITY_VOIP), (struct store_place){ 0 }),
-	                 STORE_FULL);
-	ck_assert_int_eq(put(note("a", "a.example", PRIORITY_HIGH), (struct store_place){ 0 }),
-	                 STORE_DONE);
+	ck_assert_int_eq(put(note("c", "c.example", PRIORITY_VOIP), (struct queue_place){ 0 }),
+	                 QUEUE_FULL);
+	ck_assert_int_eq(put(note("a", "a.example", PRIORITY_HIGH), (struct queue_place){ 0 }),
+	                 QUEUE_DONE);
 	settle("a");
 	put_due("c", "c.example", PRIORITY_VOIP);
 }
@@ -198,12 +198,12 @@ END_TEST
 
 START_TEST(an_item_that_is_too_long_is_refused)
 {
-	struct store_entry entry = note("a", "example.org", PRIORITY_HIGH);
-	char *item = mem_alloc(1, STORE_ITEM_MAX + 2);
+	struct queue_entry entry = note("a", "example.org", PRIORITY_HIGH);
+	char *item = mem_alloc(1, QUEUE_ITEM_MAX + 2);
 
-	memset(item, 'x', STORE_ITEM_MAX + 1);
+	memset(item, 'x', QUEUE_ITEM_MAX + 1);
 	entry.item = item;
-	ck_assert_int_eq(put(entry, (struct store_place){ 0 }), STORE_FULL);
+	ck_assert_int_eq(put(entry, (struct queue_place){ 0 }), QUEUE_FULL);
 	free(item);
 	check_empty();
 }
@@ -211,26 +211,26 @@ END_TEST
 
 static char counted[64];
 
-static void on_counts(struct store_counting *counting, enum store_result result,
-                      const struct store_count *counts, size_t count)
+static void on_counts(struct queue_counting *counting, enum queue_result result,
+                      const struct queue_count *counts, size_t count)
 {
-	ck_assert_int_eq(result, STORE_DONE);
+	ck_assert_int_eq(result, QUEUE_DONE);
 	ck_assert_uint_eq(count, 2);
 	snprintf(counted, sizeof(counted), "%s %lld %s %lld", counts[0].provider,
 	         (long long)counts[0].count, counts[1].provider, (long long)counts[1].count);
 }
 
-START_TEST(what_is_stored_is_counted_by_provider)
+START_TEST(what_is_queued_is_counted_by_provider)
 {
-	struct store_entry entry = note("f", "example.org", PRIORITY_HIGH);
-	struct store_counting counting = { .done = on_counts };
+	struct queue_entry entry = note("f", "example.org", PRIORITY_HIGH);
+	struct queue_counting counting = { .done = on_counts };
 
 	put_due("a", "example.org", PRIORITY_HIGH);
 	put_due("b", "example.org", PRIORITY_LOW);
 	take(1);
 	entry.provider = "fcm";
-	put(entry, (struct store_place){ 0 });
-	store_counts(&counting);
+	put(entry, (struct queue_place){ 0 });
+	queue_counts(&counting);
 	WAIT_UNTIL(counted[0] != '\0');
 	ck_assert_str_eq(counted, "apns 2 fcm 1");
 }
@@ -264,9 +264,9 @@ int main(void)
 		the_same_id_twice_is_one_entry,
 		a_full_queue_refuses,
 		an_item_that_is_too_long_is_refused,
-		what_is_stored_is_counted_by_provider,
+		what_is_queued_is_counted_by_provider,
 		a_domain_may_look_like_anything,
 	};
 
-	return unit_run("store", tests, ARRAY_LEN(tests), setup, teardown);
+	return unit_run("queue", tests, ARRAY_LEN(tests), setup, teardown);
 }

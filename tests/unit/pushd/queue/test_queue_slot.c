@@ -1,39 +1,33 @@
-#include "pushd/queue/store.c"
+#include "pushd/queue/queue.c"
 
-#include "tests/unit/push_store.h"
-
-/* What merging says of one that is newer and high, newer and low, and of one that returns. */
-#define NEWER_HIGH "rrr"
-#define NEWER_LOW "arr"
-#define RETURNED_HIGH "ara"
-#define RETURNED_LOW "aaa"
+#include "tests/unit/push_queue.h"
 
 #define PHONE "phone.example" /* the node, too */
 
-static struct store_place waits(uint64_t delay_ms, const char *decisions)
+static struct queue_place waits(uint64_t delay_ms)
 {
-	return (struct store_place){ .delay_ms = delay_ms, .slot = true, .decisions = decisions };
+	return (struct queue_place){ .delay_ms = delay_ms, .slot = true };
 }
 
-static struct store_entry counted(const char *id, enum priority priority, int64_t count)
+static struct queue_entry counted(const char *id, enum priority priority, int64_t count)
 {
-	struct store_entry entry = note(id, PHONE, priority);
+	struct queue_entry entry = note(id, PHONE, priority);
 
 	entry.count = count;
 	return entry;
-}
-
-/* Puts one into the slot, where nothing waits. */
-static void fill(struct store_entry entry, uint64_t delay_ms)
-{
-	ck_assert_int_eq(put(entry, waits(delay_ms, NEWER_LOW)), STORE_DONE);
-	ck_assert(!replaced);
 }
 
 /* Whose the phone's slot is. */
 static const char *slot(void)
 {
 	return ask("GET og:push:slot:" PHONE)->text;
+}
+
+/* Puts one into the slot, where nothing waits. */
+static void fill(struct queue_entry entry, uint64_t delay_ms)
+{
+	ck_assert_str_eq(slot(), "");
+	ck_assert_int_eq(put(entry, waits(delay_ms)), QUEUE_DONE);
 }
 
 START_TEST(one_waits_in_the_slot_until_it_is_taken)
@@ -50,11 +44,11 @@ END_TEST
 START_TEST(a_newer_one_replaces_the_one_that_waits)
 {
 	fill(counted("a", PRIORITY_LOW, 1), 0);
-	ck_assert_int_eq(put(counted("b", PRIORITY_HIGH, 2), waits(0, NEWER_HIGH)), STORE_DONE);
-	ck_assert(replaced);
+	ck_assert_int_eq(put(counted("b", PRIORITY_HIGH, 2), waits(0)), QUEUE_DONE);
+	ck_assert(gone("a"));
 	ck_assert_str_eq(slot(), "b");
 	ck_assert_str_eq(take(10), "b");
-	ck_assert_int_eq(settle("a"), STORE_ABSENT);
+	ck_assert_int_eq(settle("a"), QUEUE_ABSENT);
 	settle("b");
 	check_empty();
 }
@@ -63,9 +57,9 @@ END_TEST
 START_TEST(a_waiting_high_one_absorbs_a_low_one_and_takes_its_count)
 {
 	fill(counted("a", PRIORITY_HIGH, 1), 0);
-	ck_assert_int_eq(put(counted("b", PRIORITY_LOW, 2), waits(0, NEWER_LOW)), STORE_MERGED);
-	ck_assert(!replaced);
-	ck_assert_int_eq(put(counted("c", PRIORITY_LOW, -1), waits(0, NEWER_LOW)), STORE_MERGED);
+	ck_assert_int_eq(put(counted("b", PRIORITY_LOW, 2), waits(0)), QUEUE_MERGED);
+	ck_assert(gone("b"));
+	ck_assert_int_eq(put(counted("c", PRIORITY_LOW, -1), waits(0)), QUEUE_MERGED);
 	ck_assert_str_eq(take(10), "a");
 	ck_assert_int_eq(taken.last.priority, PRIORITY_HIGH);
 	ck_assert_int_eq(taken.last.count, 2);
@@ -76,33 +70,97 @@ END_TEST
 
 START_TEST(what_waits_lives_as_long_as_what_it_has_absorbed)
 {
-	struct store_entry entry = counted("a", PRIORITY_HIGH, 1);
+	struct queue_entry entry = counted("a", PRIORITY_HIGH, 1);
 
 	entry.expires_ms = loop_wall_ms() - 1;
 	fill(entry, 0);
-	ck_assert_int_eq(put(counted("b", PRIORITY_LOW, 2), waits(0, NEWER_LOW)), STORE_MERGED);
+	ck_assert_int_eq(put(counted("b", PRIORITY_LOW, 2), waits(0)), QUEUE_MERGED);
 	ck_assert_str_eq(take(10), "a");
 }
 END_TEST
 
-/* The place in decisions for what waits, by what that is. */
-START_TEST(the_decision_is_looked_up_by_what_waits)
-{
-	static const struct {
-		enum priority priority;
-		int64_t count;
-		const char *replaces;
-	} cases[] = {
-		{ PRIORITY_HIGH, 1, "raa" }, { PRIORITY_HIGH, 0, "raa" },
-		{ PRIORITY_LOW, 1, "ara" },  { PRIORITY_LOW, -1, "ara" },
-		{ PRIORITY_LOW, 0, "aar" },
-	};
+/* By the class of the older one, then of the newer one: r it is replaced, a it stays. */
+static const char *const pairs[QUEUE_CLASSES] = {
+	[QUEUE_HIGH] = "rar",
+	[QUEUE_LOW] = "rrr",
+	[QUEUE_DISMISSAL] = "rrr",
+};
 
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		fill(counted("a", cases[i].priority, cases[i].count), 0);
-		put(counted("b", PRIORITY_LOW, -1), waits(0, cases[i].replaces));
-		ck_assert_str_eq(slot(), "b");
-		settle("b");
+static const struct {
+	enum priority priority;
+	int64_t count;
+	enum queue_class class;
+} kinds[] = {
+	{ PRIORITY_VOIP, 1, QUEUE_HIGH }, { PRIORITY_HIGH, 1, QUEUE_HIGH },
+	{ PRIORITY_HIGH, 0, QUEUE_HIGH }, { PRIORITY_LOW, 1, QUEUE_LOW },
+	{ PRIORITY_LOW, -1, QUEUE_LOW },  { PRIORITY_LOW, 0, QUEUE_DISMISSAL },
+};
+
+START_TEST(the_newest_wins_but_what_waits_does_not_fall_in_priority)
+{
+	for (enum queue_class older = 0; older < QUEUE_CLASSES; older++)
+		for (enum queue_class newer = 0; newer < QUEUE_CLASSES; newer++)
+			ck_assert_msg(queue_replaces(older, newer) == (pairs[older][newer] == 'r'),
+			              "%d then %d", (int)older, (int)newer);
+}
+END_TEST
+
+/* Puts one of kind OLDER as "a", takes it and gives it back into the slot. */
+static void let_wait(size_t older)
+{
+	struct queue_entry entry = counted("a", kinds[older].priority, kinds[older].count);
+
+	entry.created_ms -= 1000;
+	ck_assert_int_eq(put(entry, (struct queue_place){ 0 }), QUEUE_DONE);
+	take(1);
+	ck_assert_int_eq(give_back("a", waits(0)), QUEUE_DONE);
+}
+
+START_TEST(the_same_one_of_two_survives_when_the_newer_one_is_put)
+{
+	for (size_t older = 0; older < ARRAY_LEN(kinds); older++) {
+		for (size_t newer = 1; newer < ARRAY_LEN(kinds); newer++) {
+			let_wait(older);
+			put(counted("b", kinds[newer].priority, kinds[newer].count), waits(0));
+			ck_assert_str_eq(
+			        slot(),
+			        pairs[kinds[older].class][kinds[newer].class] == 'r' ? "b" : "a");
+			settle(slot());
+			check_empty();
+		}
+	}
+}
+END_TEST
+
+/* Takes one of kind OLDER and one of kind NEWER, and gives both back in the ORDER. */
+static void return_both(size_t older, size_t newer, const char *const order[2])
+{
+	struct queue_entry entry = counted("a", kinds[older].priority, kinds[older].count);
+
+	entry.created_ms -= 1000;
+	ck_assert_int_eq(put(entry, (struct queue_place){ 0 }), QUEUE_DONE);
+	entry = counted("b", kinds[newer].priority, kinds[newer].count);
+	ck_assert_int_eq(put(entry, (struct queue_place){ 0 }), QUEUE_DONE);
+	take(2);
+	give_back(order[0], waits(0));
+	give_back(order[1], waits(0));
+}
+
+START_TEST(the_same_one_of_two_survives_whichever_returns_first)
+{
+	static const char *const orders[2][2] = { { "a", "b" }, { "b", "a" } };
+
+	for (size_t older = 0; older < ARRAY_LEN(kinds); older++) {
+		for (size_t newer = 0; newer < ARRAY_LEN(kinds); newer++) {
+			char rule = pairs[kinds[older].class][kinds[newer].class];
+
+			for (size_t i = 0; i < ARRAY_LEN(orders); i++) {
+				return_both(older, newer, orders[i]);
+				ck_assert_str_eq(slot(), rule == 'r' ? "b" : "a");
+				settle(slot());
+				check_empty();
+			}
+		}
 	}
 }
 END_TEST
@@ -111,8 +169,8 @@ START_TEST(who_replaces_a_throttled_one_waits_as_long_and_has_tried_as_often)
 {
 	put_due("a", PHONE, PRIORITY_LOW);
 	take(1);
-	give_back("a", waits(60000, RETURNED_LOW));
-	ck_assert_int_eq(put(counted("b", PRIORITY_HIGH, 2), waits(0, NEWER_HIGH)), STORE_DONE);
+	give_back("a", waits(60000));
+	ck_assert_int_eq(put(counted("b", PRIORITY_HIGH, 2), waits(0)), QUEUE_DONE);
 	ck_assert_str_eq(take(10), "");
 	ck_assert_int_gt(taken.next_due_ms, 55000);
 	ck_assert_int_eq(ask("HGET og:push:note:b attempts")->number, 1);
@@ -121,31 +179,31 @@ END_TEST
 
 START_TEST(one_that_is_leased_hands_its_due_time_to_nobody)
 {
-	struct store_place leased = { .leased = true, .slot = true, .decisions = NEWER_HIGH };
+	struct queue_place leased = { .leased = true, .slot = true };
 
-	ck_assert_int_eq(put(counted("a", PRIORITY_LOW, 1), leased), STORE_DONE);
-	ck_assert_int_eq(put(counted("b", PRIORITY_LOW, 2), waits(0, NEWER_HIGH)), STORE_DONE);
+	ck_assert_int_eq(put(counted("a", PRIORITY_LOW, 1), leased), QUEUE_DONE);
+	ck_assert_int_eq(put(counted("b", PRIORITY_LOW, 2), waits(0)), QUEUE_DONE);
 	take(0);
 	ck_assert_int_eq(taken.next_due_ms, 0);
-	ck_assert_int_eq(put(counted("c", PRIORITY_LOW, 3), leased), STORE_DONE);
+	ck_assert_int_eq(put(counted("c", PRIORITY_LOW, 3), leased), QUEUE_DONE);
 	ck_assert_str_eq(take(10), "");
 	ck_assert_int_gt(taken.next_due_ms, 40000);
 	ck_assert_str_eq(slot(), "c");
-	ck_assert_int_eq(settle("c"), STORE_DONE);
+	ck_assert_int_eq(settle("c"), QUEUE_DONE);
 	check_empty();
 }
 END_TEST
 
 START_TEST(a_leased_one_in_the_slot_may_be_given_back_with_or_without_it)
 {
-	struct store_place leased = { .leased = true, .slot = true, .decisions = NEWER_HIGH };
+	struct queue_place leased = { .leased = true, .slot = true };
 
 	put(counted("a", PRIORITY_LOW, 1), leased);
-	ck_assert_int_eq(give_back("a", waits(0, RETURNED_LOW)), STORE_DONE);
-	ck_assert(!replaced);
+	ck_assert_int_eq(give_back("a", waits(0)), QUEUE_DONE);
+	ck_assert(!gone("a"));
 	ck_assert_str_eq(slot(), "a");
 	put(counted("b", PRIORITY_LOW, 1), leased);
-	ck_assert_int_eq(give_back("b", (struct store_place){ 0 }), STORE_DONE);
+	ck_assert_int_eq(give_back("b", (struct queue_place){ 0 }), QUEUE_DONE);
 	ck_assert_str_eq(slot(), "");
 	ck_assert_str_eq(take(10), "b");
 }
@@ -155,7 +213,7 @@ START_TEST(one_goes_back_into_an_empty_slot)
 {
 	put_due("a", PHONE, PRIORITY_HIGH);
 	take(1);
-	ck_assert_int_eq(give_back("a", waits(0, RETURNED_HIGH)), STORE_DONE);
+	ck_assert_int_eq(give_back("a", waits(0)), QUEUE_DONE);
 	ck_assert_str_eq(slot(), "a");
 	ck_assert_str_eq(take(1), "a");
 	ck_assert_uint_eq(taken.last.attempts, 1);
@@ -163,7 +221,7 @@ START_TEST(one_goes_back_into_an_empty_slot)
 END_TEST
 
 /* Takes "a" and has NEWER put into the slot meanwhile. */
-static void overtake(enum priority priority, struct store_entry newer)
+static void overtake(enum priority priority, struct queue_entry newer)
 {
 	fill(counted("a", priority, 1), 0);
 	ck_assert_str_eq(take(1), "a");
@@ -174,21 +232,21 @@ static void overtake(enum priority priority, struct store_entry newer)
 START_TEST(a_newer_one_that_waits_absorbs_the_one_that_returns_and_is_no_less_throttled)
 {
 	overtake(PRIORITY_LOW, counted("b", PRIORITY_LOW, 5));
-	ck_assert_int_eq(give_back("a", waits(30000, RETURNED_LOW)), STORE_MERGED);
+	ck_assert_int_eq(give_back("a", waits(30000)), QUEUE_MERGED);
 	ck_assert_str_eq(slot(), "b");
 	ck_assert_int_eq(ask("HGET og:push:note:b count")->number, 5);
 	ck_assert_int_eq(ask("HGET og:push:note:b attempts")->number, 1);
 	ck_assert_str_eq(take(10), "");
 	ck_assert_int_gt(taken.next_due_ms, 25000);
-	ck_assert_int_eq(give_back("a", waits(0, RETURNED_LOW)), STORE_ABSENT);
+	ck_assert_int_eq(give_back("a", waits(0)), QUEUE_ABSENT);
 }
 END_TEST
 
 START_TEST(a_high_one_that_returns_replaces_a_newer_low_one_and_takes_its_count)
 {
 	overtake(PRIORITY_HIGH, counted("b", PRIORITY_LOW, 5));
-	ck_assert_int_eq(give_back("a", waits(0, RETURNED_HIGH)), STORE_DONE);
-	ck_assert(replaced);
+	ck_assert_int_eq(give_back("a", waits(0)), QUEUE_DONE);
+	ck_assert(gone("b"));
 	ck_assert_str_eq(slot(), "a");
 	ck_assert_str_eq(take(10), "a");
 	ck_assert_int_eq(taken.last.count, 5);
@@ -201,7 +259,7 @@ END_TEST
 START_TEST(a_high_one_that_returns_to_a_newer_dismissal_is_dismissed)
 {
 	overtake(PRIORITY_HIGH, counted("b", PRIORITY_LOW, 0));
-	ck_assert_int_eq(give_back("a", waits(0, RETURNED_HIGH)), STORE_MERGED);
+	ck_assert_int_eq(give_back("a", waits(0)), QUEUE_MERGED);
 	ck_assert_str_eq(take(10), "b");
 	settle("b");
 	check_empty();
@@ -211,23 +269,21 @@ END_TEST
 /* Takes "a" and "b", which is newer, and gives "a" back first. */
 static void come_back_first(enum priority older, enum priority newer)
 {
-	struct store_entry entry = counted("a", older, 1);
+	struct queue_entry entry = counted("a", older, 1);
 
 	entry.created_ms -= 1000;
-	ck_assert_int_eq(put(entry, (struct store_place){ 0 }), STORE_DONE);
-	ck_assert_int_eq(put(counted("b", newer, 2), (struct store_place){ 0 }), STORE_DONE);
+	ck_assert_int_eq(put(entry, (struct queue_place){ 0 }), QUEUE_DONE);
+	ck_assert_int_eq(put(counted("b", newer, 2), (struct queue_place){ 0 }), QUEUE_DONE);
 	take(2);
-	ck_assert_int_eq(
-	        give_back("a", waits(0, older == PRIORITY_LOW ? RETURNED_LOW : RETURNED_HIGH)),
-	        STORE_DONE);
+	ck_assert_int_eq(give_back("a", waits(0)), QUEUE_DONE);
 	ck_assert_str_eq(slot(), "a");
 }
 
 START_TEST(an_older_one_that_has_come_back_before_goes)
 {
 	come_back_first(PRIORITY_HIGH, PRIORITY_HIGH);
-	ck_assert_int_eq(give_back("b", waits(0, RETURNED_HIGH)), STORE_DONE);
-	ck_assert(replaced);
+	ck_assert_int_eq(give_back("b", waits(0)), QUEUE_DONE);
+	ck_assert(gone("a"));
 	ck_assert_str_eq(slot(), "b");
 	ck_assert_str_eq(take(10), "b");
 	ck_assert_int_eq(taken.last.count, 2);
@@ -239,7 +295,7 @@ END_TEST
 START_TEST(an_older_high_one_that_has_come_back_before_takes_the_low_ones_count)
 {
 	come_back_first(PRIORITY_HIGH, PRIORITY_LOW);
-	ck_assert_int_eq(give_back("b", waits(0, RETURNED_LOW)), STORE_MERGED);
+	ck_assert_int_eq(give_back("b", waits(0)), QUEUE_MERGED);
 	ck_assert_str_eq(take(10), "a");
 	ck_assert_int_eq(taken.last.count, 2);
 	settle("a");
@@ -252,8 +308,8 @@ START_TEST(a_call_that_returns_into_the_slot_does_not_give_way_to_a_low_one)
 {
 	put_due("a", PHONE, PRIORITY_VOIP);
 	take(1);
-	ck_assert_int_eq(give_back("a", waits(0, RETURNED_HIGH)), STORE_DONE);
-	ck_assert_int_eq(put(counted("b", PRIORITY_LOW, 2), waits(0, NEWER_LOW)), STORE_MERGED);
+	ck_assert_int_eq(give_back("a", waits(0)), QUEUE_DONE);
+	ck_assert_int_eq(put(counted("b", PRIORITY_LOW, 2), waits(0)), QUEUE_MERGED);
 	ck_assert_str_eq(take(10), "a");
 	ck_assert_int_eq(taken.last.count, 2);
 	settle("a");
@@ -264,7 +320,7 @@ END_TEST
 START_TEST(a_low_one_that_returns_does_not_take_an_older_calls_place)
 {
 	come_back_first(PRIORITY_VOIP, PRIORITY_LOW);
-	ck_assert_int_eq(give_back("b", waits(0, RETURNED_LOW)), STORE_MERGED);
+	ck_assert_int_eq(give_back("b", waits(0)), QUEUE_MERGED);
 	ck_assert_str_eq(take(10), "a");
 	settle("a");
 	check_empty();
@@ -276,8 +332,8 @@ START_TEST(a_full_queue_takes_what_does_not_make_it_longer)
 	put_due("x", "other.example", PRIORITY_LOW);
 	fill(counted("a", PRIORITY_HIGH, 1), 0);
 	conf.daemon.queue_max = 1;
-	ck_assert_int_eq(put(counted("b", PRIORITY_LOW, 2), waits(0, NEWER_LOW)), STORE_MERGED);
-	ck_assert_int_eq(put(counted("c", PRIORITY_HIGH, 3), waits(0, NEWER_HIGH)), STORE_DONE);
+	ck_assert_int_eq(put(counted("b", PRIORITY_LOW, 2), waits(0)), QUEUE_MERGED);
+	ck_assert_int_eq(put(counted("c", PRIORITY_HIGH, 3), waits(0)), QUEUE_DONE);
 	ck_assert_str_eq(slot(), "c");
 	settle("c");
 	settle("x");
@@ -292,16 +348,14 @@ END_TEST
 static void do_anything(void)
 {
 	static const char *const nodes[] = { "p.example", "q.example" };
-	static const char *const decisions[] = { NEWER_HIGH, NEWER_LOW, RETURNED_HIGH };
-	struct store_place place = { .delay_ms = (uint64_t)(rand() % 3), .slot = rand() % 2 };
+	struct queue_place place = { .delay_ms = (uint64_t)(rand() % 3), .slot = rand() % 2 };
 	char id[8];
-	struct store_entry entry;
+	struct queue_entry entry;
 
 	snprintf(id, sizeof(id), "%d", rand() % IDS);
 	entry = note(id, nodes[rand() % 2], rand() % 2 ? PRIORITY_HIGH : PRIORITY_LOW);
 	entry.count = rand() % 3 - 1;
 	entry.expires_ms = loop_wall_ms() + rand() % 100;
-	place.decisions = decisions[rand() % 3];
 	switch (rand() % 5) {
 	case 0:
 	case 1:
@@ -342,7 +396,9 @@ int main(void)
 		a_newer_one_replaces_the_one_that_waits,
 		a_waiting_high_one_absorbs_a_low_one_and_takes_its_count,
 		what_waits_lives_as_long_as_what_it_has_absorbed,
-		the_decision_is_looked_up_by_what_waits,
+		the_newest_wins_but_what_waits_does_not_fall_in_priority,
+		the_same_one_of_two_survives_when_the_newer_one_is_put,
+		the_same_one_of_two_survives_whichever_returns_first,
 		who_replaces_a_throttled_one_waits_as_long_and_has_tried_as_often,
 		one_that_is_leased_hands_its_due_time_to_nobody,
 		a_leased_one_in_the_slot_may_be_given_back_with_or_without_it,
@@ -358,5 +414,5 @@ int main(void)
 		whatever_is_done_notes_queues_slots_and_counts_are_at_one,
 	};
 
-	return unit_run("store_slot", tests, ARRAY_LEN(tests), setup, teardown);
+	return unit_run("queue_slot", tests, ARRAY_LEN(tests), setup, teardown);
 }

@@ -1,6 +1,6 @@
-#include "pushd/queue/store.c"
+#include "pushd/queue/queue.c"
 
-#include "tests/unit/push_store.h"
+#include "tests/unit/push_queue.h"
 #include "tests/unit/redis_tell.h"
 
 START_TEST(a_script_that_the_server_has_forgotten_is_loaded_anew)
@@ -11,9 +11,9 @@ START_TEST(a_script_that_the_server_has_forgotten_is_loaded_anew)
 	ask("SCRIPT FLUSH");
 	ck_assert_str_eq(take(10), "a b");
 	ask("SCRIPT FLUSH");
-	ck_assert_int_eq(settle("a"), STORE_DONE);
+	ck_assert_int_eq(settle("a"), QUEUE_DONE);
 	ask("SCRIPT FLUSH");
-	ck_assert_int_eq(give_back("b", (struct store_place){ 0 }), STORE_DONE);
+	ck_assert_int_eq(give_back("b", (struct queue_place){ 0 }), QUEUE_DONE);
 }
 END_TEST
 
@@ -29,27 +29,27 @@ static void kill_server(void)
 START_TEST(without_redis_a_put_and_a_take_say_so)
 {
 	struct asked asked = { .call.done = on_asked };
-	struct store_entry entry = note("a", "example.org", PRIORITY_HIGH);
+	struct queue_entry entry = note("a", "example.org", PRIORITY_HIGH);
 
 	kill_server();
-	store_put(&asked.call, &entry, &(struct store_place){ 0 });
+	queue_put(&asked.call, &entry, &(struct queue_place){ 0 });
 	taken.taking.done = on_take;
-	store_take(&taken.taking, "apns", 1);
+	queue_take(&taken.taking, "apns", 1);
 	WAIT_UNTIL(asked.answers > 0 && taken.answers > 0);
-	ck_assert_int_eq(asked.result, STORE_AWAY);
-	ck_assert_int_eq(taken.result, STORE_AWAY);
+	ck_assert_int_eq(asked.result, QUEUE_UNAVAILABLE);
+	ck_assert_int_eq(taken.result, QUEUE_UNAVAILABLE);
 }
 END_TEST
 
 START_TEST(a_put_waits_for_a_redis_that_comes_back_soon)
 {
 	struct asked asked = { .call.done = on_asked };
-	struct store_entry entry = note("a", "example.org", PRIORITY_HIGH);
+	struct queue_entry entry = note("a", "example.org", PRIORITY_HIGH);
 
 	kill_server();
-	store_put(&asked.call, &entry, &(struct store_place){ 0 });
+	queue_put(&asked.call, &entry, &(struct queue_place){ 0 });
 	redis_server_start(&server);
-	ck_assert_int_eq(await(&asked), STORE_DONE);
+	ck_assert_int_eq(await(&asked), QUEUE_DONE);
 	ck_assert_str_eq(take(1), "a");
 }
 END_TEST
@@ -61,11 +61,11 @@ START_TEST(a_verdict_that_redis_did_not_hear_is_told_again)
 	put_due("a", "example.org", PRIORITY_HIGH);
 	take(1);
 	kill(server.pid, SIGSTOP);
-	store_settle(&asked.call, "a");
+	queue_settle(&asked.call, "a");
 	WAIT_UNTIL(list_linked(&asked.call.link));
-	ck_assert(store_busy(&asked.call));
+	ck_assert(queue_busy(&asked.call));
 	kill(server.pid, SIGCONT);
-	ck_assert_int_ne(await(&asked), STORE_AWAY);
+	ck_assert_int_ne(await(&asked), QUEUE_UNAVAILABLE);
 	check_empty();
 }
 END_TEST
@@ -76,9 +76,9 @@ START_TEST(a_verdict_is_told_again_for_no_longer_than_a_lease)
 
 	conf.daemon.lease_ms = 100;
 	kill_server();
-	store_settle(&asked.call, "a");
+	queue_settle(&asked.call, "a");
 	WAIT_UNTIL(asked.answers > 0);
-	ck_assert_int_eq(asked.result, STORE_AWAY);
+	ck_assert_int_eq(asked.result, QUEUE_UNAVAILABLE);
 	ck_assert(!timer_active(&self.again));
 }
 END_TEST
@@ -86,12 +86,12 @@ END_TEST
 START_TEST(a_server_that_refuses_to_write_is_away)
 {
 	struct asked asked = { .call.done = on_asked };
-	struct store_entry entry = note("a", "example.org", PRIORITY_HIGH);
+	struct queue_entry entry = note("a", "example.org", PRIORITY_HIGH);
 
 	ask("CONFIG SET maxmemory 1");
-	store_put(&asked.call, &entry, &(struct store_place){ 0 });
+	queue_put(&asked.call, &entry, &(struct queue_place){ 0 });
 	WAIT_UNTIL(asked.answers > 0);
-	ck_assert_int_eq(asked.result, STORE_AWAY);
+	ck_assert_int_eq(asked.result, QUEUE_UNAVAILABLE);
 	ask("CONFIG SET maxmemory 0");
 	check_empty();
 }
@@ -100,26 +100,26 @@ END_TEST
 START_TEST(a_call_that_was_cancelled_is_not_answered)
 {
 	struct asked calls[4] = { 0 };
-	struct store_entry entry = note("a", "example.org", PRIORITY_HIGH);
-	char *item = mem_alloc(1, STORE_ITEM_MAX + 2);
+	struct queue_entry entry = note("a", "example.org", PRIORITY_HIGH);
+	char *item = mem_alloc(1, QUEUE_ITEM_MAX + 2);
 
 	for (size_t i = 0; i < ARRAY_LEN(calls); i++)
 		calls[i].call.done = on_asked;
 	put_due("a", "example.org", PRIORITY_HIGH);
-	memset(item, 'x', STORE_ITEM_MAX + 1);
-	store_return(&calls[1].call, "a", &(struct store_place){ 0 });
-	store_settle(&calls[2].call, "a");
+	memset(item, 'x', QUEUE_ITEM_MAX + 1);
+	queue_give_back(&calls[1].call, "a", &(struct queue_place){ 0 });
+	queue_settle(&calls[2].call, "a");
 	entry.item = item;
-	store_put(&calls[3].call, &entry, &(struct store_place){ 0 });
+	queue_put(&calls[3].call, &entry, &(struct queue_place){ 0 });
 	for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
-		ck_assert_int_eq(store_busy(&calls[i].call), i > 0);
-		store_cancel(&calls[i].call);
-		ck_assert(!store_busy(&calls[i].call));
+		ck_assert_int_eq(queue_busy(&calls[i].call), i > 0);
+		queue_cancel(&calls[i].call);
+		ck_assert(!queue_busy(&calls[i].call));
 	}
 	turn_for(20);
 	for (size_t i = 0; i < ARRAY_LEN(calls); i++)
 		ck_assert_int_eq(calls[i].answers, 0);
-	check_store();
+	check_queue();
 	free(item);
 }
 END_TEST
@@ -131,8 +131,8 @@ START_TEST(nothing_is_put_into_a_server_that_evicts)
 	ask("CONFIG SET maxmemory-policy allkeys-lru");
 	ck_assert_int_eq(db_module.start(&conf), 0);
 	WAIT_UNTIL(!db_keeps());
-	ck_assert_int_eq(put(note("a", "example.org", PRIORITY_HIGH), (struct store_place){ 0 }),
-	                 STORE_AWAY);
+	ck_assert_int_eq(put(note("a", "example.org", PRIORITY_HIGH), (struct queue_place){ 0 }),
+	                 QUEUE_UNAVAILABLE);
 	check_empty();
 	db_module.stop();
 }
@@ -172,10 +172,10 @@ static void start_with_replicas(int wanted)
 	int port = redis_server_free_port();
 
 	conf.daemon.wait_replicas = wanted;
-	store_module.stop();
+	queue_module.stop();
 	redis_server_kill(&server);
 	redis_server_start_with(&server, port, NULL);
-	open_store();
+	open_queue();
 	ask("CONFIG SET repl-diskless-sync-delay 0");
 	redis_server_init(&replica);
 	snprintf(replica_of, sizeof(replica_of), "REPLICAOF 127.0.0.1 %d", port);
@@ -187,15 +187,15 @@ START_TEST(with_too_few_replicas_a_put_is_not_believed)
 
 	start_with_replicas(1);
 	start_ms = loop_now_ms();
-	ck_assert_int_eq(put(note("a", "example.org", PRIORITY_HIGH), (struct store_place){ 0 }),
-	                 STORE_AWAY);
+	ck_assert_int_eq(put(note("a", "example.org", PRIORITY_HIGH), (struct queue_place){ 0 }),
+	                 QUEUE_UNAVAILABLE);
 	ck_assert_uint_ge(loop_now_ms() - start_ms, 499);
 	attach_replica();
 	put_due("a", "example.org", PRIORITY_HIGH);
 	put_due("b", "example.org", PRIORITY_HIGH);
 	release_replica();
-	ck_assert_int_eq(put(note("c", "example.org", PRIORITY_HIGH), (struct store_place){ 0 }),
-	                 STORE_AWAY);
+	ck_assert_int_eq(put(note("c", "example.org", PRIORITY_HIGH), (struct queue_place){ 0 }),
+	                 QUEUE_UNAVAILABLE);
 }
 END_TEST
 
@@ -211,21 +211,21 @@ static long waits(void)
 START_TEST(one_wait_is_for_all_that_were_put_together)
 {
 	struct asked calls[100] = { 0 };
-	char id[STORE_ID_SIZE];
+	char id[QUEUE_ID_SIZE];
 	long before;
 
 	start_with_replicas(1);
 	attach_replica();
 	before = waits();
 	for (int i = 0; i < 100; i++) {
-		struct store_entry entry = note(id, "example.org", PRIORITY_HIGH);
+		struct queue_entry entry = note(id, "example.org", PRIORITY_HIGH);
 
 		snprintf(id, sizeof(id), "%d", i);
 		calls[i].call.done = on_asked;
-		store_put(&calls[i].call, &entry, &(struct store_place){ 0 });
+		queue_put(&calls[i].call, &entry, &(struct queue_place){ 0 });
 	}
 	for (int i = 0; i < 100; i++)
-		ck_assert_int_eq(await(&calls[i]), STORE_DONE);
+		ck_assert_int_eq(await(&calls[i]), QUEUE_DONE);
 	ck_assert_int_le(waits(), before + 3);
 	release_replica();
 }
@@ -235,21 +235,21 @@ END_TEST
 START_TEST(a_connection_that_is_lost_while_replicas_are_awaited_leaves_no_put_believed)
 {
 	struct asked calls[2] = { { .call.done = on_asked }, { .call.done = on_asked } };
-	struct store_entry first = note("a", "example.org", PRIORITY_HIGH);
-	struct store_entry second = note("b", "example.org", PRIORITY_HIGH);
+	struct queue_entry first = note("a", "example.org", PRIORITY_HIGH);
+	struct queue_entry second = note("b", "example.org", PRIORITY_HIGH);
 
 	start_with_replicas(1);
 	attach_replica();
 	put_due("c", "example.org", PRIORITY_HIGH);
 	kill(replica.pid, SIGSTOP);
-	store_put(&calls[0].call, &first, &(struct store_place){ 0 });
-	store_put(&calls[1].call, &second, &(struct store_place){ 0 });
-	WAIT_UNTIL(!list_empty(&self.replication.waiting));
-	WAIT_UNTIL(!list_empty(&self.replication.written));
+	queue_put(&calls[0].call, &first, &(struct queue_place){ 0 });
+	queue_put(&calls[1].call, &second, &(struct queue_place){ 0 });
+	WAIT_UNTIL(!list_empty(&self.waiting));
+	WAIT_UNTIL(!list_empty(&self.written));
 	redis_tell(server.url, "CLIENT KILL TYPE normal SKIPME yes");
 	kill(replica.pid, SIGCONT);
-	ck_assert_int_eq(await(&calls[0]), STORE_AWAY);
-	ck_assert_int_eq(await(&calls[1]), STORE_AWAY);
+	ck_assert_int_eq(await(&calls[0]), QUEUE_UNAVAILABLE);
+	ck_assert_int_eq(await(&calls[1]), QUEUE_UNAVAILABLE);
 	release_replica();
 }
 END_TEST
@@ -257,16 +257,16 @@ END_TEST
 START_TEST(a_put_may_be_cancelled_while_replicas_are_awaited)
 {
 	struct asked asked = { .call.done = on_asked };
-	struct store_entry entry = note("a", "example.org", PRIORITY_HIGH);
+	struct queue_entry entry = note("a", "example.org", PRIORITY_HIGH);
 
 	start_with_replicas(1);
 	redis_server_release(&replica);
-	store_put(&asked.call, &entry, &(struct store_place){ 0 });
-	WAIT_UNTIL(!list_empty(&self.replication.waiting));
-	ck_assert(store_busy(&asked.call));
-	store_cancel(&asked.call);
-	ck_assert(!store_busy(&asked.call));
-	WAIT_UNTIL(!redis_busy(&self.replication.wait));
+	queue_put(&asked.call, &entry, &(struct queue_place){ 0 });
+	WAIT_UNTIL(!list_empty(&self.waiting));
+	ck_assert(queue_busy(&asked.call));
+	queue_cancel(&asked.call);
+	ck_assert(!queue_busy(&asked.call));
+	WAIT_UNTIL(!redis_busy(&self.wait));
 	ck_assert_int_eq(asked.answers, 0);
 }
 END_TEST
@@ -288,5 +288,5 @@ int main(void)
 		a_put_may_be_cancelled_while_replicas_are_awaited,
 	};
 
-	return unit_run("store_trouble", tests, ARRAY_LEN(tests), setup, teardown);
+	return unit_run("queue_trouble", tests, ARRAY_LEN(tests), setup, teardown);
 }

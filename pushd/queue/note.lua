@@ -1,0 +1,52 @@
+-- What the scripts of the queue share. Each script keeps a note, its place in a queue, its slot and
+-- the number of notes consistent. ARGV[1] is the prefix of the keys, "og:push:".
+--
+-- A note `n` is an array: 1 provider, 2 priority, 3 domain, 4 node, 5 slot, 6 attempts, 7 count,
+-- 8 expires, then the fields that `look` was asked for besides. Its slot is "" outside its device's
+-- slot, "w" while it waits there, "l" while it is leased there.
+--
+-- The domains of a provider are served in turn, by priority: a domain's turn (its score in the
+-- provider's queue) is never later than both the earliest due time of its entries and the time at
+-- which it was last served. So domains that were served stand behind those that wait, and a domain
+-- without anything due is looked at only when something may be due. A turn that came too early,
+-- since its entry was settled, is corrected when the domain is looked at.
+
+local prefix = ARGV[1]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + time[2] / 1000
+
+local function look(id, ...)
+  local n = redis.call('HMGET', prefix .. 'note:' .. id, 'provider', 'priority',
+    'domain', 'node', 'slot', 'attempts', 'count', 'expires', ...)
+  return n[1] and n
+end
+
+local function queue(n)
+  return prefix .. 'queue:' .. n[1] .. ':' .. n[2]
+end
+
+local function entries(n)
+  return queue(n) .. ':' .. n[3]
+end
+
+local function slot_of(n)
+  return prefix .. 'slot:' .. n[4]
+end
+
+local function schedule(id, n, due)
+  redis.call('ZADD', entries(n), due, id)
+  redis.call('ZADD', queue(n), 'LT', due, n[3])
+end
+
+local function drop(id, n)
+  redis.call('ZREM', entries(n), id)
+  if redis.call('EXISTS', entries(n)) == 0 then
+    redis.call('ZREM', queue(n), n[3])
+  end
+  redis.call('DEL', prefix .. 'note:' .. id)
+  redis.call('ZREM', prefix .. 'notes', id)
+  if redis.call('HINCRBY', prefix .. 'stored', n[1], -1) <= 0 then
+    redis.call('HDEL', prefix .. 'stored', n[1])
+  end
+  if n[5] ~= '' then redis.call('DEL', slot_of(n)) end
+end

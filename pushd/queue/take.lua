@@ -1,0 +1,68 @@
+-- Takes the due notes of a provider under a lease: VoIP, then high, then low. Answers the time, how
+-- long until the next note is due (-1: there is none), the providers of the notes that were dropped
+-- since they had expired, then each note's fields and its id (enum note_field of queue.c).
+--
+-- KEYS: none
+-- ARGV: prefix, provider, how many notes, lease (milliseconds)
+-- finds: PREFIXnote:ID PREFIXnotes PREFIXstored PREFIXslot:NODE PREFIXqueue:PROVIDER:PRIORITY
+--        PREFIXqueue:PROVIDER:PRIORITY:DOMAIN
+-- include: note.lua
+
+local provider, room, lease = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local dropped, reply = {}, {}
+local budget = 2 * room + 32 -- the most domains and entries that this call looks at
+
+local function take(id, key)
+  local n = look(id, 'created', 'item')
+  if not n then
+    redis.call('ZREM', key, id)
+  elseif tonumber(n[8]) <= now then
+    drop(id, n)
+    dropped[#dropped + 1] = n[1]
+  else
+    redis.call('ZADD', key, math.floor(now) + lease, id)
+    if n[5] ~= '' then
+      redis.call('DEL', slot_of(n))
+      redis.call('HSET', prefix .. 'note:' .. id, 'slot', '')
+    end
+    n[11] = id
+    reply[#reply + 1] = n
+    room = room - 1
+  end
+end
+
+local function serve(key, domain, share)
+  local from = key .. ':' .. domain
+  local ids = redis.call('ZRANGE', from, '-inf', now, 'BYSCORE', 'LIMIT', 0, share)
+  budget = budget - 1 - #ids
+  for _, id in ipairs(ids) do take(id, from) end
+  local first = redis.call('ZRANGE', from, 0, 0, 'WITHSCORES')[2]
+  if first then
+    redis.call('ZADD', key, math.max(now, first), domain)
+  else
+    redis.call('ZREM', key, domain)
+  end
+end
+
+local function serve_all(key)
+  while room > 0 and budget > 0 do
+    local domains = redis.call('ZRANGE', key, '-inf', now, 'BYSCORE', 'LIMIT', 0, room)
+    if #domains == 0 then return end
+    local share = math.floor(room / #domains)
+    for _, domain in ipairs(domains) do
+      if budget > 0 then serve(key, domain, share) end
+    end
+  end
+end
+
+local next_due = -1
+for _, priority in ipairs({ 'voip', 'high', 'low' }) do
+  local key = prefix .. 'queue:' .. provider .. ':' .. priority
+  serve_all(key)
+  local first = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2]
+  if first then
+    local wait = math.max(0, math.ceil(first - now))
+    if next_due < 0 or wait < next_due then next_due = wait end
+  end
+end
+return { math.floor(now), next_due, dropped, unpack(reply) }
