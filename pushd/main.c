@@ -4,10 +4,10 @@
 #include "common/http/http_server.h"
 #include "common/net/resolve.h"
 #include "common/redis/redis.h"
-#include "pushd/api/api.h"
-#include "pushd/api/fleet.h"
+#include "pushd/api/announce.h"
 #include "pushd/api/notifications.h"
-#include "pushd/api/public_api.h"
+#include "pushd/api/rest_listener.h"
+#include "pushd/api/server.h"
 #include "pushd/check.h"
 #include "pushd/conf.h"
 #include "pushd/credential/credential.h"
@@ -18,13 +18,12 @@
 #include "pushd/delivery/delivery.h"
 #include "pushd/delivery/history.h"
 #include "pushd/delivery/redeliver.h"
-#include "pushd/device/addressee.h"
-#include "pushd/device/expiry.h"
+#include "pushd/device/recipient.h"
+#include "pushd/device/sweep.h"
 #include "pushd/provider/counters.h"
 #include "pushd/provider/kinds.h"
 #include "pushd/queue/queue.h"
 #include "pushd/sender/sender.h"
-#include "pushd/sender/senders.h"
 
 /* clang-format off */
 static const struct daemon_module *const modules[] = {
@@ -33,31 +32,31 @@ static const struct daemon_module *const modules[] = {
 	&queue_module,
 	&counters_module,
 	&history_module,
-	&expiry_module,
+	&sweep_module,
 	&senders_module,
 	&expiry_warning_module,
-	&addressee_module,
+	&recipient_module,
 	&redeliver_module,
 	&delivery_module,
 	&notifications_module,
-	&api_module,
-	&public_api_module,
-	&fleet_module,
+	&server_module,
+	&rest_listener_module,
+	&announce_module,
 	NULL,
 };
 /* clang-format on */
 
-/* Gateways are told to go elsewhere, new calls are refused, what is under way is sent or stored. */
+/* Gateways choose another pushd, new calls are refused, deliveries are sent or queued. */
 static void drain(void)
 {
-	fleet_touch();
+	announce_touch();
 	deliveries_drain(daemon_exit);
 }
 
 static void reloaded(void *config)
 {
 	credentials_reload();
-	public_api_reload();
+	rest_listener_reload();
 }
 
 static char *health_url(const void *config)

@@ -12,11 +12,11 @@
 #include "common/base/metrics.h"
 #include "pushd/db.h"
 #include "pushd/delivery/history.h"
-#include "pushd/device/addressee.h"
 #include "pushd/device/bare_jid.h"
+#include "pushd/device/recipient.h"
 #include "pushd/provider/counters.h"
 #include "pushd/provider/environment.h"
-#include "pushd/sender/senders.h"
+#include "pushd/sender/sender.h"
 
 #define GATES_QUIET_MAX 65536
 #define CALL_EXPIRY_MS 30000 /* nobody answers a call that is older */
@@ -233,6 +233,7 @@ static void copy_device(struct delivery *delivery, const struct device *device)
 		.token = copy_text(delivery, device->token),
 		.second_token = copy_text(delivery, device->second_token),
 		.device_id = copy_text(delivery, device->device_id),
+		.channel = copy_text(delivery, device->channel),
 		.dialect = copy_text(delivery, device->dialect),
 		.account = copy_text(delivery, device->account),
 		.environment = copy_text(delivery, device->environment),
@@ -284,16 +285,16 @@ static void fail_admission(struct delivery *delivery, enum reason reason)
 		finish_unavailable(delivery, reason);
 }
 
-static void on_device_found(struct device_query *query, enum stored stored,
+static void on_device_found(struct device_query *query, enum device_result result,
                             const struct device *device, size_t count)
 {
 	struct delivery *delivery = container_of(query, struct delivery, query);
 
-	if (stored == STORED_AWAY) {
+	if (result == DEVICE_UNAVAILABLE) {
 		fail_admission(delivery, REASON_STORAGE);
 		return;
 	}
-	if (stored != STORED_DONE || !may_publish(&delivery->notification, device)) {
+	if (result != DEVICE_DONE || !may_publish(&delivery->notification, device)) {
 		finish(delivery, OUTCOME_GONE, NULL);
 		return;
 	}
@@ -310,7 +311,7 @@ static void on_device_found(struct device_query *query, enum stored stored,
 static void look(struct delivery *delivery)
 {
 	delivery->query.done = on_device_found;
-	addressee_find(&delivery->query, &delivery->notification);
+	recipient_find(&delivery->query, &delivery->notification);
 }
 
 static void stop_looking(struct delivery *delivery)
@@ -692,13 +693,11 @@ static void postpone_verdict(struct delivery *delivery, uint64_t delay_ms)
 /* An attempt failed: LEAST_MS, doubled for each attempt before, at most MOST_MS. */
 static void back_off(struct delivery *delivery, uint32_t least_ms, uint32_t most_ms)
 {
-	struct backoff backoff = { .least_ms = least_ms, .most_ms = most_ms };
+	uint64_t delay_ms = backoff_after(least_ms, most_ms, delivery->attempts);
 
-	for (unsigned i = 0; i < delivery->attempts && backoff.current_ms < most_ms; i++)
-		backoff_next(&backoff);
 	delivery->attempted = true;
 	delivery->attempts++;
-	postpone_verdict(delivery, backoff_next(&backoff));
+	postpone_verdict(delivery, delay_ms);
 }
 
 static void retry(struct delivery *delivery)
@@ -750,11 +749,11 @@ static void send_as_alert(struct delivery *delivery)
 		dispatch(delivery);
 }
 
-static void on_second_token_removed(struct device_removal *removal, enum stored stored)
+static void on_second_token_removed(struct device_removal *removal, enum device_result result)
 {
 	struct delivery *delivery = container_of(removal, struct delivery, removal);
 
-	if (stored == STORED_ABSENT)
+	if (result == DEVICE_ABSENT)
 		conclude_verdict(delivery, OUTCOME_GONE, NULL);
 	else if (delivery->in_queue)
 		postpone(delivery, 0);
@@ -762,25 +761,25 @@ static void on_second_token_removed(struct device_removal *removal, enum stored 
 		send_as_alert(delivery);
 }
 
-static void on_device_removed(struct device_removal *removal, enum stored stored)
+static void on_device_removed(struct device_removal *removal, enum device_result result)
 {
 	struct delivery *delivery = container_of(removal, struct delivery, removal);
 
-	switch (stored) {
-	case STORED_DONE:
+	switch (result) {
+	case DEVICE_DONE:
 		counters_removed(sender_provider(delivery->sender), removal->count);
 		log_info("device-gone provider=%s node=%.6s reason=%s",
 		         sender_provider(delivery->sender)->id, delivery->device.node,
 		         delivery->job.judgement.reason);
 		conclude_verdict(delivery, OUTCOME_GONE, NULL);
 		return;
-	case STORED_ABSENT:
+	case DEVICE_ABSENT:
 		conclude_verdict(delivery, OUTCOME_GONE, NULL);
 		return;
-	case STORED_NEWER:
+	case DEVICE_NEWER:
 		fail_removal(delivery, REASON_REGISTERED_SINCE);
 		return;
-	case STORED_AWAY:
+	case DEVICE_UNAVAILABLE:
 		fail_removal(delivery, REASON_STORAGE);
 		return;
 	}
@@ -796,14 +795,14 @@ static void remove_dead(struct delivery *delivery)
 		before_ms = delivery->device.registered_ms;
 	enter(delivery, DELIVERY_REMOVING);
 	delivery->removal.done = second ? on_second_token_removed : on_device_removed;
-	device_bury(&delivery->removal, db_redis(), &delivery->device, second, before_ms);
+	device_remove_dead(&delivery->removal, db_redis(), &delivery->device, second, before_ms);
 }
 
-static void on_device_suspected(struct device_suspicion *suspicion, enum stored stored)
+static void on_device_suspected(struct device_suspicion *suspicion, enum device_result result)
 {
 	struct delivery *delivery = container_of(suspicion, struct delivery, suspicion);
 
-	if (stored == STORED_DONE && suspicion->days >= SUSPECT_DAYS &&
+	if (result == DEVICE_DONE && suspicion->days >= SUSPECT_DAYS &&
 	    sender_trusted(delivery->sender))
 		remove_dead(delivery);
 	else
@@ -812,13 +811,14 @@ static void on_device_suspected(struct device_suspicion *suspicion, enum stored 
 
 static void mark_suspect(struct delivery *delivery)
 {
+	/* The second token may be good after all: it stays, and this call doesn't wait for it. */
 	if (delivery->job.priority == PRIORITY_VOIP) {
-		take_refusal(delivery);
+		send_as_alert(delivery);
 		return;
 	}
 	enter(delivery, DELIVERY_REMOVING);
 	delivery->suspicion.done = on_device_suspected;
-	device_suspect(&delivery->suspicion, db_redis(), &delivery->device);
+	device_mark_suspect(&delivery->suspicion, db_redis(), &delivery->device);
 }
 
 static void stop_removing(struct delivery *delivery)
@@ -829,7 +829,7 @@ static void stop_removing(struct delivery *delivery)
 
 /* ---- sent ---- */
 
-static void on_account_removed(struct device_removal *removal, enum stored stored)
+static void on_account_removed(struct device_removal *removal, enum device_result result)
 {
 	struct delivery *delivery = container_of(removal, struct delivery, removal);
 
@@ -841,9 +841,9 @@ static void take_success(struct delivery *delivery)
 	enum environment environment = delivery->job.environment;
 
 	memcpy(delivery->id, delivery->job.judgement.id, sizeof(delivery->id));
-	device_note_environment(
-	        db_redis(), &delivery->device,
-	        environment == ENVIRONMENT_UNKNOWN ? NULL : environment_names[environment]);
+	device_record_success(db_redis(), &delivery->device,
+	                      environment == ENVIRONMENT_UNKNOWN ? NULL
+	                                                         : environment_names[environment]);
 	if (!delivery->notification.account_removed) {
 		conclude_verdict(delivery, OUTCOME_SENT, NULL);
 		return;
@@ -854,7 +854,7 @@ static void take_success(struct delivery *delivery)
 	 */
 	enter(delivery, DELIVERY_REMOVING);
 	delivery->removal.done = on_account_removed;
-	device_dismiss(&delivery->removal, db_redis(), &delivery->device);
+	device_remove_if_unchanged(&delivery->removal, db_redis(), &delivery->device);
 }
 
 /* ---- the verdict ---- */

@@ -8,7 +8,7 @@
 #include "common/daemon.h"
 #include "pushd/delivery/delivery.h"
 #include "pushd/queue/queue.h"
-#include "pushd/sender/senders.h"
+#include "pushd/sender/sender.h"
 
 #define LOOK_MS 1000
 #define UNDER_WAY_MAX 512 /* deliveries of one provider that were taken and haven't ended */

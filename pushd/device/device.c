@@ -1,14 +1,84 @@
 #include "pushd/device/device.h"
 
+#include <assert.h>
+#include <ctype.h>
+#include <openssl/rand.h>
+#include <openssl/sha.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/buf.h"
+#include "common/base/log.h"
+#include "common/base/loop.h"
 #include "common/base/mem.h"
+#include "common/base/panic.h"
+#include "common/text/hex.h"
 #include "common/text/sha1.h"
-#include "pushd/device/device_call.h"
-#include "pushd/device/device_key.h"
-#include "pushd/device/device_lua.h"
 #include "pushd/device/dialect.h"
+#include "pushd/device/expire.lua.h"
+#include "pushd/device/list.lua.h"
+#include "pushd/device/mark_suspect.lua.h"
+#include "pushd/device/record_success.lua.h"
+#include "pushd/device/register.lua.h"
+#include "pushd/device/remove.lua.h"
+#include "pushd/device/remove_dead.lua.h"
+#include "pushd/device/renew.lua.h"
+#include "pushd/device/unregister.lua.h"
+
+#define LIST_MAX 1000  /* devices that are shown of one owner, which may be a whole domain */
+#define KEY_HEX 65     /* a SHA-256 as hex digits, and a NUL */
+#define UNHEARD_MAX 64 /* calls under way for whose answer nobody waits */
+
+static struct redis_script expire_script = { expire_lua };
+static struct redis_script list_script = { list_lua };
+static struct redis_script mark_suspect_script = { mark_suspect_lua };
+static struct redis_script record_success_script = { record_success_lua };
+static struct redis_script register_script = { register_lua };
+static struct redis_script remove_script = { remove_lua };
+static struct redis_script remove_dead_script = { remove_dead_lua };
+static struct redis_script renew_script = { renew_lua };
+static struct redis_script unregister_script = { unregister_lua };
+
+/* The fields of a device that are read, in this order. */
+enum field {
+	FIELD_NODE,
+	FIELD_SECRET,
+	FIELD_COMPONENT,
+	FIELD_OWNER,
+	FIELD_PROVIDER,
+	FIELD_TOKEN,
+	FIELD_SECOND_TOKEN,
+	FIELD_DEVICE_ID,
+	FIELD_CHANNEL,
+	FIELD_DIALECT,
+	FIELD_ACCOUNT,
+	FIELD_ENVIRONMENT,
+	FIELD_REGISTERED,
+	FIELD_EXPIRES,
+	FIELD_SUSPECT_DAYS,
+	FIELDS
+};
+
+static const char *const field_names[FIELDS] = {
+	[FIELD_NODE] = "node",
+	[FIELD_SECRET] = "secret",
+	[FIELD_COMPONENT] = "component",
+	[FIELD_OWNER] = "owner",
+	[FIELD_PROVIDER] = "provider",
+	[FIELD_TOKEN] = "token",
+	[FIELD_SECOND_TOKEN] = "second_token",
+	[FIELD_DEVICE_ID] = "device_id",
+	[FIELD_CHANNEL] = "channel",
+	[FIELD_DIALECT] = "dialect",
+	[FIELD_ACCOUNT] = "account",
+	[FIELD_ENVIRONMENT] = "environment",
+	[FIELD_REGISTERED] = "registered",
+	[FIELD_EXPIRES] = "expires",
+	[FIELD_SUSPECT_DAYS] = "suspect_days",
+};
+
+static bool complained; /* Redis's last error was logged */
+static struct redis_call unheard[UNHEARD_MAX];
 
 bool device_has_secret(const struct device *device)
 {
@@ -33,6 +103,187 @@ struct provider_device device_for_provider(const struct device *device)
 	};
 }
 
+/* ---- the names under which devices are found ---- */
+
+/* 128 random bits: a node, a secret. */
+static void make_random(char hex[DEVICE_HEX])
+{
+	unsigned char bytes[DEVICE_HEX / 2];
+
+	if (RAND_bytes(bytes, sizeof(bytes)) != 1)
+		panic("RAND_bytes failed");
+	hex_write(hex, bytes, sizeof(bytes));
+}
+
+bool device_is_node(const char *text)
+{
+	return hex_is(text, DEVICE_HEX - 1);
+}
+
+static void hash(const void *bytes, size_t len, char hex[KEY_HEX])
+{
+	unsigned char sum[SHA256_DIGEST_LENGTH];
+
+	SHA256(bytes, len, sum);
+	hex_write(hex, sum, sizeof(sum));
+}
+
+/*
+ * Two registrations with the same key are the same device: component, owner, provider, and the
+ * device's id where the dialect has one, with the room's channel if that is registered; else the
+ * token.
+ */
+static void hash_key(const struct device *device, char hex[KEY_HEX])
+{
+	const struct dialect *dialect = dialect_find(device->dialect);
+	bool by_id = dialect != NULL && dialect->by_device_id && device->device_id != NULL;
+	const char *parts[] = { device->component,
+		                device->owner,
+		                device->provider,
+		                by_id ? "id" : "token",
+		                by_id ? device->device_id : device->token,
+		                by_id && device->channel != NULL ? "channel" : NULL,
+		                device->channel };
+	struct buf text = { 0 };
+
+	for (size_t i = 0; i < ARRAY_LEN(parts) && parts[i] != NULL; i++)
+		buf_append(&text, parts[i], strlen(parts[i]) + 1);
+	hash(buf_data(&text), buf_len(&text), hex);
+	buf_release(&text);
+}
+
+/*
+ * The node of an implicit registration, whose publishes carry the token: the beginning of its key's
+ * hash.
+ */
+static void make_implicit_node(const struct device *device, char node[DEVICE_HEX])
+{
+	char hex[KEY_HEX];
+
+	hash_key(device, hex);
+	memcpy(node, hex, DEVICE_HEX - 1);
+	node[DEVICE_HEX - 1] = '\0';
+}
+
+/* Under which a token (its hash TOKEN) of PROVIDER is held dead. remove_dead.lua does the same. */
+static void hash_dead(const char *provider, const char *token, char hex[SHA1_TEXT_SIZE])
+{
+	char *text = mem_printf("%s:%s", provider, token);
+
+	sha1_text(text, strlen(text), hex);
+	free(text);
+}
+
+/*
+ * The token counts in lower case, since the hex of APNs comes in either and an app that unregisters
+ * may not name the provider.
+ */
+static void hash_token(const char *token, char hex[KEY_HEX])
+{
+	char *lower = mem_dup(token);
+
+	for (char *c = lower; *c != '\0'; c++)
+		*c = (char)tolower((unsigned char)*c);
+	hash(lower, strlen(lower), hex);
+	mem_free_secret(lower);
+}
+
+/* ---- scripts ---- */
+
+/* The arguments of a script, with the texts that were made for it. All zeros: none. */
+struct arguments {
+	const char *values[48];
+	size_t count;
+	char *owned[12];
+	size_t owned_count;
+};
+
+static void add(struct arguments *arguments, const char *value)
+{
+	assert(arguments->count < ARRAY_LEN(arguments->values));
+	arguments->values[arguments->count++] = value;
+}
+
+/* VALUE is on the heap. */
+static void own(struct arguments *arguments, char *value)
+{
+	assert(arguments->owned_count < ARRAY_LEN(arguments->owned));
+	arguments->owned[arguments->owned_count++] = value;
+	add(arguments, value);
+}
+
+static void add_number(struct arguments *arguments, int64_t number)
+{
+	own(arguments, mem_printf("%lld", (long long)number));
+}
+
+/* A field's name and value, unless VALUE is NULL. */
+static void add_field(struct arguments *arguments, enum field field, const char *value)
+{
+	if (value == NULL)
+		return;
+	add(arguments, field_names[field]);
+	add(arguments, value);
+}
+
+/* The key `push:WHATNAME` with our prefix, on the heap. */
+static char *make_key(struct redis *redis, const char *what, const char *name)
+{
+	return mem_printf("%spush:%s%s", redis_prefix(redis), what, name);
+}
+
+static void add_key(struct arguments *arguments, struct redis *redis, const char *what,
+                    const char *name)
+{
+	own(arguments, make_key(redis, what, name));
+}
+
+static void release(struct arguments *arguments)
+{
+	while (arguments->owned_count > 0)
+		free(arguments->owned[--arguments->owned_count]);
+}
+
+/* Runs SCRIPT and frees what ARGUMENTS own; the first KEYS of them are keys. */
+static void run(struct redis *redis, struct redis_call *call, struct redis_script *script,
+                size_t keys, struct arguments *arguments)
+{
+	redis_eval(redis, call, script,
+	           &(struct redis_args){ keys, arguments->count, arguments->values });
+	release(arguments);
+}
+
+/* Logs Redis's error once, until it serves again. */
+static enum device_result fail(const struct redisReply *reply)
+{
+	redis_log_error(reply, "storage-refused", &complained);
+	return DEVICE_UNAVAILABLE;
+}
+
+static void served(void)
+{
+	complained = false;
+}
+
+static void on_unheard(struct redis_call *call, const struct redisReply *reply)
+{
+	if (redis_reply_error(reply) != NULL)
+		fail(reply);
+}
+
+/* The same without an answer: best effort, dropped while too many are under way. */
+static void run_unheard(struct redis *redis, struct redis_script *script, size_t keys,
+                        struct arguments *arguments)
+{
+	for (size_t i = 0; i < UNHEARD_MAX; i++)
+		if (!redis_busy(&unheard[i])) {
+			unheard[i].done = on_unheard;
+			run(redis, &unheard[i], script, keys, arguments);
+			return;
+		}
+	release(arguments);
+}
+
 /* ---- registering ---- */
 
 static void on_registered(struct redis_call *call, const struct redisReply *reply)
@@ -43,19 +294,19 @@ static void on_registered(struct redis_call *call, const struct redisReply *repl
 	const char *secret = redis_reply_string(redis_reply_at(reply, 1), NULL);
 
 	if (redis_reply_integer(reply, -1) == 0) {
-		registration->done(registration, STORED_ABSENT);
+		registration->done(registration, DEVICE_ABSENT);
 		return;
 	}
 	if (node == NULL || secret == NULL || strlen(node) >= DEVICE_HEX ||
 	    strlen(secret) >= DEVICE_HEX) {
-		registration->done(registration, device_call_away(reply));
+		registration->done(registration, fail(reply));
 		return;
 	}
 	memcpy(registration->node, node, strlen(node) + 1);
 	memcpy(registration->secret, secret, strlen(secret) + 1);
 	registration->created = redis_reply_integer(redis_reply_at(reply, 2), 0) == 1;
 	registration->evicted = (unsigned)redis_reply_integer(redis_reply_at(reply, 3), 0);
-	registration->done(registration, STORED_DONE);
+	registration->done(registration, DEVICE_DONE);
 }
 
 /* What p2's apps compare with their own: SHA-1 over the bare JID, NUL and the device's id. */
@@ -73,51 +324,52 @@ static const char *make_account(const struct device *device, const struct dialec
 	return text;
 }
 
-static void add_fields(struct device_arguments *arguments, const struct device *device,
+static void add_fields(struct arguments *arguments, const struct device *device,
                        const char *account)
 {
-	device_argument_field(arguments, DEVICE_COMPONENT, device->component);
-	device_argument_field(arguments, DEVICE_OWNER, device->owner);
-	device_argument_field(arguments, DEVICE_PROVIDER, device->provider);
-	device_argument_field(arguments, DEVICE_TOKEN, device->token);
-	device_argument_field(arguments, DEVICE_SECOND_TOKEN, device->second_token);
-	device_argument_field(arguments, DEVICE_ID, device->device_id);
-	device_argument_field(arguments, DEVICE_DIALECT, device->dialect);
-	device_argument_field(arguments, DEVICE_ACCOUNT, account);
+	add_field(arguments, FIELD_COMPONENT, device->component);
+	add_field(arguments, FIELD_OWNER, device->owner);
+	add_field(arguments, FIELD_PROVIDER, device->provider);
+	add_field(arguments, FIELD_TOKEN, device->token);
+	add_field(arguments, FIELD_SECOND_TOKEN, device->second_token);
+	add_field(arguments, FIELD_DEVICE_ID, device->device_id);
+	add_field(arguments, FIELD_CHANNEL, device->channel);
+	add_field(arguments, FIELD_DIALECT, device->dialect);
+	add_field(arguments, FIELD_ACCOUNT, account);
 }
 
 void device_register(struct device_registration *registration, struct redis *redis,
                      const struct device *device, const struct device_limits *limits)
 {
 	const struct dialect *dialect = dialect_find(device->dialect);
-	char key[DEVICE_KEY_HEX], token[DEVICE_KEY_HEX], account[SHA1_TEXT_SIZE];
+	char key[KEY_HEX], token[KEY_HEX], account[SHA1_TEXT_SIZE];
 	char dead[SHA1_TEXT_SIZE];
-	struct device_arguments arguments = { 0 };
+	struct arguments arguments = { 0 };
 
-	device_key_hash(device, key);
-	device_key_token(device->token, token);
+	hash_key(device, key);
+	hash_token(device->token, token);
 	if (dialect->registers)
-		device_key_random(registration->node);
+		make_random(registration->node);
 	else
-		device_key_pin(device, registration->node);
-	device_key_random(registration->secret);
-	device_key_dead(device->provider, token, dead);
-	device_argument_key(&arguments, redis, "key:", key);
-	device_argument_key(&arguments, redis, "token:", token);
-	device_argument_key(&arguments, redis, "owner:", device->owner);
-	device_argument_key(&arguments, redis, "dead:", dead);
-	device_argument(&arguments, redis_prefix(redis));
-	device_argument(&arguments, registration->node);
-	device_argument(&arguments, registration->secret);
-	device_argument_number(&arguments, limits->per_token);
-	device_argument_number(&arguments, dialect->domain_owns ? 0 : limits->per_owner);
-	device_argument(&arguments, key);
-	device_argument(&arguments, token);
-	device_argument_number(&arguments, dialect->renews ? limits->ttl_ms : 0);
-	device_argument(&arguments, dialect->registers ? "0" : "1");
+		make_implicit_node(device, registration->node);
+	make_random(registration->secret);
+	hash_dead(device->provider, token, dead);
+	add_key(&arguments, redis, "key:", key);
+	add_key(&arguments, redis, "token:", token);
+	add_key(&arguments, redis, "owner:", device->owner);
+	add_key(&arguments, redis, "dead:", dead);
+	add(&arguments, redis_prefix(redis));
+	add(&arguments, registration->node);
+	add(&arguments, registration->secret);
+	add_number(&arguments, limits->per_token);
+	add_number(&arguments, dialect->domain_owns ? 0 : limits->per_owner);
+	add(&arguments, key);
+	add(&arguments, token);
+	add_number(&arguments, dialect->renews ? limits->ttl_ms : 0);
+	add(&arguments, dialect->registers ? "0" : "1");
 	add_fields(&arguments, device, make_account(device, dialect, account));
 	registration->call.done = on_registered;
-	device_call(redis, &registration->call, &device_lua_register, 4, &arguments);
+	run(redis, &registration->call, &register_script, 4, &arguments);
 }
 
 /* ---- removing ---- */
@@ -129,82 +381,81 @@ static void on_removed(struct redis_call *call, const struct redisReply *reply)
 
 	removal->count = 0;
 	if (redis_reply_nil(reply) || redis_reply_error(reply) != NULL) {
-		removal->done(removal, device_call_away(reply));
+		removal->done(removal, fail(reply));
 		return;
 	}
 	count = redis_reply_integer(reply, 0);
 	removal->count = count > 0 ? (unsigned)count : 0;
-	removal->done(removal, count > 0 ? STORED_DONE : count == 0 ? STORED_ABSENT : STORED_NEWER);
+	removal->done(removal, count > 0 ? DEVICE_DONE : count == 0 ? DEVICE_ABSENT : DEVICE_NEWER);
 }
 
 void device_unregister(struct device_removal *removal, struct redis *redis,
                        const struct device *device)
 {
-	struct device_arguments arguments = { 0 };
-	char token[DEVICE_KEY_HEX];
+	struct arguments arguments = { 0 };
+	char token[KEY_HEX];
 
-	device_key_token(device->token, token);
-	device_argument_key(&arguments, redis, "token:", token);
-	device_argument(&arguments, redis_prefix(redis));
-	device_argument(&arguments, device->owner);
-	device_argument(&arguments, device->component != NULL ? device->component : "");
-	device_argument(&arguments, device->provider != NULL ? device->provider : "");
+	hash_token(device->token, token);
+	add_key(&arguments, redis, "token:", token);
+	add(&arguments, redis_prefix(redis));
+	add(&arguments, device->owner);
+	add(&arguments, device->component != NULL ? device->component : "");
+	add(&arguments, device->provider != NULL ? device->provider : "");
 	removal->call.done = on_removed;
-	device_call(redis, &removal->call, &device_lua_unregister, 1, &arguments);
+	run(redis, &removal->call, &unregister_script, 1, &arguments);
 }
 
 void device_remove(struct device_removal *removal, struct redis *redis, const char *node)
 {
-	struct device_arguments arguments = { 0 };
+	struct arguments arguments = { 0 };
 
-	device_argument(&arguments, redis_prefix(redis));
-	device_argument(&arguments, node);
+	add(&arguments, redis_prefix(redis));
+	add(&arguments, node);
 	removal->call.done = on_removed;
-	device_call(redis, &removal->call, &device_lua_remove, 0, &arguments);
+	run(redis, &removal->call, &remove_script, 0, &arguments);
 }
 
-/* Takes the token FIELD away: that device's alone (DEAD_MS 0), or the token's everywhere. */
-static void bury(struct device_removal *removal, struct redis *redis, const struct device *device,
-                 enum device_field field, const int64_t ms[2])
+/* The token FIELD is dead since MS[0], and held dead for MS[1]; 0: the device goes alone. */
+static void remove_token(struct device_removal *removal, struct redis *redis,
+                         const struct device *device, enum field field, const int64_t ms[2])
 {
-	struct device_arguments arguments = { 0 };
+	struct arguments arguments = { 0 };
 
-	device_argument_key(&arguments, redis, "device:", device->node);
-	device_argument(&arguments, redis_prefix(redis));
-	device_argument(&arguments, device->node);
-	device_argument_field(&arguments, field,
-	                      field == DEVICE_TOKEN ? device->token : device->second_token);
-	device_argument_number(&arguments, ms[0]);
-	device_argument_number(&arguments, ms[1]);
-	device_argument(&arguments, dialect_fpush->name);
+	add_key(&arguments, redis, "device:", device->node);
+	add(&arguments, redis_prefix(redis));
+	add(&arguments, device->node);
+	add_field(&arguments, field, field == FIELD_TOKEN ? device->token : device->second_token);
+	add_number(&arguments, ms[0]);
+	add_number(&arguments, ms[1]);
+	add(&arguments, dialect_fpush->name);
 	removal->call.done = on_removed;
-	device_call(redis, &removal->call, &device_lua_bury, 1, &arguments);
+	run(redis, &removal->call, &remove_dead_script, 1, &arguments);
 }
 
-void device_bury(struct device_removal *removal, struct redis *redis, const struct device *device,
-                 bool second, int64_t before_ms)
+void device_remove_dead(struct device_removal *removal, struct redis *redis,
+                        const struct device *device, bool second, int64_t before_ms)
 {
-	bury(removal, redis, device, second ? DEVICE_SECOND_TOKEN : DEVICE_TOKEN,
-	     (int64_t[]){ before_ms, DEVICE_DEAD_MS });
+	remove_token(removal, redis, device, second ? FIELD_SECOND_TOKEN : FIELD_TOKEN,
+	             (int64_t[]){ before_ms, DEVICE_DEAD_MS });
 }
 
-void device_dismiss(struct device_removal *removal, struct redis *redis,
-                    const struct device *device)
+void device_remove_if_unchanged(struct device_removal *removal, struct redis *redis,
+                                const struct device *device)
 {
-	bury(removal, redis, device, DEVICE_TOKEN, (int64_t[]){ device->registered_ms, 0 });
+	remove_token(removal, redis, device, FIELD_TOKEN, (int64_t[]){ device->registered_ms, 0 });
 }
 
-void device_sweep(struct device_removal *removal, struct redis *redis, unsigned most)
+void device_expire(struct device_removal *removal, struct redis *redis, unsigned most)
 {
-	struct device_arguments arguments = { 0 };
+	struct arguments arguments = { 0 };
 
-	device_argument(&arguments, redis_prefix(redis));
-	device_argument_number(&arguments, most);
+	add(&arguments, redis_prefix(redis));
+	add_number(&arguments, most);
 	removal->call.done = on_removed;
-	device_call(redis, &removal->call, &device_lua_sweep, 0, &arguments);
+	run(redis, &removal->call, &expire_script, 0, &arguments);
 }
 
-/* ---- what sending tells ---- */
+/* ---- the verdicts on its token ---- */
 
 static void on_suspected(struct redis_call *call, const struct redisReply *reply)
 {
@@ -213,37 +464,262 @@ static void on_suspected(struct redis_call *call, const struct redisReply *reply
 
 	suspicion->days = days > 0 ? (unsigned)days : 0;
 	if (redis_reply_nil(reply) || redis_reply_error(reply) != NULL)
-		suspicion->done(suspicion, device_call_away(reply));
+		suspicion->done(suspicion, fail(reply));
 	else
-		suspicion->done(suspicion, days > 0    ? STORED_DONE
-		                           : days == 0 ? STORED_ABSENT
-		                                       : STORED_NEWER);
+		suspicion->done(suspicion, days > 0    ? DEVICE_DONE
+		                           : days == 0 ? DEVICE_ABSENT
+		                                       : DEVICE_NEWER);
 }
 
-void device_suspect(struct device_suspicion *suspicion, struct redis *redis,
-                    const struct device *device)
+void device_mark_suspect(struct device_suspicion *suspicion, struct redis *redis,
+                         const struct device *device)
 {
-	struct device_arguments arguments = { 0 };
+	struct arguments arguments = { 0 };
 
-	device_argument_key(&arguments, redis, "device:", device->node);
-	device_argument(&arguments, redis_prefix(redis));
-	device_argument(&arguments, device->token);
+	add_key(&arguments, redis, "device:", device->node);
+	add(&arguments, redis_prefix(redis));
+	add(&arguments, device->token);
 	suspicion->call.done = on_suspected;
-	device_call(redis, &suspicion->call, &device_lua_suspect, 1, &arguments);
+	run(redis, &suspicion->call, &mark_suspect_script, 1, &arguments);
 }
 
-void device_note_environment(struct redis *redis, const struct device *device,
-                             const char *environment)
+void device_record_success(struct redis *redis, const struct device *device,
+                           const char *environment)
 {
-	struct device_arguments arguments = { 0 };
+	struct arguments arguments = { 0 };
 	const char *known = device->environment;
 	bool news = environment != NULL && (known == NULL || strcmp(known, environment) != 0);
 
 	if (!news && device->suspect_days == 0)
 		return;
-	device_argument_key(&arguments, redis, "device:", device->node);
-	device_argument(&arguments, redis_prefix(redis));
-	device_argument(&arguments, device->token);
-	device_argument(&arguments, news ? environment : "");
-	device_call_unheard(redis, &device_lua_note, 1, &arguments);
+	add_key(&arguments, redis, "device:", device->node);
+	add(&arguments, redis_prefix(redis));
+	add(&arguments, device->token);
+	add(&arguments, news ? environment : "");
+	run_unheard(redis, &record_success_script, 1, &arguments);
+}
+
+/* ---- looking ---- */
+
+/* The device to register if it isn't there; its texts are on the heap. */
+struct implicit {
+	struct redis *redis;
+	struct device device;
+	struct device_limits limits;
+	struct device_registration registration;
+	struct device_query *query; /* whose this is */
+	char *component, *owner, *provider, *token;
+};
+
+static void free_implicit(struct device_query *query)
+{
+	struct implicit *implicit = query->implicit;
+
+	if (implicit == NULL)
+		return;
+	query->implicit = NULL;
+	redis_cancel(&implicit->registration.call);
+	free(implicit->component);
+	free(implicit->owner);
+	free(implicit->provider);
+	mem_free_secret(implicit->token);
+	free(implicit);
+}
+
+static void finish(struct device_query *query, enum device_result result,
+                   const struct device *device)
+{
+	free_implicit(query);
+	query->done(query, result, device, device != NULL ? 1 : 0);
+}
+
+void device_query_cancel(struct device_query *query)
+{
+	redis_cancel(&query->slot_call);
+	redis_cancel(&query->device_call);
+	free_implicit(query);
+}
+
+bool device_query_busy(const struct device_query *query)
+{
+	return redis_busy(&query->device_call) ||
+	       (query->implicit != NULL && redis_busy(&query->implicit->registration.call));
+}
+
+/* ---- one ---- */
+
+/* False unless REPLY holds the fields of a device. */
+static bool read_device(struct device *device, const struct redisReply *reply)
+{
+	const char *values[FIELDS];
+
+	if (redis_reply_count(reply) != FIELDS)
+		return false;
+	for (size_t i = 0; i < FIELDS; i++)
+		values[i] = redis_reply_string(redis_reply_at(reply, i), NULL);
+	*device = (struct device){
+		.node = values[FIELD_NODE],
+		.secret = values[FIELD_SECRET],
+		.component = values[FIELD_COMPONENT],
+		.owner = values[FIELD_OWNER],
+		.provider = values[FIELD_PROVIDER],
+		.token = values[FIELD_TOKEN],
+		.second_token = values[FIELD_SECOND_TOKEN],
+		.device_id = values[FIELD_DEVICE_ID],
+		.channel = values[FIELD_CHANNEL],
+		.dialect = values[FIELD_DIALECT],
+		.account = values[FIELD_ACCOUNT],
+		.environment = values[FIELD_ENVIRONMENT],
+		.registered_ms = redis_reply_integer(redis_reply_at(reply, FIELD_REGISTERED), 0),
+		.expires_ms = redis_reply_integer(redis_reply_at(reply, FIELD_EXPIRES), 0),
+		.suspect_days =
+		        (unsigned)redis_reply_integer(redis_reply_at(reply, FIELD_SUSPECT_DAYS), 0),
+	};
+	return device->node != NULL && device->secret != NULL && device->component != NULL &&
+	       device->owner != NULL && device->provider != NULL && device->token != NULL &&
+	       device->dialect != NULL && device->account != NULL;
+}
+
+static void on_slot(struct redis_call *call, const struct redisReply *reply)
+{
+	struct device_query *query = container_of(call, struct device_query, slot_call);
+
+	query->waiting = redis_reply_integer(reply, 0) == 1;
+}
+
+static void look(struct device_query *query, struct redis *redis, const char *node,
+                 void (*done)(struct redis_call *call, const struct redisReply *reply))
+{
+	char *key = make_key(redis, "device:", node);
+	char *slot = make_key(redis, "slot:", node);
+	const char *fields[2 + FIELDS] = { "HMGET", key };
+
+	query->waiting = false;
+	query->slot_call.done = on_slot;
+	query->device_call.done = done;
+	memcpy(fields + 2, field_names, sizeof(field_names));
+	redis_send(redis, &query->slot_call, 2, (const char *[]){ "EXISTS", slot }, NULL);
+	redis_send(redis, &query->device_call, ARRAY_LEN(fields), fields, NULL);
+	free(slot);
+	free(key);
+}
+
+static void on_found(struct redis_call *call, const struct redisReply *reply)
+{
+	struct device_query *query = container_of(call, struct device_query, device_call);
+	struct device device;
+
+	redis_cancel(&query->slot_call);
+	if (read_device(&device, reply)) {
+		served();
+		finish(query, DEVICE_DONE, &device);
+	} else if (redis_reply_count(reply) == FIELDS) {
+		finish(query, DEVICE_ABSENT, NULL);
+	} else {
+		finish(query, fail(reply), NULL);
+	}
+}
+
+void device_find(struct device_query *query, struct redis *redis, const char *node)
+{
+	look(query, redis, node, on_found);
+}
+
+/* ---- one that its first publish registers ---- */
+
+static void on_implicit_registered(struct device_registration *registration,
+                                   enum device_result result)
+{
+	struct implicit *implicit = container_of(registration, struct implicit, registration);
+	struct device_query *query = implicit->query;
+
+	if (result == DEVICE_DONE)
+		device_find(query, implicit->redis, registration->node);
+	else
+		finish(query, result, NULL);
+}
+
+/* The publish shows that somebody still wants them. */
+static void renew(struct redis *redis, const char *node, int64_t ttl_ms)
+{
+	struct arguments arguments = { 0 };
+
+	add_key(&arguments, redis, "device:", node);
+	add_key(&arguments, redis, "expiry", "");
+	add(&arguments, redis_prefix(redis));
+	add(&arguments, node);
+	add_number(&arguments, ttl_ms);
+	run_unheard(redis, &renew_script, 2, &arguments);
+}
+
+static void on_implicit_found(struct redis_call *call, const struct redisReply *reply)
+{
+	struct device_query *query = container_of(call, struct device_query, device_call);
+	struct implicit *implicit = query->implicit;
+	struct device device;
+
+	if (read_device(&device, reply)) {
+		if (device.expires_ms - loop_wall_ms() < implicit->limits.ttl_ms / 2)
+			renew(implicit->redis, device.node, implicit->limits.ttl_ms);
+		on_found(call, reply);
+	} else if (redis_reply_count(reply) == FIELDS) {
+		redis_cancel(&query->slot_call);
+		device_register(&implicit->registration, implicit->redis, &implicit->device,
+		                &implicit->limits);
+	} else {
+		on_found(call, reply);
+	}
+}
+
+void device_find_or_register(struct device_query *query, struct redis *redis,
+                             const struct device *device, const struct device_limits *limits)
+{
+	struct implicit *copy = mem_alloc(1, sizeof(*copy));
+	char node[DEVICE_HEX];
+
+	copy->redis = redis;
+	copy->limits = *limits;
+	copy->query = query;
+	copy->registration.done = on_implicit_registered;
+	copy->device.dialect = dialect_fpush->name;
+	copy->device.component = copy->component = mem_dup(device->component);
+	copy->device.owner = copy->owner = mem_dup(device->owner);
+	copy->device.provider = copy->provider = mem_dup(device->provider);
+	copy->device.token = copy->token = mem_dup(device->token);
+	query->implicit = copy;
+	make_implicit_node(&copy->device, node);
+	look(query, redis, node, on_implicit_found);
+}
+
+/* ---- many ---- */
+
+static void on_listed(struct redis_call *call, const struct redisReply *reply)
+{
+	struct device_query *query = container_of(call, struct device_query, device_call);
+	size_t replies = redis_reply_count(reply), count = 0;
+	struct device *devices;
+
+	if (redis_reply_nil(reply) || redis_reply_error(reply) != NULL) {
+		query->done(query, fail(reply), NULL, 0);
+		return;
+	}
+	devices = mem_alloc(replies + 1, sizeof(*devices));
+	for (size_t i = 0; i < replies; i++)
+		if (read_device(&devices[count], redis_reply_at(reply, i)))
+			count++;
+	query->done(query, DEVICE_DONE, devices, count);
+	free(devices);
+}
+
+void device_list(struct device_query *query, struct redis *redis, const char *owner)
+{
+	struct arguments arguments = { 0 };
+
+	add_key(&arguments, redis, "owner:", owner);
+	add(&arguments, redis_prefix(redis));
+	add_number(&arguments, LIST_MAX);
+	for (size_t i = 0; i < FIELDS; i++)
+		add(&arguments, field_names[i]);
+	query->device_call.done = on_listed;
+	run(redis, &query->device_call, &list_script, 1, &arguments);
 }

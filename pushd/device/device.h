@@ -2,8 +2,8 @@
  * Devices in Redis: who registered which token with which provider, under a node that only we can
  * name. The keys are in schemas/redis.md; each change of a device with its indexes is one script.
  *
- * Every answer comes in a later turn, once, unless the call was cancelled. STORED_AWAY means that
- * Redis didn't answer or refused: nothing is known then.
+ * Every answer comes in a later turn of the loop, once, unless the call was cancelled.
+ * DEVICE_UNAVAILABLE means that Redis didn't answer or refused: nothing is known then.
  */
 #ifndef OG_PUSHD_DEVICE_DEVICE_H
 #define OG_PUSHD_DEVICE_DEVICE_H
@@ -14,11 +14,11 @@
 #include "common/redis/redis.h"
 #include "pushd/provider/provider.h"
 
-enum stored {
-	STORED_DONE,
-	STORED_ABSENT, /* there is no such device */
-	STORED_NEWER,  /* there is one, but it was registered again since */
-	STORED_AWAY,
+enum device_result {
+	DEVICE_DONE,
+	DEVICE_ABSENT, /* there is no such device */
+	DEVICE_NEWER,  /* there is one, but it was registered again since */
+	DEVICE_UNAVAILABLE,
 };
 
 /* A registration. Texts are NULL where there is none; whose they are depends on who filled it. */
@@ -30,13 +30,14 @@ struct device {
 	const char *provider;
 	const char *token;
 	const char *second_token;
-	const char *device_id;   /* where the dialect has one */
-	const char *dialect;     /* a name in dialect.h */
-	const char *account;     /* what the app knows the owner by */
+	const char *device_id; /* where the dialect has one */
+	const char *channel;   /* a room (bare JID), if that alone is registered; with DEVICE_ID */
+	const char *dialect;   /* a name in dialect.h */
+	const char *account;   /* what the app knows the owner by */
 	const char *environment; /* the provider's, where its token was good last; NULL: unknown */
 	int64_t registered_ms;   /* by Redis's clock, when it last came with this token */
 	int64_t expires_ms;      /* by Redis's clock; 0: never */
-	unsigned suspect_days;   /* on so many its token was doubtful: device_suspect() */
+	unsigned suspect_days;   /* on so many its token was doubtful: device_mark_suspect() */
 };
 
 struct device_limits {
@@ -56,8 +57,11 @@ struct provider_device device_for_provider(const struct device *device);
 
 #define DEVICE_HEX 33 /* 128 bits as hex digits, and a NUL */
 
+/* True for the form of a node; no app's device token is so short. */
+bool device_is_node(const char *text);
+
 struct device_registration {
-	void (*done)(struct device_registration *registration, enum stored stored);
+	void (*done)(struct device_registration *registration, enum device_result result);
 	char node[DEVICE_HEX];
 	char secret[DEVICE_HEX];
 	bool created;
@@ -66,22 +70,22 @@ struct device_registration {
 };
 
 /*
- * Registers DEVICE (component, owner, provider, token, dialect and what it has of second_token and
- * device_id, all in the form in which they are compared), or renews what its key stands for. Its
- * token is no longer held dead, nor suspect.
+ * Registers DEVICE (component, owner, provider, token, dialect, and second_token, device_id and
+ * channel if it has them, all in the form in which they are compared), or renews the device with
+ * the same key. Its token is no longer held dead, nor suspect.
  */
 void device_register(struct device_registration *registration, struct redis *redis,
                      const struct device *device, const struct device_limits *limits);
 
-/* A look at devices, by node or by owner. */
+/* A query for devices, by node or by owner. */
 struct device_query {
 	/* DEVICES and their texts are borrowed for the call. */
-	void (*done)(struct device_query *query, enum stored stored, const struct device *devices,
-	             size_t count);
-	bool waiting; /* of one device: a notification for it waits in the store (`push:slot:`) */
+	void (*done)(struct device_query *query, enum device_result result,
+	             const struct device *devices, size_t count);
+	bool waiting; /* of one device: a notification for it waits in the queue (`push:slot:`) */
 	/* The module's own. */
 	struct redis_call device_call, slot_call;
-	struct device_pin *pin;
+	struct implicit *implicit; /* to be registered if it isn't there */
 };
 
 /* Forgets QUERY: done won't run. Does nothing when it isn't under way. */
@@ -90,23 +94,23 @@ void device_query_cancel(struct device_query *query);
 /* True until done. */
 bool device_query_busy(const struct device_query *query);
 
-/* One device; STORED_ABSENT when there is none. */
+/* One device; DEVICE_ABSENT when there is none. */
 void device_find(struct device_query *query, struct redis *redis, const char *node);
 
 /*
- * The device of the dialect fpush that PIN says (component, owner: the publisher's domain,
- * provider, token), all copied. If there is none yet, it is made (of a token's oldest ones over
- * LIMITS the oldest goes), unless the token is held dead: STORED_ABSENT. Its life begins anew when
- * less than half of it is left.
+ * The device of the dialect fpush with the component, owner (the publisher's domain), provider and
+ * token of DEVICE, all copied. If there is none it is registered implicitly (over LIMITS the
+ * token's oldest device goes), unless the token is held dead: DEVICE_ABSENT. Its life begins anew
+ * when less than half of it is left.
  */
-void device_find_or_pin(struct device_query *query, struct redis *redis, const struct device *pin,
-                        const struct device_limits *limits);
+void device_find_or_register(struct device_query *query, struct redis *redis,
+                             const struct device *device, const struct device_limits *limits);
 
-/* All of OWNER's, the newest first; an empty answer is STORED_DONE. */
+/* All devices of OWNER, the newest first; an empty answer is DEVICE_DONE. */
 void device_list(struct device_query *query, struct redis *redis, const char *owner);
 
 struct device_removal {
-	void (*done)(struct device_removal *removal, enum stored stored);
+	void (*done)(struct device_removal *removal, enum device_result result);
 	unsigned count; /* how many have gone */
 	struct redis_call call;
 };
@@ -123,48 +127,48 @@ void device_remove(struct device_removal *removal, struct redis *redis, const ch
 
 /*
  * Removes DEVICE (node, token, second_token), whose token is dead since BEFORE_MS, or only the
- * second token; unless it has another one now or was registered after that: STORED_NEWER. With it
- * go the others of this token and provider that were registered no later; if none is left the token
- * is held dead for a day (DEVICE_DEAD_MS), or until it is registered. All are counted. Those of
- * fpush are never newer: that somebody published to a token doesn't show that it lives.
+ * second token; unless it has another token now or was registered after that: DEVICE_NEWER. With it
+ * go the other devices of this token and provider that were registered no later; if none is left
+ * the token is held dead for DEVICE_DEAD_MS, or until it is registered. All are counted. A device
+ * of fpush is never newer: that somebody published to a token doesn't show that it lives.
  */
-void device_bury(struct device_removal *removal, struct redis *redis, const struct device *device,
-                 bool second, int64_t before_ms);
+void device_remove_dead(struct device_removal *removal, struct redis *redis,
+                        const struct device *device, bool second, int64_t before_ms);
 
 #define DEVICE_DEAD_MS (24 * 3600 * 1000)
 
 /*
- * Removes DEVICE (node, token, registered_ms as they were found) alone, whose token may well live;
- * unless it was registered since: STORED_NEWER.
+ * Removes DEVICE alone, whose token may live, unless it was registered since it was found (node,
+ * token and registered_ms): DEVICE_NEWER.
  */
-void device_dismiss(struct device_removal *removal, struct redis *redis,
-                    const struct device *device);
+void device_remove_if_unchanged(struct device_removal *removal, struct redis *redis,
+                                const struct device *device);
 
 /*
- * Removes up to MOST devices whose life is over; fewer than that: there are no more. STORED_ABSENT
+ * Removes up to MOST devices whose life is over; fewer than MOST: there are no more. DEVICE_ABSENT
  * when there are none.
  */
-void device_sweep(struct device_removal *removal, struct redis *redis, unsigned most);
+void device_expire(struct device_removal *removal, struct redis *redis, unsigned most);
 
 struct device_suspicion {
-	void (*done)(struct device_suspicion *suspicion, enum stored stored);
-	unsigned days; /* with STORED_DONE: on how many different days (UTC), with today */
+	void (*done)(struct device_suspicion *suspicion, enum device_result result);
+	unsigned days; /* with DEVICE_DONE: on how many different days (UTC), with today */
 	struct redis_call call;
 };
 
 /*
- * Remembers that the provider doubted DEVICE's (node, token) token today. STORED_NEWER when it has
+ * Remembers that the token of DEVICE (node, token) was suspect today. DEVICE_NEWER when it has
  * another token by now.
  */
-void device_suspect(struct device_suspicion *suspicion, struct redis *redis,
-                    const struct device *device);
+void device_mark_suspect(struct device_suspicion *suspicion, struct redis *redis,
+                         const struct device *device);
 
 /*
- * What a notification that was sent tells of DEVICE (node, token, environment, suspect_days as they
- * were found): where its token is good (ENVIRONMENT; NULL: says nothing), and that it isn't
- * suspect. Written only when that is news; best effort, nobody waits for it.
+ * A notification was sent to DEVICE (node, token, environment, suspect_days as they were found):
+ * its token isn't suspect, and good in ENVIRONMENT (NULL: it says nothing). Written only when that
+ * is new; best effort, nobody waits for it.
  */
-void device_note_environment(struct redis *redis, const struct device *device,
-                             const char *environment);
+void device_record_success(struct redis *redis, const struct device *device,
+                           const char *environment);
 
 #endif

@@ -106,11 +106,7 @@ bool queue_replaces(enum queue_class older, enum queue_class newer)
 /* Logs Redis's error once, until it serves again. */
 static enum queue_result fail(const struct redisReply *reply)
 {
-	const char *error = redis_reply_error(reply);
-
-	if (error != NULL && !self.complained)
-		log_error("queue-refused error=\"%s\"", error);
-	self.complained = self.complained || error != NULL;
+	redis_log_error(reply, "queue-refused", &self.complained);
 	return QUEUE_UNAVAILABLE;
 }
 

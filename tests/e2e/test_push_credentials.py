@@ -6,11 +6,12 @@ import re
 import subprocess
 import time
 
+import jsonschema
 import pytest
 
 from certificates import DAY, Authority, clock_library, master_key, packed
 from chat import Client
-from harness import wait_until
+from harness import ROOT, wait_until
 from notify import APNS, FCM, HELD, got, item, metric, outcome, publish, register, script
 from servers import Prosody
 
@@ -547,7 +548,11 @@ def test_a_redis_that_takes_nothing_more_stops_no_provider(stage, redis, fake, m
 
 def events(redis):
     entries = redis.command("XRANGE", "og:events", "-", "+")
-    return [json.loads(fields[1]) for _, fields in entries]
+    found = [json.loads(fields[1]) for _, fields in entries]
+    schema = json.loads((ROOT / "schemas/pushd/event.json").read_text())
+    for event in found:
+        jsonschema.Draft202012Validator(schema).validate(event)
+    return found
 
 
 def test_each_threshold_is_told_once_by_one_of_the_fleet(stage, redis, fake, authority, tmp_path):

@@ -1,4 +1,4 @@
-/* Calls about devices, waited for, for the tests of device.c and device_query.c. */
+/* Calls about devices, waited for, for the tests of device.c. */
 #ifndef OG_TESTS_UNIT_DEVICE_FIXTURE_H
 #define OG_TESTS_UNIT_DEVICE_FIXTURE_H
 
@@ -21,7 +21,7 @@ static struct device phone = {
 	.dialect = "tigase",
 };
 
-static enum stored last;
+static enum device_result last;
 static int answers;
 
 static struct arena texts; /* of what was found */
@@ -40,15 +40,16 @@ static inline void open_storage(void)
 
 /* ---- each call, waited for ---- */
 
-static inline void on_registration(struct device_registration *registration, enum stored stored)
+static inline void on_registration(struct device_registration *registration,
+                                   enum device_result result)
 {
-	last = stored;
+	last = result;
 	answers++;
 }
 
-static inline void on_removal(struct device_removal *removal, enum stored stored)
+static inline void on_removal(struct device_removal *removal, enum device_result result)
 {
-	last = stored;
+	last = result;
 	answers++;
 }
 
@@ -59,7 +60,7 @@ static inline struct device_registration enrol(const struct device *device)
 	answers = 0;
 	device_register(&registration, redis, device, &limits);
 	WAIT_UNTIL(answers > 0);
-	ck_assert_int_eq(last, STORED_DONE);
+	ck_assert_int_eq(last, DEVICE_DONE);
 	return registration;
 }
 
@@ -72,10 +73,10 @@ static inline const char *kept(const char *text)
 	return text != NULL ? arena_dup(&texts, text, strlen(text)) : NULL;
 }
 
-static inline void on_query(struct device_query *query, enum stored stored,
+static inline void on_query(struct device_query *query, enum device_result result,
                             const struct device *devices, size_t count)
 {
-	last = stored;
+	last = result;
 	answers++;
 	found_count = count;
 	for (size_t i = 0; i < count && i < ARRAY_LEN(found); i++) {
@@ -87,13 +88,14 @@ static inline void on_query(struct device_query *query, enum stored stored,
 		found[i].second_token = kept(devices[i].second_token);
 		found[i].account = kept(devices[i].account);
 		found[i].device_id = kept(devices[i].device_id);
+		found[i].channel = kept(devices[i].channel);
 		found[i].environment = kept(devices[i].environment);
 	}
 }
 
 static bool last_waiting;
 
-static inline enum stored look_up(const char *node)
+static inline enum device_result look_up(const char *node)
 {
 	struct device_query query = { .done = on_query };
 
@@ -107,14 +109,14 @@ static inline enum stored look_up(const char *node)
 }
 
 /* Notes are written behind our back. */
-#define WAIT_FOUND(node, condition) WAIT_UNTIL(look_up(node) == STORED_DONE && (condition))
+#define WAIT_FOUND(node, condition) WAIT_UNTIL(look_up(node) == DEVICE_DONE && (condition))
 
-static inline enum stored pin(const struct device *device)
+static inline enum device_result register_implicitly(const struct device *device)
 {
 	struct device_query query = { .done = on_query };
 
 	answers = 0;
-	device_find_or_pin(&query, redis, device, &limits);
+	device_find_or_register(&query, redis, device, &limits);
 	WAIT_UNTIL(answers > 0);
 	ck_assert(!device_query_busy(&query));
 	return last;
@@ -127,7 +129,7 @@ static inline size_t list_of(const char *owner)
 	answers = 0;
 	device_list(&query, redis, owner);
 	WAIT_UNTIL(answers > 0);
-	ck_assert_int_eq(last, STORED_DONE);
+	ck_assert_int_eq(last, DEVICE_DONE);
 	return found_count;
 }
 
@@ -142,21 +144,22 @@ static inline unsigned unregister(const char *owner, const char *token, const ch
 	answers = 0;
 	device_unregister(&removal, redis, &device);
 	WAIT_UNTIL(answers > 0);
-	ck_assert_int_eq(last, removal.count > 0 ? STORED_DONE : STORED_ABSENT);
+	ck_assert_int_eq(last, removal.count > 0 ? DEVICE_DONE : DEVICE_ABSENT);
 	return removal.count;
 }
 
-static inline enum stored bury_token(const struct device *device, bool second, int64_t before_ms)
+static inline enum device_result remove_dead(const struct device *device, bool second,
+                                             int64_t before_ms)
 {
 	struct device_removal removal = { .done = on_removal };
 
 	answers = 0;
-	device_bury(&removal, redis, device, second, before_ms);
+	device_remove_dead(&removal, redis, device, second, before_ms);
 	WAIT_UNTIL(answers > 0);
 	return last;
 }
 
-static inline enum stored take_away(const char *node)
+static inline enum device_result take_away(const char *node)
 {
 	struct device_removal removal = { .done = on_removal };
 
@@ -166,12 +169,12 @@ static inline enum stored take_away(const char *node)
 	return last;
 }
 
-static inline enum stored dismiss(const struct device *device)
+static inline enum device_result remove_if_unchanged(const struct device *device)
 {
 	struct device_removal removal = { .done = on_removal };
 
 	answers = 0;
-	device_dismiss(&removal, redis, device);
+	device_remove_if_unchanged(&removal, redis, device);
 	WAIT_UNTIL(answers > 0);
 	return last;
 }
@@ -181,24 +184,24 @@ static inline unsigned sweep(unsigned most)
 	struct device_removal removal = { .done = on_removal };
 
 	answers = 0;
-	device_sweep(&removal, redis, most);
+	device_expire(&removal, redis, most);
 	WAIT_UNTIL(answers > 0);
-	ck_assert_int_eq(last, removal.count > 0 ? STORED_DONE : STORED_ABSENT);
+	ck_assert_int_eq(last, removal.count > 0 ? DEVICE_DONE : DEVICE_ABSENT);
 	return removal.count;
 }
 
-static inline void on_suspicion(struct device_suspicion *suspicion, enum stored stored)
+static inline void on_suspicion(struct device_suspicion *suspicion, enum device_result result)
 {
-	last = stored;
+	last = result;
 	answers++;
 }
 
-static inline unsigned suspect(const struct device *device)
+static inline unsigned mark_suspect(const struct device *device)
 {
 	struct device_suspicion suspicion = { .done = on_suspicion };
 
 	answers = 0;
-	device_suspect(&suspicion, redis, device);
+	device_mark_suspect(&suspicion, redis, device);
 	WAIT_UNTIL(answers > 0);
 	return suspicion.days;
 }

@@ -1,6 +1,5 @@
 #include "pushd/device/device.c"
 
-#include "pushd/device/device_key.h"
 #include "tests/unit/device_fixture.h"
 
 START_TEST(renewing_keeps_node_and_secret_and_forgets_what_is_no_longer_said)
@@ -22,6 +21,30 @@ START_TEST(renewing_keeps_node_and_secret_and_forgets_what_is_no_longer_said)
 	ck_assert_ptr_null(found[0].second_token);
 	ck_assert_int_gt(found[0].registered_ms, registered_ms);
 	ck_assert_int_eq(keys(), 4);
+}
+END_TEST
+
+START_TEST(a_rooms_channel_is_a_device_of_its_own_beside_the_account)
+{
+	struct device device = phone;
+	struct device_registration account, first, second;
+
+	device.dialect = "p2";
+	device.device_id = "92afd7a91cdba9a0";
+	account = enrol(&device);
+	device.channel = "garden@rooms.example.org";
+	first = enrol(&device);
+	ck_assert(first.created);
+	device.channel = "balcony@rooms.example.org";
+	second = enrol(&device);
+	ck_assert(second.created);
+	ck_assert_int_eq(look_up(account.node), DEVICE_DONE);
+	ck_assert_ptr_null(found[0].channel);
+	ck_assert_int_eq(look_up(second.node), DEVICE_DONE);
+	ck_assert_str_eq(found[0].channel, "balcony@rooms.example.org");
+	device.token = "eeff";
+	ck_assert_str_eq(enrol(&device).node, second.node);
+	ck_assert_int_eq(look_up(first.node), DEVICE_DONE);
 }
 END_TEST
 
@@ -81,7 +104,7 @@ START_TEST(the_oldest_of_a_token_goes_and_never_the_one_that_came)
 		device.owner = owners[i];
 		came = enrol(&device);
 		ck_assert_uint_eq(came.evicted, i < 3 ? 0 : 1);
-		ck_assert_int_eq(look_up(came.node), STORED_DONE);
+		ck_assert_int_eq(look_up(came.node), DEVICE_DONE);
 		ck_assert_int_eq(keys(), 1 + 3 * (i < 3 ? i + 1 : 3));
 	}
 }
@@ -96,7 +119,7 @@ static struct device_registration enrol_token(const char *token)
 
 	device.token = token;
 	registration = enrol(&device);
-	ck_assert_int_eq(look_up(registration.node), STORED_DONE);
+	ck_assert_int_eq(look_up(registration.node), DEVICE_DONE);
 	registered_ms = found[0].registered_ms;
 	WAIT_UNTIL(loop_wall_ms() > registered_ms + 2);
 	return registration;
@@ -111,8 +134,8 @@ START_TEST(the_oldest_of_an_owner_goes_by_when_it_was_last_registered)
 	second = enrol_token("02");
 	enrol_token("01");
 	ck_assert_uint_eq(enrol_token("03").evicted, 1);
-	ck_assert_int_eq(look_up(first.node), STORED_DONE);
-	ck_assert_int_eq(look_up(second.node), STORED_ABSENT);
+	ck_assert_int_eq(look_up(first.node), DEVICE_DONE);
+	ck_assert_int_eq(look_up(second.node), DEVICE_ABSENT);
 	ck_assert_uint_eq(list_of("romeo@example.org"), 2);
 	ck_assert_str_eq(found[0].token, "03");
 	ck_assert_str_eq(found[1].token, "01");
@@ -156,8 +179,8 @@ START_TEST(a_device_is_removed_by_its_node_once)
 {
 	struct device_registration first = enrol(&phone);
 
-	ck_assert_int_eq(take_away(first.node), STORED_DONE);
-	ck_assert_int_eq(take_away(first.node), STORED_ABSENT);
+	ck_assert_int_eq(take_away(first.node), DEVICE_DONE);
+	ck_assert_int_eq(take_away(first.node), DEVICE_ABSENT);
 	ck_assert_int_eq(keys(), 0);
 }
 END_TEST
@@ -169,13 +192,13 @@ START_TEST(a_dead_token_buries_only_what_was_registered_before_with_it)
 
 	look_up(first.node);
 	seen = found[0];
-	ck_assert_int_eq(bury_token(&seen, false, seen.registered_ms - 1), STORED_NEWER);
+	ck_assert_int_eq(remove_dead(&seen, false, seen.registered_ms - 1), DEVICE_NEWER);
 	seen.token = "other";
-	ck_assert_int_eq(bury_token(&seen, false, seen.registered_ms + 1000), STORED_NEWER);
+	ck_assert_int_eq(remove_dead(&seen, false, seen.registered_ms + 1000), DEVICE_NEWER);
 	seen.token = "aabb";
-	ck_assert_int_eq(look_up(first.node), STORED_DONE);
-	ck_assert_int_eq(bury_token(&seen, false, seen.registered_ms), STORED_DONE);
-	ck_assert_int_eq(bury_token(&seen, false, seen.registered_ms), STORED_ABSENT);
+	ck_assert_int_eq(look_up(first.node), DEVICE_DONE);
+	ck_assert_int_eq(remove_dead(&seen, false, seen.registered_ms), DEVICE_DONE);
+	ck_assert_int_eq(remove_dead(&seen, false, seen.registered_ms), DEVICE_ABSENT);
 	ck_assert_int_eq(keys(), 1); /* the token is held dead */
 }
 END_TEST
@@ -189,10 +212,10 @@ START_TEST(a_dead_second_token_goes_alone)
 	first = enrol(&device);
 	look_up(first.node);
 	seen = found[0];
-	ck_assert_int_eq(bury_token(&seen, true, seen.registered_ms - 1), STORED_NEWER);
-	ck_assert_int_eq(bury_token(&seen, true, seen.registered_ms), STORED_DONE);
-	ck_assert_int_eq(bury_token(&seen, true, seen.registered_ms), STORED_NEWER);
-	ck_assert_int_eq(look_up(first.node), STORED_DONE);
+	ck_assert_int_eq(remove_dead(&seen, true, seen.registered_ms - 1), DEVICE_NEWER);
+	ck_assert_int_eq(remove_dead(&seen, true, seen.registered_ms), DEVICE_DONE);
+	ck_assert_int_eq(remove_dead(&seen, true, seen.registered_ms), DEVICE_NEWER);
+	ck_assert_int_eq(look_up(first.node), DEVICE_DONE);
 	ck_assert_ptr_null(found[0].second_token);
 	ck_assert_str_eq(found[0].token, "aabb");
 }
@@ -213,13 +236,13 @@ START_TEST(a_dead_token_takes_its_other_devices_along_unless_they_are_newer)
 	device.provider = "sandbox";
 	device.owner = "juliet@example.org";
 	other = enrol(&device);
-	ck_assert_int_eq(bury_token(&seen, false, seen.registered_ms), STORED_DONE);
-	ck_assert_int_eq(look_up(first.node), STORED_ABSENT);
-	ck_assert_int_eq(look_up(seen.node), STORED_ABSENT);
-	ck_assert_int_eq(look_up(newer.node), STORED_DONE);
-	ck_assert_int_eq(look_up(other.node), STORED_DONE);
+	ck_assert_int_eq(remove_dead(&seen, false, seen.registered_ms), DEVICE_DONE);
+	ck_assert_int_eq(look_up(first.node), DEVICE_ABSENT);
+	ck_assert_int_eq(look_up(seen.node), DEVICE_ABSENT);
+	ck_assert_int_eq(look_up(newer.node), DEVICE_DONE);
+	ck_assert_int_eq(look_up(other.node), DEVICE_DONE);
 	ck_assert_int_eq(ask("EXISTS og:push:dead:%s", DEAD_APNS), 0);
-	ck_assert_int_eq(bury_token(&found[0], false, found[0].registered_ms), STORED_DONE);
+	ck_assert_int_eq(remove_dead(&found[0], false, found[0].registered_ms), DEVICE_DONE);
 	ck_assert_int_eq(ask("EXISTS og:push:dead:%s", DEAD_SANDBOX), 1);
 	ck_assert_int_gt(ask("PTTL og:push:dead:%s", DEAD_SANDBOX), DEVICE_DEAD_MS - 60000);
 	enrol(&device);
@@ -237,11 +260,11 @@ START_TEST(a_dismissed_device_goes_alone_and_leaves_nothing_behind)
 	device.owner = "juliet@example.org";
 	other = enrol(&device);
 	seen.registered_ms--;
-	ck_assert_int_eq(dismiss(&seen), STORED_NEWER);
+	ck_assert_int_eq(remove_if_unchanged(&seen), DEVICE_NEWER);
 	seen.registered_ms++;
-	ck_assert_int_eq(dismiss(&seen), STORED_DONE);
-	ck_assert_int_eq(dismiss(&seen), STORED_ABSENT);
-	ck_assert_int_eq(look_up(other.node), STORED_DONE);
+	ck_assert_int_eq(remove_if_unchanged(&seen), DEVICE_DONE);
+	ck_assert_int_eq(remove_if_unchanged(&seen), DEVICE_ABSENT);
+	ck_assert_int_eq(look_up(other.node), DEVICE_DONE);
 	ck_assert_int_eq(keys(), 4);
 }
 END_TEST
@@ -268,10 +291,10 @@ START_TEST(what_nobody_renewed_is_swept_and_the_rest_stays)
 	ck_assert_uint_eq(sweep(1), 1);
 	ck_assert_uint_eq(sweep(5), 1);
 	ck_assert_uint_eq(sweep(5), 0);
-	ck_assert_int_eq(look_up(again.node), STORED_DONE);
-	ck_assert_int_eq(look_up(lasting.node), STORED_DONE);
+	ck_assert_int_eq(look_up(again.node), DEVICE_DONE);
+	ck_assert_int_eq(look_up(lasting.node), DEVICE_DONE);
 	ck_assert_int_eq(found[0].expires_ms, 0);
-	ck_assert_int_eq(take_away(again.node), STORED_DONE);
+	ck_assert_int_eq(take_away(again.node), DEVICE_DONE);
 	ck_assert_int_eq(keys(), 4);
 }
 END_TEST
@@ -283,26 +306,26 @@ START_TEST(suspect_days_are_counted_once_a_day_and_forgotten_when_one_is_sent)
 
 	look_up(first.node);
 	seen = found[0];
-	ck_assert_uint_eq(suspect(&seen), 1);
-	ck_assert_uint_eq(suspect(&seen), 1);
+	ck_assert_uint_eq(mark_suspect(&seen), 1);
+	ck_assert_uint_eq(mark_suspect(&seen), 1);
 	for (unsigned day = 2; day < 4; day++) {
 		ask("HSET og:push:device:%s suspect_day 20000", first.node);
-		ck_assert_uint_eq(suspect(&seen), day);
+		ck_assert_uint_eq(mark_suspect(&seen), day);
 	}
 	seen.token = "other";
-	ck_assert_uint_eq(suspect(&seen), 0);
-	ck_assert_int_eq(last, STORED_NEWER);
+	ck_assert_uint_eq(mark_suspect(&seen), 0);
+	ck_assert_int_eq(last, DEVICE_NEWER);
 	look_up(first.node);
 	ck_assert_uint_eq(found[0].suspect_days, 3);
-	device_note_environment(redis, &found[0], NULL);
+	device_record_success(redis, &found[0], NULL);
 	WAIT_FOUND(first.node, found[0].suspect_days == 0);
-	ck_assert_uint_eq(suspect(&found[0]), 1);
+	ck_assert_uint_eq(mark_suspect(&found[0]), 1);
 	enrol(&phone);
 	look_up(first.node);
 	ck_assert_uint_eq(found[0].suspect_days, 0);
 	seen.node = "nobody";
-	ck_assert_uint_eq(suspect(&seen), 0);
-	ck_assert_int_eq(last, STORED_ABSENT);
+	ck_assert_uint_eq(mark_suspect(&seen), 0);
+	ck_assert_int_eq(last, DEVICE_ABSENT);
 }
 END_TEST
 
@@ -314,15 +337,15 @@ START_TEST(the_environment_is_remembered_of_the_token_that_is_there)
 	look_up(first.node);
 	seen = found[0];
 	ck_assert_ptr_null(seen.environment);
-	device_note_environment(redis, &seen, "sandbox");
+	device_record_success(redis, &seen, "sandbox");
 	WAIT_FOUND(first.node, found[0].environment != NULL);
 	ck_assert_str_eq(found[0].environment, "sandbox");
 	seen.token = "other";
-	device_note_environment(redis, &seen, "production");
+	device_record_success(redis, &seen, "production");
 	look_up(first.node);
 	ck_assert_str_eq(found[0].environment, "sandbox");
 	take_away(first.node);
-	device_note_environment(redis, &found[0], "production");
+	device_record_success(redis, &found[0], "production");
 	ck_assert_int_eq(keys(), 0);
 }
 END_TEST
@@ -334,9 +357,9 @@ START_TEST(more_notes_than_fit_are_dropped)
 	look_up(enrol(&phone).node);
 	seen = found[0];
 	for (int i = 0; i < 200; i++)
-		device_note_environment(redis, &seen, "sandbox");
+		device_record_success(redis, &seen, "sandbox");
 	WAIT_FOUND(seen.node, found[0].environment != NULL);
-	device_note_environment(redis, &seen, "production");
+	device_record_success(redis, &seen, "production");
 	WAIT_FOUND(seen.node, strcmp(found[0].environment, "production") == 0);
 }
 END_TEST
@@ -350,18 +373,18 @@ START_TEST(a_redis_that_refuses_or_is_gone_is_away_and_nothing_else)
 
 	expect_command(command, "OK");
 	free(command);
-	ck_assert_int_eq(look_up(first.node), STORED_AWAY);
-	ck_assert_int_eq(bury_token(&seen, false, 1), STORED_AWAY);
-	ck_assert_int_eq(take_away(first.node), STORED_AWAY);
-	ck_assert_uint_eq(suspect(&seen), 0);
-	ck_assert_int_eq(last, STORED_AWAY);
+	ck_assert_int_eq(look_up(first.node), DEVICE_UNAVAILABLE);
+	ck_assert_int_eq(remove_dead(&seen, false, 1), DEVICE_UNAVAILABLE);
+	ck_assert_int_eq(take_away(first.node), DEVICE_UNAVAILABLE);
+	ck_assert_uint_eq(mark_suspect(&seen), 0);
+	ck_assert_int_eq(last, DEVICE_UNAVAILABLE);
 	redis_server_kill(&server);
-	ck_assert_int_eq(look_up(first.node), STORED_AWAY);
-	ck_assert_int_eq(take_away(first.node), STORED_AWAY);
+	ck_assert_int_eq(look_up(first.node), DEVICE_UNAVAILABLE);
+	ck_assert_int_eq(take_away(first.node), DEVICE_UNAVAILABLE);
 	answers = 0;
 	device_register(&registration, redis, &phone, &limits);
 	WAIT_UNTIL(answers > 0);
-	ck_assert_int_eq(last, STORED_AWAY);
+	ck_assert_int_eq(last, DEVICE_UNAVAILABLE);
 }
 END_TEST
 
@@ -369,6 +392,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		renewing_keeps_node_and_secret_and_forgets_what_is_no_longer_said,
+		a_rooms_channel_is_a_device_of_its_own_beside_the_account,
 		a_device_with_an_id_moves_to_its_new_token,
 		parts_of_the_key_do_not_run_into_each_other,
 		the_oldest_of_a_token_goes_and_never_the_one_that_came,

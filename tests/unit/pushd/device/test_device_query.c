@@ -1,6 +1,5 @@
-#include "pushd/device/device_query.c"
+#include "pushd/device/device.c"
 
-#include "pushd/device/device_key.h"
 #include "tests/unit/device_fixture.h"
 
 static struct device watch = {
@@ -21,7 +20,7 @@ START_TEST(a_registration_is_found_by_its_node)
 	ck_assert_uint_eq(strspn(first.node, "0123456789abcdef"), 32);
 	ck_assert_uint_eq(strspn(first.secret, "0123456789abcdef"), 32);
 	ck_assert_str_ne(first.node, first.secret);
-	ck_assert_int_eq(look_up(first.node), STORED_DONE);
+	ck_assert_int_eq(look_up(first.node), DEVICE_DONE);
 	ck_assert_str_eq(found[0].node, first.node);
 	ck_assert_str_eq(found[0].secret, first.secret);
 	ck_assert_str_eq(found[0].token, "aabb");
@@ -29,7 +28,7 @@ START_TEST(a_registration_is_found_by_its_node)
 	ck_assert_str_eq(found[0].account, "romeo@example.org");
 	ck_assert_ptr_null(found[0].device_id);
 	ck_assert_int_gt(found[0].registered_ms, 1500000000000);
-	ck_assert_int_eq(look_up("nobody"), STORED_ABSENT);
+	ck_assert_int_eq(look_up("nobody"), DEVICE_ABSENT);
 	ck_assert_int_eq(keys(), 4);
 }
 END_TEST
@@ -39,19 +38,19 @@ START_TEST(a_pin_is_made_once_for_each_domain_and_bound_to_it)
 	struct device other = watch;
 	char node[DEVICE_HEX];
 
-	ck_assert_int_eq(pin(&watch), STORED_DONE);
+	ck_assert_int_eq(register_implicitly(&watch), DEVICE_DONE);
 	ck_assert_uint_eq(found_count, 1);
 	ck_assert_str_eq(found[0].owner, "example.org");
 	ck_assert_str_eq(found[0].token, "aabb");
-	ck_assert(device_key_is_node(found[0].node));
+	ck_assert(device_is_node(found[0].node));
 	ck_assert(!device_has_secret(&(struct device){ .dialect = "fpush" }));
 	snprintf(node, sizeof(node), "%s", found[0].node);
-	ck_assert_int_eq(pin(&watch), STORED_DONE);
+	ck_assert_int_eq(register_implicitly(&watch), DEVICE_DONE);
 	ck_assert_str_eq(found[0].node, node);
-	ck_assert_int_eq(look_up(node), STORED_DONE);
+	ck_assert_int_eq(look_up(node), DEVICE_DONE);
 	ck_assert_int_eq(keys(), 5);
 	other.owner = "example.net";
-	ck_assert_int_eq(pin(&other), STORED_DONE);
+	ck_assert_int_eq(register_implicitly(&other), DEVICE_DONE);
 	ck_assert_str_ne(found[0].node, node);
 	ck_assert_int_eq(keys(), 8);
 }
@@ -67,14 +66,14 @@ START_TEST(a_token_has_as_many_pins_as_may_be_and_a_domain_any_number)
 	for (int i = 0; i < 5; i++) {
 		snprintf(names[i], sizeof(names[i]), "%d.example.org", i);
 		device.owner = names[i];
-		ck_assert_int_eq(pin(&device), STORED_DONE);
+		ck_assert_int_eq(register_implicitly(&device), DEVICE_DONE);
 	}
 	ck_assert_int_eq(ask("ZCARD og:push:token:%s", AABB_HASH), 2);
 	for (int i = 0; i < 5; i++) {
 		snprintf(names[i], sizeof(names[i]), "%d", i);
 		device.owner = "example.com";
 		device.token = names[i];
-		ck_assert_int_eq(pin(&device), STORED_DONE);
+		ck_assert_int_eq(register_implicitly(&device), DEVICE_DONE);
 	}
 	ck_assert_uint_eq(list_of("example.com"), 5);
 }
@@ -84,13 +83,13 @@ START_TEST(a_dead_token_is_not_pinned_again)
 {
 	struct device seen;
 
-	pin(&watch);
+	register_implicitly(&watch);
 	seen = found[0];
-	ck_assert_int_eq(bury_token(&seen, false, seen.registered_ms - 5000), STORED_DONE);
-	ck_assert_int_eq(pin(&watch), STORED_ABSENT);
+	ck_assert_int_eq(remove_dead(&seen, false, seen.registered_ms - 5000), DEVICE_DONE);
+	ck_assert_int_eq(register_implicitly(&watch), DEVICE_ABSENT);
 	ck_assert_int_eq(keys(), 1);
 	enrol(&phone);
-	ck_assert_int_eq(pin(&watch), STORED_DONE);
+	ck_assert_int_eq(register_implicitly(&watch), DEVICE_DONE);
 }
 END_TEST
 
@@ -99,10 +98,10 @@ START_TEST(a_query_that_is_cancelled_is_never_answered)
 	struct device_query query = { .done = on_query };
 
 	answers = 0;
-	device_find_or_pin(&query, redis, &watch, &limits);
+	device_find_or_register(&query, redis, &watch, &limits);
 	device_query_cancel(&query);
-	device_find_or_pin(&query, redis, &watch, &limits);
-	WAIT_UNTIL(redis_busy(&query.pin->registration.call));
+	device_find_or_register(&query, redis, &watch, &limits);
+	WAIT_UNTIL(redis_busy(&query.implicit->registration.call));
 	ck_assert(device_query_busy(&query));
 	device_query_cancel(&query);
 	ck_assert(!device_query_busy(&query));
@@ -118,14 +117,14 @@ START_TEST(publishing_renews_a_pin_when_half_of_its_life_is_over)
 	int64_t expires_ms;
 	char node[DEVICE_HEX];
 
-	pin(&watch);
+	register_implicitly(&watch);
 	expires_ms = found[0].expires_ms;
 	snprintf(node, sizeof(node), "%s", found[0].node);
-	pin(&watch);
+	register_implicitly(&watch);
 	look_up(node);
 	ck_assert_int_eq(found[0].expires_ms, expires_ms);
 	limits.ttl_ms = 4 * 90000;
-	pin(&watch);
+	register_implicitly(&watch);
 	WAIT_FOUND(node, found[0].expires_ms > expires_ms + 2 * 90000);
 	ck_assert_int_eq(ask("ZSCORE og:push:expiry %s", node), found[0].expires_ms);
 }
@@ -148,7 +147,7 @@ END_TEST
 START_TEST(a_pin_is_not_made_where_redis_is_gone)
 {
 	redis_server_kill(&server);
-	ck_assert_int_eq(pin(&watch), STORED_AWAY);
+	ck_assert_int_eq(register_implicitly(&watch), DEVICE_UNAVAILABLE);
 }
 END_TEST
 

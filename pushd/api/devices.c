@@ -1,4 +1,4 @@
-#include "pushd/api/device_api.h"
+#include "pushd/api/devices.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 #include "pushd/device/bare_jid.h"
 #include "pushd/device/device.h"
 #include "pushd/device/dialect.h"
-#include "pushd/device/registrants.h"
+#include "pushd/device/recipient.h"
 #include "pushd/provider/kinds.h"
 #include "pushd/sender/sender.h"
 
@@ -37,9 +37,9 @@ static struct metric unregistered_metric = {
 	.numbers = &unregistered_number,
 };
 
-void device_api_start(void *config)
+void devices_start(const struct conf *configuration)
 {
-	conf = config;
+	conf = configuration;
 	metrics_add(&registered_metric);
 	metrics_add(&unregistered_metric);
 }
@@ -85,27 +85,28 @@ static void fail_storage(struct http_request *request)
 }
 
 /* True when there is such a device; else REQUEST has been answered. */
-static bool found(struct http_request *request, enum stored stored)
+static bool found(struct http_request *request, enum device_result result)
 {
-	if (stored == STORED_AWAY)
+	if (result == DEVICE_UNAVAILABLE)
 		fail_storage(request);
-	else if (stored != STORED_DONE)
+	else if (result != DEVICE_DONE)
 		http_fail(request, 404, "not_found", "there is no such device");
-	return stored == STORED_DONE;
+	return result == DEVICE_DONE;
 }
 
 /* ---- registering ---- */
 
-/* What a call says of a device, with texts of our own where they were changed. */
+/* The device as a call describes it, with the texts that were changed on the heap. */
 struct claim {
 	struct device device;
-	char *component, *owner, *token, *second_token;
+	char *component, *owner, *token, *second_token, *channel;
 };
 
 static void release_claim(struct claim *claim)
 {
 	free(claim->component);
 	free(claim->owner);
+	free(claim->channel);
 	mem_free_secret(claim->token);
 	mem_free_secret(claim->second_token);
 }
@@ -144,6 +145,21 @@ static char *read_token(struct json_object *body, const char *key, const struct 
 	return token;
 }
 
+/* The room whose channel alone is registered, in dialects whose devices have an id. */
+static void read_channel(struct claim *claim, struct json_object *body,
+                         const struct dialect *dialect)
+{
+	const char *channel = json_string_member(body, "channel", BARE_JID_MAX, false);
+
+	if (channel == NULL)
+		return;
+	if (dialect != NULL && !dialect->by_device_id)
+		json_complain(body, "channel", "this dialect has none");
+	if (!bare_jid_valid(channel))
+		json_complain(body, "channel", "must be a bare JID");
+	claim->device.channel = claim->channel = bare_jid_fold(channel);
+}
+
 static void read_dialect(struct claim *claim, struct json_object *body)
 {
 	const char *name = json_string_member(body, "dialect", 16, true);
@@ -154,6 +170,7 @@ static void read_dialect(struct claim *claim, struct json_object *body)
 	claim->device.dialect = name;
 	claim->device.device_id = json_string_member(body, "device_id", NAME_MAX_BYTES,
 	                                             dialect != NULL && dialect->by_device_id);
+	read_channel(claim, body, dialect);
 }
 
 static void read_claim(struct claim *claim, struct json_object *body)
@@ -176,11 +193,11 @@ static void read_claim(struct claim *claim, struct json_object *body)
 	json_object_end(body);
 }
 
-static void on_registered(struct device_registration *registration, enum stored stored)
+static void on_registered(struct device_registration *registration, enum device_result result)
 {
 	struct visit *visit = container_of(registration, struct visit, registration);
 
-	if (stored != STORED_DONE) {
+	if (result != DEVICE_DONE) {
 		fail_storage(visit->request);
 		return;
 	}
@@ -204,7 +221,7 @@ static void start_registration(struct http_request *request, const struct device
 	device_register(&visit->registration, db_redis(), device, &limits);
 }
 
-void device_api_register(struct http_request *request)
+void devices_register(struct http_request *request)
 {
 	struct json_reader reader;
 	struct json_object body;
@@ -217,7 +234,7 @@ void device_api_register(struct http_request *request)
 	read_claim(&claim, &body);
 	if (!json_reader_ok(&reader))
 		http_fail(request, 400, "bad_request", "%s", reader.complaint);
-	else if (!registrants_allow(conf, claim.owner))
+	else if (!recipient_may_register(claim.owner))
 		http_fail(request, 403, "forbidden", "users of %s may not register here",
 		          bare_jid_domain(claim.owner));
 	else
@@ -227,12 +244,12 @@ void device_api_register(struct http_request *request)
 
 /* ---- unregistering ---- */
 
-static void on_unregistered(struct device_removal *removal, enum stored stored)
+static void on_unregistered(struct device_removal *removal, enum device_result result)
 {
 	struct visit *visit = container_of(removal, struct visit, removal);
 
 	metric_add(&unregistered_metric, 0, removal->count);
-	if (!found(visit->request, stored))
+	if (!found(visit->request, result))
 		return;
 	log_info("device-unregistered count=%u", removal->count);
 	http_reply(visit->request, 200, json_pack("{s:i}", "removed", (int)removal->count));
@@ -247,7 +264,7 @@ static void start_unregistration(struct http_request *request, const struct devi
 	device_unregister(&visit->removal, db_redis(), device);
 }
 
-void device_api_unregister(struct http_request *request)
+void devices_unregister(struct http_request *request)
 {
 	struct json_reader reader;
 	struct json_object body;
@@ -269,18 +286,18 @@ void device_api_unregister(struct http_request *request)
 	release_claim(&claim);
 }
 
-static void on_removed(struct device_removal *removal, enum stored stored)
+static void on_removed(struct device_removal *removal, enum device_result result)
 {
 	struct visit *visit = container_of(removal, struct visit, removal);
 
 	metric_add(&unregistered_metric, 0, removal->count);
-	if (!found(visit->request, stored))
+	if (!found(visit->request, result))
 		return;
 	log_info("device-removed node=%.6s", http_param(visit->request, 0));
 	http_reply(visit->request, 204, NULL);
 }
 
-void device_api_remove(struct http_request *request)
+void devices_remove(struct http_request *request)
 {
 	struct visit *visit = new_visit(request);
 
@@ -312,12 +329,12 @@ static void on_explained(struct history_query *history, json_t *verdicts)
 	http_reply(visit->request, 200, json_incref(visit->shown));
 }
 
-static void on_shown(struct device_query *query, enum stored stored, const struct device *devices,
-                     size_t count)
+static void on_shown(struct device_query *query, enum device_result result,
+                     const struct device *devices, size_t count)
 {
 	struct visit *visit = container_of(query, struct visit, query);
 
-	if (!found(visit->request, stored))
+	if (!found(visit->request, result))
 		return;
 	visit->shown = describe(devices);
 	json_object_set_new(visit->shown, "waiting", json_boolean(query->waiting));
@@ -325,7 +342,7 @@ static void on_shown(struct device_query *query, enum stored stored, const struc
 	history_find(&visit->history, http_param(visit->request, 0));
 }
 
-void device_api_show(struct http_request *request)
+void devices_show(struct http_request *request)
 {
 	struct visit *visit = new_visit(request);
 
@@ -333,13 +350,13 @@ void device_api_show(struct http_request *request)
 	device_find(&visit->query, db_redis(), http_param(request, 0));
 }
 
-static void on_listed(struct device_query *query, enum stored stored, const struct device *devices,
-                      size_t count)
+static void on_listed(struct device_query *query, enum device_result result,
+                      const struct device *devices, size_t count)
 {
 	struct visit *visit = container_of(query, struct visit, query);
 	json_t *list;
 
-	if (stored != STORED_DONE) {
+	if (result != DEVICE_DONE) {
 		fail_storage(visit->request);
 		return;
 	}
@@ -349,7 +366,7 @@ static void on_listed(struct device_query *query, enum stored stored, const stru
 	http_reply(visit->request, 200, json_pack("{s:o}", "devices", list));
 }
 
-void device_api_list(struct http_request *request)
+void devices_list(struct http_request *request)
 {
 	const char *owner = http_query(request, "owner");
 	struct visit *visit;

@@ -1,4 +1,4 @@
-#include "pushd/device/addressee.c"
+#include "pushd/device/recipient.c"
 
 #include "tests/unit/device_fixture.h"
 
@@ -23,16 +23,16 @@ static void start_addressee(void)
 	settings.daemon.devices_per_token_max = 16;
 	settings.daemon.device_ttl_ms = 90000;
 	settings.daemon.registrants = registrants;
-	addressee_module.start(&settings);
+	recipient_module.start(&settings);
 }
 
 static void stop_addressee(void)
 {
-	addressee_module.stop();
+	recipient_module.stop();
 	close_storage();
 }
 
-static enum stored find(const char *node, const char *module, const char *domain)
+static enum device_result find(const char *node, const char *module, const char *domain)
 {
 	struct device_query query = { .done = on_query };
 	struct notification notification = {
@@ -40,7 +40,7 @@ static enum stored find(const char *node, const char *module, const char *domain
 	};
 
 	answers = 0;
-	addressee_find(&query, &notification);
+	recipient_find(&query, &notification);
 	WAIT_UNTIL(answers > 0);
 	return last;
 }
@@ -52,8 +52,8 @@ START_TEST(a_node_of_ours_is_found_whatever_module_is_named)
 {
 	struct device_registration registration = enrol(&phone);
 
-	ck_assert_int_eq(find(registration.node, NULL, "example.org"), STORED_DONE);
-	ck_assert_int_eq(find(registration.node, "monalProdiOS", "example.org"), STORED_DONE);
+	ck_assert_int_eq(find(registration.node, NULL, "example.org"), DEVICE_DONE);
+	ck_assert_int_eq(find(registration.node, "monalProdiOS", "example.org"), DEVICE_DONE);
 	ck_assert_str_eq(found[0].owner, phone.owner);
 	ck_assert_int_eq(keys(), 4);
 }
@@ -63,16 +63,16 @@ START_TEST(a_token_of_a_known_module_is_pinned_to_the_publishers_domain)
 {
 	char node[DEVICE_HEX];
 
-	ck_assert_int_eq(find(HEX_64, "monalProdiOS", "Example.org"), STORED_DONE);
+	ck_assert_int_eq(find(HEX_64, "monalProdiOS", "Example.org"), DEVICE_DONE);
 	ck_assert_str_eq(found[0].owner, "example.org");
 	ck_assert_str_eq(found[0].token, HEX_64);
 	ck_assert_str_ne(found[0].node, HEX_32);
 	snprintf(node, sizeof(node), "%s", found[0].node);
 	ck_assert_int_eq(find("0123456789ABCDEF" HEX_32 "0123456789abcdef", NULL, "example.org"),
-	                 STORED_DONE);
+	                 DEVICE_DONE);
 	ck_assert_str_eq(found[0].node, node);
 	ck_assert_int_eq(keys(), 5);
-	ck_assert_int_eq(find(HEX_64, "monalProdiOS", "example.net"), STORED_DONE);
+	ck_assert_int_eq(find(HEX_64, "monalProdiOS", "example.net"), DEVICE_DONE);
 	ck_assert_str_ne(found[0].node, node);
 }
 END_TEST
@@ -82,13 +82,13 @@ START_TEST(what_can_be_no_token_or_no_ones_module_makes_no_device)
 	char *long_token = mem_alloc(515, 1);
 
 	memset(long_token, 'a', 514);
-	ck_assert_int_eq(find(HEX_64, "other", "example.org"), STORED_ABSENT);
-	ck_assert_int_eq(find(HEX_64, "monalProdiOS", "example.com"), STORED_ABSENT);
-	ck_assert_int_eq(find(HEX_32, "monalProdiOS", "example.org"), STORED_ABSENT);
+	ck_assert_int_eq(find(HEX_64, "other", "example.org"), DEVICE_ABSENT);
+	ck_assert_int_eq(find(HEX_64, "monalProdiOS", "example.com"), DEVICE_ABSENT);
+	ck_assert_int_eq(find(HEX_32, "monalProdiOS", "example.org"), DEVICE_ABSENT);
 	ck_assert_int_eq(find(HEX_32 "0123456789abcdef", "monalProdiOS", "example.org"),
-	                 STORED_ABSENT);
-	ck_assert_int_eq(find(HEX_64 "no hex", "monalProdiOS", "example.org"), STORED_ABSENT);
-	ck_assert_int_eq(find(long_token, "monalProdiOS", "example.org"), STORED_ABSENT);
+	                 DEVICE_ABSENT);
+	ck_assert_int_eq(find(HEX_64 "no hex", "monalProdiOS", "example.org"), DEVICE_ABSENT);
+	ck_assert_int_eq(find(long_token, "monalProdiOS", "example.org"), DEVICE_ABSENT);
 	ck_assert_int_eq(keys(), 0);
 	free(long_token);
 }
@@ -102,5 +102,5 @@ int main(void)
 		what_can_be_no_token_or_no_ones_module_makes_no_device,
 	};
 
-	return unit_run("addressee", tests, ARRAY_LEN(tests), start_addressee, stop_addressee);
+	return unit_run("recipient", tests, ARRAY_LEN(tests), start_addressee, stop_addressee);
 }

@@ -1,41 +1,30 @@
-#include "pushd/api/public_api.h"
+#include "pushd/api/rest.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/resource.h>
 
 #include "common/base/json.h"
 #include "common/base/log.h"
 #include "common/base/loop.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
-#include "common/daemon.h"
-#include "common/http/http_server.h"
 #include "common/net/net.h"
 #include "common/net/networks.h"
-#include "pushd/api/forwarded.h"
 #include "pushd/api/rate.h"
-#include "pushd/conf.h"
-#include "pushd/credential/identity.h"
 #include "pushd/db.h"
 #include "pushd/device/bare_jid.h"
 #include "pushd/device/device.h"
 
-#define BODY_MAX 8192
 /* An account has a handful of devices, and an address a handful of accounts. */
 #define RATE_BURST 20
 #define RATE_INTERVAL_NS UINT64_C(3000000000)
 #define RATE_ADDRESSES 16384
-/* Far more than are served at once: it takes so many slow ones to be in anybody's way. */
-#define CONNECTIONS_MAX 10000
 
 static struct {
 	const struct conf_daemon *daemon;
-	struct http_server *server;
 	struct networks trusted;
 	struct rate rate;
 } self;
@@ -69,11 +58,11 @@ static void release_visit(void *state)
 /*
  * One answer for what was there and what wasn't; an app deletes its account only after "success".
  */
-static void on_removed(struct device_removal *removal, enum stored stored)
+static void on_removed(struct device_removal *removal, enum device_result result)
 {
 	struct visit *visit = container_of(removal, struct visit, removal);
 
-	if (stored == STORED_AWAY) {
+	if (result == DEVICE_UNAVAILABLE) {
 		http_fail(visit->request, 503, "unavailable", "try again later");
 		return;
 	}
@@ -103,7 +92,50 @@ static bool known(const char *component)
 	return false;
 }
 
-/* How long whoever asks must wait before he may, in nanoseconds. */
+/* ---- whom a request came from ---- */
+
+/* Reads "192.0.2.1", "2001:db8::1" or either with a port; -1 when it is neither. */
+static int read_hop(union net_address *address, const char *text, size_t len)
+{
+	char copy[NET_TEXT_MAX];
+
+	if (len == 0 || len >= sizeof(copy))
+		return -1;
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	if (net_numeric(copy, 0, address) == 0)
+		return 0;
+	return net_parse(copy, address);
+}
+
+/*
+ * Walks HEADER (X-Forwarded-For) from its end, where the proxy nearest to us wrote, as long as the
+ * hop that names the one before is in TRUSTED. ADDRESS holds the peer's address; then that of the
+ * first hop that isn't trusted.
+ */
+static void resolve_forwarded(union net_address *address, const char *header,
+                              const struct networks *trusted)
+{
+	size_t end = strlen(header);
+
+	while (end > 0 && networks_contain(trusted, address)) {
+		union net_address hop;
+		size_t start, stop = end;
+
+		while (stop > 0 && (header[stop - 1] == ' ' || header[stop - 1] == '\t'))
+			stop--;
+		for (start = stop; start > 0 && header[start - 1] != ',';)
+			start--;
+		end = start > 0 ? start - 1 : 0;
+		while (start < stop && (header[start] == ' ' || header[start] == '\t'))
+			start++;
+		if (read_hop(&hop, header + start, stop - start) != 0)
+			return;
+		*address = hop;
+	}
+}
+
+/* How long the client must wait before its next request, in nanoseconds; 0: this one counts. */
 static uint64_t wait_ns(struct http_request *request)
 {
 	const union net_address *peer = http_client_address(request);
@@ -113,7 +145,7 @@ static uint64_t wait_ns(struct http_request *request)
 
 	/* Behind the pointer there is no more than its family needs. */
 	memcpy(&address, peer, net_length(peer));
-	forwarded_resolve(&address, forwarded, &self.trusted);
+	resolve_forwarded(&address, forwarded, &self.trusted);
 	free(forwarded);
 	rate_address_key(&address, key);
 	return rate_take(&self.rate, key, sizeof(key), loop_now_ns());
@@ -178,106 +210,26 @@ static void serve(struct http_request *request)
 }
 
 /* clang-format off */
-static const struct http_route routes[] = {
+const struct http_route rest_routes[] = {
 	{ "POST", "/rest/push/unregister-device/{jid}", serve, .open = true },
 	{ "POST", "/unregister-device/{jid}", serve, .open = true },
 	{ NULL },
 };
 /* clang-format on */
 
-/* Descriptors must be left for providers, Redis and gateways. */
-static unsigned choose_connection_max(void)
+void rest_start(const struct conf_daemon *daemon)
 {
-	struct rlimit limit;
-
-	/* There may be so many that are silent besides those that speak. */
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur / 4 > CONNECTIONS_MAX)
-		return CONNECTIONS_MAX;
-	return (unsigned)limit.rlim_cur / 4 + 1;
-}
-
-static int listen_on(const struct identity *identity)
-{
-	struct http_server_options options = {
-		.routes = routes,
-		.body_max = BODY_MAX,
-		.connection_max = choose_connection_max(),
-		.certificate = identity->certificate,
-		.key = identity->key,
-	};
-	char text[NET_TEXT_MAX];
-	char *why;
-
-	if (net_parse(self.daemon->public_listen, &options.listen) != 0)
-		return -1;
-	self.server = http_server_new(&options, &why);
-	if (self.server == NULL) {
-		log_error("listen-failed what=public address=%s reason=\"%s\"",
-		          self.daemon->public_listen, why);
-		free(why);
-		return -1;
-	}
-	net_format(http_server_address(self.server), text);
-	log_info("listening what=public address=%s", text);
-	return 0;
-}
-
-static int start_listening(void)
-{
-	struct identity identity;
-	int result = identity_read(&identity, self.daemon->cert_file, self.daemon->key_file)
-	                     ? listen_on(&identity)
-	                     : -1;
-
-	identity_release(&identity);
-	return result;
-}
-
-static int start(void *config)
-{
-	self.daemon = &((const struct conf *)config)->daemon;
-	if (self.daemon->public_listen == NULL)
-		return 0;
+	self.daemon = daemon;
 	metrics_add(&results_metric);
-	networks_read(&self.trusted, (const char *const *)self.daemon->trusted_proxies);
+	networks_read(&self.trusted, (const char *const *)daemon->trusted_proxies);
 	self.rate.burst = RATE_BURST;
 	self.rate.interval_ns = RATE_INTERVAL_NS;
 	self.rate.keys_max = RATE_ADDRESSES;
 	rate_init(&self.rate);
-	return start_listening();
 }
 
-void public_api_reload(void)
+void rest_stop(void)
 {
-	struct identity identity;
-	char *why = NULL;
-
-	if (self.server == NULL || self.daemon->cert_file == NULL)
-		return;
-	if (!identity_read(&identity, self.daemon->cert_file, self.daemon->key_file)) {
-		log_error("certificate-kept reason=unreadable");
-	} else if (http_server_renew(self.server, identity.certificate, identity.key, &why) != 0) {
-		log_error("certificate-kept file=%s reason=\"%s\"", self.daemon->cert_file, why);
-		free(why);
-	} else {
-		log_info("certificate-renewed file=%s", self.daemon->cert_file);
-	}
-	identity_release(&identity);
-}
-
-static void stop(void)
-{
-	if (self.server == NULL)
-		return;
-	http_server_free(self.server);
-	self.server = NULL;
 	networks_release(&self.trusted);
 	rate_release(&self.rate);
 }
-
-const union net_address *public_api_address(void)
-{
-	return self.server != NULL ? http_server_address(self.server) : NULL;
-}
-
-const struct daemon_module public_api_module = { "public", start, stop };

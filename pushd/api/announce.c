@@ -1,10 +1,10 @@
-#include "pushd/api/fleet.h"
+#include "pushd/api/announce.h"
 
 #include "common/base/loop.h"
 #include "common/daemon.h"
 #include "common/registry.h"
-#include "pushd/api/api.h"
-#include "pushd/api/public_api.h"
+#include "pushd/api/rest_listener.h"
+#include "pushd/api/server.h"
 #include "pushd/conf.h"
 #include "pushd/db.h"
 #include "pushd/provider/kinds.h"
@@ -31,8 +31,9 @@ static json_t *describe(struct registry_entry *ours)
 	}
 	return json_pack(
 	        "{s:s, s:I, s:o, s:o, s:o, s:b}", "id", ours->id, "epoch", (json_int_t)epoch_ms,
-	        "api", registry_place(ours->redis, daemon_conf->api_url, "http://", api_address()),
-	        "public", registry_place(ours->redis, NULL, scheme, public_api_address()),
+	        "api",
+	        registry_place(ours->redis, daemon_conf->api_url, "http://", server_address()),
+	        "public", registry_place(ours->redis, NULL, scheme, rest_listener_address()),
 	        "providers", providers, "draining", daemon_draining());
 }
 
@@ -55,9 +56,9 @@ static void stop(void)
 	registry_leave(&entry);
 }
 
-void fleet_touch(void)
+void announce_touch(void)
 {
 	registry_touch(&entry);
 }
 
-const struct daemon_module fleet_module = { "fleet", start, stop };
+const struct daemon_module announce_module = { "announce", start, stop };

@@ -1,7 +1,8 @@
-#include "pushd/device/addressee.h"
+#include "pushd/device/recipient.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/base/map.h"
 #include "common/base/mem.h"
@@ -9,18 +10,16 @@
 #include "pushd/conf.h"
 #include "pushd/db.h"
 #include "pushd/device/bare_jid.h"
-#include "pushd/device/device_key.h"
-#include "pushd/device/registrants.h"
 #include "pushd/provider/kinds.h"
 
-#define MODULE_DEFAULT "default" /* what a publish means that names none */
+#define MODULE_DEFAULT "default" /* the module of a publish that names none */
 
-/* Strangers make such devices, so what can't be a token is refused, as fpush does. */
+/* Strangers make such devices, so a node that can't be a token is refused, as fpush does. */
 #define TOKEN_MIN 64
 #define TOKEN_MAX 512
 
 static const struct conf *conf;
-static struct map by_module; /* struct conf_provider */
+static struct map by_module; /* struct conf_provider by push module */
 
 static int start(void *config)
 {
@@ -40,46 +39,58 @@ static void stop(void)
 	map_release(&by_module);
 }
 
-/* The provider of NOTIFICATION's module; NULL where devices aren't made by a publish. */
+bool recipient_may_register(const char *jid)
+{
+	char **domains = conf->daemon.registrants;
+
+	if (domains == NULL || domains[0] == NULL)
+		return true;
+	for (; *domains != NULL; domains++)
+		if (strcasecmp(*domains, bare_jid_domain(jid)) == 0)
+			return true;
+	return false;
+}
+
+/* The provider of NOTIFICATION's module; NULL where a publish doesn't make a device. */
 static const struct conf_provider *find_provider(const struct notification *notification)
 {
 	const char *module = notification->module != NULL ? notification->module : MODULE_DEFAULT;
 	size_t len = strlen(notification->node);
 
-	if (len < TOKEN_MIN || len > TOKEN_MAX || device_key_is_node(notification->node) ||
-	    !registrants_allow(conf, notification->domain))
+	if (len < TOKEN_MIN || len > TOKEN_MAX || device_is_node(notification->node) ||
+	    !recipient_may_register(notification->domain))
 		return NULL;
 	return map_get(&by_module, module, strlen(module));
 }
 
-static void find_or_pin(struct device_query *query, const struct notification *notification,
-                        const struct conf_provider *provider, const char *token)
+static void find_or_register(struct device_query *query, const struct notification *notification,
+                             const struct conf_provider *provider, const char *token)
 {
 	struct device_limits limits = { .per_token = conf->daemon.devices_per_token_max,
 		                        .ttl_ms = conf->daemon.device_ttl_ms };
 	char *component = bare_jid_fold(notification->component);
 	char *owner = bare_jid_fold(notification->domain);
 
-	device_find_or_pin(query, db_redis(),
-	                   &(struct device){ .component = component,
-	                                     .owner = owner,
-	                                     .provider = provider->id,
-	                                     .token = token },
-	                   &limits);
+	device_find_or_register(query, db_redis(),
+	                        &(struct device){ .component = component,
+	                                          .owner = owner,
+	                                          .provider = provider->id,
+	                                          .token = token },
+	                        &limits);
 	free(owner);
 	free(component);
 }
 
-void addressee_find(struct device_query *query, const struct notification *notification)
+void recipient_find(struct device_query *query, const struct notification *notification)
 {
 	const struct conf_provider *provider = find_provider(notification);
 	char *token = mem_dup(notification->node);
 
 	if (provider != NULL && provider_kinds[provider->kind]->accept_token(token))
-		find_or_pin(query, notification, provider, token);
+		find_or_register(query, notification, provider, token);
 	else
 		device_find(query, db_redis(), notification->node);
 	mem_free_secret(token);
 }
 
-const struct daemon_module addressee_module = { "addressee", start, stop };
+const struct daemon_module recipient_module = { "recipient", start, stop };

@@ -1,13 +1,9 @@
-#include "pushd/api/api.h"
+#include "pushd/api/server.h"
 
-#include <stdlib.h>
-
-#include "common/base/log.h"
 #include "common/daemon.h"
 #include "common/http/http_server.h"
-#include "common/net/net.h"
-#include "pushd/api/credential_api.h"
-#include "pushd/api/device_api.h"
+#include "pushd/api/credentials.h"
+#include "pushd/api/devices.h"
 #include "pushd/api/notifications.h"
 #include "pushd/api/statistics.h"
 #include "pushd/conf.h"
@@ -31,7 +27,7 @@ static void serve_providers(struct http_request *request)
 		json_t *item = json_pack("{s:s, s:s, s:s, s:o}", "id", provider->id, "kind",
 		                         provider_kinds[provider->kind]->conf.name, "state",
 		                         sender_state(sender), "credential",
-		                         credential_api_describe(credential));
+		                         credentials_describe(credential));
 
 		credential_wants(credential, &wanted);
 		if (wanted.topic != NULL)
@@ -44,14 +40,14 @@ static void serve_providers(struct http_request *request)
 /* clang-format off */
 static const struct http_route routes[] = {
 	{ "POST", "/v1/notifications", notifications_serve },
-	{ "POST", "/v1/devices", device_api_register },
-	{ "POST", "/v1/devices/unregister", device_api_unregister },
-	{ "GET", "/v1/devices", device_api_list },
-	{ "GET", "/v1/devices/{node}", device_api_show },
-	{ "DELETE", "/v1/devices/{node}", device_api_remove },
+	{ "POST", "/v1/devices", devices_register },
+	{ "POST", "/v1/devices/unregister", devices_unregister },
+	{ "GET", "/v1/devices", devices_list },
+	{ "GET", "/v1/devices/{node}", devices_show },
+	{ "DELETE", "/v1/devices/{node}", devices_remove },
 	{ "GET", "/v1/providers", serve_providers },
-	{ "PUT", "/v1/providers/{id}/credential", credential_api_set },
-	{ "DELETE", "/v1/providers/{id}/credential", credential_api_remove },
+	{ "PUT", "/v1/providers/{id}/credential", credentials_set },
+	{ "DELETE", "/v1/providers/{id}/credential", credentials_remove },
 	{ "GET", "/v1/statistics", statistics_serve },
 	DAEMON_ROUTES,
 	{ NULL },
@@ -66,23 +62,11 @@ static int start(void *config)
 		.token = conf->daemon.api_token,
 		.body_max = BODY_MAX,
 	};
-	char text[NET_TEXT_MAX];
-	char *why;
 
 	statistics_start(conf);
-	device_api_start(config);
-	if (net_parse(conf->daemon.api_listen, &options.listen) != 0)
-		return -1;
-	server = http_server_new(&options, &why);
-	if (server == NULL) {
-		log_error("listen-failed what=api address=%s reason=\"%s\"",
-		          conf->daemon.api_listen, why);
-		free(why);
-		return -1;
-	}
-	net_format(http_server_address(server), text);
-	log_info("listening what=api address=%s", text);
-	return 0;
+	devices_start(conf);
+	server = http_server_listen(&options, "api", conf->daemon.api_listen);
+	return server != NULL ? 0 : -1;
 }
 
 static void stop(void)
@@ -91,9 +75,9 @@ static void stop(void)
 	server = NULL;
 }
 
-const union net_address *api_address(void)
+const union net_address *server_address(void)
 {
 	return http_server_address(server);
 }
 
-const struct daemon_module api_module = { "api", start, stop };
+const struct daemon_module server_module = { "server", start, stop };

@@ -1,4 +1,4 @@
-#include "pushd/api/credential_api.h"
+#include "pushd/api/credentials.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -103,7 +103,7 @@ static json_t *describe(const struct setting *setting)
 	return answer;
 }
 
-json_t *credential_api_describe(const struct credential *credential)
+json_t *credentials_describe(const struct credential *credential)
 {
 	const struct material *material = credential_material(credential);
 	json_t *object = json_object();
@@ -245,7 +245,7 @@ static void try_it(struct http_request *request, struct credential *credential, 
 	free(bytes);
 }
 
-void credential_api_set(struct http_request *request)
+void credentials_set(struct http_request *request)
 {
 	const json_t *body = http_body_json(request);
 	struct json_reader reader;
@@ -271,7 +271,7 @@ void credential_api_set(struct http_request *request)
 		try_it(request, credential, text, &source);
 }
 
-void credential_api_remove(struct http_request *request)
+void credentials_remove(struct http_request *request)
 {
 	struct credential *credential = find_credential(request);
 	struct setting *setting;

@@ -1,4 +1,4 @@
-#include "pushd/api/forwarded.c"
+#include "pushd/api/rest.c"
 
 #include "tests/unit/unit.h"
 
@@ -12,7 +12,7 @@ static const char *resolve_header(const char *peer, const char *header)
 
 	ck_assert_ptr_null(networks_read(&trusted, texts));
 	ck_assert_int_eq(net_numeric(peer, 0, &address), 0);
-	forwarded_resolve(&address, header, &trusted);
+	resolve_forwarded(&address, header, &trusted);
 	networks_release(&trusted);
 	return net_format(&address, text);
 }
@@ -66,5 +66,5 @@ int main(void)
 		garbage_ends_the_walk_at_the_hop_before,
 	};
 
-	return unit_run("forwarded", tests, sizeof(tests) / sizeof(tests[0]), NULL, NULL);
+	return unit_run("rest", tests, sizeof(tests) / sizeof(tests[0]), NULL, NULL);
 }

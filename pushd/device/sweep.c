@@ -1,4 +1,4 @@
-#include "pushd/device/expiry.h"
+#include "pushd/device/sweep.h"
 
 #include "common/base/log.h"
 #include "common/base/loop.h"
@@ -9,7 +9,7 @@
 #include "pushd/db.h"
 #include "pushd/device/device.h"
 
-#define STEP 100 /* devices at once: a script holds up everybody else's calls */
+#define STEP 100 /* devices in one script, which holds up all other calls to Redis */
 #define STEP_PAUSE_MS 20
 #define LOOK_MAX_MS 60000
 #define LOOK_MIN_MS 500
@@ -26,20 +26,20 @@ static struct metric expired_metric = {
 	.numbers = &expired_number,
 };
 
-static void on_swept(struct device_removal *swept, enum stored stored)
+static void on_swept(struct device_removal *swept, enum device_result result)
 {
-	if (stored == STORED_DONE) {
+	if (result == DEVICE_DONE) {
 		metric_add(&expired_metric, 0, swept->count);
 		log_info("devices-expired count=%u", swept->count);
 	}
-	timer_start(&timer, stored == STORED_DONE && swept->count == STEP ? STEP_PAUSE_MS
+	timer_start(&timer, result == DEVICE_DONE && swept->count == STEP ? STEP_PAUSE_MS
 	                                                                  : (uint64_t)look_ms);
 }
 
 static void on_due(struct timer *due)
 {
 	removal.done = on_swept;
-	device_sweep(&removal, db_redis(), STEP);
+	device_expire(&removal, db_redis(), STEP);
 }
 
 static int start(void *config)
@@ -63,4 +63,4 @@ static void stop(void)
 	redis_cancel(&removal.call);
 }
 
-const struct daemon_module expiry_module = { "expiry", start, stop };
+const struct daemon_module sweep_module = { "sweep", start, stop };

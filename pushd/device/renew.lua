@@ -1,0 +1,13 @@
+-- A device's life begins anew, unless the device has gone.
+--
+-- KEYS: the device, the nodes by expiry
+-- ARGV: prefix, node, life (milliseconds)
+-- include: now.lua
+
+local device, by_expiry = KEYS[1], KEYS[2]
+local node, life = ARGV[2], ARGV[3]
+
+if redis.call('EXISTS', device) == 0 then return 0 end
+redis.call('HSET', device, 'expires', now + life)
+redis.call('ZADD', by_expiry, now + life, node)
+return 1

@@ -1,0 +1,725 @@
+#include "pushd/delivery/delivery.c"
+
+#include "tests/unit/redis_server.h"
+#include "tests/unit/unit.h"
+#include "tests/unit/wait.h"
+
+#define ANSWER_MS 100
+#define COMPONENT "push.example.org"
+#define DOMAIN "example.org"
+
+static struct redis_server server;
+static struct conf_provider provider = { .id = (char *)"apns", .expiry_ms = 600000 };
+static struct conf conf = {
+	.daemon = {
+		.redis_prefix = (char *)"og:",
+		.queue_max = 1000,
+		.lease_ms = 45000,
+		.in_flight_max = 100,
+		.answer_within_ms = ANSWER_MS,
+	},
+	.providers = { &provider, 1 },
+};
+
+/* ---- the sender, as each test wants it ---- */
+
+static struct {
+	enum sender_refusal refusal;
+	bool full;
+	bool trusted;
+	bool on_wire; /* what it has can't be taken back */
+	struct job *job;
+	unsigned submitted, cancelled;
+} sender;
+
+struct sender *senders_find(const char *id)
+{
+	return strcmp(id, provider.id) == 0 ? (struct sender *)&sender : NULL;
+}
+
+const struct conf_provider *sender_provider(const struct sender *any)
+{
+	return &provider;
+}
+
+enum sender_refusal sender_refusal(const struct sender *any)
+{
+	return sender.refusal;
+}
+
+bool sender_trusted(const struct sender *any)
+{
+	return sender.trusted;
+}
+
+bool sender_submit(struct sender *any, struct job *job)
+{
+	if (sender.full)
+		return false;
+	sender.job = job;
+	sender.submitted++;
+	return true;
+}
+
+bool sender_abandon(struct job *job)
+{
+	if (sender.on_wire)
+		return false;
+	sender.job = NULL;
+	return true;
+}
+
+void sender_cancel(struct job *job)
+{
+	sender.job = NULL;
+	sender.cancelled++;
+}
+
+/* The provider's verdict on what the sender has. */
+static void judge(enum verdict verdict, const char *reason)
+{
+	struct job *job = sender.job;
+
+	sender.job = NULL;
+	job->judgement.verdict = verdict;
+	job->attempts = 1;
+	mem_copy_word(job->judgement.reason, sizeof(job->judgement.reason), reason);
+	mem_copy_word(job->judgement.id, sizeof(job->judgement.id), job->id);
+	job->done(job);
+}
+
+/* ---- deliveries ---- */
+
+struct one {
+	struct delivery delivery;
+	int settled, ended;
+	enum outcome outcome; /* as it was settled */
+	enum outcome last;    /* as it ended */
+	char reason[JUDGEMENT_REASON_MAX];
+};
+
+static json_t *item;
+
+static void on_settled(struct delivery *delivery)
+{
+	struct one *one = container_of(delivery, struct one, delivery);
+
+	one->settled++;
+	one->outcome = delivery->outcome;
+	memcpy(one->reason, delivery->reason, sizeof(one->reason));
+}
+
+static void on_ended(struct delivery *delivery)
+{
+	struct one *one = container_of(delivery, struct one, delivery);
+
+	one->ended++;
+	one->last = delivery->outcome;
+}
+
+static void start_one(struct one *one, const char *node)
+{
+	*one = (struct one){
+		.delivery = {
+			.settled = on_settled,
+			.ended = on_ended,
+			.item = item,
+			.deadline_ms = loop_now_ms() + 60000,
+			.notification = { .component = COMPONENT,
+			                  .domain = DOMAIN,
+			                  .node = node,
+			                  .body = "x",
+			                  .count = NOTIFICATION_ABSENT,
+			                  .pending = NOTIFICATION_ABSENT },
+		},
+	};
+	delivery_start(&one->delivery);
+}
+
+/* ---- a device ---- */
+
+static char node[DEVICE_HEX];
+static bool registered;
+
+static void on_registered(struct device_registration *registration, enum device_result result)
+{
+	ck_assert_int_eq(result, DEVICE_DONE);
+	memcpy(node, registration->node, sizeof(node));
+	registered = true;
+}
+
+static void register_device(const char *second_token)
+{
+	static struct device_registration registration;
+	struct device device = {
+		.component = COMPONENT,
+		.owner = "romeo@" DOMAIN,
+		.provider = "apns",
+		.token = "aabb",
+		.second_token = second_token,
+		.dialect = "tigase",
+	};
+
+	registered = false;
+	registration.done = on_registered;
+	device_register(&registration, db_redis(), &device, &(struct device_limits){ 16, 64, 0 });
+	WAIT_UNTIL(registered);
+}
+
+/* ---- the queue ---- */
+
+static struct {
+	struct queue_taking taking;
+	bool answered;
+	struct one one;
+} taken;
+
+static void on_taken(struct queue_taking *taking, enum queue_result result,
+                     const struct queue_entry *entries, size_t count, int64_t next_due_ms)
+{
+	ck_assert_int_eq(result, QUEUE_DONE);
+	taken.answered = true;
+	if (count == 0)
+		return;
+	taken.one = (struct one){ .delivery.ended = on_ended };
+	delivery_resume(&taken.one.delivery, &entries[0]);
+}
+
+/* Takes the next entry that is due as a delivery. */
+static void resume_next(void)
+{
+	taken.answered = false;
+	taken.taking.done = on_taken;
+	queue_take(&taken.taking, "apns", 1);
+	WAIT_UNTIL(taken.answered);
+}
+
+static struct {
+	struct queue_counting counting;
+	int64_t count;
+} counted;
+
+static void on_counted(struct queue_counting *counting, enum queue_result result,
+                       const struct queue_count *counts, size_t count)
+{
+	counted.count = count > 0 ? counts[0].count : 0;
+}
+
+static int64_t queued(void)
+{
+	counted.count = -1;
+	counted.counting.done = on_counted;
+	queue_counts(&counted.counting);
+	WAIT_UNTIL(counted.count >= 0);
+	return counted.count;
+}
+
+static uint64_t queued_delay_ms;
+static int queued_calls;
+
+static void on_queued(const struct sender *any, uint64_t delay_ms)
+{
+	queued_calls++;
+	queued_delay_ms = delay_ms;
+}
+
+/* ---- before and after ---- */
+
+static void setup(void)
+{
+	log_init("unit", LOG_ERROR);
+	loop_init();
+	redis_server_init(&server);
+	redis_server_start(&server);
+	conf.daemon.redis = server.url;
+	provider.interval_ms = 0;
+	memset(&sender, 0, sizeof(sender));
+	queued_calls = 0;
+	item = json_pack("{s:s, s:s, s:s}", "component", COMPONENT, "domain", DOMAIN, "node", "n");
+	ck_assert_int_eq(db_module.start(&conf), 0);
+	ck_assert_int_eq(queue_module.start(&conf), 0);
+	ck_assert_int_eq(history_module.start(&conf), 0);
+	ck_assert_int_eq(recipient_module.start(&conf), 0);
+	ck_assert_int_eq(delivery_module.start(&conf), 0);
+	deliveries_watch(on_queued);
+	register_device(NULL);
+}
+
+static void teardown(void)
+{
+	delivery_module.stop();
+	recipient_module.stop();
+	history_module.stop();
+	queue_module.stop();
+	db_module.stop();
+	json_decref(item);
+	redis_server_release(&server);
+	loop_release();
+}
+
+/* ---- the fast path ---- */
+
+START_TEST(what_the_provider_accepts_is_sent_and_leaves_nothing_in_the_queue)
+{
+	struct one one;
+
+	start_one(&one, node);
+	ck_assert_int_eq(one.delivery.phase, DELIVERY_LOOKING);
+	ck_assert_uint_eq(deliveries_count(), 1);
+	WAIT_UNTIL(sender.job != NULL);
+	ck_assert_int_eq(one.delivery.phase, DELIVERY_SENDING);
+	judge(VERDICT_SENT, NULL);
+	ck_assert_int_eq(one.settled + one.ended, 2);
+	ck_assert_int_eq(one.outcome, OUTCOME_SENT);
+	ck_assert_uint_eq(deliveries_count(), 0);
+	ck_assert_int_eq(queued(), 0);
+}
+END_TEST
+
+START_TEST(an_unknown_node_a_wrong_component_and_a_wrong_domain_are_gone_alike)
+{
+	struct one ones[3];
+
+	start_one(&ones[0], "00000000000000000000000000000000");
+	start_one(&ones[1], node);
+	ones[1].delivery.notification.component = "other.example.org";
+	start_one(&ones[2], node);
+	ones[2].delivery.notification.domain = "example.net";
+	WAIT_UNTIL(deliveries_count() == 0);
+	for (size_t i = 0; i < ARRAY_LEN(ones); i++) {
+		ck_assert_int_eq(ones[i].outcome, OUTCOME_GONE);
+		ck_assert_str_eq(ones[i].reason, "");
+	}
+	ck_assert_uint_eq(sender.submitted, 0);
+}
+END_TEST
+
+START_TEST(a_refused_credential_queues_nothing_new)
+{
+	struct one one;
+
+	sender.refusal = SENDER_CREDENTIAL;
+	start_one(&one, node);
+	WAIT_UNTIL(one.ended == 1);
+	ck_assert_int_eq(one.outcome, OUTCOME_UNAVAILABLE);
+	ck_assert_str_eq(one.reason, "credential");
+	ck_assert_int_eq(queued(), 0);
+}
+END_TEST
+
+/* ---- into the queue ---- */
+
+START_TEST(what_cannot_be_sent_now_is_queued_and_redeliver_is_told)
+{
+	struct one one;
+
+	sender.refusal = SENDER_UNREACHABLE;
+	start_one(&one, node);
+	WAIT_UNTIL(one.ended == 1);
+	ck_assert_int_eq(one.outcome, OUTCOME_QUEUED);
+	ck_assert_int_eq(queued_calls, 1);
+	ck_assert_uint_eq(queued_delay_ms, 0);
+	ck_assert_int_eq(queued(), 1);
+}
+END_TEST
+
+START_TEST(a_transient_verdict_queues_with_a_delay)
+{
+	struct one one;
+
+	start_one(&one, node);
+	WAIT_UNTIL(sender.job != NULL);
+	judge(VERDICT_TRANSIENT, "InternalServerError");
+	WAIT_UNTIL(one.ended == 1);
+	ck_assert_int_eq(one.outcome, OUTCOME_QUEUED);
+	ck_assert_uint_ge(queued_delay_ms, RETRY_LEAST_MS / 2);
+}
+END_TEST
+
+START_TEST(what_would_be_due_after_its_expiry_is_unavailable)
+{
+	struct one one;
+
+	provider.expiry_ms = 1;
+	start_one(&one, node);
+	WAIT_UNTIL(sender.job != NULL);
+	judge(VERDICT_TRANSIENT, "InternalServerError");
+	provider.expiry_ms = 600000;
+	ck_assert_int_eq(one.outcome, OUTCOME_UNAVAILABLE);
+	ck_assert_str_eq(one.reason, "expired");
+	ck_assert_int_eq(queued(), 0);
+}
+END_TEST
+
+START_TEST(one_that_is_concluded_before_the_wire_is_taken_back_and_queued)
+{
+	struct one one;
+
+	start_one(&one, node);
+	WAIT_UNTIL(sender.job != NULL);
+	delivery_conclude(&one.delivery);
+	ck_assert_int_eq(one.delivery.phase, DELIVERY_ENQUEUEING);
+	ck_assert_ptr_null(sender.job);
+	WAIT_UNTIL(one.ended == 1);
+	ck_assert_int_eq(one.outcome, OUTCOME_QUEUED);
+}
+END_TEST
+
+START_TEST(one_that_is_concluded_while_its_device_is_looked_up_is_queued)
+{
+	struct one one;
+
+	start_one(&one, node);
+	delivery_conclude(&one.delivery);
+	WAIT_UNTIL(one.ended == 1);
+	ck_assert_int_eq(one.outcome, OUTCOME_QUEUED);
+	ck_assert_uint_eq(sender.submitted, 0);
+}
+END_TEST
+
+START_TEST(those_of_one_device_are_put_one_after_the_other_and_the_older_ones_merged)
+{
+	struct one ones[4];
+	int outcomes[OUTCOME_COUNT] = { 0 };
+
+	provider.interval_ms = 1000;
+	sender.refusal = SENDER_UNREACHABLE;
+	for (size_t i = 0; i < ARRAY_LEN(ones); i++)
+		start_one(&ones[i], node);
+	WAIT_UNTIL(deliveries_count() == 0);
+	for (size_t i = 0; i < ARRAY_LEN(ones); i++) {
+		ck_assert_int_eq(ones[i].settled, 1);
+		outcomes[ones[i].outcome]++;
+	}
+	ck_assert_int_eq(ones[3].outcome, OUTCOME_QUEUED);
+	ck_assert_int_eq(outcomes[OUTCOME_QUEUED], 2);
+	ck_assert_int_eq(outcomes[OUTCOME_MERGED], 2);
+	ck_assert_int_eq(queued(), 1);
+}
+END_TEST
+
+START_TEST(while_one_is_on_its_way_the_next_of_its_device_waits_for_the_interval)
+{
+	struct one first, second;
+
+	provider.interval_ms = 5000;
+	start_one(&first, node);
+	WAIT_UNTIL(sender.job != NULL);
+	start_one(&second, node);
+	WAIT_UNTIL(second.ended == 1);
+	ck_assert_int_eq(second.outcome, OUTCOME_QUEUED);
+	ck_assert_uint_eq(queued_delay_ms, 5000);
+	judge(VERDICT_SENT, NULL);
+	ck_assert_int_eq(first.outcome, OUTCOME_SENT);
+	ck_assert_uint_eq(sender.submitted, 1);
+}
+END_TEST
+
+/* ---- on the wire ---- */
+
+START_TEST(one_concluded_on_the_wire_is_answered_queued_and_its_verdict_settles_the_entry)
+{
+	struct one one;
+
+	sender.on_wire = true;
+	start_one(&one, node);
+	WAIT_UNTIL(sender.job != NULL);
+	delivery_conclude(&one.delivery);
+	ck_assert_int_eq(one.delivery.phase, DELIVERY_SECURING);
+	WAIT_UNTIL(one.settled == 1);
+	ck_assert_int_eq(one.outcome, OUTCOME_QUEUED);
+	ck_assert_int_eq(one.delivery.phase, DELIVERY_LEASED);
+	ck_assert_int_eq(queued(), 1);
+	judge(VERDICT_SENT, NULL);
+	ck_assert_int_eq(one.delivery.phase, DELIVERY_LEAVING);
+	WAIT_UNTIL(one.ended == 1);
+	ck_assert_int_eq(one.settled, 1);
+	ck_assert_int_eq(one.last, OUTCOME_SENT);
+	ck_assert_int_eq(queued(), 0);
+}
+END_TEST
+
+START_TEST(a_verdict_that_overtakes_the_queue_waits_for_it)
+{
+	struct one one;
+
+	sender.on_wire = true;
+	start_one(&one, node);
+	WAIT_UNTIL(sender.job != NULL);
+	delivery_conclude(&one.delivery);
+	judge(VERDICT_SENT, NULL);
+	ck_assert_int_eq(one.delivery.phase, DELIVERY_JUDGED);
+	ck_assert_int_eq(one.settled, 0);
+	WAIT_UNTIL(one.ended == 1);
+	ck_assert_int_eq(one.outcome, OUTCOME_SENT);
+	ck_assert_int_eq(queued(), 0);
+}
+END_TEST
+
+START_TEST(a_lease_that_ends_takes_it_back_from_the_wire_and_gives_the_entry_back)
+{
+	struct one one;
+
+	conf.daemon.lease_ms = 200;
+	sender.on_wire = true;
+	start_one(&one, node);
+	WAIT_UNTIL(sender.job != NULL);
+	delivery_conclude(&one.delivery);
+	WAIT_UNTIL(one.ended == 1);
+	conf.daemon.lease_ms = 45000;
+	ck_assert_uint_eq(sender.cancelled, 1);
+	ck_assert_int_eq(one.last, OUTCOME_QUEUED);
+	ck_assert_int_eq(queued(), 1);
+}
+END_TEST
+
+/* ---- abandoned ---- */
+
+START_TEST(what_is_abandoned_before_the_wire_ends_at_once)
+{
+	struct one looking, sending;
+
+	start_one(&looking, node);
+	delivery_abandon(&looking.delivery);
+	ck_assert_int_eq(looking.ended, 1);
+	ck_assert_str_eq(looking.reason, "deadline");
+	start_one(&sending, node);
+	WAIT_UNTIL(sender.job != NULL);
+	delivery_abandon(&sending.delivery);
+	ck_assert_int_eq(sending.ended, 1);
+	ck_assert_int_eq(sending.outcome, OUTCOME_UNAVAILABLE);
+	ck_assert_ptr_null(sender.job);
+}
+END_TEST
+
+START_TEST(what_is_abandoned_on_the_wire_gets_its_verdict_and_is_not_queued)
+{
+	struct one one;
+
+	sender.on_wire = true;
+	start_one(&one, node);
+	WAIT_UNTIL(sender.job != NULL);
+	delivery_abandon(&one.delivery);
+	ck_assert_int_eq(one.ended, 0);
+	judge(VERDICT_TRANSIENT, "InternalServerError");
+	ck_assert_int_eq(one.ended, 1);
+	ck_assert_int_eq(one.last, OUTCOME_UNAVAILABLE);
+	ck_assert_int_eq(queued(), 0);
+}
+END_TEST
+
+START_TEST(one_that_waits_to_be_put_and_is_abandoned_ends_with_its_followers)
+{
+	struct one ones[3];
+
+	provider.interval_ms = 1000;
+	sender.refusal = SENDER_UNREACHABLE;
+	for (size_t i = 0; i < ARRAY_LEN(ones); i++)
+		start_one(&ones[i], node);
+	WAIT_UNTIL(ones[2].delivery.phase == DELIVERY_WAITING);
+	delivery_abandon(&ones[2].delivery);
+	ck_assert_int_eq(ones[1].outcome, OUTCOME_UNAVAILABLE);
+	ck_assert_int_eq(ones[2].outcome, OUTCOME_UNAVAILABLE);
+	WAIT_UNTIL(deliveries_count() == 0);
+	ck_assert_int_eq(ones[0].outcome, OUTCOME_QUEUED);
+}
+END_TEST
+
+/* ---- from the queue ---- */
+
+static void queue_one(void)
+{
+	struct one one;
+
+	sender.refusal = SENDER_UNREACHABLE;
+	start_one(&one, node);
+	WAIT_UNTIL(one.ended == 1);
+	sender.refusal = SENDER_TAKES;
+	json_object_set_new(item, "node", json_string(node));
+}
+
+START_TEST(one_from_the_queue_is_sent_and_its_entry_settled)
+{
+	json_object_set_new(item, "node", json_string(node));
+	queue_one();
+	resume_next();
+	WAIT_UNTIL(sender.job != NULL);
+	ck_assert_int_eq(taken.one.delivery.phase, DELIVERY_LEASED);
+	judge(VERDICT_SENT, NULL);
+	WAIT_UNTIL(taken.one.ended == 1);
+	ck_assert_int_eq(taken.one.last, OUTCOME_SENT);
+	ck_assert_int_eq(queued(), 0);
+}
+END_TEST
+
+START_TEST(one_from_the_queue_that_the_provider_refuses_stays_until_it_expires)
+{
+	json_object_set_new(item, "node", json_string(node));
+	queue_one();
+	resume_next();
+	WAIT_UNTIL(sender.job != NULL);
+	judge(VERDICT_REJECTED, "BadTopic");
+	WAIT_UNTIL(taken.one.ended == 1);
+	ck_assert_int_eq(taken.one.last, OUTCOME_QUEUED);
+	ck_assert_uint_ge(queued_delay_ms, REFUSED_LEAST_MS / 2);
+	ck_assert_int_eq(queued(), 1);
+}
+END_TEST
+
+/* ---- tokens ---- */
+
+START_TEST(a_dead_token_takes_its_device_away)
+{
+	struct one one, next;
+
+	start_one(&one, node);
+	WAIT_UNTIL(sender.job != NULL);
+	judge(VERDICT_GONE, "Unregistered");
+	ck_assert_int_eq(one.delivery.phase, DELIVERY_REMOVING);
+	WAIT_UNTIL(one.ended == 1);
+	ck_assert_int_eq(one.outcome, OUTCOME_GONE);
+	start_one(&next, node);
+	WAIT_UNTIL(next.ended == 1);
+	ck_assert_int_eq(next.outcome, OUTCOME_GONE);
+	ck_assert_uint_eq(sender.submitted, 1);
+}
+END_TEST
+
+START_TEST(a_suspect_token_is_unavailable_and_the_device_stays)
+{
+	struct one one, next;
+
+	sender.trusted = true;
+	start_one(&one, node);
+	WAIT_UNTIL(sender.job != NULL);
+	judge(VERDICT_SUSPECT, "BadDeviceToken");
+	WAIT_UNTIL(one.ended == 1);
+	ck_assert_int_eq(one.outcome, OUTCOME_UNAVAILABLE);
+	ck_assert_str_eq(one.reason, "BadDeviceToken");
+	start_one(&next, node);
+	WAIT_UNTIL(sender.job != NULL);
+	judge(VERDICT_SENT, NULL);
+}
+END_TEST
+
+static void call_phone(struct one *one)
+{
+	register_device("ccdd");
+	start_one(one, node);
+	one->delivery.notification.payload = "p";
+	one->delivery.notification.voip = true;
+	WAIT_UNTIL(sender.job != NULL);
+	ck_assert_int_eq(sender.job->priority, PRIORITY_VOIP);
+}
+
+START_TEST(a_call_whose_second_token_is_dead_or_suspect_goes_to_the_first_as_an_alert)
+{
+	static const enum verdict verdicts[] = { VERDICT_GONE, VERDICT_SUSPECT };
+
+	for (size_t i = 0; i < ARRAY_LEN(verdicts); i++) {
+		struct one one;
+
+		call_phone(&one);
+		judge(verdicts[i], "BadDeviceToken");
+		WAIT_UNTIL(sender.job != NULL);
+		ck_assert_int_eq(sender.job->priority, PRIORITY_HIGH);
+		ck_assert_ptr_null(sender.job->device.second_token);
+		judge(VERDICT_SENT, NULL);
+		WAIT_UNTIL(one.ended == 1);
+		ck_assert_int_eq(one.outcome, OUTCOME_SENT);
+	}
+}
+END_TEST
+
+/* ---- the end of the process ---- */
+
+static int idle_calls;
+
+static void on_idle(void)
+{
+	idle_calls++;
+}
+
+START_TEST(draining_queues_what_waits_at_once_and_what_is_on_the_wire_after_its_time)
+{
+	struct one waiting, wire;
+
+	idle_calls = 0;
+	start_one(&waiting, node);
+	WAIT_UNTIL(sender.job != NULL);
+	deliveries_drain(on_idle);
+	WAIT_UNTIL(waiting.ended == 1);
+	ck_assert_int_eq(waiting.outcome, OUTCOME_QUEUED);
+	WAIT_UNTIL(idle_calls > 0);
+	delivery_module.stop();
+	ck_assert_int_eq(delivery_module.start(&conf), 0);
+	sender.on_wire = true;
+	start_one(&wire, node);
+	WAIT_UNTIL(sender.job != NULL);
+	wire.delivery.job.connection = (struct connection *)&wire;
+	deliveries_drain(on_idle);
+	ck_assert_int_eq(wire.delivery.phase, DELIVERY_SENDING);
+	WAIT_UNTIL(wire.ended == 1);
+	ck_assert_uint_eq(sender.cancelled, 1);
+	ck_assert_int_eq(wire.outcome, OUTCOME_QUEUED);
+}
+END_TEST
+
+/* One in each phase that can be held. */
+START_TEST(stopping_ends_each_phase_once)
+{
+	struct one looking, waiting[3], sending, securing;
+
+	start_one(&sending, node);
+	WAIT_UNTIL(sender.job != NULL);
+	sender.on_wire = true;
+	start_one(&securing, node);
+	WAIT_UNTIL(sender.submitted == 2);
+	delivery_conclude(&securing.delivery);
+	ck_assert_int_eq(securing.delivery.phase, DELIVERY_SECURING);
+	provider.interval_ms = 1000;
+	sender.refusal = SENDER_UNREACHABLE;
+	for (size_t i = 0; i < ARRAY_LEN(waiting); i++)
+		start_one(&waiting[i], node);
+	WAIT_UNTIL(waiting[2].delivery.phase == DELIVERY_WAITING);
+	start_one(&looking, node);
+	delivery_module.stop();
+	ck_assert_int_eq(looking.ended + sending.ended + securing.ended, 3);
+	for (size_t i = 0; i < ARRAY_LEN(waiting); i++)
+		ck_assert_int_eq(waiting[i].ended, 1);
+	ck_assert_str_eq(looking.reason, "stopping");
+	ck_assert_uint_eq(deliveries_count(), 0);
+	ck_assert_int_eq(delivery_module.start(&conf), 0);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		what_the_provider_accepts_is_sent_and_leaves_nothing_in_the_queue,
+		an_unknown_node_a_wrong_component_and_a_wrong_domain_are_gone_alike,
+		a_refused_credential_queues_nothing_new,
+		what_cannot_be_sent_now_is_queued_and_redeliver_is_told,
+		a_transient_verdict_queues_with_a_delay,
+		what_would_be_due_after_its_expiry_is_unavailable,
+		one_that_is_concluded_before_the_wire_is_taken_back_and_queued,
+		one_that_is_concluded_while_its_device_is_looked_up_is_queued,
+		those_of_one_device_are_put_one_after_the_other_and_the_older_ones_merged,
+		while_one_is_on_its_way_the_next_of_its_device_waits_for_the_interval,
+		one_concluded_on_the_wire_is_answered_queued_and_its_verdict_settles_the_entry,
+		a_verdict_that_overtakes_the_queue_waits_for_it,
+		a_lease_that_ends_takes_it_back_from_the_wire_and_gives_the_entry_back,
+		what_is_abandoned_before_the_wire_ends_at_once,
+		what_is_abandoned_on_the_wire_gets_its_verdict_and_is_not_queued,
+		one_that_waits_to_be_put_and_is_abandoned_ends_with_its_followers,
+		one_from_the_queue_is_sent_and_its_entry_settled,
+		one_from_the_queue_that_the_provider_refuses_stays_until_it_expires,
+		a_dead_token_takes_its_device_away,
+		a_suspect_token_is_unavailable_and_the_device_stays,
+		a_call_whose_second_token_is_dead_or_suspect_goes_to_the_first_as_an_alert,
+		draining_queues_what_waits_at_once_and_what_is_on_the_wire_after_its_time,
+		stopping_ends_each_phase_once,
+	};
+
+	return unit_run("delivery", tests, ARRAY_LEN(tests), setup, teardown);
+}
