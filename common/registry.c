@@ -97,7 +97,7 @@ void registry_touch(struct registry_entry *entry)
 	timer_start(&entry->beat, REGISTRY_BEAT_MS);
 }
 
-/* The answers don't matter: where Redis is away the record's own expiry does it. */
+/* The replies don't matter: while Redis is away the record expires by itself. */
 void registry_leave(struct registry_entry *entry)
 {
 	char *index, *key;

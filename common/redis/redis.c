@@ -279,7 +279,10 @@ static void del_write(void *data)
 	want(redis, redis->io.events & ~(uint32_t)EPOLLOUT);
 }
 
-/* hiredis may end the connection, and a callback REDIS itself: nothing follows the call into it. */
+/*
+ * hiredis may drop the connection in here, and a callback may free REDIS: touch neither after this
+ * call.
+ */
 static void on_ready(struct io *io, uint32_t events)
 {
 	struct redis *redis = container_of(io, struct redis, io);
@@ -302,7 +305,7 @@ static void on_flush(struct task *task)
 
 /* ---- connecting ---- */
 
-/* What hiredis does with the context from here on isn't ours. */
+/* From here on no event of the context reaches REDIS. */
 static void detach(struct redis *redis)
 {
 	redis->state = REDIS_AWAY;
@@ -598,7 +601,7 @@ void redis_free(struct redis *redis)
 	if (redis == NULL)
 		return;
 	calls_release(&redis->calls);
-	if (redis->state == REDIS_READY) /* a farewell given in this turn, if it fits */
+	if (redis->state == REDIS_READY) /* what was given in this turn, such as the removal of a record, if it fits */
 		redisBufferWrite(&redis->context->c, &written);
 	context = redis->context;
 	detach(redis);
