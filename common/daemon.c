@@ -130,7 +130,7 @@ static int check_config(const void *config, struct buf *complaints)
 	return self.spec->check == NULL ? 0 : self.spec->check(config, complaints);
 }
 
-/* Takes the live keys of FRESH over; warns when it says more than that. */
+/* Applies the live keys of FRESH; warns when other keys differ, too. */
 static void take_fresh(void *fresh)
 {
 	size_t changed = config_take_live(self.spec->config, self.config, fresh);
@@ -223,7 +223,7 @@ static void stop_modules(void)
 }
 
 /*
- * Each conversation costs descriptors, and only select(), which nobody here calls, minds large
+ * Each conversation costs descriptors. Only select(), which nothing here calls, can't use large
  * ones.
  */
 static void raise_descriptor_limit(void)
@@ -409,8 +409,8 @@ static int read_config(const char *file)
 }
 
 /*
- * Only what is about to run must fit beyond the table: a dump or a question must not need the
- * files.
+ * The checks beyond the table need files, keys and certificates, so only a start and -n run them,
+ * not -T or --health.
  */
 static int check_more(int what)
 {

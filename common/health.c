@@ -72,7 +72,7 @@ static int ask(int fd, const char *host, const char *path, uint64_t deadline_ms)
 
 	if (finish_connect(fd, deadline_ms) < 0)
 		return -1;
-	/* So short a request fits the socket's empty buffer as a whole. */
+	/* A request this short fits the empty send buffer, so one write is enough. */
 	if (send(fd, request, (size_t)len, MSG_NOSIGNAL) != len)
 		return -1;
 	return read_status(fd, deadline_ms);

@@ -1,6 +1,7 @@
 /*
- * Who is there: each relayd and pushd writes a record of itself to Redis every few seconds, and
- * gateways read all records of one kind. A record that isn't renewed is gone after REGISTRY_TTL_MS.
+ * The daemons that run: each relayd and pushd writes a record of itself to Redis every second, and
+ * gateways read all records of one kind. A record that isn't renewed is gone after
+ * REGISTRY_TTL_MS.
  */
 #ifndef OG_COMMON_REGISTRY_H
 #define OG_COMMON_REGISTRY_H

@@ -130,7 +130,7 @@ void *map_put(struct map *map, const void *key, size_t key_len, void *value)
 	before = slot->value;
 	if (before == NULL)
 		map->count++;
-	/* The key too: the old one belongs to the value that leaves. */
+	/* The key is replaced, too: the old one is part of the value that is returned. */
 	*slot = (struct map_slot){ key, value, hash, (uint32_t)key_len };
 	return before;
 }

@@ -16,7 +16,7 @@
 #define LINE_BYTES_MAX (LINE_BUFFER - 3) /* libinih wants room for CR, LF and NUL */
 #define ID_BYTES_MAX 255                 /* a domain fits */
 
-/* A file on its way through libinih, which asks for lines and gives back names and values. */
+/* A file while libinih parses it: libinih asks for lines and returns names and values. */
 struct reading {
 	struct config_draft *draft;
 	const char *next; /* borrowed */
@@ -122,7 +122,7 @@ static char *read_line(char *out, int size, void *stream)
 
 	if (reading->left == 0) {
 		mem_wipe(out,
-		         (size_t)size); /* secrets passed through it, and libinih only frees it */
+		         (size_t)size); /* it held secrets, and libinih frees it without wiping */
 		return NULL;
 	}
 	reading->next += whole;
@@ -306,7 +306,7 @@ void config_free(const struct config *config, void *root)
 	free(root);
 }
 
-/* What the key may be and what it is when it isn't given. */
+/* The choices and the default of KEY. */
 static void dump_help(const struct config_key *key, struct buf *out)
 {
 	buf_printf(out, "# %s", key->help);
@@ -334,7 +334,7 @@ static void dump_key(const struct config_key *key, const void *base, struct buf 
 		config_value_print(key, base, &value);
 	else if (key->fallback != NULL)
 		buf_text(&value, key->fallback);
-	/* Nothing, where the default is something, must be written to be read back. */
+	/* An empty value must be written if the default isn't empty, or reading would give the default. */
 	given = base != NULL && (buf_len(&value) > 0 || key->fallback != NULL);
 	text = buf_take(&value);
 	dump_help(key, out);

@@ -250,7 +250,7 @@ static void complain_twins(struct config_draft *draft, const struct config_part 
 	                           name, twin->line);
 }
 
-/* Makes the part's variables known, up to the first that another part has too. */
+/* Collects the names of PART's variables; stops at the first that another part has, too. */
 static void collect_part(struct config_draft *draft, struct config_part *part, struct names *names)
 {
 	for (size_t i = 0; part->section->keys[i].name != NULL; i++) {
@@ -319,7 +319,7 @@ static void override(struct config_draft *draft, struct config_part *part, size_
 	free(name);
 }
 
-/* Only a warning: orchestrators put variables of their own there (OG_PUSHD_PORT=tcp://…). */
+/* Only a warning: orchestrators set variables of this form, too (OG_PUSHD_PORT=tcp://…). */
 static void warn_unknown(const struct config *config, const struct names *names)
 {
 	char *prefix = prefix_of(config);

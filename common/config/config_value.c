@@ -19,7 +19,7 @@ struct unit {
 	int64_t factor;
 };
 
-/* Falling, since a value is printed in the largest unit that divides it. */
+/* The largest first: a value is printed in the largest unit that divides it. */
 static const struct unit sizes[] = {
 	{ "T", INT64_C(1) << 40 }, { "G", 1 << 30 }, { "M", 1 << 20 },
 	{ "k", 1 << 10 },          { "", 1 },        { NULL, 0 },

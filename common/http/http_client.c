@@ -17,9 +17,9 @@
 #define STREAMS 1000
 /* Idle transfers that a pool keeps: each has an easy handle of some 6 KB. */
 #define IDLE_MAX 256
-/* Refused streams (REFUSED_STREAM, or above a GOAWAY's last one) libcurl sends again so often. */
+/* How often libcurl resends a refused stream (REFUSED_STREAM, or above the last of a GOAWAY). */
 #define RESENDS_MAX 5
-/* Kept connections: HTTP/1.1 ones are let go before http_server, by its default, ends them. */
+/* Kept HTTP/1.1 connections are closed before http_server's default closes them. */
 #define HTTP1_AGE_S 50L
 #define HTTP2_AGE_S 86400L
 
@@ -101,7 +101,7 @@ static enum http_failure judge(const struct http_transfer *transfer, CURLcode co
 {
 	if (transfer->failure != HTTP_OK)
 		return transfer->failure;
-	/* An answer cut short has come all the same; libcurl 7.88 says "cut" even of whole ones. */
+	/* A truncated body is no failure: the status line was read, and 7.88 calls whole ones so. */
 	if (code == CURLE_OK || (transfer->tries > 0 && status >= 200))
 		return HTTP_OK;
 	if (transfer->tries > 0 && code == CURLE_OPERATION_TIMEDOUT)
@@ -129,7 +129,7 @@ static void complete(struct http_transfer *transfer, CURLcode code)
 	const char *text = curl_easy_strerror(code);
 	long status = 0;
 
-	/* What libcurl can't read as a proxy it quotes, with its password. */
+	/* libcurl's error quotes a proxy URL that it can't read, and with it the password. */
 	if (transfer->error[0] != '\0' && code != CURLE_COULDNT_RESOLVE_PROXY)
 		text = transfer->error;
 	if (transfer->tries > 0)
@@ -459,7 +459,7 @@ static void destroy_pool(struct http_pool *pool)
 	free(pool);
 }
 
-/* Calls under way lose their transfer; finished ones keep it, with their answer. */
+/* Unfinished calls lose their transfer; finished calls keep it, and with it their response. */
 void http_pool_free(struct http_pool *pool)
 {
 	if (pool == NULL)

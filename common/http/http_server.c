@@ -62,9 +62,9 @@ struct engine {
 	struct io io;          /* the library's own epoll descriptor */
 	struct timer timeout;  /* when the library wants to run next */
 	struct list_link link; /* in retired; in none while it gets new connections */
-	struct list idle;      /* clients without a whole request, the longest so first */
+	struct list idle; /* clients without a whole request; the one that waits longest is first */
 	unsigned connections;
-	unsigned idle_runs; /* in a row, that it wanted at once and that served no request */
+	unsigned idle_runs; /* consecutive: wanted at once by the library, and serving no request */
 };
 
 /* A TCP connection, from accept to close. */
@@ -73,7 +73,7 @@ struct client {
 	struct timer deadline;
 	struct list_link link; /* in the engine's idle */
 	int fd;                /* the library's */
-	bool refused; /* with the headers alone: there may be more to come that nobody reads */
+	bool refused;          /* after the headers: a body may still come, which nobody reads */
 };
 
 struct http_request {
@@ -97,9 +97,8 @@ struct http_request {
 /* ---- the library on the loop ---- */
 
 /*
- * Lets the library work, and asks it when it wants to work again: both change with every step.
- * While a client is slow in a TLS handshake it always says "at once", to no end: what matters comes
- * as an event.
+ * Runs the library and asks it when to run next. While a client is slow in a TLS handshake the
+ * answer is always "at once", although nothing can be done: progress comes as an event.
  */
 static void run(struct engine *engine)
 {
@@ -181,7 +180,7 @@ static void on_deadline(struct timer *timer)
 	shutdown(client->fd, SHUT_RDWR);
 }
 
-/* Beyond its limit the library takes nobody, so one of those that only wait makes room. */
+/* At its limit the library accepts nobody, so the client that has waited longest is closed. */
 static void make_room(struct engine *engine)
 {
 	struct list_link *link = NULL;
@@ -202,14 +201,14 @@ static void end_client(struct client *client)
 	list_remove(&client->link);
 	client->engine->connections--;
 	free(client);
-	task_start(&server->resume); /* a retired engine may have been waiting for this */
+	task_start(&server->resume); /* a retired engine may wait for its last connection */
 }
 
 static void on_spoke(struct acceptor *acceptor, int fd, const union net_address *address)
 {
 	struct http_server *server = container_of(acceptor, struct http_server, acceptor);
 
-	/* It has to be beyond the limit for a moment, until one that was displaced has gone. */
+	/* This exceeds the limit for a moment, until the client that make_room() closed is gone. */
 	MHD_add_connection(server->engine->daemon, fd, &address->sa, net_length(address));
 }
 
@@ -276,7 +275,7 @@ static void check_token(struct http_request *request)
 	http_answer_header(request, "WWW-Authenticate", "Bearer");
 }
 
-/* Refused now, not in mid-body, where the library would drop the client without an answer. */
+/* Checked before the body: in the middle of it the library would drop the client unanswered. */
 static void check_body_size(struct http_request *request)
 {
 	const char *length = header(request, "Content-Length");
@@ -461,7 +460,7 @@ void http_fail(struct http_request *request, unsigned status, const char *code, 
 	va_end(args);
 	for (char *c = message; *c != '\0'; c++)
 		if ((unsigned char)*c >= 0x80)
-			*c = '?'; /* it may quote bytes that JSON doesn't take */
+			*c = '?'; /* the message may quote bytes that are no UTF-8 */
 	log_info("request-refused route=%s status=%u code=%s client=%s",
 	         request->route != NULL ? request->route->path : "-", status, code,
 	         net_format(http_client_address(request), address));

@@ -9,7 +9,7 @@
 #include "common/base/mem.h"
 
 #define ACCEPTS_MAX 64 /* in one turn of the loop */
-#define PAUSE_MS 100   /* after an accept that failed, for want of descriptors mostly */
+#define PAUSE_MS 100   /* after an accept that failed, mostly for lack of descriptors */
 #define TLS_HEADER 5
 #define TLS_HANDSHAKE 22
 #define TLS_HELLO_MAX 16384
@@ -22,7 +22,7 @@ struct silent {
 	union net_address address;
 };
 
-/* Takes SILENT out; its descriptor is the caller's then. */
+/* Removes SILENT from the list; its descriptor belongs to the caller. */
 static int release(struct silent *silent)
 {
 	int fd = silent->io.fd;
@@ -43,7 +43,7 @@ static void on_deadline(struct timer *timer)
 	close(release(silent));
 }
 
-/* True when FD has enough for whoever reads it, be it a mistake or the end. */
+/* True when FD has enough to be handed on: data, an error or the end of the stream. */
 static bool has_spoken(const struct acceptor *acceptor, int fd)
 {
 	static unsigned char bytes[TLS_HEADER + TLS_HELLO_MAX];
@@ -58,7 +58,7 @@ static bool has_spoken(const struct acceptor *acceptor, int fd)
 	return len >= TLS_HEADER + (bytes[3] << 8 | bytes[4]) || len == sizeof(bytes);
 }
 
-/* Edge-triggered, since what was looked at stays there: each call is for more of it. */
+/* Edge-triggered: the bytes are only peeked at, so a level-triggered event would come for ever. */
 static void on_ready(struct io *io, uint32_t events)
 {
 	struct silent *silent = container_of(io, struct silent, io);

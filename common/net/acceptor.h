@@ -1,8 +1,8 @@
 /*
- * A listening socket whose connections are handed on once they have something to say: the first
- * bytes of a request, or with TLS its whole first record (RFC 8446, section 5.1). Who is silent
- * costs a descriptor until his deadline, or until there are too many of them: then whoever has been
- * silent the longest is closed.
+ * A listening socket whose connections are handed on once they have sent something: the first bytes
+ * of a request, or with TLS the whole first record (RFC 8446, section 5.1). A silent connection
+ * costs a descriptor until its deadline; above silent_max, the one that was silent longest is
+ * closed.
  */
 #ifndef OG_COMMON_NET_ACCEPTOR_H
 #define OG_COMMON_NET_ACCEPTOR_H
@@ -23,7 +23,7 @@ struct acceptor {
 	/* The module's own. */
 	struct io io;
 	struct timer pause;
-	struct list silent; /* the longest so first */
+	struct list silent; /* the one that was silent longest is first */
 	unsigned count;
 };
 
@@ -33,7 +33,7 @@ struct acceptor {
  */
 int acceptor_start(struct acceptor *acceptor, const union net_address *address);
 
-/* Stops listening and closes who is silent. Does nothing when it isn't started. */
+/* Stops listening and closes the silent connections. Does nothing when it isn't started. */
 void acceptor_stop(struct acceptor *acceptor);
 
 #endif

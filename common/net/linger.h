@@ -1,7 +1,7 @@
 /*
- * Sockets that are closed while their peer still sends: the kernel would answer what comes with a
- * reset, which can destroy our last answer before the peer has read it. Such a socket is kept a
- * while, and what it gets is thrown away, up to a bound in time, bytes and number.
+ * Sockets that are closed while the client still sends: the kernel would answer its bytes with a
+ * reset, which can destroy our last response before the client has read it. Such a socket is kept
+ * for a while and its input discarded, up to a bound in time, bytes and number.
  */
 #ifndef OG_COMMON_NET_LINGER_H
 #define OG_COMMON_NET_LINGER_H

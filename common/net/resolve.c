@@ -14,9 +14,7 @@
 /* The library's timeout grows with each try: 2 s, then 4 s, on each server. */
 #define TRY_MS 2000
 #define TRIES 2
-/*
- * The library reads resolv.conf when a channel is opened: an idle one that is older is opened anew.
- */
+/* c-ares reads resolv.conf when a channel is opened: an idle channel of this age is opened anew. */
 #define CHANNEL_MS 60000
 
 /*
@@ -32,7 +30,7 @@ struct resolve_query {
 	const char *why;
 };
 
-/* A descriptor of the library's. */
+/* A descriptor of c-ares. */
 struct watched {
 	struct io io;
 	struct list_link link;

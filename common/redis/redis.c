@@ -601,7 +601,7 @@ void redis_free(struct redis *redis)
 	if (redis == NULL)
 		return;
 	calls_release(&redis->calls);
-	if (redis->state == REDIS_READY) /* what was given in this turn, such as the removal of a record, if it fits */
+	if (redis->state == REDIS_READY) /* commands of this turn, if they fit */
 		redisBufferWrite(&redis->context->c, &written);
 	context = redis->context;
 	detach(redis);
