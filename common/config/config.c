@@ -334,7 +334,7 @@ static void dump_key(const struct config_key *key, const void *base, struct buf 
 		config_value_print(key, base, &value);
 	else if (key->fallback != NULL)
 		buf_text(&value, key->fallback);
-	/* An empty value must be written if the default isn't empty, or reading would give the default. */
+	/* An empty value must be written if the default isn't empty: reading must not give that. */
 	given = base != NULL && (buf_len(&value) > 0 || key->fallback != NULL);
 	text = buf_take(&value);
 	dump_help(key, out);

@@ -101,7 +101,7 @@ static enum http_failure judge(const struct http_transfer *transfer, CURLcode co
 {
 	if (transfer->failure != HTTP_OK)
 		return transfer->failure;
-	/* A truncated body is no failure: the status line was read, and 7.88 calls whole ones so. */
+	/* A truncated body is no failure: the status was read. 7.88 calls some whole ones so. */
 	if (code == CURLE_OK || (transfer->tries > 0 && status >= 200))
 		return HTTP_OK;
 	if (transfer->tries > 0 && code == CURLE_OPERATION_TIMEDOUT)
