@@ -29,7 +29,7 @@ static struct relay_conf relay_conf = {
 struct relay_question {
 	struct redis_call call;
 	bool answered;
-	char text[256]; /* "(nil)", "(none)" for no elements, else all with blanks between */
+	char text[1024]; /* "(nil)", "(none)" for no elements, else all with blanks between */
 };
 
 static inline void relay_append(struct relay_question *question, const struct redisReply *reply)
