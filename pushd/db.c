@@ -8,7 +8,7 @@
 #include "pushd/conf.h"
 
 #define TIMEOUT_MS 2000
-#define AGAIN_MS 2000 /* between questions to a server that evicts */
+#define AGAIN_MS 2000 /* between two looks at the policy of a server that evicts */
 #define POLICY "maxmemory_policy:"
 #define POLICY_KEEPS "noeviction"
 
@@ -17,10 +17,10 @@ static struct {
 	struct redis_call info;
 	struct timer again;
 	bool evicts;
-	bool seen; /* a server has told its policy since the start */
+	bool seen; /* a server has said its policy since the start */
 } self;
 
-static void refuse(const char *policy, size_t len)
+static void refuse_server(const char *policy, size_t len)
 {
 	timer_start(&self.again, AGAIN_MS);
 	if (self.evicts)
@@ -49,11 +49,11 @@ static void on_info(struct redis_call *call, const struct redisReply *reply)
 	if (len == strlen(POLICY_KEEPS) && memcmp(policy, POLICY_KEEPS, len) == 0)
 		self.evicts = false;
 	else
-		refuse(policy, len);
+		refuse_server(policy, len);
 	self.seen = true;
 }
 
-static void ask(void)
+static void ask_policy(void)
 {
 	if (!redis_busy(&self.info))
 		redis_command(self.redis, &self.info, "INFO memory");
@@ -61,15 +61,15 @@ static void ask(void)
 
 static void on_again(struct timer *timer)
 {
-	ask();
+	ask_policy();
 }
 
-/* It may be another server, or have another configuration, each time. */
+/* Each connection may be to another server, or to one that was reconfigured. */
 static void on_change(struct redis *redis, bool connected)
 {
 	timer_stop(&self.again);
 	if (connected)
-		ask();
+		ask_policy();
 }
 
 struct redis *db_connect(const struct conf *conf)

@@ -1,8 +1,8 @@
 /*
- * The connection to Redis that all of pushd uses but the store, which has its own: started first,
- * stopped last. A server that may evict keys forgets what was promised, so it is refused: at the
- * first connection the daemon exits 1, later it does not serve until the server's policy is
- * noeviction.
+ * The connection to Redis that all of pushd uses, except the queue, which has its own: started
+ * first, stopped last. A server that may evict keys would lose queued notifications, so it is
+ * refused: at the first connection the daemon exits 1; later it doesn't serve until the server's
+ * maxmemory-policy is noeviction.
  */
 #ifndef OG_PUSHD_DB_H
 #define OG_PUSHD_DB_H
@@ -18,13 +18,13 @@ extern const struct daemon_module db_module;
 
 struct redis *db_redis(void);
 
-/* A connection of one's own to the same server, or NULL. */
+/* A new connection to the same server, owned by the caller, or NULL. */
 struct redis *db_connect(const struct conf *conf);
 
-/* False once the server was seen to evict keys, until it was seen not to. */
+/* False after the server said that it may evict keys, until it says that it doesn't. */
 bool db_keeps(void);
 
-/* True while the server is there and keeps what it is given. */
+/* True while the server is connected and doesn't evict keys. */
 bool db_serving(void);
 
 #endif

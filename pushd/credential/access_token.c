@@ -19,7 +19,7 @@
 
 #define LOCK_MS 15000 /* longer than the endpoint may take */
 #define RETRY_MOST_MS 60000
-#define LOOK_AGAIN_MS 250 /* while another one makes it */
+#define LOOK_AGAIN_MS 250 /* while another pushd makes the token */
 
 /*
  *   idle ──▶ reading ──────▶ locking ──────▶ making ──▶ writing ──▶ idle, with a new token
@@ -49,13 +49,13 @@ struct access_token {
 	const struct conf_provider *provider;
 	enum step step;
 	char *text;          /* NULL: none yet */
-	bool refused;        /* the provider doesn't take it any more */
+	bool refused;        /* the provider called it expired */
 	unsigned generation; /* of the text */
 	int64_t made_ms;     /* by the wall clock, as a JWT says it and the provider judges it */
 	int64_t ends_ms;     /* likewise */
 	char *made;          /* one that is being written, and its times */
 	int64_t new_made_ms, new_ends_ms;
-	bool failed;        /* making it did, since the last success */
+	bool failed;        /* the last attempt to make one failed */
 	struct timer again; /* renewal, or the next try */
 	struct backoff backoff;
 	struct sealed_store_call call;
@@ -77,7 +77,7 @@ static const struct bearer_life *life_of(const struct access_token *token)
 
 /* ---- how old it is ---- */
 
-/* One from the future counts as old: the clock was wrong when it was made. */
+/* A token from the future counts as old: the clock was wrong when it was made. */
 static bool older_than(int64_t made_ms, int64_t most_ms)
 {
 	int64_t age_ms = loop_wall_ms() - made_ms;
@@ -92,7 +92,7 @@ static int64_t early_ms(int64_t made_ms, int64_t ends_ms)
 	return quarter_ms < RENEW_EARLY_MS ? quarter_ms : RENEW_EARLY_MS;
 }
 
-/* True for a token with these times that needs no successor yet. */
+/* True if a token with these times need not be renewed yet. */
 static bool is_fresh(const struct access_token *token, int64_t made_ms, int64_t ends_ms)
 {
 	if (is_signed(token))
@@ -101,14 +101,14 @@ static bool is_fresh(const struct access_token *token, int64_t made_ms, int64_t 
 	       !older_than(made_ms, ends_ms - made_ms);
 }
 
-/* True if the text may be shown: until its end, also while a successor is hard to get. */
+/* True if the text may be used: until its end, also while renewing it fails. */
 static bool is_good(const struct access_token *token)
 {
 	return token->text != NULL && !token->refused && loop_wall_ms() < token->ends_ms &&
 	       !older_than(token->made_ms, token->ends_ms - token->made_ms);
 }
 
-/* True if the next try to share one may come too late. */
+/* True if the token ends before the next try to share a new one may succeed. */
 static bool is_needed(const struct access_token *token)
 {
 	return !is_good(token) || token->ends_ms - loop_wall_ms() <= 2 * RETRY_MOST_MS;
@@ -116,9 +116,9 @@ static bool is_needed(const struct access_token *token)
 
 /* ---- steps ---- */
 
-static void begin(struct access_token *token);
+static void renew(struct access_token *token);
 
-static void tell(struct access_token *token)
+static void notify(struct access_token *token)
 {
 	list_for_each (link, &token->watches) {
 		struct access_token_watch *watch =
@@ -140,7 +140,7 @@ static void drop_made(struct access_token *token)
 	token->made = NULL;
 }
 
-/* A JWT is looked at each time it is shown; the other is renewed in good time by itself. */
+/* A signed token is renewed when it is asked for, one of an endpoint ahead of time by a timer. */
 static void plan_renewal(struct access_token *token)
 {
 	int64_t early = early_ms(token->made_ms, token->ends_ms);
@@ -166,7 +166,7 @@ static void adopt(struct access_token *token, char *text, int64_t made_ms, int64
 	backoff_reset(&token->backoff);
 	timer_stop(&token->again);
 	plan_renewal(token);
-	tell(token);
+	notify(token);
 }
 
 static void adopt_made(struct access_token *token)
@@ -248,7 +248,7 @@ static void on_oauth(struct oauth *oauth, const char *text, int64_t life_ms)
 		unlock(token);
 	else
 		try_later(token, backoff_next(&token->backoff));
-	tell(token);
+	notify(token);
 }
 
 /* ---- shared with the others ---- */
@@ -262,7 +262,7 @@ static void lock(struct access_token *token)
 	free(name);
 }
 
-/* Takes over what TEXT says, unless that is what we have already, or is at its end. */
+/* Adopts the token that TEXT describes, unless it is ours already or about to end. */
 static bool take_shared(struct access_token *token, const char *text)
 {
 	json_t *object = json_loads(text, 0, NULL);
@@ -286,7 +286,7 @@ static bool take_shared(struct access_token *token, const char *text)
 static void after_reading(struct access_token *token, enum sealed_store_result result,
                           const char *text)
 {
-	if (result == SEALED_AWAY) {
+	if (result == SEALED_UNAVAILABLE) {
 		try_later(token, backoff_next(&token->backoff));
 		return;
 	}
@@ -298,7 +298,7 @@ static void after_reading(struct access_token *token, enum sealed_store_result r
 		lock(token);
 }
 
-/* After a success the lock runs out: who is late must see what was made before it may lock. */
+/* After a success the lock isn't removed but expires: a late pushd first reads the new token. */
 static void after_locking(struct access_token *token, enum sealed_store_result result)
 {
 	if (result == SEALED_DONE || (result == SEALED_REFUSED && is_needed(token)))
@@ -309,8 +309,8 @@ static void after_locking(struct access_token *token, enum sealed_store_result r
 }
 
 /*
- * One that may not have been written isn't used: another pushd would make a second one. But sending
- * needs no room in Redis, so it goes on where there is none.
+ * A token that perhaps wasn't written isn't used, since another pushd would make a second one. But
+ * if Redis refuses writes (it is full), no pushd can share a token, so each uses its own.
  */
 static void after_writing(struct access_token *token, enum sealed_store_result result)
 {
@@ -350,7 +350,7 @@ static void on_sealed_store(struct sealed_store_call *call, enum sealed_store_re
 	}
 }
 
-static void begin(struct access_token *token)
+static void renew(struct access_token *token)
 {
 	char *name;
 
@@ -361,17 +361,17 @@ static void begin(struct access_token *token)
 	}
 	name = name_of(token, "bearer");
 	token->step = STEP_READING;
-	sealed_store_forget(&token->call); /* what it has seen is told again */
+	sealed_store_forget(&token->call); /* so that an unchanged text is delivered again */
 	sealed_store_get(&token->call, name);
 	free(name);
 }
 
 static void on_again(struct timer *timer)
 {
-	begin(container_of(timer, struct access_token, again));
+	renew(container_of(timer, struct access_token, again));
 }
 
-/* ---- for its users ---- */
+/* ---- the interface ---- */
 
 static bool same_text(const char *a, const char *b)
 {
@@ -414,7 +414,7 @@ static struct access_token *new_token(struct material *material, const char *ori
 	list_append(&tokens, &token->link);
 	if (!is_signed(token))
 		oauth_start(&token->oauth, material->form->account(material), provider);
-	begin(token);
+	renew(token);
 	return token;
 }
 
@@ -453,13 +453,13 @@ void access_token_close(struct access_token *token, struct access_token_watch *w
 }
 
 /*
- * Gets it its successor when it is time: a JWT always, what an endpoint gave when the clock has
- * leapt past its end, which timers don't.
+ * Renews the token when it is time: signed ones only here; those of an endpoint here if the clock
+ * leapt past their end, since timers don't leap.
  */
 static void look_after(struct access_token *token)
 {
 	if (token->step == STEP_IDLE && !is_fresh(token, token->made_ms, token->ends_ms))
-		begin(token);
+		renew(token);
 }
 
 enum access_token_state access_token_state(struct access_token *token)
@@ -490,5 +490,5 @@ void access_token_renew(struct access_token *token, unsigned generation)
 		return;
 	token->refused = true;
 	if (token->step == STEP_IDLE || token->step == STEP_LATER)
-		begin(token);
+		renew(token);
 }

@@ -13,7 +13,7 @@
 #include "pushd/credential/sealed_store.h"
 
 #define FILE_MAX (64 * 1024)
-#define POLL_MS 2000 /* between two looks whether another pushd has stored one */
+#define POLL_MS 2000 /* between two reads of what the fleet's API calls stored */
 
 /* A bearer token of it, for one origin or for all. */
 struct token {
@@ -41,7 +41,7 @@ struct credential {
 
 static struct list credentials;
 
-/* What was set goes before the files, unless only they are any good by now. */
+/* The stored one wins over the file, unless only the file's is valid now. */
 static struct material *choose(const struct credential *credential)
 {
 	struct material *filed = credential->filed, *stored = credential->stored;
@@ -238,7 +238,7 @@ static void warn_of_lack(const struct credential *credential)
 }
 
 /* Uses MATERIAL from here on, which isn't what was used. */
-static void use(struct credential *credential, struct material *material)
+static void use_material(struct credential *credential, struct material *material)
 {
 	static unsigned versions;
 	bool same = same_material(material, credential->used);
@@ -262,20 +262,21 @@ static void log_replacement(const struct credential *credential)
 	         from);
 }
 
-/* Uses the better of the two, which time may have made another one. */
+/* Uses the better of the two: dates may have passed since the last choice. */
 static void use_best(struct credential *credential)
 {
 	struct material *best = choose(credential);
 
 	if (best == credential->used)
 		return;
-	use(credential, best);
+	use_material(credential, best);
 	log_replacement(credential);
 	notify(credential);
 }
 
-/* Puts MATERIAL (owned now) into PLACE, and in use if that makes a difference. */
-static void put(struct credential *credential, struct material **place, struct material *material)
+/* Puts MATERIAL (owned now) into PLACE, and uses it if it is the better one. */
+static void replace(struct credential *credential, struct material **place,
+                    struct material *material)
 {
 	struct material *old = *place;
 
@@ -316,7 +317,7 @@ static void take_stored(struct credential *credential, const char *text)
 		          credential->provider->id, why);
 	free(why);
 	if (material != NULL)
-		put(credential, &credential->stored, material);
+		replace(credential, &credential->stored, material);
 }
 
 static void on_stored(struct sealed_store_call *call, enum sealed_store_result result,
@@ -324,27 +325,27 @@ static void on_stored(struct sealed_store_call *call, enum sealed_store_result r
 {
 	struct credential *credential = container_of(call, struct credential, call);
 
-	credential->settled |= result != SEALED_AWAY;
+	credential->settled |= result != SEALED_UNAVAILABLE;
 	timer_start(&credential->poll, POLL_MS);
 	switch (result) {
 	case SEALED_DONE:
 		take_stored(credential, text);
 		break;
 	case SEALED_NONE:
-		put(credential, &credential->stored, NULL);
+		replace(credential, &credential->stored, NULL);
 		break;
 	case SEALED_UNREADABLE:
 		log_trouble(credential, "redis", "it was sealed with another master key");
 		break;
 	case SEALED_SAME:
 	case SEALED_REFUSED:
-	case SEALED_AWAY:
+	case SEALED_UNAVAILABLE:
 		break;
 	}
 	use_best(credential);
 }
 
-static void look(struct credential *credential)
+static void fetch_stored(struct credential *credential)
 {
 	char *name = credential_name(credential->provider);
 
@@ -354,25 +355,25 @@ static void look(struct credential *credential)
 
 static void on_poll(struct timer *timer)
 {
-	look(container_of(timer, struct credential, poll));
+	fetch_stored(container_of(timer, struct credential, poll));
 }
 
 void credential_set(struct credential *credential, struct material *material)
 {
-	put(credential, &credential->stored, material_hold(material));
+	replace(credential, &credential->stored, material_hold(material));
 }
 
 /* ---- opened and closed ---- */
 
-/* FILED, with what is wrong with it or why there is none. One that isn't valid is kept, too. */
-static void take_files(struct credential *credential, struct material *filed, char *why)
+/* Takes FILED and logs WHY (freed). A certificate that isn't valid now is kept. */
+static void take_file(struct credential *credential, struct material *filed, char *why)
 {
 	if (why != NULL)
 		log_trouble(credential, "file", why);
 	free(why);
 	credential->filed = filed;
 	if (filed != NULL)
-		use(credential, filed);
+		use_material(credential, filed);
 }
 
 struct credential *credential_open(const struct conf_provider *provider,
@@ -396,9 +397,9 @@ struct credential *credential_open(const struct conf_provider *provider,
 	credential->poll.expired = on_poll;
 	list_init(&credential->tokens);
 	list_append(&credentials, &credential->link);
-	take_files(credential, filed, *why);
+	take_file(credential, filed, *why);
 	if (sealed_store_usable())
-		look(credential);
+		fetch_stored(credential);
 	else
 		credential->settled = true;
 	return credential;
@@ -435,7 +436,7 @@ struct credential *credential_find(const char *id)
 	return credential;
 }
 
-static void reload(struct credential *credential)
+static void reread_file(struct credential *credential)
 {
 	char *why;
 	struct material *filed = read_own_file(credential, &why);
@@ -450,7 +451,7 @@ static void reload(struct credential *credential)
 		log_warn("credential-unused provider=%s from=file reason=\"the one that was set "
 		         "goes before it\"",
 		         credential->provider->id);
-	put(credential, &credential->filed, filed);
+	replace(credential, &credential->filed, filed);
 }
 
 void credentials_reload(void)
@@ -458,7 +459,7 @@ void credentials_reload(void)
 	struct credential *credential = NULL;
 
 	while ((credential = credential_next(credential)) != NULL)
-		reload(credential);
+		reread_file(credential);
 }
 
 bool credentials_settled(void)

@@ -18,14 +18,14 @@ struct material;
 enum credential_state {
 	CREDENTIAL_READY,       /* there is a bearer token, or a certificate */
 	CREDENTIAL_WAITING,     /* one is being fetched */
-	CREDENTIAL_FAILED,      /* it was refused; tried again by and by */
-	CREDENTIAL_UNREACHABLE, /* who gives it can't be reached; likewise */
-	CREDENTIAL_ABSENT,      /* no good files are configured, and none has been set yet */
+	CREDENTIAL_FAILED,      /* the token endpoint refuses to give one; tried again later */
+	CREDENTIAL_UNREACHABLE, /* the token endpoint can't be reached; tried again later */
+	CREDENTIAL_ABSENT,      /* no usable file is configured, and none was set by the API */
 	CREDENTIAL_INVALID,     /* the certificate has expired, or isn't valid yet */
 };
 
 struct credential_watch {
-	void (*changed)(struct credential_watch *watch); /* the state or version may be another */
+	void (*changed)(struct credential_watch *watch); /* the state or version may have changed */
 };
 
 /* Fills WANTED, all zeros, with what PROVIDER's configuration says now. */
@@ -34,7 +34,7 @@ typedef void credential_describer(const struct conf_provider *provider,
 
 /*
  * The credential of PROVIDER (borrowed; one of each), of which DESCRIBE says what it must be; NULL
- * with *WHY (heap, the caller frees it) when its files are at fault and no other one can be set.
+ * with *WHY (heap, the caller frees it) if its file is faulty and none can be set by the API.
  * WATCH is told of changes.
  */
 struct credential *credential_open(const struct conf_provider *provider,
@@ -49,11 +49,10 @@ struct credential *credential_next(struct credential *credential);
 /* The one of the provider ID, or NULL. */
 struct credential *credential_find(const char *id);
 
-/* SIGHUP: reads the files of all again. A file at fault, or one that holds the same, changes
- * nothing. */
+/* SIGHUP: reads all files again. A file that is faulty or unchanged changes nothing. */
 void credentials_reload(void);
 
-/* True once it is known of each whether one is stored in Redis: what is in use won't surprise. */
+/* True once Redis has said of each provider whether a credential is stored there. */
 bool credentials_settled(void);
 
 /* The name of what was set for PROVIDER in the sealed store; heap, the caller frees it. */
@@ -98,18 +97,18 @@ const char *credential_bearer(struct credential *credential, const char *origin,
  */
 void credential_renew(struct credential *credential, const char *origin, unsigned generation);
 
-/* Nothing is sent to ORIGIN any more: a token for it alone goes. */
+/* Frees the token for ORIGIN, if it has one of its own: nothing is sent there any more. */
 void credential_forget(struct credential *credential, const char *origin);
 
 /*
- * Tries the file that WANTED names without using it: 0, or -1 with *WHY (heap, the caller frees it)
- * when there is no sense in serving. That a certificate has expired is no such reason, since the
- * other providers would stop with it; and where one is SETTABLE the file may be missing or at
- * fault, since a good one may be in Redis.
+ * Reads the file that WANTED names without keeping it: 0, or -1 with *WHY (heap, the caller frees
+ * it) if pushd should not start. An expired certificate is no reason, since the other providers
+ * would not start either. If a credential is SETTABLE by the API, the file may be missing or
+ * faulty, since a good one may be in Redis.
  */
 int credential_check(const struct credential_wanted *wanted, bool settable, char **why);
 
-/* The same for an operator who asks whether all is well: whatever is wrong with the file. */
+/* The same for -n: -1 for anything that is wrong with the file now. */
 int credential_check_file(const struct credential_wanted *wanted, char **why);
 
 #endif

@@ -18,7 +18,7 @@ struct identity {
 bool identity_read(struct identity *identity, const char *cert_file, const char *key_file);
 void identity_release(struct identity *identity);
 
-/* What keeps the files from being of use together (heap), or NULL. */
+/* Why the two files can't be used together (heap), or NULL. */
 char *identity_check(const char *cert_file, const char *key_file);
 
 #endif

@@ -1,6 +1,5 @@
 /*
- * A service account's grant posted to its token endpoint, for an access token: one request at a
- * time.
+ * Asks the token endpoint of a service account for access tokens: one request at a time.
  */
 #ifndef OG_PUSHD_CREDENTIAL_OAUTH_H
 #define OG_PUSHD_CREDENTIAL_OAUTH_H
@@ -19,17 +18,17 @@ struct oauth {
 	struct http_pool *pool;
 	struct http_call call;
 	char *form;   /* what is being posted */
-	bool refused; /* the last answer was that the account gets none */
+	bool refused; /* the endpoint refused the account: a status 4xx except 429 */
 };
 
-/* Makes ready to ask ACCOUNT's endpoint as PROVIDER says; oauth->done is set. */
+/* PROVIDER says how the endpoint of ACCOUNT is reached; oauth->done is set before. */
 void oauth_start(struct oauth *oauth, const struct service_account *account,
                  const struct conf_provider *provider);
 
-/* Forgets what is under way; fine when it wasn't started. */
+/* Cancels the request; fine when it wasn't started. */
 void oauth_stop(struct oauth *oauth);
 
-/* Asks for a token; the last answer must have come. */
+/* Asks for a token; no request may be under way. */
 void oauth_fetch(struct oauth *oauth);
 
 #endif

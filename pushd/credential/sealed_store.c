@@ -103,7 +103,7 @@ static void on_got(struct redis_call *redis, const struct redisReply *reply)
 	const char *sealed = redis_reply_string(reply, NULL);
 
 	if (reply == NULL || redis_reply_error(reply) != NULL) {
-		call->done(call, SEALED_AWAY, NULL);
+		call->done(call, SEALED_UNAVAILABLE, NULL);
 	} else if (sealed == NULL) {
 		free(call->seen);
 		call->seen = NULL;
@@ -132,7 +132,7 @@ static void on_settled(struct redis_call *redis, const struct redisReply *reply)
 	enum sealed_store_result result = SEALED_DONE;
 
 	if (reply == NULL)
-		result = SEALED_AWAY;
+		result = SEALED_UNAVAILABLE;
 	else if (redis_reply_error(reply) != NULL)
 		result = SEALED_REFUSED;
 	else if (redis_reply_nil(reply))

@@ -1,6 +1,6 @@
 /*
- * Secrets that all pushd share, in Redis, sealed with the master key: each under a name, to which
- * it is bound. A call's done runs once, in a later turn, unless sealed_store_forget() came first.
+ * Secrets that all pushd share: in Redis, sealed with the master key, each bound to its name. A
+ * call's done runs once, in a later turn, unless sealed_store_forget() came first.
  */
 #ifndef OG_PUSHD_CREDENTIAL_SEALED_STORE_H
 #define OG_PUSHD_CREDENTIAL_SEALED_STORE_H
@@ -11,12 +11,12 @@
 #include "common/redis/redis.h"
 
 enum sealed_store_result {
-	SEALED_DONE,       /* got, with its text; put, removed, locked */
-	SEALED_SAME,       /* got: the same as the last time with this call */
-	SEALED_NONE,       /* got: there is none; locked: another one has the lock */
-	SEALED_UNREADABLE, /* got: it can't be opened with our master key */
-	SEALED_REFUSED,    /* put, removed, locked: Redis takes nothing (it is full, a replica) */
-	SEALED_AWAY,       /* Redis didn't answer; got: or refused */
+	SEALED_DONE,        /* get: here is the text; put, remove, lock: done */
+	SEALED_SAME,        /* get: unchanged since the last get of this call */
+	SEALED_NONE,        /* get: there is none; lock: another pushd has it */
+	SEALED_UNREADABLE,  /* get: it was sealed with another master key, or tampered with */
+	SEALED_REFUSED,     /* put, remove, lock: Redis refuses writes (full, or a replica) */
+	SEALED_UNAVAILABLE, /* Redis didn't answer; get: or refused */
 };
 
 struct sealed_store_call {
@@ -28,10 +28,10 @@ struct sealed_store_call {
 	char *seen; /* what was got last, sealed */
 };
 
-/* For the daemon's table of modules, after the storage. */
+/* For the daemon's table of modules, after the db. */
 extern const struct daemon_module sealed_store_module;
 
-/* Tries the master-key-file that is configured: 0, or -1 with *WHY (heap, the caller frees it). */
+/* Tries the master key in the file PATH: 0, or -1 with *WHY (heap, the caller frees it). */
 int sealed_store_check(const char *path, char **why);
 
 /* True with a master key: without one nothing below may be called. */
@@ -54,7 +54,7 @@ static inline bool sealed_store_busy(const struct sealed_store_call *call)
 	return redis_busy(&call->redis);
 }
 
-/* Takes CALL back, and forgets what it has seen; fine when idle. */
+/* Cancels CALL, and forgets the text that it got last; fine when idle. */
 void sealed_store_forget(struct sealed_store_call *call);
 
 #endif

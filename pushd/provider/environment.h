@@ -1,6 +1,6 @@
 /*
- * Which of Apple's two worlds a device token belongs to: a build from the store gets production
- * tokens, a development build gets sandbox ones. Pure.
+ * Which environment of its push service a device token belongs to: with Apple a build from the
+ * store gets production tokens, a development build gets sandbox ones. Pure.
  */
 #ifndef OG_PUSHD_PROVIDER_ENVIRONMENT_H
 #define OG_PUSHD_PROVIDER_ENVIRONMENT_H

@@ -28,16 +28,16 @@ static void read_summary(struct notification *notification, struct json_object *
 	json_object_end(&summary);
 }
 
-static void read_wish(struct notification *notification, struct json_object *item)
+static void read_requested(struct notification *notification, struct json_object *item)
 {
-	const char *wish = json_string_member(item, "priority", 8, false);
+	const char *requested = json_string_member(item, "priority", 8, false);
 
-	if (wish == NULL)
-		notification->wish = WISH_NONE;
-	else if (strcmp(wish, "high") == 0)
-		notification->wish = WISH_HIGH;
-	else if (strcmp(wish, "low") == 0)
-		notification->wish = WISH_LOW;
+	if (requested == NULL)
+		notification->requested = REQUESTED_NONE;
+	else if (strcmp(requested, "high") == 0)
+		notification->requested = REQUESTED_HIGH;
+	else if (strcmp(requested, "low") == 0)
+		notification->requested = REQUESTED_LOW;
 	else
 		json_complain(item, "priority", "must be high or low");
 }
@@ -92,7 +92,7 @@ void notification_read(struct notification *notification, struct json_object *it
 	notification->secret = json_string_member(item, "secret", SECRET_MAX, false);
 	notification->module = json_string_member(item, "module", MODULE_MAX, false);
 	read_summary(notification, item);
-	read_wish(notification, item);
+	read_requested(notification, item);
 	read_encrypted(notification, item);
 	notification->nickname = json_string_member(item, "nickname", NAME_MAX_BYTES, false);
 	read_calls(notification, item);
@@ -114,8 +114,8 @@ static bool has_text(const char *text)
 
 enum priority notification_priority(const struct notification *notification, enum priority empty)
 {
-	if (notification->wish != WISH_NONE)
-		return notification->wish == WISH_HIGH ? PRIORITY_HIGH : PRIORITY_LOW;
+	if (notification->requested != REQUESTED_NONE)
+		return notification->requested == REQUESTED_HIGH ? PRIORITY_HIGH : PRIORITY_LOW;
 	if (has_text(notification->payload) || has_text(notification->body) ||
 	    notification->meet_id != NULL)
 		return PRIORITY_HIGH;

@@ -15,7 +15,7 @@
 enum priority { PRIORITY_VOIP, PRIORITY_HIGH, PRIORITY_LOW, PRIORITY_COUNT };
 
 /* What the publisher asked for. */
-enum wish { WISH_NONE, WISH_HIGH, WISH_LOW };
+enum requested_priority { REQUESTED_NONE, REQUESTED_HIGH, REQUESTED_LOW };
 
 #define NOTIFICATION_ABSENT (-1) /* of the two counts */
 
@@ -25,15 +25,15 @@ struct notification {
 	const char *domain; /* the publisher's */
 	const char *node;
 	const char *secret;
-	const char *module;  /* pushModule of the publish-options */
-	bool summary;        /* there was a form urn:xmpp:push:summary */
-	int64_t count;       /* message-count */
-	int64_t pending;     /* pending-subscription-count */
-	const char *sender;  /* last-message-sender */
-	const char *body;    /* last-message-body */
-	const char *inviter; /* last-subscription-sender */
-	enum wish wish;      /* tigase:push:priority:0 */
-	const char *iv;      /* tigase:push:encrypt:0, base64 as it came */
+	const char *module;                /* pushModule of the publish-options */
+	bool summary;                      /* there was a form urn:xmpp:push:summary */
+	int64_t count;                     /* message-count */
+	int64_t pending;                   /* pending-subscription-count */
+	const char *sender;                /* last-message-sender */
+	const char *body;                  /* last-message-body */
+	const char *inviter;               /* last-subscription-sender */
+	enum requested_priority requested; /* tigase:push:priority:0 */
+	const char *iv;                    /* tigase:push:encrypt:0, base64 as it came */
 	const char *payload;
 	bool voip;            /* type='voip' of it */
 	const char *nickname; /* of a groupchat message's sender */

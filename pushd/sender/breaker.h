@@ -1,8 +1,12 @@
 /*
- * Keeps us from hammering a provider that can't be reached or refuses our credential: failed
- * connections are followed by short pauses; after a few in a row, or at once when trying again
- * can't help, it opens and everything is refused until a longer pause ends. The next notification
- * then finds out.
+ * Keeps us from hammering a provider that can't be reached or refuses our credential. A failed
+ * connection is followed by a short pause. After a few in a row, or at once when trying again can't
+ * help, the breaker opens: everything is refused until a longer pause ends, and the next
+ * notification is the probe that closes it or opens it again.
+ *
+ *   closed ──▶ pausing (100, 200 ms) ──▶ closed
+ *      │           │ third failure in a row, or credential refused
+ *      └───────────┴──▶ open (1 to 60 s) ──▶ probing ──▶ closed, or open for twice as long
  */
 #ifndef OG_PUSHD_SENDER_BREAKER_H
 #define OG_PUSHD_SENDER_BREAKER_H
@@ -23,7 +27,7 @@ enum breaker_fault {
 extern const char *const breaker_fault_names[];
 
 struct breaker {
-	void (*passed)(struct breaker *breaker); /* a pause has ended */
+	void (*passed)(struct breaker *breaker); /* a pause has ended: set before breaker_init() */
 	struct timer pause;
 	bool open;
 	enum breaker_fault fault; /* of the last opening */
@@ -31,7 +35,7 @@ struct breaker {
 	struct backoff backoff;
 };
 
-/* Sets up a closed one; breaker->passed is set. */
+/* Closed at first. */
 void breaker_init(struct breaker *breaker);
 
 void breaker_release(struct breaker *breaker);
@@ -40,11 +44,12 @@ void breaker_release(struct breaker *breaker);
 uint32_t breaker_open(struct breaker *breaker, enum breaker_fault fault);
 
 /*
- * A connection failed. Calls that fail together count once. True: that was one too many, open it.
+ * A connection failed. Requests that fail with it count once. True: too many failed, so the caller
+ * has to open the breaker.
  */
 bool breaker_strike(struct breaker *breaker);
 
-/* It works again. True if that is news. */
+/* A request was answered. True if the breaker was probing: the provider works again. */
 bool breaker_success(struct breaker *breaker);
 
 /* Ends a pause early: the reason for it may have gone. */

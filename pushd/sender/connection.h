@@ -22,13 +22,13 @@ struct connection {
 	unsigned window_max;
 	unsigned in_flight;
 	size_t body_bytes;     /* of those in flight */
-	struct list_link link; /* where its owner keeps it once retired */
+	struct list_link link; /* in its owner's list of retired ones */
 };
 
 /* OPTIONS: http2 as it must be, streams is the largest window; all is copied. */
 struct connection *connection_new(const struct http_pool_options *options);
 
-/* Forgets what is on it; NULL is fine. */
+/* Cancels the requests on it; NULL is fine. */
 void connection_free(struct connection *connection);
 
 static inline bool connection_has_room(const struct connection *connection)
@@ -47,44 +47,44 @@ void connection_reset_window(struct connection *connection);
 
 /*
  * The connections to one origin with one credential: as many as pool-size says, each with its own
- * window, and those that were taken out of use but still have something on them.
+ * window, and the retired ones that still have requests on them.
  */
 struct connections {
 	struct http_pool_options options; /* of every connection; texts are borrowed */
 	struct connection **items;
 	size_t size;
-	struct list retired; /* those that only finish what is on them */
+	struct list retired; /* they finish the requests on them and are freed then */
 };
 
 /* OPTIONS: as for connection_new(). */
 void connections_init(struct connections *all, size_t size,
                       const struct http_pool_options *options);
 
-/* Forgets what is on its connections. */
+/* Cancels the requests on all of them. */
 void connections_release(struct connections *all);
 
 /*
- * The connection with the fewest requests that has room, or NULL; with FIRST_ONLY none but the
- * first one comes into question.
+ * The connection with the fewest requests that has room, or NULL; with FIRST_ONLY only the first
+ * one is considered.
  */
 struct connection *connections_choose(const struct connections *all, bool first_only);
 
 /* How many requests there is room for. */
 unsigned connections_room(const struct connections *all, bool first_only);
 
-/* Takes CONNECTION out of use and puts a new one in its place, unless it is out of use already. */
+/* Retires CONNECTION and makes a new one in its place; nothing if it is retired already. */
 void connections_replace(struct connections *all, struct connection *connection);
 
-/* Replaces all, by ones with OPTIONS. */
+/* Retires all and makes new ones with OPTIONS. */
 void connections_renew(struct connections *all, const struct http_pool_options *options);
 
-/* All begin with one request at once again. */
+/* Sets the window of each to 1. */
 void connections_reset_windows(struct connections *all);
 
-/* Frees those out of use that have finished. */
+/* Frees the retired ones without requests. */
 void connections_sweep(struct connections *all);
 
-/* Makes the metrics of all connections known. */
+/* Registers the metrics of all connections. */
 void connection_metrics(void);
 
 #endif

@@ -83,8 +83,8 @@ void endpoint_metrics(void)
 /* ---- a job by itself ---- */
 
 /*
- * Makes the request anew, with the bearer token and the time of now. Returns 0, or -1 when no form
- * of it fits.
+ * Builds the request with BEARER and the current time. Returns 0, or -1 if no form of it fits the
+ * provider's limit.
  */
 static int build(struct job *job, const char *bearer)
 {
@@ -109,7 +109,7 @@ static int build(struct job *job, const char *bearer)
 	return endpoint->kind->build(&message, &job->request);
 }
 
-/* Judges it without an answer of the provider. */
+/* Sets the judgement of a job that got no answer. */
 static void judge(struct job *job, enum verdict verdict, const char *reason)
 {
 	job->judgement = (struct judgement){ .verdict = verdict };
@@ -160,7 +160,7 @@ static void open_breaker(struct endpoint *endpoint, enum breaker_fault fault, co
 	task_start(&endpoint->pump);
 }
 
-/* A connection is of no more use: if that goes on, new ones wait. */
+/* A connection failed. After a few in a row the breaker opens, and no new one is made. */
 static void strike(struct endpoint *endpoint, const char *reason)
 {
 	if (breaker_strike(&endpoint->breaker))
@@ -183,8 +183,9 @@ static void on_again(struct timer *timer)
 }
 
 /*
- * Sends JOB again after DELAY_MS (0: as the next one, so that it shows whether that helps before
- * others meet the same), or gives up when that would be too late or too often.
+ * Sends JOB again after DELAY_MS, or ends it if that would be past its deadline or one attempt too
+ * many. 0: before all others of its priority, so that it shows whether the fault is gone before
+ * others run into it.
  */
 static void retry(struct job *job, uint64_t delay_ms)
 {
@@ -201,7 +202,7 @@ static void retry(struct job *job, uint64_t delay_ms)
 	task_start(&job->endpoint->pump);
 }
 
-/* The provider doesn't take our credential. If it was replaced since, that is not its fault. */
+/* The provider refuses the credential. If another one is in use by now, JOB tries that. */
 static void credential_refused(struct job *job)
 {
 	job->judgement.verdict = VERDICT_CREDENTIAL;
@@ -235,7 +236,7 @@ static void retry_truncated(struct job *job)
 	retry(job, 0);
 }
 
-/* Nothing was processed, so nobody need wait; unless it goes on and on. */
+/* The request wasn't processed: the first REFUSALS_MAX times it is sent again without a pause. */
 static void retry_unprocessed(struct job *job)
 {
 	if (++job->refusals > REFUSALS_MAX) {
@@ -255,7 +256,7 @@ static void record_success(struct endpoint *endpoint)
 		         endpoint->origin);
 }
 
-/* What the verdict asks of us; JOB is done or queued again after it. */
+/* Does what the verdict asks for: JOB is done, or queued again. */
 static void react(struct job *job)
 {
 	struct endpoint *endpoint = job->endpoint;
@@ -277,22 +278,22 @@ static void react(struct job *job)
 	case VERDICT_UNREACHABLE:
 		if (endpoint->breaker.open)
 			break;
-		retry(job, 0); /* when the breaker's pause ends */
+		retry(job, 0); /* it is sent when the breaker's pause ends */
 		return;
-	case VERDICT_UNKNOWN: /* with the same id, by which the device tells it is the same */
+	case VERDICT_UNKNOWN: /* the same id lets the device recognise a duplicate */
 		retry(job, job->attempts == 1 ? 0 : retry_delay_ms(job));
 		return;
 	case VERDICT_CREDENTIAL:
 		credential_refused(job);
 		return;
-	default: /* it takes our credential and judges our notifications */
+	default: /* the provider takes our credential and judges our notifications */
 		record_success(endpoint);
 		break;
 	}
 	finish(job);
 }
 
-/* An answer came: judges it, and adapts the connection to it. */
+/* An answer came: judges it, and adapts the window and the connections to it. */
 static void take_answer(struct job *job, struct connection *connection)
 {
 	struct endpoint *endpoint = job->endpoint;
@@ -316,12 +317,12 @@ static void take_answer(struct job *job, struct connection *connection)
 	if (!job->judgement.reconnect)
 		return;
 	connections_replace(&endpoint->connections, connection);
-	/* Or each of them would cost a new connection. */
+	/* Otherwise each such answer would cost a new connection. */
 	if (job->judgement.verdict == VERDICT_TRANSIENT)
 		strike(endpoint, job->judgement.reason);
 }
 
-/* Once a second is enough, since all that is on a connection fails with it. */
+/* At most once a second: all requests on a connection fail with it. */
 static void warn_failure(const struct job *job, const char *reason)
 {
 	struct endpoint *endpoint = job->endpoint;
@@ -334,7 +335,7 @@ static void warn_failure(const struct job *job, const char *reason)
 	         job->id, reason, job->call.error);
 }
 
-/* No answer came. Only where nothing was sent it is certain that nothing was processed. */
+/* No answer came. Only where nothing was sent is it certain that nothing was processed. */
 static void take_failure(struct job *job, struct connection *connection)
 {
 	struct endpoint *endpoint = job->endpoint;
@@ -380,7 +381,7 @@ static void on_done(struct http_call *call)
 	endpoint->running = true;
 	job->connection = NULL;
 	connection_settled(connection, call);
-	/* The status counts, also where more is said with it than we read. */
+	/* The status line counts, also if the body is longer than we read. */
 	if (call->failure == HTTP_OK || call->failure == HTTP_TOO_LARGE)
 		take_answer(job, connection);
 	else
@@ -418,7 +419,7 @@ static void transmit(struct job *job, struct connection *connection, const char 
 	connection_send(connection, &job->call);
 }
 
-/* What says who we are: a bearer token, or the connections' certificate (NULL). False: neither. */
+/* Sets *BEARER to the token, or NULL where TLS shows a certificate. False: no credential. */
 static bool find_bearer(struct endpoint *endpoint, const char **bearer, unsigned *generation)
 {
 	static const struct {
@@ -444,7 +445,7 @@ static bool find_bearer(struct endpoint *endpoint, const char **bearer, unsigned
 	return false;
 }
 
-/* Sends the first in the queue if it may go now; false when nothing can. */
+/* Sends the first job of the queue if it may be sent now; false if not. */
 static bool send_next(struct endpoint *endpoint)
 {
 	struct job *job = queue_first(&endpoint->queue);
@@ -486,7 +487,7 @@ static void on_pump(struct task *task)
 
 /* ---- the endpoint itself ---- */
 
-/* What the credential says of requests and connections. */
+/* Takes what requests need from the credential; returns what its connections need. */
 static struct http_pool_options apply_credential(struct endpoint *endpoint)
 {
 	const struct conf_provider *provider = endpoint->provider;

@@ -77,7 +77,7 @@ struct endpoint {
 	/* Its owner's: where it keeps it. */
 	struct list_link link;
 	/* The module's own. */
-	size_t jobs;  /* that it has, wherever they are */
+	size_t jobs;  /* queued, on the wire or waiting for their next attempt */
 	bool running; /* a callback of its own is */
 	struct provider_settings settings;
 	struct job_queue queue;
@@ -100,19 +100,19 @@ void endpoint_submit(struct endpoint *endpoint, struct job *job);
 /* Forgets JOB wherever it is; done will not run. */
 void endpoint_cancel(struct job *job);
 
-/* The pacer may let something through. */
+/* The pacer may let a job through now. */
 void endpoint_wake(struct endpoint *endpoint);
 
-/* The credential has changed: where it is another one, all connections are made anew. */
+/* The credential's state changed; if it is another credential, all connections are made anew. */
 void endpoint_renew(struct endpoint *endpoint);
 
 /* True while it has no job and isn't itself running, so that it may be stopped. */
 bool endpoint_idle(const struct endpoint *endpoint);
 
-/* How many could go on the wire at once beside what is queued. */
+/* How many more jobs could be sent at once, beside those that are queued. */
 unsigned endpoint_room(const struct endpoint *endpoint);
 
-/* Makes the endpoints' metrics known. */
+/* Registers the metrics of all endpoints. */
 void endpoint_metrics(void);
 
 #endif

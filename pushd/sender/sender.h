@@ -24,20 +24,21 @@ void sender_free(struct sender *sender);
 /* Why a new notification need not be submitted now. */
 enum sender_refusal {
 	SENDER_TAKES,
-	SENDER_UNREACHABLE, /* nobody answers there, or the project sends too much in all */
-	SENDER_PACED,       /* more wait than rate-max lets out in a second; a call still goes */
-	SENDER_CREDENTIAL,  /* nothing goes until someone mends the credential */
+	SENDER_UNREACHABLE, /* the provider can't be reached, or the project sends too much */
+	SENDER_PACED,       /* a second's worth of rate-max waits already; a call still goes */
+	SENDER_CREDENTIAL,  /* nothing can be sent until an operator mends the credential */
 };
 
 /*
- * What submitting would come to: the first two are a matter of time, the last one isn't. Once the
- * breaker's pause has ended it is SENDER_TAKES, and what comes next is the probe.
+ * Why a job would not be sent soon. UNREACHABLE and PACED pass by themselves, CREDENTIAL doesn't.
+ * Once the breaker's pause has ended it is SENDER_TAKES: the next job is the probe. A provider
+ * whose tokens name their origins is never UNREACHABLE as a whole.
  */
 enum sender_refusal sender_refusal(const struct sender *sender);
 
 /*
- * How many could go on the wire at once beside what is queued already: 0 while the breaker pauses,
- * 1 for the probe after it.
+ * How many more jobs could be sent at once, beside those that are queued: 0 during the breaker's
+ * pause, 1 for the probe after it.
  */
 unsigned sender_room(const struct sender *sender);
 
@@ -54,8 +55,8 @@ bool sender_trusted(const struct sender *sender);
 bool sender_submit(struct sender *sender, struct job *job);
 
 /*
- * Nobody waits for JOB any more. True: it was forgotten, done will not run. False: it is on the
- * wire, so its verdict will still come to done; its notification isn't used any more.
+ * The caller has gone. True: JOB is forgotten, done will not run. False: it is on the wire, so done
+ * still gets its verdict; JOB's notification isn't used any more.
  */
 bool sender_abandon(struct job *job);
 
@@ -65,8 +66,8 @@ void sender_cancel(struct job *job);
 const struct conf_provider *sender_provider(const struct sender *sender);
 
 /*
- * "ready"; "credential" while there is none that is any good; this or "unreachable" while the
- * breaker keeps notifications away.
+ * "ready"; "credential" without a usable credential; "credential" or "unreachable" while the
+ * breaker is open.
  */
 const char *sender_state(const struct sender *sender);
 
@@ -79,7 +80,7 @@ bool sender_has_credential(const struct sender *sender);
 /* For the daemon's table of modules. */
 extern const struct daemon_module senders_module;
 
-/* Logs how each is: for the daemon's dump of its state. */
+/* Logs the state of each: for the daemon's dump. */
 void senders_dump(void);
 
 /* The sender of the provider ID, or NULL when none is configured. */

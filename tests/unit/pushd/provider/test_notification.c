@@ -62,7 +62,7 @@ START_TEST(all_members_are_read)
 	ck_assert_str_eq(n.sender, "a");
 	ck_assert_str_eq(n.body, "b");
 	ck_assert_str_eq(n.inviter, "e");
-	ck_assert_int_eq(n.wish, WISH_LOW);
+	ck_assert_int_eq(n.requested, REQUESTED_LOW);
 	ck_assert_str_eq(n.iv, "i");
 	ck_assert_str_eq(n.payload, "p");
 	ck_assert_str_eq(n.nickname, "k");

@@ -1,0 +1,269 @@
+#include "pushd/credential/sealed_store.c"
+
+#include "tests/unit/redis_server.h"
+#include "tests/unit/redis_tell.h"
+#include "tests/unit/unit.h"
+#include "tests/unit/wait.h"
+
+#define KEY "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define OTHER_KEY "f123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static struct redis_server server;
+static struct conf conf;
+static char path[64];
+
+/* A call with what came of it. */
+struct asked {
+	struct sealed_store_call call;
+	enum sealed_store_result result;
+	char *text;
+	unsigned done;
+};
+
+static struct asked asked, other;
+
+static void on_done(struct sealed_store_call *call, enum sealed_store_result result,
+                    const char *text)
+{
+	struct asked *own = container_of(call, struct asked, call);
+
+	own->result = result;
+	free(own->text);
+	own->text = mem_dup(text);
+	own->done++;
+}
+
+static void write_key(const char *key)
+{
+	FILE *file = fopen(path, "w");
+
+	fputs(key, file);
+	fclose(file);
+}
+
+static void start_all(void)
+{
+	ck_assert_int_eq(db_module.start(&conf), 0);
+	ck_assert_int_eq(sealed_store_module.start(&conf), 0);
+	WAIT_UNTIL(redis_connected(db_redis()));
+}
+
+static void stop_all(void)
+{
+	sealed_store_forget(&asked.call);
+	sealed_store_forget(&other.call);
+	sealed_store_module.stop();
+	db_module.stop();
+}
+
+static void setup(void)
+{
+	log_init("unit", LOG_ERROR);
+	loop_init();
+	snprintf(path, sizeof(path), "/tmp/og-unit-XXXXXX");
+	close(mkstemp(path));
+	write_key(KEY "\n");
+	redis_server_init(&server);
+	redis_server_start(&server);
+	conf.daemon.redis = server.url;
+	conf.daemon.redis_prefix = (char *)"og:";
+	conf.daemon.master_key_file = path;
+	asked.call.done = other.call.done = on_done;
+	start_all();
+}
+
+static void teardown(void)
+{
+	stop_all();
+	free(asked.text);
+	free(other.text);
+	redis_server_release(&server);
+	unlink(path);
+	loop_release();
+}
+
+static void settle(struct asked *own)
+{
+	own->done = 0;
+	WAIT_UNTIL(own->done == 1);
+	ck_assert(!sealed_store_busy(&own->call));
+}
+
+static void put(const char *name, const char *text, int64_t life_ms)
+{
+	sealed_store_put(&asked.call, name, text, life_ms);
+	settle(&asked);
+}
+
+static void get(struct asked *own, const char *name)
+{
+	sealed_store_get(&own->call, name);
+	settle(own);
+}
+
+START_TEST(what_was_put_is_got_and_the_same_is_not_told_twice)
+{
+	put("a", "secret", 0);
+	ck_assert_int_eq(asked.result, SEALED_DONE);
+	get(&asked, "a");
+	ck_assert_int_eq(asked.result, SEALED_DONE);
+	ck_assert_str_eq(asked.text, "secret");
+	get(&asked, "a");
+	ck_assert_int_eq(asked.result, SEALED_SAME);
+	ck_assert_ptr_null(asked.text);
+	get(&other, "a");
+	ck_assert_msg(other.result == SEALED_DONE, "each call remembers for itself");
+	put("a", "another", 0);
+	get(&asked, "a");
+	ck_assert_str_eq(asked.text, "another");
+}
+END_TEST
+
+START_TEST(what_was_removed_or_never_put_is_none)
+{
+	get(&asked, "a");
+	ck_assert_int_eq(asked.result, SEALED_NONE);
+	put("a", "secret", 0);
+	get(&asked, "a");
+	sealed_store_remove(&other.call, "a");
+	settle(&other);
+	ck_assert_int_eq(other.result, SEALED_DONE);
+	get(&asked, "a");
+	ck_assert_int_eq(asked.result, SEALED_NONE);
+	put("a", "secret", 0);
+	get(&asked, "a");
+	ck_assert_msg(asked.result == SEALED_DONE, "it is news again");
+}
+END_TEST
+
+START_TEST(what_has_a_life_is_gone_after_it)
+{
+	put("a", "secret", 20);
+	do
+		get(&asked, "a");
+	while (asked.result != SEALED_NONE);
+}
+END_TEST
+
+static void on_raw(struct redis_call *call, const struct redisReply *reply)
+{
+	ck_assert_ptr_nonnull(redis_reply_string(reply, NULL));
+	ck_assert_ptr_null(strstr(redis_reply_string(reply, NULL), "secret"));
+}
+
+START_TEST(redis_sees_no_secret_and_what_is_moved_to_another_name_cannot_be_opened)
+{
+	struct redis_call raw = { .done = on_raw };
+
+	put("a", "secret", 0);
+	redis_tell(server.url, "COPY og:a og:b");
+	redis_command(db_redis(), &raw, "GET og:a");
+	WAIT_UNTIL(!redis_busy(&raw));
+	get(&asked, "b");
+	ck_assert_int_eq(asked.result, SEALED_UNREADABLE);
+	ck_assert_ptr_null(asked.text);
+}
+END_TEST
+
+START_TEST(another_master_key_opens_nothing)
+{
+	put("a", "secret", 0);
+	stop_all();
+	write_key(OTHER_KEY);
+	start_all();
+	get(&asked, "a");
+	ck_assert_int_eq(asked.result, SEALED_UNREADABLE);
+}
+END_TEST
+
+START_TEST(a_lock_is_taken_once_until_its_life_is_over)
+{
+	sealed_store_lock(&asked.call, "lock", 60000);
+	settle(&asked);
+	ck_assert_int_eq(asked.result, SEALED_DONE);
+	sealed_store_lock(&other.call, "lock", 60000);
+	settle(&other);
+	ck_assert_int_eq(other.result, SEALED_NONE);
+	redis_tell(server.url, "PEXPIRE og:lock 1");
+	do {
+		sealed_store_lock(&other.call, "lock", 60000);
+		settle(&other);
+	} while (other.result == SEALED_NONE);
+	ck_assert_int_eq(other.result, SEALED_DONE);
+}
+END_TEST
+
+START_TEST(a_redis_that_takes_no_writes_refuses_and_one_that_is_away_is_away)
+{
+	put("a", "secret", 0);
+	redis_tell(server.url, "CONFIG SET min-replicas-to-write 1");
+	put("a", "another", 0);
+	ck_assert_int_eq(asked.result, SEALED_REFUSED);
+	sealed_store_lock(&asked.call, "lock", 60000);
+	settle(&asked);
+	ck_assert_int_eq(asked.result, SEALED_REFUSED);
+	get(&asked, "a");
+	ck_assert_str_eq(asked.text, "secret");
+	redis_server_kill(&server);
+	get(&asked, "a");
+	ck_assert_int_eq(asked.result, SEALED_UNAVAILABLE);
+	put("a", "another", 0);
+	ck_assert_int_eq(asked.result, SEALED_UNAVAILABLE);
+}
+END_TEST
+
+START_TEST(a_forgotten_call_is_not_done)
+{
+	asked.done = 0;
+	sealed_store_get(&asked.call, "a");
+	ck_assert(sealed_store_busy(&asked.call));
+	sealed_store_forget(&asked.call);
+	ck_assert(!sealed_store_busy(&asked.call));
+	get(&other, "a"); /* Redis answers in order */
+	ck_assert_uint_eq(asked.done, 0);
+}
+END_TEST
+
+START_TEST(a_master_key_file_at_fault_is_named)
+{
+	char *why = NULL;
+
+	ck_assert_int_eq(sealed_store_check(path, &why), 0);
+	write_key("0123");
+	ck_assert_int_eq(sealed_store_check(path, &why), -1);
+	ck_assert_ptr_nonnull(strstr(why, "has no key of 32 bytes in 64 hex digits"));
+	free(why);
+	ck_assert_int_eq(sealed_store_check("/nowhere", &why), -1);
+	ck_assert_ptr_nonnull(strstr(why, "/nowhere: No such file"));
+	free(why);
+}
+END_TEST
+
+START_TEST(without_a_master_key_file_it_is_not_usable)
+{
+	ck_assert(sealed_store_usable());
+	sealed_store_module.stop();
+	ck_assert(!sealed_store_usable());
+	conf.daemon.master_key_file = NULL;
+	ck_assert_int_eq(sealed_store_module.start(&conf), 0);
+	ck_assert(!sealed_store_usable());
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		what_was_put_is_got_and_the_same_is_not_told_twice,
+		what_was_removed_or_never_put_is_none,
+		what_has_a_life_is_gone_after_it,
+		redis_sees_no_secret_and_what_is_moved_to_another_name_cannot_be_opened,
+		another_master_key_opens_nothing,
+		a_lock_is_taken_once_until_its_life_is_over,
+		a_redis_that_takes_no_writes_refuses_and_one_that_is_away_is_away,
+		a_forgotten_call_is_not_done,
+		a_master_key_file_at_fault_is_named,
+		without_a_master_key_file_it_is_not_usable,
+	};
+
+	return unit_run("sealed_store", tests, ARRAY_LEN(tests), setup, teardown);
+}
