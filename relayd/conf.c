@@ -124,7 +124,7 @@ bool conf_has_peers(const struct relay_conf *conf)
 	return conf->peer_listen != NULL && conf->peer_listen[0] != '\0';
 }
 
-/* The id is part of keys and of claims ("ID EPOCH"), so it holds no space and nothing to escape. */
+/* The id is part of keys and of claims ("ID EPOCH"), so it has no blank and needs no escapes. */
 static bool id_is_plain(const char *id)
 {
 	size_t len = strlen(id);
@@ -142,7 +142,7 @@ static bool is_host_and_port(const char *text)
 	return net_split(text, host, &port) == 0 && host[0] != '\0' && port != 0;
 }
 
-/* Addresses to listen on are numeric; one that is empty is none. */
+/* Addresses to listen on are numeric; an empty one is not used. */
 static void check_listen(const char *key, const char *address, struct buf *complaints)
 {
 	union net_address parsed;
@@ -165,7 +165,7 @@ static void check_addresses(const struct relay_conf *conf, struct buf *complaint
 	check_listen("peer-listen", conf->peer_listen, complaints);
 }
 
-/* What clients are told: they can't connect to a wildcard. */
+/* Clients can't connect to a wildcard, so they have to be told another address. */
 static void check_advertise(const struct relay_conf *conf, struct buf *complaints)
 {
 	union net_address parsed;

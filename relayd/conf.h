@@ -1,6 +1,5 @@
 /*
- * relayd's configuration: the struct that the one table fills, and what the table can't check by
- * itself.
+ * relayd's configuration: the struct that the one table fills, and the checks beyond the table.
  */
 #ifndef OG_RELAYD_CONF_H
 #define OG_RELAYD_CONF_H
@@ -11,7 +10,7 @@
 
 #include "common/daemon.h"
 
-/* Who may transfer how much: anything goes, or as the limits say. */
+/* Who may transfer how much: anybody any amount, or as the limits say. */
 enum relay_verifier { VERIFIER_OPEN, VERIFIER_LIMITS };
 
 struct relay_conf {
@@ -29,7 +28,7 @@ struct relay_conf {
 	int64_t default_domain_limit, default_user_limit, default_file_limit;
 	int64_t quantum_bytes;
 	int64_t transfers_max;
-	char *retired; /* never set: where keys that are no more would go */
+	char *retired; /* never set: the place of keys that no longer exist */
 	int64_t handshake_timeout_ms;
 	int64_t pending_timeout_ms;
 	int64_t idle_timeout_ms;
@@ -44,19 +43,16 @@ struct relay_conf {
 
 extern const struct config relay_config;
 
-/*
- * False with `redis = none`: one relay by itself, without claims and without a record in the
- * registry.
- */
+/* False with `redis = none`: a single relay, without claims and without a registry record. */
 bool conf_has_redis(const struct relay_conf *conf);
 
 /* True if this relay bridges, and lets others bridge to it. */
 bool conf_has_peers(const struct relay_conf *conf);
 
-/* The relay's id: as configured, else the host's name. Valid for the process's life. */
+/* The relay's id: as configured, else the host's name. Static. */
 const char *conf_id(const struct relay_conf *conf);
 
-/* Checks what goes beyond one key; 0, or -1 with one line for each complaint. */
+/* Checks what the table can't; 0, or -1 with one line for each complaint. */
 int conf_check(const void *config, struct buf *complaints);
 
 /* The URL that --health asks (heap). */

@@ -13,7 +13,7 @@
 
 #define NUMBER_SIZE 24
 
-/* Keys of all scripts: the accounts that have a row, and what the keys of rows begin with. */
+/* Keys of all scripts: the accounts that have a row, and the prefix of the rows' keys. */
 static const char *const keys[] = { "limits", "limit:", NULL };
 
 static struct redis_script list_script = { limits_list_lua, "" };
@@ -76,9 +76,10 @@ static void on_deleted(struct query *query, const struct redisReply *reply)
 		http_reply(query->request, 204, NULL);
 }
 
-/* Runs SCRIPT for the account that the path names, and what else is in ARGV from place 1 on. */
-static void run(struct http_request *request, struct redis_script *script, const char **argv,
-                void (*found)(struct query *query, const struct redisReply *reply))
+/* Runs SCRIPT with ARGV, whose first place becomes the account that the path names. */
+static void eval_for_account(struct http_request *request, struct redis_script *script,
+                             const char **argv,
+                             void (*found)(struct query *query, const struct redisReply *reply))
 {
 	struct query *query;
 
@@ -92,12 +93,12 @@ static void run(struct http_request *request, struct redis_script *script, const
 
 void limits_get(struct http_request *request)
 {
-	run(request, &get_script, (const char *[]){ NULL, NULL }, on_row);
+	eval_for_account(request, &get_script, (const char *[]){ NULL, NULL }, on_row);
 }
 
 void limits_delete(struct http_request *request)
 {
-	run(request, &delete_script, (const char *[]){ NULL, NULL }, on_deleted);
+	eval_for_account(request, &delete_script, (const char *[]){ NULL, NULL }, on_deleted);
 }
 
 void limits_put(struct http_request *request)
@@ -118,6 +119,7 @@ void limits_put(struct http_request *request)
 	if (!json_reader_ok(&reader))
 		http_fail(request, 400, "bad_request", "%s", reader.complaint);
 	else
-		run(request, &put_script,
-		    (const char *[]){ NULL, numbers[0], numbers[1], numbers[2], NULL }, on_row);
+		eval_for_account(request, &put_script,
+		                 (const char *[]){ NULL, numbers[0], numbers[1], numbers[2], NULL },
+		                 on_row);
 }

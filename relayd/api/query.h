@@ -1,4 +1,4 @@
-/* A request of the control API that Redis answers; if Redis doesn't, it is answered 503. */
+/* A request to the control API that a script in Redis answers; without its reply, 503 is sent. */
 #ifndef OG_RELAYD_API_QUERY_H
 #define OG_RELAYD_API_QUERY_H
 
@@ -12,15 +12,15 @@
 #define QUERY_FROM_SIZE (QUERY_ACCOUNT_MAX + 16)
 
 struct query {
-	struct http_request
-	        *request; /* that found() has to answer, now; LOOKUP may be gone after */
+	struct http_request *request;
+	/* Has to answer REQUEST at once; QUERY may be gone after. */
 	void (*found)(struct query *query, const struct redisReply *reply);
-	size_t limit;   /* for found(): most rows of the page */
-	unsigned month; /* for found(): that was asked for */
+	size_t limit;   /* the caller's: most rows of the page */
+	unsigned month; /* the caller's: which is asked for */
 	struct redis_call call;
 };
 
-/* Lives until the request ends. NULL without Redis: the request has been answered then. */
+/* Lives until the request ends. NULL after answering 503: the relay has no Redis. */
 struct query *query_new(struct http_request *request,
                         void (*found)(struct query *query, const struct redisReply *reply));
 
@@ -28,16 +28,16 @@ struct query *query_new(struct http_request *request,
 void query_eval(struct query *query, struct redis_script *script, const char *const *keys,
                 const char *const *argv);
 
-/* How many rows a page may have, as the request's `limit` says. False after answering 400. */
+/* Reads `limit`, the most rows of a page. False after answering 400. */
 bool query_page(struct http_request *request, size_t *limit);
 
 /*
- * Where ZRANGEBYLEX begins, into FROM (QUERY_FROM_SIZE bytes): behind AFTER, or with the first if
- * that is NULL. False after answering 400: it is too long.
+ * Puts the start of ZRANGEBYLEX into FROM (QUERY_FROM_SIZE bytes): behind AFTER, or at the first
+ * row if AFTER is NULL. False after answering 400 because AFTER is too long.
  */
 bool query_from(struct http_request *request, const char *after, char *from);
 
-/* TEXT if it can be an account: 1 to 2047 bytes of UTF-8; else NULL, after answering 400. */
+/* TEXT if it can be an account (1 to 2047 bytes of UTF-8), else NULL after answering 400. */
 const char *query_account(struct http_request *request, const char *text);
 
 #endif

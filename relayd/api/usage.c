@@ -17,7 +17,7 @@
 
 #define NUMBER_SIZE 24
 #define KEY_SIZE 32
-#define ID_SIZE 48 /* of an entry of a Redis stream */
+#define ID_SIZE 48 /* of the id of an entry in a Redis stream */
 
 static struct redis_script list_script = { usage_list_lua, "" };
 static struct redis_script account_script = { usage_account_lua, "" };
@@ -66,7 +66,7 @@ static void on_usage(struct query *query, const struct redisReply *reply)
 	           json_pack("{s:s, s:o, s:o}", "month", month, "usage", page, "next", next));
 }
 
-/* The ledgers that ACCOUNT may have; one that isn't of its kind has just no bytes. */
+/* Asks for all ledgers that ACCOUNT may have: those of another kind have no bytes. */
 static void query_ledgers(struct query *query, const struct month_keys *keys, const char *account)
 {
 	char *user = mem_printf("user:%s", account), *domain = mem_printf("domain:%s", account);
@@ -80,7 +80,7 @@ static void query_ledgers(struct query *query, const struct month_keys *keys, co
 	free(instance);
 }
 
-/* The month that is asked for: by default this one. MONTH_NONE after answering 400. */
+/* Reads `month`, by default the current one. MONTH_NONE after answering 400. */
 static unsigned read_month(struct http_request *request)
 {
 	const char *text = http_query(request, "month");
@@ -127,7 +127,7 @@ static void on_credited(struct query *query, const struct redisReply *reply)
 	http_reply(query->request, 200, row);
 }
 
-/* An account with an @ is a user, another one a domain. */
+/* An account with an @ is a user, any other a domain. */
 void usage_credit(struct http_request *request)
 {
 	const json_t *body = http_body_json(request);
@@ -164,7 +164,7 @@ void usage_credit(struct http_request *request)
 
 /* Transfers */
 
-/* An entry's record with the entry's id; NULL if it holds none. */
+/* The record in ENTRY, with the entry's id; NULL if there is none. */
 static json_t *describe_transfer(const struct redisReply *entry)
 {
 	const struct redisReply *fields = redis_reply_at(entry, 1);
@@ -191,7 +191,7 @@ static void on_transfers(struct query *query, const struct redisReply *reply)
 	http_reply(query->request, 200, json_pack("{s:o, s:o}", "transfers", page, "next", next));
 }
 
-/* "(ID" into FROM, or "-" without one; false after answering 400. */
+/* Puts "(ID" into FROM, or "-" without `after`. False after answering 400. */
 static bool read_id(struct http_request *request, char from[ID_SIZE])
 {
 	const char *after = http_query(request, "after");

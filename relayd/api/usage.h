@@ -1,6 +1,6 @@
 /*
- * The part of the control API about what was relayed: bytes of each ledger in a month, with the
- * leases that are in flight; credits that lower them; and the records of single transfers.
+ * The part of the control API about usage: the bytes of each ledger in a month, including leases
+ * in flight; credits, which lower a ledger; and the records of single transfers.
  */
 #ifndef OG_RELAYD_API_USAGE_H
 #define OG_RELAYD_API_USAGE_H

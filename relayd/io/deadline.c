@@ -47,8 +47,8 @@ void deadline_start(struct deadline_queue *queue, struct deadline *deadline)
 	deadline->due_ms = loop_now_ms() + queue->delay_ms;
 	list_append(&queue->waiting, &deadline->link);
 	/*
-	 * A timer that is running is due no later than this one: it will find this one when it
-	 * expires.
+	 * A running timer is due no later than this deadline, and starts itself again for the next
+	 * one.
 	 */
 	if (!timer_active(&queue->timer))
 		timer_start(&queue->timer, queue->delay_ms);

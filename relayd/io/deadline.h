@@ -1,7 +1,7 @@
 /*
- * Deadlines by the ten thousand: all that have the same delay wait in one queue, in the order they
- * were started, so that one timer serves them and starting, moving or stopping one costs a few
- * pointers. Nothing fails.
+ * Deadlines for tens of thousands of owners: all with the same delay wait in one queue, in the
+ * order in which they were started. So one timer serves them, and starting, moving or stopping one
+ * costs a few pointers. Nothing fails.
  */
 #ifndef OG_RELAYD_IO_DEADLINE_H
 #define OG_RELAYD_IO_DEADLINE_H
@@ -19,20 +19,20 @@ struct deadline {
 };
 
 struct deadline_queue {
-	void (*expired)(struct deadline *deadline); /* the deadline is idle again by then */
+	void (*expired)(struct deadline *deadline); /* the deadline is idle when this is called */
 	uint64_t delay_ms;
 	struct list waiting; /* the first is due first */
 	struct timer timer;
 };
 
-/* Sets an empty queue up. */
+/* Makes an empty queue. */
 void deadline_queue_init(struct deadline_queue *queue, uint64_t delay_ms,
                          void (*expired)(struct deadline *deadline));
 
-/* Stops the timer; whatever still waits is forgotten, not called. */
+/* Stops the timer; deadlines that still wait are forgotten, and never expire. */
 void deadline_queue_release(struct deadline_queue *queue);
 
-/* Starts DEADLINE in QUEUE, from whatever queue it was in; it expires delay_ms from now. */
+/* Puts DEADLINE into QUEUE, out of any other; it expires delay_ms from now. */
 void deadline_start(struct deadline_queue *queue, struct deadline *deadline);
 
 /* Takes it out; does nothing when idle. */

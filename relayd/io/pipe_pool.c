@@ -57,8 +57,8 @@ static unsigned tier_pages(enum pipe_tier tier)
 
 /*
  * Huge pipes may take a quarter of the pages, large ones half, small ones seven eighths: so many
- * stalled streams get small pipes before any gets none, and the rest is left to others with the
- * same user id.
+ * stalled streams get small pipes before one has to do with memory. The rest is left to other
+ * processes of the same user.
  */
 static bool affordable(enum pipe_tier tier)
 {
@@ -67,8 +67,7 @@ static bool affordable(enum pipe_tier tier)
 }
 
 /*
- * Makes FD's pipe at least as large as its kind; the kernel may have given it less than it asked
- * for.
+ * Makes FD's pipe at least as large as its kind; false if the kernel gives it less.
  */
 static bool sized(int fd, enum pipe_tier tier)
 {
@@ -125,8 +124,8 @@ static struct pipe *idle_pipe(enum pipe_tier tier)
 }
 
 /*
- * A kernel pipe, or NULL: then the kernel isn't asked again for a while, since each try costs
- * calls.
+ * A kernel pipe, or NULL: then the kernel isn't asked again for a second, since each try costs
+ * system calls.
  */
 static struct pipe *new_pipe(void)
 {
@@ -216,7 +215,7 @@ ssize_t pipe_splice_out(struct pipe *pipe, int fd)
 	return n;
 }
 
-/* fs.pipe-user-pages-soft: what one user may have; beyond it pipes shrink to two pages. */
+/* fs.pipe-user-pages-soft: the pages of one user, beyond which new pipes get two pages. */
 static unsigned read_page_quota(void)
 {
 	unsigned pages = 0;
@@ -227,7 +226,7 @@ static unsigned read_page_quota(void)
 			pages = 0;
 		fclose(file);
 	}
-	return pages == 0 ? 16384 : pages; /* 0 means no quota: the kernel's own default then */
+	return pages == 0 ? 16384 : pages; /* 0: no quota; the kernel's default is used instead */
 }
 
 static uint64_t raise_descriptor_limit(void)

@@ -1,8 +1,8 @@
 /*
- * Pipes to splice through, lent for as long as bytes are in flight. A loan never fails: when
- * descriptors or the kernel's quota of pipe pages run out, first smaller pipes are lent and at last
- * buffers in memory, which do the same by read and write. A pipe that comes back with bytes in it
- * is closed, so no byte changes streams.
+ * Pipes to splice through, lent while bytes are in flight. A loan never fails: when descriptors or
+ * the kernel's quota of pipe pages run out, smaller pipes are lent, and at last buffers in memory,
+ * which are filled and emptied by recv and send. A pipe that is given back with bytes in it is
+ * closed, so no byte gets into another stream.
  */
 #ifndef OG_RELAYD_IO_PIPE_POOL_H
 #define OG_RELAYD_IO_PIPE_POOL_H
@@ -28,29 +28,29 @@ struct pipe {
 };
 
 /*
- * DESCRIPTORS and PAGES bound what the pool may take of either; 0 lends memory alone.
- * The pool exists once in the process.
+ * Opens the process's one pool, which takes at most so many DESCRIPTORS and PAGES; with 0 it lends
+ * memory alone.
  */
 void pipe_pool_open(unsigned descriptors, unsigned pages);
 
-/* As a module: bounds by RLIMIT_NOFILE, connection-max and fs.pipe-user-pages-soft. */
+/* Module: bounds from RLIMIT_NOFILE, connection-max and fs.pipe-user-pages-soft. */
 extern const struct daemon_module pipe_pool_module;
 
-/* An empty pipe, the largest kind that can be had. */
+/* An empty pipe of the largest kind available. */
 struct pipe *pipe_take(void);
 
 /* Gives PIPE back; NULL is fine. */
 void pipe_give(struct pipe *pipe);
 
 /*
- * Moves at most MOST bytes from the socket FD into PIPE, which must be empty (else EAGAIN could
- * mean either side). As read(): bytes, 0 at the end of the stream, -1 with errno.
+ * Moves at most MOST bytes from the socket FD into PIPE, which must be empty: else EAGAIN could
+ * mean either side. Returns as read() does: bytes, 0 at the end of the stream, -1 with errno.
  */
 ssize_t pipe_splice_in(struct pipe *pipe, int fd, uint32_t most);
 
 /*
- * Moves what PIPE holds to the socket FD. As write(): bytes, perhaps fewer than held, or -1 with
- * errno.
+ * Moves the bytes in PIPE to the socket FD. Returns as write() does: bytes, perhaps fewer than
+ * held, or -1 with errno.
  */
 ssize_t pipe_splice_out(struct pipe *pipe, int fd);
 

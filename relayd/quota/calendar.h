@@ -9,7 +9,7 @@
 
 #include "relayd/quota/month.h"
 
-/* Module; after the store. */
+/* Module; after the fleet. */
 extern const struct daemon_module calendar_module;
 
 /* The current month. */

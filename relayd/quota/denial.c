@@ -5,11 +5,11 @@
 
 #include "common/base/mem.h"
 
-/* The words are Tigase's. */
+/* The texts are those of Tigase's proxy. */
 static const struct kind {
 	const char *name;
 	const char *quota;
-	const char *whom; /* NULL: there is no account */
+	const char *whom; /* NULL: the ledger has no account */
 } kinds[] = {
 	{ "user", "transfer quota", "user" },
 	{ "domain", "transfer quota", "domain" },

@@ -20,7 +20,7 @@
 #define NUMBER_SIZE 24
 #define LOG_EVERY_MS 60000
 #define ACCOUNTS 4
-#define SHARED 2 /* the last ledgers of all streams are the same: the instance's, and "global" */
+#define SHARED 2     /* every stream's last two ledgers: the instance's, and "global" */
 #define WORDS_MAX 32 /* keys and arguments of a call */
 
 static struct redis_script open_script = { ledger_open_lua, "" };
@@ -28,7 +28,7 @@ static struct redis_script take_script = { ledger_take_lua, "" };
 
 static const struct relay_conf *conf;
 static char *instance;  /* the relay's own ledger, owned */
-static uint64_t leases; /* since the start, to tell them apart */
+static uint64_t leases; /* opened since the start; their numbers are part of keys */
 
 #define VERDICT_NAME(constant, text) [constant] = text,
 static const char *const verdict_names[] = { LEDGER_VERDICTS(VERDICT_NAME) };
@@ -73,8 +73,8 @@ static void stop(void)
 	instance = NULL;
 }
 
-/* Takes NAME over; its place, which is an earlier one if both parties are one user or domain. */
-static uint8_t add(struct ledgers *ledgers, char *name)
+/* Takes NAME over. Returns its place: both parties may share a user or a domain. */
+static uint8_t add_ledger(struct ledgers *ledgers, char *name)
 {
 	for (uint8_t i = 0; i < ledgers->count; i++) {
 		if (strcmp(ledgers->names[i], name) == 0) {
@@ -92,10 +92,11 @@ struct ledgers *ledger_new(const struct party parties[2])
 	struct ledgers *ledgers = mem_alloc(1, sizeof(*ledgers));
 
 	for (int i = 0; i < 2; i++)
-		ledgers->accounts[2 * i] = add(ledgers, mem_printf("user:%s", parties[i].user));
+		ledgers->accounts[2 * i] =
+		        add_ledger(ledgers, mem_printf("user:%s", parties[i].user));
 	for (int i = 0; i < 2; i++)
 		ledgers->accounts[2 * i + 1] =
-		        add(ledgers, mem_printf("domain:%s", parties[i].domain));
+		        add_ledger(ledgers, mem_printf("domain:%s", parties[i].domain));
 	ledgers->names[ledgers->count++] = instance;
 	ledgers->names[ledgers->count++] = global;
 	ledgers->lease = ++leases;
@@ -127,7 +128,7 @@ static char *lease_key(const struct ledgers *ledgers)
 
 /* Calls */
 
-/* Keys and arguments of a call; what add_number() and add_key() make is owned. */
+/* Keys and arguments of a call; texts made by add_number() and add_key() are owned. */
 struct words {
 	const char *argv[WORDS_MAX];
 	char *owned[WORDS_MAX];
@@ -218,7 +219,7 @@ void ledger_take(struct ledgers *ledgers, struct redis_call *call, int64_t wante
 
 /* Answers */
 
-/* The ledger's own name, so that it outlives the reply. */
+/* Returns LEDGERS' own copy of NAME, which outlives the reply. */
 static const char *find_name(const struct ledgers *ledgers, const char *name)
 {
 	for (size_t i = 0; name != NULL && i < ledgers->count; i++)
@@ -260,8 +261,8 @@ static enum ledger_verdict read_verdict(const struct redisReply *reply)
 	}
 }
 
-/* Every stream asks again and again, so this is said once in a while. */
-static void complain(const char *why)
+/* Every stream asks again and again, so this is logged once a minute. */
+static void log_trouble(const char *why)
 {
 	static uint64_t logged_ms;
 	uint64_t now_ms = loop_now_ms();
@@ -291,7 +292,7 @@ struct ledger_answer ledger_read(struct ledgers *ledgers, const struct redisRepl
 		calendar_set(redis_reply_integer(redis_reply_at(reply, 1), loop_wall_ms()));
 		break;
 	case LEDGER_UNKNOWN:
-		complain(redis_reply_error(reply));
+		log_trouble(redis_reply_error(reply));
 		break;
 	case LEDGER_VERDICT_COUNT:
 		break;

@@ -1,10 +1,10 @@
 /*
- * The ledgers of one stream: a byte counter for each user, each domain, the instance and all, per
- * month, in Redis. Bytes are taken from all of them or from none, in advance (a lease), and what is
- * left of a lease goes back to the month that it was taken in.
+ * The ledgers of one stream: counters of bytes per month in Redis, for each user, each domain, the
+ * instance and the whole fleet. Bytes are taken from all of them or from none, in advance (a
+ * lease); the rest of a lease goes back to the month that it was taken in.
  *
- * A call may have been carried out although its answer got lost: making the same call again gets
- * that answer, and giving the lease back for good also gives back what such a call had taken.
+ * Redis may have carried out a call whose reply got lost. The same call made again gets the reply
+ * of the first, and giving the lease back for good also gives back the bytes of such a call.
  */
 #ifndef OG_RELAYD_QUOTA_LEDGER_H
 #define OG_RELAYD_QUOTA_LEDGER_H
@@ -21,17 +21,17 @@ struct relay_conf;
 
 struct party {
 	const char *user;   /* bare JID */
-	const char *domain; /* it is charged too */
+	const char *domain; /* charged too */
 };
 
 struct ledgers {
 	char *names[LEDGERS_MAX];    /* "user:a@b" and "domain:b", owned; "instance:ID"; "global" */
-	int64_t limits[LEDGERS_MAX]; /* bytes a month; 0: none; known once it is open */
-	int64_t file_limit;          /* bytes of this stream; 0: none; likewise */
-	uint64_t lease;              /* names the lease's key in Redis */
-	uint32_t calls;              /* answers that took something: 0 until it is open */
+	int64_t limits[LEDGERS_MAX]; /* bytes a month; 0: none; known after the opening */
+	int64_t file_limit;          /* bytes of this stream; 0: none; known likewise */
+	uint64_t lease;              /* its number: part of the lease's key in Redis */
+	uint32_t calls;              /* calls that were granted; 0 before the opening */
 	uint8_t count;
-	uint8_t accounts[4]; /* whose names are of the first user, its domain, the second, its */
+	uint8_t accounts[4]; /* places of the first user, its domain, the second user, its domain */
 };
 
 /* clang-format off */
@@ -48,34 +48,35 @@ enum ledger_verdict { LEDGER_VERDICTS(LEDGER_VERDICT_ENUM) LEDGER_VERDICT_COUNT 
 
 struct ledger_answer {
 	enum ledger_verdict verdict;
-	int64_t bytes;      /* granted */
-	unsigned month;     /* that they were taken in */
-	const char *ledger; /* over its limit, or forbidden; of LEDGERS; NULL otherwise */
-	int64_t limit;      /* of it */
+	int64_t bytes;  /* granted */
+	unsigned month; /* in which they were taken */
+	const char
+	        *ledger; /* that is over its limit or forbidden, borrowed from LEDGERS; or NULL */
+	int64_t limit;   /* of that ledger */
 };
 
-/* Module; after the store and the calendar. CONFIG stays in place: limits may change in it. */
+/* Module; after fleet and calendar. The configuration stays borrowed: its limits may change. */
 extern const struct daemon_module ledger_module;
 
-/* The ledgers that both PARTIES (copied) and this relay share; to be opened. */
+/* The ledgers of both PARTIES (copied) and of this relay; ledger_open() comes next. */
 struct ledgers *ledger_new(const struct party parties[2]);
 
-/* Frees it; what was taken and not given back stays taken. NULL is fine. */
+/* Frees them; bytes that were taken and not given back stay taken. NULL is fine. */
 void ledger_free(struct ledgers *ledgers);
 
 /* Asks for the limits and for a first lease of at most WANTED bytes. */
 void ledger_open(struct ledgers *ledgers, struct redis_call *call, int64_t wanted);
 
-/* Asks for another lease of at most WANTED bytes; or, after LEDGER_UNKNOWN, for the same again. */
+/* Asks for another lease of at most WANTED bytes; after LEDGER_UNKNOWN it repeats that call. */
 void ledger_take(struct ledgers *ledgers, struct redis_call *call, int64_t wanted);
 
 /*
- * Reads the answer to the one or the other (of the first, the limits too). The calendar has been
- * set if it is another month.
+ * Reads the reply to either call; the first one's has the limits too. If the reply says that it is
+ * another month, the calendar is set.
  */
 struct ledger_answer ledger_read(struct ledgers *ledgers, const struct redisReply *reply);
 
-/* Gives BYTES back that were taken in MONTH; LAST: the lease is over, also what is unknown. */
+/* Gives back BYTES that were taken in MONTH; LAST: also those of a call whose reply got lost. */
 void ledger_give_back(const struct ledgers *ledgers, unsigned month, uint64_t bytes, bool last);
 
 #endif

@@ -1,4 +1,4 @@
-/* Calendar months in UTC, by which quotas count. Pure. */
+/* Calendar months in UTC, for which ledgers count. Pure. */
 #ifndef OG_RELAYD_QUOTA_MONTH_H
 #define OG_RELAYD_QUOTA_MONTH_H
 
@@ -11,10 +11,10 @@ struct month {
 	int64_t start_s, end_s; /* its first second, and that of the next one; since 1970 */
 };
 
-/* The month of a second since 1970. */
+/* The month of SECOND, since 1970. */
 struct month month_of(int64_t second);
 
-/* The number that TEXT ("202611") means, or MONTH_NONE. */
+/* The number of the month TEXT ("202611"), or MONTH_NONE. */
 unsigned month_parse(const char *text);
 
 #endif

@@ -47,8 +47,8 @@ static struct {
 	struct redis_call call;
 	struct task send;
 	struct timer retry;
-	bool dropping;      /* said so in the log already */
-	uint64_t logged_ms; /* when trouble was logged last */
+	bool dropping;      /* and it is logged already */
+	uint64_t logged_ms; /* when an error was logged last */
 } outbox;
 
 static int64_t waiting_items(void)
@@ -80,7 +80,7 @@ static void drop_first(void)
 	free(item);
 }
 
-/* What one call of the script is given; texts are borrowed, but for the number. */
+/* Keys and arguments of one call; all texts but the number are borrowed. */
 struct batch {
 	const char *argv[ARGS_MAX];
 	size_t argc;
@@ -97,7 +97,7 @@ static size_t add_item(struct batch *batch, const struct item *item)
 	return item->bytes;
 }
 
-/* Fills BATCH with items from FIRST on, whose number is *NUMBER; the link behind the last. */
+/* Fills BATCH with items from FIRST on, which has *NUMBER. Returns the link after the last. */
 static struct list_link *fill(struct batch *batch, struct list_link *first, uint64_t *number)
 {
 	size_t bytes = 0;
@@ -141,8 +141,8 @@ static void on_retry(struct timer *timer)
 	send_batch();
 }
 
-/* Items whose key in Redis is of another type count as written: they never can be. */
-static void note_trouble(const char *why)
+/* An item whose key in Redis is of another type can never be written, and counts as written. */
+static void log_trouble(const char *why)
 {
 	uint64_t now_ms = loop_now_ms();
 
@@ -160,8 +160,8 @@ static void on_written(struct redis_call *call, const struct redisReply *reply)
 {
 	int64_t done = redis_reply_integer(redis_reply_at(reply, 0), -1);
 
-	note_trouble(done >= 0 ? redis_reply_string(redis_reply_at(reply, 1), NULL)
-	                       : redis_reply_error(reply));
+	log_trouble(done >= 0 ? redis_reply_string(redis_reply_at(reply, 1), NULL)
+	                      : redis_reply_error(reply));
 	if (done <= (int64_t)outbox.written) {
 		timer_start(&outbox.retry, RETRY_MS);
 		return;
@@ -260,10 +260,10 @@ static int start(void *config)
 }
 
 /*
- * The last words go out without waiting for answers, and with the script's text, since nothing can
- * be done any more if Redis doesn't know it. What is under way is sent again and then skipped.
+ * At the end the remaining items are sent without waiting for replies, and with the script's text:
+ * nothing could be done if Redis didn't know its hash. Items under way are sent again, and skipped.
  */
-static void say_farewell(void)
+static void send_rest(void)
 {
 	struct list_link *link = list_first(&outbox.items);
 	uint64_t number = outbox.written + 1;
@@ -282,7 +282,7 @@ static void say_farewell(void)
 static void stop(void)
 {
 	if (fleet_redis() != NULL && redis_connected(fleet_redis()))
-		say_farewell();
+		send_rest();
 	else if (outbox.count > 0)
 		log_error("outbox-lost items=%zu", outbox.count);
 	redis_cancel(&outbox.call);

@@ -12,7 +12,7 @@
 
 static const uint8_t greeting_bytes[PEERING_GREETING_LEN] = { VERSION, 1, METHOD_PEERING };
 
-/* The name is taken in lower case, whatever case the request has. */
+/* The proof covers the name in lower case, whatever case the request has. */
 static void prove(uint8_t proof[PEERING_PROOF_LEN], const uint8_t nonce[PEERING_NONCE_LEN],
                   const uint8_t hash[SOCKS5_HASH_LEN], const char *secret)
 {
@@ -81,7 +81,7 @@ struct parse peering_read_challenge(const uint8_t *bytes, size_t len)
 		return parse_bad(PARSE_BAD_VERSION);
 	if (len >= 2 && bytes[1] != METHOD_PEERING)
 		return parse_bad(PARSE_NO_METHOD);
-	/* A refusal is two bytes long, and whoever sends one may keep the connection open. */
+	/* A refusal has two bytes, and its sender may keep the connection open. */
 	if (len < 2)
 		return parse_more(2);
 	return len < PEERING_CHALLENGE_LEN ? parse_more(PEERING_CHALLENGE_LEN) : parse_done();
