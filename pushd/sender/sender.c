@@ -226,20 +226,17 @@ static bool try_other_environment(struct job *job)
 	                    job->endpoint->environment == sends->own ? sends->other : sends->own);
 }
 
-/* A call that doesn't fit, or whose token is bad, goes as an alert to the first token. */
+/* A call that doesn't fit goes as an alert to the first token. */
 static bool try_alert(struct job *job)
 {
-	if (job->priority != PRIORITY_VOIP || !has_time(job) ||
-	    (!job->too_large && job->judgement.verdict != VERDICT_SUSPECT))
+	if (job->priority != PRIORITY_VOIP || !job->too_large)
 		return false;
 	job->priority = PRIORITY_HIGH;
-	job->too_large = false;
-	job->cut = CUT_NOTHING;
-	job->moved = false;
+	job->too_large = job->moved = false;
 	return submit_again(job, home_of(job->sender, job));
 }
 
-/* Design: no registration is deleted because of our own fault. */
+/* No registration is deleted because of a fault on our side. */
 static void weigh_token_fault(struct job *job)
 {
 	struct sender *sender = job->sender;

@@ -575,7 +575,7 @@ def test_each_threshold_is_told_once_by_one_of_the_fleet(stage, redis, fake, aut
     assert [event["provider"] for event in events(redis)] == [APNS] * len(told)
     logs = "".join(push.log_text(True) for push in pushes)
     for days in told:
-        assert logs.count(f"credential-expires provider={APNS} days={days}") == 1
+        assert logs.count(f"credential-expires provider={APNS} days={days}\n") == 1
     assert 0 < metric(pushes[0], name, provider=APNS) < DAY
 
 
