@@ -1,8 +1,5 @@
 #include "xmppgw/conf.h"
 
-#include <string.h>
-#include <unistd.h>
-
 #include "common/base/mem.h"
 #include "common/net/net.h"
 #include "xmppgw/xmpp/jid.h"
@@ -83,27 +80,6 @@ const struct conf_relay *conf_relay(const struct conf *conf, size_t index)
 	return config_item(&conf->relays, sizeof(struct conf_relay), index);
 }
 
-bool conf_with_redis(const struct conf *conf)
-{
-	return strcmp(conf->daemon.redis, "none") != 0;
-}
-
-const char *conf_id(const struct conf *conf)
-{
-	static char host[ID_MAX + 1];
-
-	if (conf->daemon.id != NULL)
-		return conf->daemon.id;
-	if (gethostname(host, sizeof host - 1) != 0)
-		host[0] = '\0';
-	return host;
-}
-
-const char *conf_domain(const struct conf_component *component)
-{
-	return component->domain != NULL ? component->domain : component->id;
-}
-
 static unsigned role_by_name(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_LEN(roles); i++)
@@ -129,7 +105,7 @@ unsigned conf_roles(const struct conf_component *component)
 /* The id is a consumer's name in Redis and stands in log lines. */
 static void check_id(const struct conf *conf, struct buf *complaints)
 {
-	const char *id = conf_id(conf);
+	const char *id = daemon_id(conf->daemon.id);
 	size_t len = strlen(id);
 
 	if (len < 1 || len > ID_MAX || strspn(id, ID_CHARACTERS) != len)

@@ -4,6 +4,8 @@
 #ifndef OG_XMPPGW_CONF_H
 #define OG_XMPPGW_CONF_H
 
+#include <string.h>
+
 #include "common/config/config.h"
 #include "common/daemon.h"
 
@@ -12,7 +14,7 @@ enum role { ROLE_RELAY = 1, ROLE_PUSH = 2, ROLE_ANY = ROLE_RELAY | ROLE_PUSH };
 
 struct conf_daemon {
 	struct daemon_common common;
-	char *id;    /* NULL: the host's name; see conf_id() */
+	char *id;    /* the gateway's name among all; NULL: the host's, see daemon_id() */
 	char *redis; /* URL, or "none" */
 	char *redis_prefix;
 	char *ops_listen;
@@ -52,15 +54,18 @@ const struct conf_component *conf_component(const struct conf *conf, size_t inde
 const struct conf_relay *conf_relay(const struct conf *conf, size_t index);
 
 /* The domain of COMPONENT, as it is written. */
-const char *conf_domain(const struct conf_component *component);
+static inline const char *conf_domain(const struct conf_component *component)
+{
+	return component->domain != NULL ? component->domain : component->id;
+}
 
 /* The bits of COMPONENT's roles; 0 if one of them is unknown. */
 unsigned conf_roles(const struct conf_component *component);
 
-/* The gateway's name among its like, ID_MAX bytes at most. */
-const char *conf_id(const struct conf *conf);
-
 /* True unless redis = none. */
-bool conf_with_redis(const struct conf *conf);
+static inline bool conf_with_redis(const struct conf *conf)
+{
+	return strcmp(conf->daemon.redis, "none") != 0;
+}
 
 #endif

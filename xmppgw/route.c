@@ -17,35 +17,13 @@
 #include "xmppgw/services/publish_read.h"
 #include "xmppgw/services/publish_send.h"
 
-#define REPLY_MS 5000 /* what a client waits for */
-
-/* An IQ that is served: its type, its payload's name, and for which roles. */
-struct route {
-	const char *kind; /* in metrics */
-	const char *type;
-	const char *ns;
-	const char *name;
-	unsigned roles;
-	uint32_t deadline_ms;
-	/* Consumes IQ now or later; PAYLOAD lives until this returns. */
-	void (*handle)(struct iq *iq, const struct xml *payload);
+static const struct iq_service *const services[] = {
+	&publish_service,    &disco_info,       &disco_items, &bytestreams_address,
+	&activation_service, &commands_service, &basic_ping,  &basic_version,
 };
 
-/* clang-format off */
-static const struct route routes[] = {
-	{ "publish", "set", PUBSUB_NS, "pubsub", ROLE_PUSH, PUBLISH_MS, publish_send },
-	{ "disco-info", "get", DISCO_INFO_NS, "query", ROLE_ANY, REPLY_MS, disco_info },
-	{ "disco-items", "get", DISCO_ITEMS_NS, "query", ROLE_ANY, REPLY_MS, disco_items },
-	{ "address", "get", BYTESTREAMS_NS, "query", ROLE_RELAY, REPLY_MS, bytestreams_address },
-	{ "activate", "set", BYTESTREAMS_NS, "query", ROLE_RELAY, REPLY_MS, activation_start },
-	{ "command", "set", ADHOC_NS, "command", ROLE_ANY, REPLY_MS, commands_execute },
-	{ "ping", "get", PING_NS, "ping", ROLE_ANY, REPLY_MS, basic_ping },
-	{ "version", "get", VERSION_NS, "query", ROLE_ANY, REPLY_MS, basic_version },
-};
-/* clang-format on */
-
-/* What comes in that no row is for. */
-enum { KIND_UNKNOWN = ARRAY_LEN(routes), KIND_MISROUTED, KIND_OVERSIZE, KIND_OVERLOAD, KINDS };
+/* Kinds of IQs beside those of the services. */
+enum { KIND_UNKNOWN = ARRAY_LEN(services), KIND_MISROUTED, KIND_OVERSIZE, KIND_OVERLOAD, KINDS };
 
 static const char *kind_names[KINDS];
 static int64_t kind_numbers[KINDS];
@@ -110,7 +88,7 @@ static bool take_address(struct request *request, const char *to)
 	if (to == NULL)
 		to = own;
 	domain = find_domain(to, &len);
-	if (len > JID_PART_MAX || strlen(to) >= sizeof request->to)
+	if (len > JID_PART_MAX || strlen(to) >= sizeof(request->to))
 		return false;
 	memcpy(asked, domain, len);
 	asked[len] = '\0';
@@ -119,7 +97,7 @@ static bool take_address(struct request *request, const char *to)
 	else if (jid_domain(asked, request->domain) != 0)
 		return false;
 	request->ours = strcmp(request->domain, own) == 0;
-	snprintf(request->to, sizeof request->to, "%.*s%s%s", (int)(domain - to), to,
+	snprintf(request->to, sizeof(request->to), "%.*s%s%s", (int)(domain - to), to,
 	         request->domain, domain + len);
 	return true;
 }
@@ -146,24 +124,25 @@ static bool is_iq(const struct xml *stanza)
 
 /* ---- where it goes ---- */
 
-static const struct route *find_route(const struct request *request, const struct xml *payload)
+/* The place of the service that PAYLOAD is for, or KIND_UNKNOWN. */
+static size_t find_service(const struct request *request, const struct xml *payload)
 {
-	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
-		const struct route *route = &routes[i];
+	for (size_t i = 0; i < ARRAY_LEN(services); i++) {
+		const struct iq_service *service = services[i];
 
-		if ((route->roles & request->stream->roles) &&
-		    xml_is(payload, route->ns, route->name) &&
-		    strcmp(route->type, request->type) == 0)
-			return route;
+		if ((service->roles & request->stream->roles) &&
+		    xml_is(payload, service->ns, service->name) &&
+		    strcmp(service->type, request->type) == 0)
+			return i;
 	}
-	return NULL;
+	return KIND_UNKNOWN;
 }
 
 /* Answers REQUEST, which no handler sees, with CONDITION. */
 static void refuse(const struct request *request, unsigned kind, enum iq_condition condition)
 {
 	kind_numbers[kind]++;
-	iq_error(iq_new(request->stream, request->to, request->from, request->id, REPLY_MS),
+	iq_error(iq_new(request->stream, request->to, request->from, request->id, IQ_DEADLINE_MS),
 	         condition, NULL);
 }
 
@@ -183,22 +162,21 @@ static void refuse_misrouted(const struct request *request)
 static void route_iq(const struct request *request, const struct xml *stanza)
 {
 	const struct xml *payload = stanza->first;
-	const struct route *route;
-	struct iq *iq;
+	size_t kind;
 
 	if (!request->ours) {
 		refuse_misrouted(request);
 	} else if (payload == NULL || payload->next != NULL) { /* RFC 6120 8.2.3: exactly one */
 		refuse(request, KIND_UNKNOWN, IQ_BAD_REQUEST);
-	} else if ((route = find_route(request, payload)) == NULL) {
+	} else if ((kind = find_service(request, payload)) == KIND_UNKNOWN) {
 		refuse(request, KIND_UNKNOWN, IQ_SERVICE_UNAVAILABLE);
 	} else if (iq_stream_is_full(request->stream)) {
 		refuse(request, KIND_OVERLOAD, IQ_INTERNAL_SERVER_ERROR);
 	} else {
-		kind_numbers[route - routes]++;
-		iq = iq_new(request->stream, request->to, request->from, request->id,
-		            route->deadline_ms);
-		route->handle(iq, payload);
+		kind_numbers[kind]++;
+		services[kind]->handle(iq_new(request->stream, request->to, request->from,
+		                              request->id, services[kind]->deadline_ms),
+		                       payload);
 	}
 }
 
@@ -241,8 +219,8 @@ void route_stanza(struct stream *stream, enum xml_event event, const struct xml 
 
 static int start(void *config)
 {
-	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
-		kind_names[i] = routes[i].kind;
+	for (size_t i = 0; i < ARRAY_LEN(services); i++)
+		kind_names[i] = services[i]->kind;
 	kind_names[KIND_UNKNOWN] = "unknown";
 	kind_names[KIND_MISROUTED] = "misrouted";
 	kind_names[KIND_OVERSIZE] = "oversize";

@@ -1,17 +1,25 @@
+/* Amounts of bytes as operators write them: what is read is written as the same amount. */
+#include "common/config/config_value.h"
 #include "tests/fuzz/fuzz.h"
-#include "xmppgw/commands/amount.h"
+
+static const struct config_key limit = { "limit", CONFIG_LIMIT };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input input = { data, size };
-	char *text = fuzz_rest(&input), written[AMOUNT_TEXT_MAX], *wrong;
-	int64_t bytes, again;
+	char *text = fuzz_rest(&input), *wrong;
+	int64_t bytes = 0, again = 0;
+	struct buf written = { 0 };
 
-	wrong = amount_parse(text, &bytes);
+	wrong = config_value_parse(&limit, &bytes, text);
 	if (wrong == NULL) {
-		(void)amount_round(bytes, written);
-		assert(amount_parse(amount_format(bytes, written), &again) == NULL);
+		char *copy;
+
+		config_value_print(&limit, &bytes, &written);
+		copy = buf_take(&written);
+		assert(config_value_parse(&limit, &again, copy) == NULL);
 		assert(bytes == again);
+		free(copy);
 	}
 	free(wrong);
 	free(text);

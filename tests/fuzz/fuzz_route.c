@@ -31,8 +31,8 @@ static struct conf conf = {
 
 /* All that handlers call, as main.c has it. */
 static const struct daemon_module *const modules[] = {
-	&acl_module,          &backend_module,      &api_call_module,
-	&publish_send_module, &command_call_module, &activation_module,
+	&acl_module,          &backend_module,    &api_call_module, &publish_send_module,
+	&command_call_module, &activation_module, &iq_module,
 };
 
 static void on_change(struct stream *stream)
@@ -55,7 +55,6 @@ static struct stream *start(void)
 
 static void stop(struct stream *stream)
 {
-	iq_forget_all(stream);
 	for (size_t i = ARRAY_LEN(modules); i > 0; i--)
 		modules[i - 1]->stop();
 	task_stop(&stream->flush);

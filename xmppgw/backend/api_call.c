@@ -108,52 +108,49 @@ static void on_done(struct http_call *http)
 	json_decref(body);
 }
 
-/* Sends HTTP, of which method, body and timeout are set; the body is call->body. */
-static void begin(struct api_call *call, struct backend *backend, const char *path,
-                  struct http_call http)
-{
-	backend_retain(backend);
-	call->backend = backend;
-	call->url = mem_printf("%s%s", backend->url, path);
-	call->http = http;
-	call->http.done = on_done;
-	call->http.url = call->url;
-	call->http.headers = headers;
-	call->http.response_max = RESPONSE_MAX;
-	http_send(pool, &call->http);
-}
-
-void api_call_post(struct api_call *call, struct backend *backend, const char *path,
-                   struct buf *body, uint32_t timeout_ms)
-{
-	size_t len = buf_len(body);
-
-	call->body = buf_take(body);
-	begin(call, backend, path,
-	      (struct http_call){ .method = "POST",
-	                          .body = call->body,
-	                          .body_len = len,
-	                          .timeout_ms = timeout_ms });
-}
-
 static int append(const char *bytes, size_t len, void *buf)
 {
 	return buf_append(buf, bytes, len);
 }
 
-void api_call_json(struct api_call *call, struct backend *backend, const char *method,
-                   const char *path, json_t *body)
+/* The body of REQUEST as text (heap), or NULL. */
+static char *take_body(const struct api_request *request, size_t *len)
 {
-	struct http_call http = { .method = method, .timeout_ms = API_CALL_MS };
 	struct buf text = { 0 };
 
-	if (body != NULL) {
-		json_dump_callback(body, append, &text, JSON_COMPACT);
-		json_decref(body);
-		http.body_len = buf_len(&text);
-		http.body = call->body = buf_take(&text);
+	*len = 0;
+	if (request->text != NULL) {
+		*len = buf_len(request->text);
+		return buf_take(request->text);
 	}
-	begin(call, backend, path, http);
+	if (request->json == NULL)
+		return NULL;
+	json_dump_callback(request->json, append, &text, JSON_COMPACT);
+	json_decref(request->json);
+	*len = buf_len(&text);
+	return buf_take(&text);
+}
+
+void api_call_send(struct api_call *call, struct backend *backend,
+                   const struct api_request *request)
+{
+	size_t len;
+
+	backend_retain(backend);
+	call->backend = backend;
+	call->url = mem_printf("%s%s", backend->url, request->path);
+	call->body = take_body(request, &len);
+	call->http = (struct http_call){
+		.done = on_done,
+		.method = request->method,
+		.url = call->url,
+		.headers = headers,
+		.body = call->body,
+		.body_len = len,
+		.response_max = RESPONSE_MAX,
+		.timeout_ms = request->timeout_ms > 0 ? request->timeout_ms : API_CALL_MS,
+	};
+	http_send(pool, &call->http);
 }
 
 void api_call_cancel(struct api_call *call)

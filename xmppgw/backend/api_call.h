@@ -32,19 +32,22 @@ struct api_call {
 /* Module. */
 extern const struct daemon_module api_call_module;
 
-/*
- * Posts BODY (JSON; its bytes are taken over) to PATH of BACKEND and waits TIMEOUT_MS at most.
- * call->done is set. The call is released before done runs, so that CALL may be freed or sent
- * again in it.
- */
-void api_call_post(struct api_call *call, struct backend *backend, const char *path,
-                   struct buf *body, uint32_t timeout_ms);
+/* What is asked of a backend. */
+struct api_request {
+	const char *method, *path;
+	json_t *json;        /* the body, taken over; NULL: none, or TEXT */
+	struct buf *text;    /* the body as JSON text, whose bytes are taken over; or NULL */
+	uint32_t timeout_ms; /* 0: API_CALL_MS */
+};
 
 #define API_CALL_MS 3000
 
-/* The same with METHOD and a JSON value, which is taken over (NULL: no body), and CALL_MS. */
-void api_call_json(struct api_call *call, struct backend *backend, const char *method,
-                   const char *path, json_t *body);
+/*
+ * Sends REQUEST to BACKEND; call->done is set. The call is released before done runs, so that CALL
+ * may be freed or sent again in it.
+ */
+void api_call_send(struct api_call *call, struct backend *backend,
+                   const struct api_request *request);
 
 /* Forgets a call that is under way; fine when idle. */
 void api_call_cancel(struct api_call *call);

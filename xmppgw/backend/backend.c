@@ -82,7 +82,7 @@ static void take_record(struct backend *backend, const struct kind *kind, json_t
 
 static struct backend *add(struct kind *kind, const char *id)
 {
-	struct backend *backend = mem_alloc(1, sizeof *backend);
+	struct backend *backend = mem_alloc(1, sizeof(*backend));
 
 	backend->id = mem_dup(id);
 	list_init(&backend->waiting);

@@ -29,7 +29,7 @@ static void end_command(const struct adhoc_request *request, struct buf *out)
 	iq_end(request->iq);
 }
 
-struct buf *adhoc_begin(const struct adhoc_request *request)
+static struct buf *begin_result(const struct adhoc_request *request)
 {
 	struct buf *out = begin_command(request, "completed");
 
@@ -37,8 +37,12 @@ struct buf *adhoc_begin(const struct adhoc_request *request)
 	return out;
 }
 
-void adhoc_end(const struct adhoc_request *request, struct buf *out)
+void adhoc_reply_form(const struct adhoc_request *request, struct buf *fields)
 {
+	struct buf *out = begin_result(request);
+
+	buf_append(out, buf_data(fields), buf_len(fields));
+	buf_release(fields);
 	buf_text(out, "</x>");
 	end_command(request, out);
 }
@@ -53,7 +57,7 @@ void adhoc_reply_note(const struct adhoc_request *request, const char *text)
 
 void adhoc_reply_rows(const struct adhoc_request *request, const struct adhoc_rows *rows)
 {
-	struct buf *out = adhoc_begin(request);
+	struct buf *out = begin_result(request);
 
 	markup_add(out, "<title>%s</title>", request->command->name);
 	if (rows->next != NULL)
@@ -70,7 +74,7 @@ void adhoc_reply_rows(const struct adhoc_request *request, const struct adhoc_ro
 	end_command(request, out);
 }
 
-static void reply_form(const struct adhoc_request *request)
+static void ask_form(const struct adhoc_request *request)
 {
 	const struct adhoc_command *command = request->command;
 	struct buf *out = begin_command(request, "executing");
@@ -104,10 +108,10 @@ static bool is_forward(const char *action)
 static void set_session_id(struct adhoc_request *request, const char *id)
 {
 	if (id != NULL)
-		snprintf(request->session_id, sizeof request->session_id, "%s", id);
+		snprintf(request->session_id, sizeof(request->session_id), "%s", id);
 	else
-		snprintf(request->session_id, sizeof request->session_id, "%08" PRIx32 "%08" PRIx32,
-		         backoff_random(), backoff_random());
+		snprintf(request->session_id, sizeof(request->session_id),
+		         "%08" PRIx32 "%08" PRIx32, backoff_random(), backoff_random());
 }
 
 static void run(struct adhoc_request *request, const struct xml *form)
@@ -141,7 +145,7 @@ void adhoc_execute(const struct adhoc_command *command, struct iq *iq, const str
 	else if (!is_forward(action))
 		iq_error(iq, IQ_BAD_REQUEST, "There is no such action.");
 	else if (form == NULL && command->fields != NULL)
-		reply_form(&request);
+		ask_form(&request);
 	else
 		run(&request, form);
 }

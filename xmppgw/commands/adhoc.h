@@ -37,9 +37,8 @@ struct adhoc_command {
 /* Carries out what PAYLOAD asks of COMMAND: gives its form, cancels it or runs it. Consumes IQ. */
 void adhoc_execute(const struct adhoc_command *command, struct iq *iq, const struct xml *payload);
 
-/* Begins and ends a reply; between them the caller appends the result form's fields. */
-struct buf *adhoc_begin(const struct adhoc_request *request);
-void adhoc_end(const struct adhoc_request *request, struct buf *out);
+/* Replies with a result form; FIELDS (markup, released here; empty: none) are its fields. */
+void adhoc_reply_form(const struct adhoc_request *request, struct buf *fields);
 
 /* Replies that a command without a result is done: TEXT says so. */
 void adhoc_reply_note(const struct adhoc_request *request, const char *text);

@@ -53,7 +53,10 @@ static void send_to(struct command_reply *reply, struct backend *backend)
 
 	free(reply->daemon);
 	reply->daemon = mem_dup(backend->id);
-	api_call_json(&reply->api, backend, call->method, call->path, json_incref(call->body));
+	api_call_send(&reply->api, backend,
+	              &(struct api_request){ .method = call->method,
+	                                     .path = call->path,
+	                                     .json = json_incref(call->body) });
 }
 
 /* A daemon that wasn't reached has not carried out the call, so another one may be asked. */
@@ -89,7 +92,7 @@ void *command_call_new(size_t size, struct adhoc_request *request)
 	list_append(&under_way, &call->link);
 	call->unreachable.run = on_unreachable;
 	call->request = *request;
-	iq_hold(request->iq, &call->request.iq);
+	iq_hold(request->iq, &call->request.iq, size);
 	return call;
 }
 
@@ -103,7 +106,7 @@ static void begin(struct command_call *call, size_t count, const char *method, c
 	call->method = method;
 	call->path = copy;
 	call->body = body;
-	call->replies = mem_alloc(count, sizeof *call->replies);
+	call->replies = mem_alloc(count, sizeof(*call->replies));
 	call->count = call->waiting = count;
 	for (size_t i = 0; i < count; i++) {
 		call->replies[i].call = call;

@@ -13,22 +13,27 @@ static const struct adhoc_command *const commands[] = {
 	&command_drain_relay,
 };
 
-const struct adhoc_command *commands_find(const char *node)
+static enum commands_access check_access(const struct adhoc_command *command,
+                                         const struct stream *stream, const char *from)
 {
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		if (strcmp(commands[i]->node, node) == 0)
-			return commands[i];
-	return NULL;
-}
-
-enum commands_access commands_access(const struct adhoc_command *command,
-                                     const struct stream *stream, const char *from)
-{
-	if (command == NULL || !(command->roles & stream->roles))
+	if (!(command->roles & stream->roles))
 		return COMMANDS_UNKNOWN;
 	if (command->right == ADHOC_ADMINS && !acl_is_admin(from))
 		return COMMANDS_FORBIDDEN;
 	return COMMANDS_ALLOWED;
+}
+
+enum commands_access commands_find(const char *node, const struct stream *stream, const char *from,
+                                   const struct adhoc_command **command)
+{
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		if (strcmp(commands[i]->node, node) == 0) {
+			*command = commands[i];
+			return check_access(commands[i], stream, from);
+		}
+	}
+	*command = NULL;
+	return COMMANDS_UNKNOWN;
 }
 
 const struct adhoc_command *commands_next(const struct adhoc_command *previous,
@@ -39,17 +44,17 @@ const struct adhoc_command *commands_next(const struct adhoc_command *previous,
 	while (previous != NULL && commands[i++] != previous)
 		;
 	for (; i < ARRAY_LEN(commands); i++)
-		if (commands_access(commands[i], stream, from) == COMMANDS_ALLOWED)
+		if (check_access(commands[i], stream, from) == COMMANDS_ALLOWED)
 			return commands[i];
 	return NULL;
 }
 
-void commands_execute(struct iq *iq, const struct xml *payload)
+static void execute(struct iq *iq, const struct xml *payload)
 {
 	const char *node = xml_attribute(payload, "node");
-	const struct adhoc_command *command = node == NULL ? NULL : commands_find(node);
+	const struct adhoc_command *command;
 
-	switch (commands_access(command, iq->stream, iq->to)) {
+	switch (commands_find(node == NULL ? "" : node, iq->stream, iq->to, &command)) {
 	case COMMANDS_ALLOWED:
 		adhoc_execute(command, iq, payload);
 		break;
@@ -61,3 +66,6 @@ void commands_execute(struct iq *iq, const struct xml *payload)
 		break;
 	}
 }
+
+const struct iq_service commands_service = { "command", "set",          ADHOC_NS, "command",
+	                                     ROLE_ANY,  IQ_DEADLINE_MS, execute };

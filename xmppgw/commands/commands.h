@@ -23,12 +23,12 @@ extern const struct adhoc_command command_list_relays, command_drain_relay;
 /* What becomes of a request for a command. */
 enum commands_access { COMMANDS_UNKNOWN, COMMANDS_FORBIDDEN, COMMANDS_ALLOWED };
 
-/* The command NODE, or NULL. */
-const struct adhoc_command *commands_find(const char *node);
-
-/* Whether the component of STREAM has COMMAND (NULL: never) for the JID FROM. */
-enum commands_access commands_access(const struct adhoc_command *command,
-                                     const struct stream *stream, const char *from);
+/*
+ * Finds the command NODE (*COMMAND may become NULL), and says whether the component of STREAM has
+ * it for the JID FROM.
+ */
+enum commands_access commands_find(const char *node, const struct stream *stream, const char *from,
+                                   const struct adhoc_command **command);
 
 /*
  * The command after PREVIOUS (NULL: the first one) that FROM may run on STREAM's component; NULL at
@@ -37,7 +37,7 @@ enum commands_access commands_access(const struct adhoc_command *command,
 const struct adhoc_command *commands_next(const struct adhoc_command *previous,
                                           const struct stream *stream, const char *from);
 
-/* A handler of the route table. */
-void commands_execute(struct iq *iq, const struct xml *payload);
+/* A row of the route table. */
+extern const struct iq_service commands_service;
 
 #endif

@@ -7,10 +7,15 @@
 
 #include "common/base/loop.h"
 #include "common/base/mem.h"
-#include "xmppgw/commands/amount.h"
+#include "common/config/config_value.h"
+#include "common/text/hex.h"
 #include "xmppgw/xmpp/form.h"
+#include "xmppgw/xmpp/markup.h"
 
 #define HASH_LEN 40 /* hex digits of a SHA-1 */
+
+/* Amounts are written as in relayd's configuration. */
+static const struct config_key limit = { "limit", CONFIG_LIMIT };
 
 /* ---- how each kind is read: NULL, or a sentence (heap) that says what is wrong with TEXT ---- */
 
@@ -65,7 +70,7 @@ static char *read_account(const struct field *field, const char *text, struct fi
 static char *read_limit(const struct field *field, const char *text, struct field_values *values,
                         struct field_value *value)
 {
-	char *why = amount_parse(text, &value->bytes), *complaint;
+	char *why = config_value_parse(&limit, &value->bytes, text), *complaint;
 
 	value->text = text;
 	if (why == NULL)
@@ -96,7 +101,7 @@ static char *read_month(const struct field *field, const char *text, struct fiel
 static char *read_hash(const struct field *field, const char *text, struct field_values *values,
                        struct field_value *value)
 {
-	if (strlen(text) != HASH_LEN || strspn(text, "0123456789abcdef") != HASH_LEN)
+	if (!hex_is(text, HASH_LEN))
 		return mem_printf("%s must be %d hex digits.", field->var, HASH_LEN);
 	return read_text(field, text, values, value);
 }
@@ -132,30 +137,54 @@ static const char *this_month(char *text)
 	return text;
 }
 
-static void add_field(const struct field *field, struct buf *out)
+static void add_options(const char *const *values, size_t count, struct buf *out)
+{
+	for (size_t i = 0; i < count; i++)
+		markup_add(out, "<option label='%s'><value>%s</value></option>", values[i],
+		           values[i]);
+}
+
+static void add_choices(const struct field *field, struct buf *out)
 {
 	const char *offered[FIELD_CHOICES_MAX];
-	char month[FIELD_MONTH_LEN + 1];
-	struct form_field form_field = {
-		.var = field->var,
-		.type = kinds[field->kind].type,
-		.label = field->label,
-		.help = field->help,
-		.required = field->need != FIELD_OPTIONAL,
-		.options = field->choices,
-	};
+	size_t count = 1;
 
-	if (field->kind == FIELD_MONTH)
-		form_field.value = this_month(month);
-	if (field->choices != NULL) {
-		form_field.value = field->choices[0];
-		while (field->choices[form_field.option_count] != NULL)
-			form_field.option_count++;
-	} else if (field->offer != NULL) {
-		form_field.options = offered;
-		form_field.option_count = field->offer(offered);
+	if (field->choices == NULL) {
+		add_options(offered, field->offer(offered), out);
+		return;
 	}
-	form_add_field(out, &form_field);
+	while (field->choices[count] != NULL)
+		count++;
+	markup_add(out, "<value>%s</value>", field->choices[0]);
+	add_options(field->choices, count, out);
+}
+
+static bool has_children(const struct field *field)
+{
+	return field->help != NULL || field->need != FIELD_OPTIONAL || field->kind == FIELD_MONTH ||
+	       field->kind == FIELD_CHOICE;
+}
+
+static void add_field(const struct field *field, struct buf *out)
+{
+	char month[FIELD_MONTH_LEN + 1];
+
+	markup_add(out, "<field var='%s' type='%s' label='%s'", field->var, kinds[field->kind].type,
+	           field->label);
+	if (!has_children(field)) {
+		buf_text(out, "/>");
+		return;
+	}
+	buf_text(out, ">");
+	if (field->help != NULL)
+		markup_add(out, "<desc>%s</desc>", field->help);
+	if (field->need != FIELD_OPTIONAL)
+		buf_text(out, "<required/>");
+	if (field->kind == FIELD_MONTH)
+		markup_add(out, "<value>%s</value>", this_month(month));
+	if (field->kind == FIELD_CHOICE)
+		add_choices(field, out);
+	buf_text(out, "</field>");
 }
 
 void fields_add(const struct field *fields, struct buf *out)
@@ -183,7 +212,7 @@ bool fields_read(const struct field *fields, const struct xml *form, struct iq *
                  struct field_values *values)
 {
 	values->fields = fields;
-	memset(values->values, 0, sizeof values->values);
+	memset(values->values, 0, sizeof(values->values));
 	for (size_t i = 0; fields[i].var != NULL; i++) {
 		const struct field *field = &fields[i];
 		const char *text = form_value(form, field->var);
@@ -205,24 +234,11 @@ bool fields_read(const struct field *fields, const struct xml *form, struct iq *
 	return true;
 }
 
-static const struct field_value *find(const struct field_values *values, const char *var)
+const struct field_value *fields_get(const struct field_values *values, const char *var)
 {
 	size_t i = 0;
 
 	while (strcmp(values->fields[i].var, var) != 0) /* it is one of them */
 		i++;
 	return &values->values[i];
-}
-
-const char *fields_text(const struct field_values *values, const char *var)
-{
-	return find(values, var)->text;
-}
-
-bool fields_amount(const struct field_values *values, const char *var, int64_t *bytes)
-{
-	const struct field_value *value = find(values, var);
-
-	*bytes = value->bytes;
-	return value->text != NULL;
 }

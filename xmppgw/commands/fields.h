@@ -57,8 +57,9 @@ struct field {
 	}
 
 struct field_value {
-	const char *text; /* borrowed from the form, from the field or from struct field_values */
-	int64_t bytes;    /* of an amount */
+	/* Borrowed from the form, the field or struct field_values; NULL: it was left empty. */
+	const char *text;
+	int64_t bytes; /* of an amount; 0 when it was left empty */
 };
 
 /* What was submitted, field by field; not to be copied. */
@@ -76,10 +77,7 @@ void fields_add(const struct field *fields, struct buf *out);
 bool fields_read(const struct field *fields, const struct xml *form, struct iq *iq,
                  struct field_values *values);
 
-/* The value of the field VAR, which must be one of the command's; NULL when it was left empty. */
-const char *fields_text(const struct field_values *values, const char *var);
-
-/* The same for an amount: false when it was left empty. */
-bool fields_amount(const struct field_values *values, const char *var, int64_t *bytes);
+/* The value of the field VAR, which must be one of the command's. */
+const struct field_value *fields_get(const struct field_values *values, const char *var);
 
 #endif

@@ -56,8 +56,8 @@ static void on_shown(struct command_call *call)
 
 static void show(struct adhoc_request *request, const struct field_values *values)
 {
-	struct command_call *call = command_call_new(sizeof *call, request);
-	const char *account = fields_text(values, "account");
+	struct command_call *call = command_call_new(sizeof(*call), request);
+	const char *account = fields_get(values, "account")->text;
 	char *path;
 
 	if (account != NULL)
@@ -65,7 +65,7 @@ static void show(struct adhoc_request *request, const struct field_values *value
 	else
 		path = api_call_path("/v1/limits",
 		                     (const char *[]){ "limit", TABLE_PAGE, "after",
-		                                       fields_text(values, "after"), NULL });
+		                                       fields_get(values, "after")->text, NULL });
 	call->done = on_shown;
 	command_call_any(call, BACKEND_RELAY, "GET", path, NULL);
 	free(path);
@@ -169,20 +169,24 @@ static void on_read(struct command_call *call)
 static void set(struct adhoc_request *request, const struct field_values *values)
 {
 	struct change *change;
-	int64_t ignored;
 	bool any_limit = false;
 
 	for (size_t i = 0; i < ARRAY_LEN(limits); i++)
-		any_limit |= fields_amount(values, limits[i], &ignored);
-	if (!any_limit && !fields_amount(values, "credit", &ignored)) {
+		any_limit |= fields_get(values, limits[i])->text != NULL;
+	if (!any_limit && fields_get(values, "credit")->text == NULL) {
 		iq_error(request->iq, IQ_BAD_REQUEST, "There is nothing to be changed.");
 		return;
 	}
-	change = command_call_new(sizeof *change, request);
-	snprintf(change->account, sizeof change->account, "%s", fields_text(values, "account"));
-	for (size_t i = 0; i < ARRAY_LEN(limits); i++)
-		change->given[i] = fields_amount(values, limits[i], &change->limits[i]);
-	fields_amount(values, "credit", &change->credit);
+	change = command_call_new(sizeof(*change), request);
+	snprintf(change->account, sizeof(change->account), "%s",
+	         fields_get(values, "account")->text);
+	for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
+		const struct field_value *value = fields_get(values, limits[i]);
+
+		change->given[i] = value->text != NULL;
+		change->limits[i] = value->bytes;
+	}
+	change->credit = fields_get(values, "credit")->bytes;
 	if (!any_limit) {
 		give_credit(change);
 		return;

@@ -48,7 +48,7 @@ static void call_push(struct adhoc_request *request, const char *path, json_t *b
 		iq_error(request->iq, IQ_INTERNAL_SERVER_ERROR, "No push daemon can be reached.");
 		return;
 	}
-	call = command_call_new(sizeof *call, request);
+	call = command_call_new(sizeof(*call), request);
 	call->done = done;
 	command_call_one(call, push, "POST", path, body);
 }
@@ -92,15 +92,15 @@ static const struct field register_fields[] = {
 
 static void reply_registered(const struct command_call *call, const char *node)
 {
-	struct buf *out = adhoc_begin(&call->request);
+	struct buf out = { 0 };
 
-	markup_add(out, "<field var='node' type='text-single'><value>%s</value></field>", node);
-	buf_text(out, "<field var='features' type='text-multi'>");
+	markup_add(&out, "<field var='node' type='text-single'><value>%s</value></field>", node);
+	buf_text(&out, "<field var='features' type='text-multi'>");
 	for (size_t i = 0; i < ARRAY_LEN(features); i++)
-		markup_add(out, "<value>%s</value>", features[i]);
-	buf_text(out, "</field><field var='max-payload-size' type='text-single'>"
-	              "<value>" PAYLOAD_MAX "</value></field>");
-	adhoc_end(&call->request, out);
+		markup_add(&out, "<value>%s</value>", features[i]);
+	buf_text(&out, "</field><field var='max-payload-size' type='text-single'>"
+	               "<value>" PAYLOAD_MAX "</value></field>");
+	adhoc_reply_form(&call->request, &out);
 }
 
 /* A client that got no answer in time registers again, and gets the same node. */
@@ -122,9 +122,9 @@ static void register_device(struct adhoc_request *request, const struct field_va
 	if (!find_owner(request->iq, owner))
 		return;
 	body = json_pack("{s:s, s:s, s:s, s:s, s:s}", "component", request->iq->stream->domain,
-	                 "owner", owner, "provider", fields_text(values, "provider"), "token",
-	                 fields_text(values, "device-token"), "dialect", "tigase");
-	add_optional(body, "second_token", fields_text(values, "device-second-token"));
+	                 "owner", owner, "provider", fields_get(values, "provider")->text, "token",
+	                 fields_get(values, "device-token")->text, "dialect", "tigase");
+	add_optional(body, "second_token", fields_get(values, "device-second-token")->text);
 	call_push(request, "/v1/devices", body, on_registered);
 }
 
@@ -148,7 +148,7 @@ static const struct field unregister_fields[] = {
 static void on_unregistered(struct command_call *call)
 {
 	if (call->replies->status == 200)
-		adhoc_end(&call->request, adhoc_begin(&call->request));
+		adhoc_reply_form(&call->request, &(struct buf){ 0 });
 	else
 		reply_failure(call);
 }
@@ -161,8 +161,8 @@ static void unregister_device(struct adhoc_request *request, const struct field_
 	if (!find_owner(request->iq, owner))
 		return;
 	body = json_pack("{s:s, s:s, s:s}", "component", request->iq->stream->domain, "owner",
-	                 owner, "token", fields_text(values, "device-token"));
-	add_optional(body, "provider", fields_text(values, "provider"));
+	                 owner, "token", fields_get(values, "device-token")->text);
+	add_optional(body, "provider", fields_get(values, "provider")->text);
 	call_push(request, "/v1/devices/unregister", body, on_unregistered);
 }
 

@@ -74,14 +74,14 @@ static void on_drained(struct command_call *call)
 
 static void drain(struct adhoc_request *request, const struct field_values *values)
 {
-	struct backend *relay = backend_find(BACKEND_RELAY, fields_text(values, "relay"));
+	struct backend *relay = backend_find(BACKEND_RELAY, fields_get(values, "relay")->text);
 	struct command_call *call;
 
 	if (relay == NULL) {
 		iq_error(request->iq, IQ_ITEM_NOT_FOUND, "There is no such relay.");
 		return;
 	}
-	call = command_call_new(sizeof *call, request);
+	call = command_call_new(sizeof(*call), request);
 	call->done = on_drained;
 	command_call_one(call, relay, "POST", "/v1/drain", json_object());
 }

@@ -41,7 +41,7 @@ static int by_hash(const void *one, const void *other)
  */
 static json_t **gather(const struct command_call *call, size_t *count, bool *more)
 {
-	json_t **streams = mem_alloc(call->count * TABLE_PAGE_ROWS + 1, sizeof *streams);
+	json_t **streams = mem_alloc(call->count * TABLE_PAGE_ROWS + 1, sizeof(*streams));
 
 	*count = 0;
 	for (size_t i = 0; i < call->count; i++) {
@@ -56,7 +56,7 @@ static json_t **gather(const struct command_call *call, size_t *count, bool *mor
 		}
 		*more |= json_is_string(json_object_get(reply->body, "next"));
 	}
-	qsort(streams, *count, sizeof *streams, by_hash);
+	qsort(streams, *count, sizeof(*streams), by_hash);
 	return streams;
 }
 
@@ -113,10 +113,10 @@ static void on_listed(struct command_call *call)
 
 static void list(struct adhoc_request *request, const struct field_values *values)
 {
-	struct command_call *call = command_call_new(sizeof *call, request);
+	struct command_call *call = command_call_new(sizeof(*call), request);
 	char *path = api_call_path("/v1/streams",
 	                           (const char *[]){ "limit", TABLE_PAGE, "after",
-	                                             fields_text(values, "after"), NULL });
+	                                             fields_get(values, "after")->text, NULL });
 
 	call->done = on_listed;
 	command_call_all(call, BACKEND_RELAY, "GET", path);
@@ -171,8 +171,8 @@ static void on_cut(struct command_call *call)
 
 static void cut(struct adhoc_request *request, const struct field_values *values)
 {
-	struct command_call *call = command_call_new(sizeof *call, request);
-	char *path = mem_printf("/v1/streams/%s", fields_text(values, "hash"));
+	struct command_call *call = command_call_new(sizeof(*call), request);
+	char *path = mem_printf("/v1/streams/%s", fields_get(values, "hash")->text);
 
 	call->done = on_cut;
 	command_call_all(call, BACKEND_RELAY, "DELETE", path);

@@ -4,8 +4,12 @@
 #include <string.h>
 #include <time.h>
 
-#include "xmppgw/commands/amount.h"
+#include "common/base/mem.h"
+#include "common/config/config_value.h"
 #include "xmppgw/xmpp/markup.h"
+
+static const struct config_key limit = { "limit", CONFIG_LIMIT };
+static const char *const units[] = { "B", "kB", "MB", "GB", "TB", "PB", "EB" };
 
 /* The member that PATH leads to, or NULL. */
 static const json_t *find(const json_t *value, const char *path)
@@ -40,19 +44,25 @@ static void add_number(const json_t *value, struct buf *out)
 		buf_printf(out, "%lld", (long long)json_integer_value(value));
 }
 
+/* As a form and relayd's configuration take it, exactly. */
 static void add_limit(const json_t *value, struct buf *out)
 {
-	char text[AMOUNT_TEXT_MAX];
+	int64_t bytes = json_integer_value(value);
 
-	buf_text(out, amount_format(json_integer_value(value), text));
+	config_value_print(&limit, &bytes, out);
 }
 
+/* For people, rounded to a tenth: "1.4 GB" (powers of 1024). */
 static void add_size(const json_t *value, struct buf *out)
 {
-	char text[AMOUNT_TEXT_MAX];
+	double size = (double)json_integer_value(value);
+	size_t unit = 0;
 
-	if (json_is_integer(value))
-		buf_text(out, amount_round(json_integer_value(value), text));
+	if (!json_is_integer(value))
+		return;
+	for (; size >= 1024 && unit + 1 < ARRAY_LEN(units); unit++)
+		size /= 1024;
+	buf_printf(out, unit == 0 ? "%.0f %s" : "%.1f %s", size, units[unit]);
 }
 
 static void add_time(const json_t *value, struct buf *out)
@@ -62,7 +72,7 @@ static void add_time(const json_t *value, struct buf *out)
 	char text[32];
 
 	if (json_is_integer(value) && gmtime_r(&seconds, &parts) != NULL &&
-	    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts) > 0)
+	    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts) > 0)
 		buf_text(out, text);
 }
 

@@ -38,10 +38,10 @@ static void on_page(struct command_call *call)
 
 static void list(struct adhoc_request *request, const struct field_values *values)
 {
-	struct command_call *call = command_call_new(sizeof *call, request);
+	struct command_call *call = command_call_new(sizeof(*call), request);
 	char *path = api_call_path("/v1/transfers",
 	                           (const char *[]){ "limit", TABLE_PAGE, "after",
-	                                             fields_text(values, "after"), NULL });
+	                                             fields_get(values, "after")->text, NULL });
 
 	call->done = on_page;
 	command_call_any(call, BACKEND_RELAY, "GET", path, NULL);

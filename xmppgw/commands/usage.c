@@ -77,28 +77,30 @@ static void on_page(struct command_call *call)
 /* Ledgers are named KIND:ACCOUNT and listed in that order; only one is GLOBAL. */
 static char *path_of(const struct field_values *values)
 {
-	const char *kind = fields_text(values, "kind"), *account = fields_text(values, "account");
-	const char *after = fields_text(values, "after");
+	const char *kind = fields_get(values, "kind")->text,
+	           *account = fields_get(values, "account")->text;
+	const char *after = fields_get(values, "after")->text;
 	char *first = NULL, *path;
 
 	if (strcmp(kind, GLOBAL) == 0)
 		account = GLOBAL;
 	else if (after == NULL && strcmp(kind, ALL) != 0)
 		after = first = mem_printf("%s:", kind);
-	path = api_call_path("/v1/usage", (const char *[]){ "limit", TABLE_PAGE, "after", after,
-	                                                    "month", fields_text(values, "month"),
-	                                                    "account", account, NULL });
+	path = api_call_path("/v1/usage",
+	                     (const char *[]){ "limit", TABLE_PAGE, "after", after, "month",
+	                                       fields_get(values, "month")->text, "account",
+	                                       account, NULL });
 	free(first);
 	return path;
 }
 
 static void show(struct adhoc_request *request, const struct field_values *values)
 {
-	struct usage_call *usage = command_call_new(sizeof *usage, request);
+	struct usage_call *usage = command_call_new(sizeof(*usage), request);
 	char *path = path_of(values);
 
 	usage->call.done = on_page;
-	usage->kind = fields_text(values, "kind");
+	usage->kind = fields_get(values, "kind")->text;
 	command_call_any(&usage->call, BACKEND_RELAY, "GET", path, NULL);
 	free(path);
 }

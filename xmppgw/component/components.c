@@ -6,7 +6,6 @@
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
 #include "common/daemon.h"
-#include "xmppgw/component/iq.h"
 
 static struct stream *streams;
 static size_t stream_count;
@@ -35,8 +34,7 @@ static void on_change(struct stream *stream)
 	up_metric.numbers[stream - streams] = stream_is_up(stream);
 	if (!stream->draining)
 		return;
-	if (stream->iq_count == 0)
-		stream_close(stream);
+	stream_drain(stream);
 	if (stream->state == STREAM_OFF)
 		exit_when_all_off();
 }
@@ -52,8 +50,8 @@ static int start(void *config)
 	const struct conf *conf = config;
 
 	stream_count = conf->components.count;
-	streams = mem_alloc(stream_count, sizeof *streams);
-	up_domains = mem_alloc(stream_count, sizeof *up_domains);
+	streams = mem_alloc(stream_count, sizeof(*streams));
+	up_domains = mem_alloc(stream_count, sizeof(*up_domains));
 	for (size_t i = 0; i < stream_count; i++) {
 		stream_init(&streams[i], conf_component(conf, i));
 		streams[i].on_stanza = stanza_handler;
@@ -62,23 +60,19 @@ static int start(void *config)
 	}
 	up_metric.values = up_domains;
 	up_metric.series = stream_count;
-	up_metric.numbers = mem_alloc(stream_count, sizeof *up_metric.numbers);
+	up_metric.numbers = mem_alloc(stream_count, sizeof(*up_metric.numbers));
 	metrics_add(&up_metric);
-	stream_metrics();
-	iq_metrics();
+	metrics_add(&stream_ends_metric);
 	for (size_t i = 0; i < stream_count; i++)
 		stream_start(&streams[i]);
 	return 0;
 }
 
-size_t components_count(void)
+struct stream *components_next(struct stream *previous)
 {
-	return stream_count;
-}
+	struct stream *next = previous == NULL ? streams : previous + 1;
 
-struct stream *components_at(size_t index)
-{
-	return &streams[index];
+	return next < streams + stream_count ? next : NULL;
 }
 
 void components_drain(void)
@@ -91,10 +85,8 @@ void components_drain(void)
 
 static void stop(void)
 {
-	for (size_t i = 0; i < stream_count; i++) {
+	for (size_t i = 0; i < stream_count; i++)
 		stream_stop(&streams[i]);
-		iq_forget_all(&streams[i]);
-	}
 	free(up_metric.numbers);
 	up_metric.numbers = NULL;
 	free(up_domains);

@@ -19,9 +19,11 @@ extern const struct daemon_module components_module;
 void components_on_stanza(void (*on_stanza)(struct stream *stream, enum xml_event event,
                                             const struct xml *element));
 
-/* The streams, in the order of the configuration; they live from start to stop. */
-size_t components_count(void);
-struct stream *components_at(size_t index);
+/*
+ * The stream after PREVIOUS (NULL: the first one) in the order of the configuration, or NULL. They
+ * live from start to stop.
+ */
+struct stream *components_next(struct stream *previous);
 
 /*
  * Stops reading, closes each stream once every IQ that it brought is answered, and then ends the

@@ -6,6 +6,7 @@
 
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
+#include "common/daemon.h"
 #include "xmppgw/xmpp/markup.h"
 
 #define STANZAS_NS "urn:ietf:params:xml:ns:xmpp-stanzas"
@@ -52,7 +53,8 @@ static struct metric outstanding_metric = {
 	.numbers = &outstanding,
 };
 
-static struct buf unsent; /* takes the replies whose stream is down; they are lost */
+static struct list unanswered; /* struct iq */
+static struct buf unsent;      /* takes the replies whose stream is down; they are lost */
 
 /* The buffer to which a reply is appended. */
 static struct buf *output(struct stream *stream)
@@ -101,24 +103,21 @@ struct iq *iq_new(struct stream *stream, const char *from, const char *to, const
 	iq->began_ns = loop_now_ns();
 	iq->deadline.expired = on_deadline;
 	timer_start(&iq->deadline, deadline_ms);
-	list_append(&stream->iqs, &iq->link);
+	list_append(&unanswered, &iq->link);
 	stream->iq_count++;
 	outstanding++;
-	iq_charge(iq, size);
+	iq->size = size;
+	stream->iq_bytes += size;
 	return iq;
 }
 
-void iq_hold(struct iq *iq, struct iq **holder)
+void iq_hold(struct iq *iq, struct iq **holder, size_t bytes)
 {
 	assert(iq->holder == NULL);
 	iq->holder = holder;
 	*holder = iq;
-}
-
-void iq_charge(struct iq *iq, size_t len)
-{
-	iq->size += len;
-	iq->stream->iq_bytes += len;
+	iq->size += bytes;
+	iq->stream->iq_bytes += bytes;
 }
 
 bool iq_stream_is_full(const struct stream *stream)
@@ -189,21 +188,25 @@ void iq_error(struct iq *iq, enum iq_condition condition, const char *text)
 	conclude(iq);
 }
 
-void iq_forget_all(struct stream *stream)
+static int start(void *config)
 {
-	struct list_link *first;
-
-	while ((first = list_first(&stream->iqs)) != NULL)
-		free_iq(container_of(first, struct iq, link));
-	buf_release(&unsent);
-}
-
-void iq_metrics(void)
-{
+	list_init(&unanswered);
 	outcome_names[OUTCOME_RESULT] = "result";
 	for (unsigned i = 0; i < IQ_CONDITIONS; i++)
 		outcome_names[OUTCOME_FIRST_ERROR + i] = errors[i].condition;
 	outcome_names[OUTCOME_LOST] = "lost";
 	metrics_add(&outcome_metric);
 	metrics_add(&outstanding_metric);
+	return 0;
 }
+
+static void stop(void)
+{
+	struct list_link *first;
+
+	while ((first = list_first(&unanswered)) != NULL)
+		free_iq(container_of(first, struct iq, link));
+	buf_release(&unsent);
+}
+
+const struct daemon_module iq_module = { "iqs", start, stop };

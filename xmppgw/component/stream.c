@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
+#include "common/text/hex.h"
 #include "xmppgw/xmpp/markup.h"
 
 #define STREAMS_NS "http://etherx.jabber.org/streams"
@@ -66,7 +67,7 @@ static const uint32_t end_wait_ms[END_REASONS] = {
 };
 
 static int64_t end_numbers[END_REASONS];
-static struct metric end_metric = {
+struct metric stream_ends_metric = {
 	.name = "outrigger_xmppgw_links_ended_total",
 	.help = "Connections to XMPP servers that ended, by reason.",
 	.kind = METRIC_COUNTER,
@@ -207,7 +208,7 @@ static void on_resolved(struct resolve *resolve, const union net_address *addres
 		end(stream, END_NAME, why);
 		return;
 	}
-	memcpy(stream->addresses, addresses, count * sizeof *addresses);
+	memcpy(stream->addresses, addresses, count * sizeof(*addresses));
 	stream->address_count = count;
 	stream->address_next = 0;
 	enter(stream, STREAM_CONNECTING);
@@ -246,8 +247,7 @@ static void send_handshake(struct stream *stream, const char *id)
 
 	SHA1((unsigned char *)text, strlen(text), digest);
 	mem_free_secret(text);
-	for (size_t i = 0; i < sizeof digest; i++)
-		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+	hex_write(hex, digest, sizeof(digest));
 	markup_add(stream_output(stream), "<handshake>%s</handshake>", hex);
 }
 
@@ -279,7 +279,7 @@ static void take_error(struct stream *stream, const struct xml *error)
 	else if (xml_is(condition, ERRORS_NS, "host-unknown") ||
 	         xml_is(condition, ERRORS_NS, "not-authorized"))
 		reason = END_REFUSED;
-	snprintf(detail, sizeof detail, "%s%s%s",
+	snprintf(detail, sizeof(detail), "%s%s%s",
 	         condition == NULL ? "no condition" : condition->name, text != NULL ? ": " : "",
 	         text != NULL ? text->text : "");
 	end(stream, reason, detail);
@@ -504,7 +504,6 @@ void stream_init(struct stream *stream, const struct conf_component *conf)
 	stream->resolve.done = on_resolved;
 	stream->io.ready = on_ready;
 	stream->flush.run = on_flush;
-	list_init(&stream->iqs);
 }
 
 void stream_start(struct stream *stream)
@@ -520,17 +519,15 @@ void stream_stop(struct stream *stream)
 
 void stream_drain(struct stream *stream)
 {
-	stream->draining = true;
-	if (stream->state == STREAM_UP)
-		watch(stream);
-	else
-		stream_stop(stream);
-}
+	bool begins = !stream->draining;
 
-void stream_close(struct stream *stream)
-{
-	if (stream->state == STREAM_UP)
+	stream->draining = true;
+	if (stream->state == STREAM_UP && stream->iq_count == 0)
 		enter(stream, STREAM_CLOSING);
+	else if (stream->state == STREAM_UP && begins)
+		watch(stream);
+	else if (stream->state < STREAM_UP)
+		stream_stop(stream);
 }
 
 bool stream_is_up(const struct stream *stream)
@@ -547,9 +544,4 @@ struct buf *stream_output(struct stream *stream)
 size_t stream_unsent(const struct stream *stream)
 {
 	return buf_len(&stream->output);
-}
-
-void stream_metrics(void)
-{
-	metrics_add(&end_metric);
 }

@@ -12,7 +12,6 @@
 
 #include "common/base/backoff.h"
 #include "common/base/buf.h"
-#include "common/base/list.h"
 #include "common/base/loop.h"
 #include "common/net/net.h"
 #include "common/net/resolve.h"
@@ -50,9 +49,7 @@ struct stream {
 	uint64_t up_since_ms;  /* in STREAM_UP */
 	bool misrouted_logged; /* route.c's: the hint about stanzas for other hosts was given */
 
-	/* The IQs that are not answered yet; iq.c's. */
-	struct list iqs;
-	size_t iq_count, iq_bytes;
+	size_t iq_count, iq_bytes; /* of IQs that are not answered yet; iq.c counts them */
 
 	/* The module's own. */
 	struct timer timer; /* of the state */
@@ -79,11 +76,11 @@ void stream_start(struct stream *stream);
 /* Ends the connection at once, without an end tag. */
 void stream_stop(struct stream *stream);
 
-/* Stops reading. Once every IQ is answered, the owner calls stream_close(). */
+/*
+ * Ends in order: nothing is read any more, and once every IQ is answered the end tag is sent, the
+ * server's is awaited, and the stream goes off. The owner calls it again after each change.
+ */
 void stream_drain(struct stream *stream);
-
-/* Sends the end tag, waits for the server's, and goes off. Does nothing unless the stream is up. */
-void stream_close(struct stream *stream);
 
 /* True when the stream is up, so that stream_output() takes stanzas. */
 bool stream_is_up(const struct stream *stream);
@@ -96,7 +93,7 @@ size_t stream_unsent(const struct stream *stream);
 
 const char *stream_state_name(const struct stream *stream);
 
-/* Makes the metrics of all streams known. */
-void stream_metrics(void);
+/* Of all streams; the owner makes it known. */
+extern struct metric stream_ends_metric;
 
 #endif

@@ -25,7 +25,7 @@ static enum event_verdict read_reason(struct json_object *top, const char *key, 
 
 	if (!json_reader_ok(top->reader))
 		return EVENT_MALFORMED;
-	snprintf(event->reason, sizeof event->reason, "%s", reason);
+	snprintf(event->reason, sizeof(event->reason), "%s", reason);
 	return EVENT_READ;
 }
 
@@ -68,34 +68,27 @@ enum event_verdict event_read(const char *text, size_t len, const char *componen
 	struct json_object top = json_object_top(&reader, value);
 	enum event_verdict verdict = read_object(&top, component, event);
 
-	snprintf(complaint, sizeof reader.complaint, "%s", reader.complaint);
+	snprintf(complaint, sizeof(reader.complaint), "%s", reader.complaint);
 	json_decref(value);
 	return verdict;
 }
 
-static void write_message(const struct jid *to, const struct event *event, const char *component,
-                          const char *id, struct buf *out)
+void event_write(const struct event *event, const char *component, const char *id, const char *to,
+                 struct buf *out)
 {
-	char text[JID_TEXT_MAX];
-
-	markup_add(out,
-	           "<message type='error' id='%s' from='%s' to='%s'><error type='cancel'>"
-	           "<not-allowed xmlns='" STANZAS_NS "'/><text xmlns='" STANZAS_NS
-	           "' xml:lang='en'>%s</text></error></message>",
-	           id, component, jid_full(to, text), event->reason);
-}
-
-void event_write(const struct event *event, const char *component, const char *id, struct buf *out)
-{
-	write_message(&event->requester, event, component, id, out);
-	write_message(&event->target, event, component, id, out);
-}
-
-void event_write_notice(const struct event *event, const char *component, const char *id,
-                        const char *admin, struct buf *out)
-{
-	markup_add(out,
-	           "<message id='%s' from='%s' to='%s'><subject>A push credential expires</subject>"
-	           "<body>%s</body></message>",
-	           id, component, admin, event->reason);
+	switch (event->kind) {
+	case EVENT_OVER_LIMIT:
+		markup_add(out,
+		           "<message type='error' id='%s' from='%s' to='%s'><error type='cancel'>"
+		           "<not-allowed xmlns='" STANZAS_NS "'/><text xmlns='" STANZAS_NS
+		           "' xml:lang='en'>%s</text></error></message>",
+		           id, component, to, event->reason);
+		break;
+	case EVENT_CREDENTIAL_EXPIRY:
+		markup_add(out,
+		           "<message id='%s' from='%s' to='%s'><subject>A push credential "
+		           "expires</subject><body>%s</body></message>",
+		           id, component, to, event->reason);
+		break;
+	}
 }

@@ -39,16 +39,10 @@ enum event_verdict event_read(const char *text, size_t len, const char *componen
                               struct event *event, char *complaint);
 
 /*
- * EVENT_OVER_LIMIT: appends the two messages (RFC 6121 5.2.2, type error) from COMPONENT to the
- * requester and the target, both with the stanza id ID.
+ * Appends the message that tells TO about EVENT, from COMPONENT and with the stanza id ID: of type
+ * error (RFC 6121 5.2.2) to a party of a transfer, of type normal to an administrator.
  */
-void event_write(const struct event *event, const char *component, const char *id, struct buf *out);
-
-/*
- * EVENT_CREDENTIAL_EXPIRY: appends the message (type normal) from COMPONENT to the bare JID ADMIN,
- * with the stanza id ID.
- */
-void event_write_notice(const struct event *event, const char *component, const char *id,
-                        const char *admin, struct buf *out);
+void event_write(const struct event *event, const char *component, const char *id, const char *to,
+                 struct buf *out);
 
 #endif

@@ -15,14 +15,14 @@
 #include "xmppgw/component/components.h"
 #include "xmppgw/events/event.h"
 
-#define POLL_MS 500          /* between two looks for new entries */
-#define UNSENT_MS 20         /* between two looks whether messages have left */
-#define TAKE_OVER_MS 10000   /* between two looks for entries of gateways that died */
-#define ABANDONED_MS "30000" /* an entry that was kept this long has nobody any more */
-#define BATCH 16             /* entries at once */
-#define BATCH_TEXT "16"
-#define NEWS_MS (INT64_C(7) * 24 * 60 * 60 * 1000) /* a notice that is older is none any more */
-#define ID_MAX 41                                  /* two 64-bit numbers and a dash */
+#define POLL_MS 500          /* between two reads of new entries */
+#define UNSENT_MS 20         /* between two checks whether the messages have left */
+#define TAKE_OVER_MS 10000   /* between two searches for entries of gateways that died */
+#define ABANDONED_MS "30000" /* the gateway that kept an entry for this long is taken for dead */
+#define ENTRIES_MAX 16       /* read at once */
+#define ENTRIES_MAX_TEXT "16"
+#define NOTICE_LIFE_MS (INT64_C(7) * 24 * 60 * 60 * 1000) /* an older notice is dropped */
+#define ID_MAX 41                                         /* two 64-bit numbers and a dash */
 
 /*
  *   grouping ──▶ recovering ──▶ taking over ◀──▶ reading ⟲ every POLL_MS
@@ -33,19 +33,19 @@
  */
 enum step { STEP_GROUP, STEP_RECOVER, STEP_TAKE_OVER, STEP_READ, STEP_ACKNOWLEDGE };
 
-/* A component's place in the stream. */
+/* A component's place in the stream of events. */
 struct follower {
 	struct stream *stream; /* borrowed */
 	struct redis_call call;
 	struct timer timer;
 	enum step step;
-	enum step after;         /* acknowledging */
-	uint64_t up_since_ms;    /* of the connection that this round began with */
-	uint64_t taken_ms;       /* when entries were last taken over */
-	char cursor[ID_MAX];     /* of taking over */
-	char ids[BATCH][ID_MAX]; /* to be acknowledged */
+	enum step after;               /* acknowledging */
+	uint64_t up_since_ms;          /* of the connection that this round began with */
+	uint64_t taken_ms;             /* when entries were last taken over */
+	char cursor[ID_MAX];           /* of taking over */
+	char ids[ENTRIES_MAX][ID_MAX]; /* to be acknowledged */
 	size_t id_count;
-	bool complained; /* that Redis refuses; told again only after it didn't */
+	bool complained; /* that Redis refuses; reset once it doesn't */
 };
 
 static struct follower *followers;
@@ -67,29 +67,28 @@ static struct metric outcome_metric = {
 
 /* ---- one entry ---- */
 
-/* True if DOMAIN is a host of the domain that the bare JID ADMIN is of. */
-static bool is_near(const char *domain, const char *admin)
+/* True if DOMAIN is a subdomain of the domain of the bare JID ADMIN: both are on one server. */
+static bool same_server(const char *domain, const char *admin)
 {
 	const char *at = strchr(admin, '@');
-	size_t len = strlen(domain), near;
+	size_t len = strlen(domain), admin_len;
 
 	admin = at != NULL ? at + 1 : admin;
-	near = strlen(admin);
-	return len > near && domain[len - near - 1] == '.' &&
-	       strcmp(domain + len - near, admin) == 0;
+	admin_len = strlen(admin);
+	return len > admin_len && domain[len - admin_len - 1] == '.' &&
+	       strcmp(domain + len - admin_len, admin) == 0;
 }
 
-/* Of our push components the one that tells ADMIN: one of the same server, else the first. */
-static const struct stream *teller_of(const char *admin)
+/* The push component that writes to ADMIN: the first one of the same server, else the first one. */
+static const struct stream *component_for_admin(const char *admin)
 {
+	struct stream *stream = NULL;
 	const struct stream *first = NULL;
 
-	for (size_t i = 0; i < components_count(); i++) {
-		const struct stream *stream = components_at(i);
-
+	while ((stream = components_next(stream)) != NULL) {
 		if (!(stream->roles & ROLE_PUSH))
 			continue;
-		if (is_near(stream->domain, admin))
+		if (same_server(stream->domain, admin))
 			return stream;
 		if (first == NULL)
 			first = stream;
@@ -97,41 +96,50 @@ static const struct stream *teller_of(const char *admin)
 	return first;
 }
 
-/* A notice on its way to the admins that one stream tells. */
+/* A notice for the admins to whom one component writes. */
 struct notice {
 	struct stream *stream;
 	const struct event *event;
 	const char *id;
-	unsigned told;
+	unsigned sent;
 };
 
-static void tell_admin(const char *admin, void *state)
+static void write_to_admin(const char *admin, void *state)
 {
 	struct notice *notice = state;
 
-	if (teller_of(admin) != notice->stream)
+	if (component_for_admin(admin) != notice->stream)
 		return;
-	event_write_notice(notice->event, notice->stream->domain, notice->id, admin,
-	                   stream_output(notice->stream));
-	notice->told++;
+	event_write(notice->event, notice->stream->domain, notice->id, admin,
+	            stream_output(notice->stream));
+	notice->sent++;
 }
 
-/* True if EVENT, which was read, is told over STREAM to anybody. */
-static bool tell_event(struct stream *stream, const struct event *event, const char *id)
+static void write_to_party(struct stream *stream, const struct event *event, const char *id,
+                           const struct jid *party)
+{
+	char to[JID_TEXT_MAX];
+
+	event_write(event, stream->domain, id, jid_full(party, to), stream_output(stream));
+}
+
+/* Writes EVENT to everybody whom STREAM's component tells. False if there is nobody. */
+static bool write_event(struct stream *stream, const struct event *event, const char *id)
 {
 	struct notice notice = { .stream = stream, .event = event, .id = id };
 
 	if (event->kind == EVENT_OVER_LIMIT) {
-		event_write(event, stream->domain, id, stream_output(stream));
+		write_to_party(stream, event, id, &event->requester);
+		write_to_party(stream, event, id, &event->target);
 		return true;
 	}
-	if (loop_wall_ms() - event->at_ms < NEWS_MS)
-		acl_each_admin(tell_admin, &notice);
-	return notice.told > 0;
+	if (loop_wall_ms() - event->at_ms < NOTICE_LIFE_MS)
+		acl_each_admin(write_to_admin, &notice);
+	return notice.sent > 0;
 }
 
-/* Tells the parties what TEXT says, if that is for them. */
-static void tell(struct follower *follower, const char *id, const char *text, size_t len)
+/* Handles the entry ID, whose event is TEXT (NULL: it has none). */
+static void handle_event(struct follower *follower, const char *id, const char *text, size_t len)
 {
 	const char *component = follower->stream->domain;
 	char complaint[200] = "it has no member \"event\"";
@@ -140,12 +148,10 @@ static void tell(struct follower *follower, const char *id, const char *text, si
 
 	if (text != NULL)
 		verdict = event_read(text, len, component, &event, complaint);
+	if (verdict == EVENT_READ && !write_event(follower->stream, &event, id))
+		verdict = EVENT_FOREIGN;
 	switch (verdict) {
 	case EVENT_READ:
-		if (!tell_event(follower->stream, &event, id)) {
-			outcome_numbers[OUTCOME_FOREIGN]++;
-			break;
-		}
 		log_info("event-told component=%s id=%s", component, id);
 		outcome_numbers[OUTCOME_TOLD]++;
 		break;
@@ -175,7 +181,7 @@ static const char *find_event(const struct redisReply *fields, size_t *len)
 /* ENTRIES: [id, fields] each; the fields are nil of one that the stream's cap has dropped. */
 static void take_entries(struct follower *follower, const struct redisReply *entries)
 {
-	for (size_t i = 0; i < redis_reply_count(entries) && i < BATCH; i++) {
+	for (size_t i = 0; i < redis_reply_count(entries) && i < ENTRIES_MAX; i++) {
 		const struct redisReply *entry = redis_reply_at(entries, i);
 		const struct redisReply *fields = redis_reply_at(entry, 1);
 		const char *id = redis_reply_string(redis_reply_at(entry, 0), NULL), *text;
@@ -185,7 +191,7 @@ static void take_entries(struct follower *follower, const struct redisReply *ent
 			continue;
 		text = find_event(fields, &len);
 		if (!redis_reply_nil(fields))
-			tell(follower, id, text, len);
+			handle_event(follower, id, text, len);
 		snprintf(follower->ids[follower->id_count++], ID_MAX, "%s", id);
 	}
 }
@@ -202,7 +208,7 @@ static void create_group(struct follower *follower, struct redis *redis)
 static void read_own(struct follower *follower, struct redis *redis)
 {
 	redis_command(redis, &follower->call,
-	              "XREADGROUP GROUP %s %s COUNT " BATCH_TEXT " STREAMS %sevents 0",
+	              "XREADGROUP GROUP %s %s COUNT " ENTRIES_MAX_TEXT " STREAMS %sevents 0",
 	              follower->stream->domain, consumer, redis_prefix(redis));
 }
 
@@ -210,20 +216,20 @@ static void take_over(struct follower *follower, struct redis *redis)
 {
 	follower->taken_ms = loop_now_ms();
 	redis_command(redis, &follower->call,
-	              "XAUTOCLAIM %sevents %s %s " ABANDONED_MS " %s COUNT " BATCH_TEXT,
+	              "XAUTOCLAIM %sevents %s %s " ABANDONED_MS " %s COUNT " ENTRIES_MAX_TEXT,
 	              redis_prefix(redis), follower->stream->domain, consumer, follower->cursor);
 }
 
 static void read_new(struct follower *follower, struct redis *redis)
 {
 	redis_command(redis, &follower->call,
-	              "XREADGROUP GROUP %s %s COUNT " BATCH_TEXT " STREAMS %sevents >",
+	              "XREADGROUP GROUP %s %s COUNT " ENTRIES_MAX_TEXT " STREAMS %sevents >",
 	              follower->stream->domain, consumer, redis_prefix(redis));
 }
 
 static void acknowledge(struct follower *follower, struct redis *redis)
 {
-	const char *argv[3 + BATCH] = { "XACK" };
+	const char *argv[3 + ENTRIES_MAX] = { "XACK" };
 	char *key = mem_printf("%sevents", redis_prefix(redis));
 	size_t argc = 3;
 
@@ -385,19 +391,23 @@ static void on_reply(struct redis_call *call, const struct redisReply *reply)
 
 static int start(void *config)
 {
-	consumer = conf_id(config);
+	const struct conf *conf = config;
+	struct stream *stream = NULL;
+
+	consumer = daemon_id(conf->daemon.id);
 	if (backend_redis() == NULL)
 		return 0;
 	metrics_add(&outcome_metric);
-	followers = mem_alloc(components_count(), sizeof *followers);
-	for (size_t i = 0; i < components_count(); i++) {
-		struct follower *follower = &followers[follower_count];
+	while ((stream = components_next(stream)) != NULL)
+		follower_count++;
+	followers = mem_alloc(follower_count, sizeof(*followers));
+	for (size_t i = 0; i < follower_count; i++) {
+		struct follower *follower = &followers[i];
 
-		follower->stream = components_at(i);
+		follower->stream = stream = components_next(stream);
 		follower->call.done = on_reply;
 		follower->timer.expired = on_timer;
 		begin_round(follower);
-		follower_count++;
 	}
 	return 0;
 }

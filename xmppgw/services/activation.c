@@ -23,7 +23,7 @@ struct activation {
 	struct api_call call;
 	struct list_link link;
 	struct iq *iq; /* NULL: it was too late */
-	char path[sizeof "/v1/streams//activate" + BYTESTREAMS_HASH_LEN];
+	char path[sizeof("/v1/streams//activate") + BYTESTREAMS_HASH_LEN];
 	json_t *body;
 	struct backend *relay;   /* that is being asked; used */
 	bool ask_all;            /* without Redis: the next one after a 404 */
@@ -120,8 +120,10 @@ static void ask(struct activation *activation, struct backend *relay)
 	if (activation->relay != NULL)
 		backend_release(activation->relay);
 	activation->relay = relay;
-	api_call_json(&activation->call, relay, "POST", activation->path,
-	              json_incref(activation->body));
+	api_call_send(&activation->call, relay,
+	              &(struct api_request){ .method = "POST",
+	                                     .path = activation->path,
+	                                     .json = json_incref(activation->body) });
 }
 
 /* The claim's value is "ID EPOCH"; if that relay isn't there any more, neither is the stream. */
@@ -171,17 +173,17 @@ static json_t *describe(const char *component, const struct bytestream *bytestre
 
 static void begin(struct iq *iq, const struct bytestream *bytestream)
 {
-	struct activation *activation = mem_alloc(1, sizeof *activation);
+	struct activation *activation = mem_alloc(1, sizeof(*activation));
 	struct redis *redis = backend_redis();
 	struct backend *first = backend_first(BACKEND_RELAY);
 
 	list_append(&under_way, &activation->link);
-	iq_hold(iq, &activation->iq);
+	iq_hold(iq, &activation->iq, sizeof(*activation));
 	activation->body = describe(iq->stream->domain, bytestream);
 	activation->error = IQ_ITEM_NOT_FOUND;
 	activation->look_up.done = on_looked_up;
 	activation->call.done = on_called;
-	snprintf(activation->path, sizeof activation->path, "/v1/streams/%s/activate",
+	snprintf(activation->path, sizeof(activation->path), "/v1/streams/%s/activate",
 	         bytestream->hash);
 	if (redis != NULL) {
 		redis_command(redis, &activation->look_up, "GET %sclaim:%s", redis_prefix(redis),
@@ -194,7 +196,7 @@ static void begin(struct iq *iq, const struct bytestream *bytestream)
 	}
 }
 
-void activation_start(struct iq *iq, const struct xml *query)
+static void activate(struct iq *iq, const struct xml *query)
 {
 	struct bytestream bytestream;
 	enum iq_condition condition;
@@ -206,6 +208,9 @@ void activation_start(struct iq *iq, const struct xml *query)
 	else
 		begin(iq, &bytestream);
 }
+
+const struct iq_service activation_service = { "activate", "set",          BYTESTREAMS_NS, "query",
+	                                       ROLE_RELAY, IQ_DEADLINE_MS, activate };
 
 static int start(void *config)
 {

@@ -6,12 +6,11 @@
 #define OG_XMPPGW_SERVICES_ACTIVATION_H
 
 #include "xmppgw/component/iq.h"
-#include "xmppgw/xmpp/xml.h"
 
 /* Module. */
 extern const struct daemon_module activation_module;
 
-/* A handler of the route table. */
-void activation_start(struct iq *iq, const struct xml *query);
+/* A row of the route table. */
+extern const struct iq_service activation_service;
 
 #endif

@@ -2,12 +2,12 @@
 
 #include "xmppgw/xmpp/markup.h"
 
-void basic_ping(struct iq *iq, const struct xml *payload)
+static void ping(struct iq *iq, const struct xml *payload)
 {
 	iq_result(iq);
 }
 
-void basic_version(struct iq *iq, const struct xml *payload)
+static void version(struct iq *iq, const struct xml *payload)
 {
 	markup_add(iq_begin(iq),
 	           "<query xmlns='" VERSION_NS "'><name>Outrigger</name><version>%s</version>"
@@ -15,3 +15,8 @@ void basic_version(struct iq *iq, const struct xml *payload)
 	           OG_VERSION);
 	iq_end(iq);
 }
+
+const struct iq_service basic_ping = { "ping",   "get",          PING_NS, "ping",
+	                               ROLE_ANY, IQ_DEADLINE_MS, ping };
+const struct iq_service basic_version = { "version", "get",          VERSION_NS, "query",
+	                                  ROLE_ANY,  IQ_DEADLINE_MS, version };

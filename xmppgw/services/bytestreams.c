@@ -6,6 +6,7 @@
 
 #include "common/base/buf.h"
 #include "common/net/net.h"
+#include "common/text/hex.h"
 #include "xmppgw/acl.h"
 #include "xmppgw/backend/backend.h"
 #include "xmppgw/xmpp/markup.h"
@@ -39,7 +40,7 @@ static bool serves_requester(const struct iq *iq)
  * All addresses of one relay: both parties must come to the same one, and many clients read only
  * the first.
  */
-void bytestreams_address(struct iq *iq, const struct xml *query)
+static void reply_address(struct iq *iq, const struct xml *query)
 {
 	struct backend *relay;
 	struct buf *out;
@@ -63,7 +64,10 @@ void bytestreams_address(struct iq *iq, const struct xml *query)
 	iq_end(iq);
 }
 
-/* ---- activation ---- */
+const struct iq_service bytestreams_address = { "address",  "get",          BYTESTREAMS_NS, "query",
+	                                        ROLE_RELAY, IQ_DEADLINE_MS, reply_address };
+
+/* ---- what an activation asks for ---- */
 
 /* XEP-0065 5.3.2: SHA-1 of SID, requester's JID and target's JID. */
 static void hash_stream(const char *sid, struct bytestream *bytestream)
@@ -71,13 +75,12 @@ static void hash_stream(const char *sid, struct bytestream *bytestream)
 	char requester[JID_TEXT_MAX], target[JID_TEXT_MAX];
 	char text[SID_MAX + 2 * JID_TEXT_MAX];
 	unsigned char digest[SHA_DIGEST_LENGTH];
-	int len = snprintf(text, sizeof text, "%s%s%s", sid,
+	int len = snprintf(text, sizeof(text), "%s%s%s", sid,
 	                   jid_full(&bytestream->requester, requester),
 	                   jid_full(&bytestream->target, target));
 
 	SHA1((unsigned char *)text, (size_t)len, digest);
-	for (size_t i = 0; i < sizeof digest; i++)
-		snprintf(bytestream->hash + 2 * i, 3, "%02x", digest[i]);
+	hex_write(bytestream->hash, digest, sizeof(digest));
 }
 
 int bytestreams_read(const struct xml *query, const char *from, struct bytestream *bytestream,

@@ -28,7 +28,7 @@ struct bytestream {
 int bytestreams_read(const struct xml *query, const char *from, struct bytestream *bytestream,
                      enum iq_condition *condition);
 
-/* Where the proxy is: a handler of the route table. */
-void bytestreams_address(struct iq *iq, const struct xml *query);
+/* The query where the proxy is: a row of the route table. */
+extern const struct iq_service bytestreams_address;
 
 #endif

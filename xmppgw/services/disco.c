@@ -81,8 +81,7 @@ static bool find_node(struct iq *iq, const char *node, const struct adhoc_comman
 		if (commands_next(NULL, iq->stream, iq->to) != NULL)
 			return true;
 	} else {
-		*command = commands_find(node);
-		access = commands_access(*command, iq->stream, iq->to);
+		access = commands_find(node, iq->stream, iq->to, command);
 	}
 	if (access == COMMANDS_ALLOWED)
 		return true;
@@ -90,7 +89,7 @@ static bool find_node(struct iq *iq, const char *node, const struct adhoc_comman
 	return false;
 }
 
-void disco_info(struct iq *iq, const struct xml *query)
+static void reply_info(struct iq *iq, const struct xml *query)
 {
 	const char *node = xml_attribute(query, "node");
 	const struct adhoc_command *command;
@@ -120,7 +119,7 @@ static void add_commands(struct buf *out, const struct iq *iq)
 		           command->node, command->name);
 }
 
-void disco_items(struct iq *iq, const struct xml *query)
+static void reply_items(struct iq *iq, const struct xml *query)
 {
 	const char *node = xml_attribute(query, "node");
 	const struct adhoc_command *command;
@@ -138,3 +137,8 @@ void disco_items(struct iq *iq, const struct xml *query)
 	buf_text(out, "</query>");
 	iq_end(iq);
 }
+
+const struct iq_service disco_info = { "disco-info", "get",          DISCO_INFO_NS, "query",
+	                               ROLE_ANY,     IQ_DEADLINE_MS, reply_info };
+const struct iq_service disco_items = { "disco-items", "get",          DISCO_ITEMS_NS, "query",
+	                                ROLE_ANY,      IQ_DEADLINE_MS, reply_items };

@@ -11,6 +11,7 @@
 #include "xmppgw/backend/api_call.h"
 #include "xmppgw/services/publish_read.h"
 
+#define PUBLISH_MS 25000 /* from request to answer: servers give up after 30 s */
 #define BATCH_ITEMS 256
 #define BATCH_BYTES (1024 * 1024 - 256) /* of items: pushd takes a body of 1 MiB */
 #define CALLS_MAX 16                    /* in flight to one push daemon */
@@ -180,25 +181,24 @@ static void on_change(void)
 static void enqueue(struct iq *iq, const struct publish *publish)
 {
 	size_t node_size = strlen(publish->node) + 1, len = buf_len(&publish->json);
-	struct publication *publication = mem_alloc(1, sizeof *publication + node_size + len);
+	struct publication *publication = mem_alloc(1, sizeof(*publication) + node_size + len);
 
 	memcpy(publication->node, publish->node, node_size);
 	publication->json = memcpy(publication->node + node_size, buf_data(&publish->json), len);
 	publication->len = len;
 	publication->count = publish->count;
 	publication->began_ms = iq->began_ns / 1000000;
-	iq_hold(iq, &publication->iq);
-	iq_charge(iq, sizeof *publication + node_size + len);
+	iq_hold(iq, &publication->iq, sizeof(*publication) + node_size + len);
 	assign(publication);
 }
 
-void publish_send(struct iq *iq, const struct xml *pubsub)
+static void publish(struct iq *iq, const struct xml *pubsub)
 {
-	struct publish publish = { 0 };
+	struct publish read = { 0 };
 
-	switch (publish_read(pubsub, iq->to, iq->stream->domain, &publish)) {
+	switch (publish_read(pubsub, iq->to, iq->stream->domain, &read)) {
 	case PUBLISH_READ:
-		enqueue(iq, &publish);
+		enqueue(iq, &read);
 		break;
 	case PUBLISH_UNKNOWN:
 		refuse(iq, IQ_ITEM_NOT_FOUND);
@@ -207,8 +207,11 @@ void publish_send(struct iq *iq, const struct xml *pubsub)
 		refuse(iq, IQ_BAD_REQUEST);
 		break;
 	}
-	buf_release(&publish.json);
+	buf_release(&read.json);
 }
+
+const struct iq_service publish_service = { "publish", "set",      PUBSUB_NS, "pubsub",
+	                                    ROLE_PUSH, PUBLISH_MS, publish };
 
 /* ---- calls ---- */
 
@@ -326,12 +329,16 @@ static void send_batch(struct batch *batch, uint64_t now_ms)
 	}
 	buf_text(&body, "]}");
 	batch->call.done = on_called;
-	api_call_post(&batch->call, batch->push, "/v1/notifications", &body, left_ms);
+	api_call_send(&batch->call, batch->push,
+	              &(struct api_request){ .method = "POST",
+	                                     .path = "/v1/notifications",
+	                                     .text = &body,
+	                                     .timeout_ms = left_ms });
 }
 
 static void send_next(struct backend *push)
 {
-	struct batch *batch = mem_alloc(1, sizeof *batch);
+	struct batch *batch = mem_alloc(1, sizeof(*batch));
 	uint64_t now_ms = loop_now_ms();
 
 	backend_retain(push);

@@ -8,14 +8,11 @@
 #define OG_XMPPGW_SERVICES_PUBLISH_SEND_H
 
 #include "xmppgw/component/iq.h"
-#include "xmppgw/xmpp/xml.h"
-
-#define PUBLISH_MS 25000 /* from request to answer: servers give up after 30 s */
 
 /* Module. */
 extern const struct daemon_module publish_send_module;
 
-/* A handler of the route table. */
-void publish_send(struct iq *iq, const struct xml *pubsub);
+/* A row of the route table. */
+extern const struct iq_service publish_service;
 
 #endif

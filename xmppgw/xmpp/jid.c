@@ -111,7 +111,7 @@ int jid_parse_trimmed(const char *text, struct jid *jid)
 	len = strlen(text);
 	while (len > 0 && strchr(BLANKS, text[len - 1]) != NULL)
 		len--;
-	if (len >= sizeof trimmed)
+	if (len >= sizeof(trimmed))
 		return -1;
 	memcpy(trimmed, text, len);
 	trimmed[len] = '\0';
@@ -150,6 +150,6 @@ const char *jid_version(void)
 {
 	static char text[32];
 
-	snprintf(text, sizeof text, "libidn %s", stringprep_check_version(NULL));
+	snprintf(text, sizeof(text), "libidn %s", stringprep_check_version(NULL));
 	return text;
 }

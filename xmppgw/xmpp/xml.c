@@ -77,7 +77,7 @@ static bool take_attributes(struct arena *arena, struct xml *element, const char
 
 	if (count == 0)
 		return true;
-	copies = arena_alloc(arena, count * sizeof *copies);
+	copies = arena_alloc(arena, count * sizeof(*copies));
 	if (copies == NULL)
 		return false;
 	for (size_t i = 0; i < count; i++) {
@@ -101,7 +101,7 @@ static bool take_attributes(struct arena *arena, struct xml *element, const char
 static struct xml *take_element(struct arena *arena, const char *name, const char **attributes,
                                 bool *excess)
 {
-	struct xml *element = arena_alloc(arena, sizeof *element);
+	struct xml *element = arena_alloc(arena, sizeof(*element));
 	size_t count = 0;
 
 	if (element == NULL || !take_name(arena, name, &element->ns, &element->name))
@@ -311,7 +311,7 @@ static void use_parser(struct xml_reader *reader, XML_Parser parser)
 
 struct xml_reader *xml_reader_new(void)
 {
-	struct xml_reader *reader = mem_alloc(1, sizeof *reader);
+	struct xml_reader *reader = mem_alloc(1, sizeof(*reader));
 
 	reader->arena.max = XML_MEMORY_MAX;
 	reader->text.max = XML_STANZA_MAX;

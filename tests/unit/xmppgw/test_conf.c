@@ -1,6 +1,7 @@
 #include "xmppgw/conf.c"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "tests/unit/unit.h"
 
@@ -50,11 +51,11 @@ START_TEST(the_id_is_the_hosts_name_unless_it_is_given)
 {
 	char host[300] = "";
 
-	ck_assert_int_eq(gethostname(host, sizeof host - 1), 0);
-	ck_assert_int_eq(strncmp(conf_id(&conf), host, ID_MAX), 0);
+	ck_assert_int_eq(gethostname(host, sizeof(host) - 1), 0);
+	ck_assert_int_eq(strncmp(daemon_id(conf.daemon.id), host, ID_MAX), 0);
 	is_right();
 	conf.daemon.id = (char *)"gateway-1.example_";
-	ck_assert_str_eq(conf_id(&conf), "gateway-1.example_");
+	ck_assert_str_eq(daemon_id(conf.daemon.id), "gateway-1.example_");
 	is_right();
 }
 END_TEST

@@ -35,19 +35,20 @@ static void setup(void)
 {
 	log_init("test_route", LOG_ERROR);
 	loop_init();
-	stream = mem_alloc(1, sizeof *stream);
+	stream = mem_alloc(1, sizeof(*stream));
 	stream_init(stream, &component);
 	stream->on_change = on_change;
 	stream->state = STREAM_UP;
 	ck_assert_int_eq(acl_module.start(&conf), 0);
 	ck_assert_int_eq(backend_module.start(&conf), 0);
+	ck_assert_int_eq(iq_module.start(&conf), 0);
 	ck_assert_int_eq(activation_module.start(&conf), 0);
 	ck_assert_int_eq(publish_send_module.start(&conf), 0);
 }
 
 static void teardown(void)
 {
-	iq_forget_all(stream);
+	iq_module.stop();
 	publish_send_module.stop();
 	activation_module.stop();
 	backend_module.stop();
@@ -188,25 +189,6 @@ END_TEST
 	"<iq type='set' id='i1' from='b' to='both.example.org'><pubsub xmlns='" PUBSUB_NS          \
 	"'><publish node='n'><item><notification xmlns='" PUSH_NS                                  \
 	"'/></item></publish></pubsub></iq>"
-
-START_TEST(what_is_not_answered_in_time_is_temporary_trouble)
-{
-	char *got = answer_to(PUBLISH);
-	struct iq *iq;
-
-	ck_assert_str_eq(got, "");
-	free(got);
-	ck_assert_uint_eq(stream->iq_count, 1);
-	iq = container_of(list_first(&stream->iqs), struct iq, link);
-	ck_assert(timer_active(&iq->deadline));
-	iq->deadline.expired(&iq->deadline);
-	got = buf_take(&stream->output);
-	ck_assert_str_eq(got, "<iq type='error' from='both.example.org' to='b' id='i1'" ERROR(
-	                              "wait", "internal-server-error") "</error></iq>");
-	free(got);
-	ck_assert_uint_eq(stream->iq_count, 0);
-}
-END_TEST
 
 START_TEST(no_more_is_owed_than_the_stream_may_owe)
 {
@@ -439,7 +421,6 @@ int main(void)
 		a_request_has_exactly_one_payload,
 		a_stanza_for_another_host_is_sent_back_as_temporary_trouble,
 		a_skipped_request_is_refused_and_anything_else_skipped_is_not,
-		what_is_not_answered_in_time_is_temporary_trouble,
 		no_more_is_owed_than_the_stream_may_owe,
 		nor_more_bytes,
 		an_answer_without_a_stream_is_dropped_and_counted,

@@ -38,10 +38,11 @@ static void setup(void)
 {
 	log_init("test_commands", LOG_ERROR);
 	loop_init();
-	stream = mem_alloc(1, sizeof *stream);
+	stream = mem_alloc(1, sizeof(*stream));
 	stream_init(stream, &component);
 	stream->on_change = on_change;
 	stream->state = STREAM_UP;
+	ck_assert_int_eq(iq_module.start(&conf), 0);
 	ck_assert_int_eq(acl_module.start(&conf), 0);
 	ck_assert_int_eq(backend_module.start(&conf), 0);
 	ck_assert_int_eq(command_call_module.start(&conf), 0);
@@ -50,7 +51,7 @@ static void setup(void)
 static void teardown(void)
 {
 	command_call_module.stop();
-	iq_forget_all(stream);
+	iq_module.stop();
 	backend_module.stop();
 	acl_module.stop();
 	task_stop(&stream->flush);

@@ -42,15 +42,16 @@ static void setup(void)
 {
 	log_init("test_fields", LOG_ERROR);
 	loop_init();
-	stream = mem_alloc(1, sizeof *stream);
+	stream = mem_alloc(1, sizeof(*stream));
 	stream_init(stream, &component);
 	stream->on_change = on_change;
 	stream->state = STREAM_UP;
+	ck_assert_int_eq(iq_module.start(NULL), 0);
 }
 
 static void teardown(void)
 {
-	iq_forget_all(stream);
+	iq_module.stop();
 	task_stop(&stream->flush);
 	buf_release(&stream->output);
 	free(stream);
@@ -72,43 +73,41 @@ static bool read_form(const char *content)
 	read = fields_read(fields, stanza_parse(&reader, text), iq, &values);
 	free(text);
 	ck_assert_uint_eq(stream->iq_count, read ? 1 : 0);
-	iq_forget_all(stream);
+	if (read)
+		iq_result(iq);
 	return read;
 }
 
 START_TEST(what_is_left_empty_has_its_default)
 {
 	char month[FIELD_MONTH_LEN + 1];
-	int64_t bytes;
 
 	ck_assert(read_form(TEXT FIELD("colour", "") FIELD("unknown", "y")));
-	ck_assert_str_eq(fields_text(&values, "text"), "x");
-	ck_assert_str_eq(fields_text(&values, "colour"), "red");
-	ck_assert_ptr_null(fields_text(&values, "number"));
-	ck_assert_ptr_null(fields_text(&values, "account"));
-	ck_assert(!fields_amount(&values, "limit", &bytes));
-	ck_assert_str_eq(fields_text(&values, "month"), this_month(month));
+	ck_assert_str_eq(fields_get(&values, "text")->text, "x");
+	ck_assert_str_eq(fields_get(&values, "colour")->text, "red");
+	ck_assert_ptr_null(fields_get(&values, "number")->text);
+	ck_assert_ptr_null(fields_get(&values, "account")->text);
+	ck_assert_ptr_null(fields_get(&values, "limit")->text);
+	ck_assert_int_eq(fields_get(&values, "limit")->bytes, 0);
+	ck_assert_str_eq(fields_get(&values, "month")->text, this_month(month));
 	ck_assert_uint_eq(strlen(month), FIELD_MONTH_LEN);
 }
 END_TEST
 
 START_TEST(each_kind_is_read_as_what_it_is)
 {
-	int64_t bytes;
 
 	ck_assert(read_form(TEXT FIELD("colour", "blue") FIELD("number", "three")
 	                            FIELD("account", " User@Example.ORG ") FIELD("limit", "-1")
 	                                    FIELD("bytes", "1k") FIELD("month", "202611")
 	                                            FIELD("hash", "0123456789abcdef0123456789"
 	                                                          "abcdef01234567")));
-	ck_assert_ptr_eq(fields_text(&values, "colour"), colours[2]);
-	ck_assert_str_eq(fields_text(&values, "number"), "three");
-	ck_assert_str_eq(fields_text(&values, "account"), "user@example.org");
-	ck_assert(fields_amount(&values, "limit", &bytes));
-	ck_assert_int_eq(bytes, -1);
-	ck_assert(fields_amount(&values, "bytes", &bytes));
-	ck_assert_int_eq(bytes, 1024);
-	ck_assert_str_eq(fields_text(&values, "month"), "202611");
+	ck_assert_ptr_eq(fields_get(&values, "colour")->text, colours[2]);
+	ck_assert_str_eq(fields_get(&values, "number")->text, "three");
+	ck_assert_str_eq(fields_get(&values, "account")->text, "user@example.org");
+	ck_assert_int_eq(fields_get(&values, "limit")->bytes, -1);
+	ck_assert_int_eq(fields_get(&values, "bytes")->bytes, 1024);
+	ck_assert_str_eq(fields_get(&values, "month")->text, "202611");
 }
 END_TEST
 
@@ -170,6 +169,27 @@ START_TEST(the_form_says_what_is_asked_for)
 }
 END_TEST
 
+START_TEST(what_is_no_amount_is_complained_about)
+{
+	static const char *const no_amounts[] = {
+		"x",  "-2", "1,5", "1.5G",     "1 M", "1Q", "0x10", "-1M", "99999999999999999999",
+		"+5", "-",  " 5",  "8388608T",
+	};
+	char *complaint;
+
+	for (size_t i = 0; i < ARRAY_LEN(no_amounts); i++) {
+		char *content = mem_printf(TEXT FIELD("limit", "%s"), no_amounts[i]);
+
+		ck_assert_msg(!read_form(content), "%s was taken", no_amounts[i]);
+		ck_assert_int_eq(fields_get(&values, "limit")->bytes, 0);
+		free(content);
+	}
+	complaint = read_limit(&fields[4], "", &values, &values.values[4]);
+	ck_assert_ptr_nonnull(complaint);
+	free(complaint);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -177,6 +197,7 @@ int main(void)
 		each_kind_is_read_as_what_it_is,
 		what_is_wrong_is_answered_with_the_fields_name,
 		the_form_says_what_is_asked_for,
+		what_is_no_amount_is_complained_about,
 	};
 
 	return unit_run("fields", tests, ARRAY_LEN(tests), setup, teardown);

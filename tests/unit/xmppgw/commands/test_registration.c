@@ -48,7 +48,7 @@ static const char *offered(const struct adhoc_command *command)
 	option = xml_child(stanza_parse(&reader, markup)->first, "jabber:x:data", "option");
 	text[0] = '\0';
 	for (; option != NULL; option = xml_again(option))
-		snprintf(text + strlen(text), sizeof text - strlen(text), "%s ",
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s ",
 		         option->first->text);
 	xml_reader_free(reader);
 	free(markup);

@@ -100,6 +100,59 @@ START_TEST(times_beyond_the_calendar_are_empty)
 }
 END_TEST
 
+/* clang-format off */
+static const struct {
+	const char *text;
+	int64_t bytes;
+	const char *exact, *rounded;
+} amounts[] = {
+	{ "0",       0,                          "0",       "0 B" },
+	{ "-1",      -1,                         "-1",      "-1 B" },
+	{ "1",       1 << 20,                    "1M",      "1.0 MB" },
+	{ "10",      10 << 20,                   "10M",     "10.0 MB" },
+	{ "1B",      1,                          "1B",      "1 B" },
+	{ "1023B",   1023,                       "1023B",   "1023 B" },
+	{ "1536k",   1536 << 10,                 "1536k",   "1.5 MB" },
+	{ "1500B",   1500,                       "1500B",   "1.5 kB" },
+	{ "3G",      INT64_C(3) << 30,           "3G",      "3.0 GB" },
+	{ "2048G",   INT64_C(2) << 40,           "2T",      "2.0 TB" },
+};
+/* clang-format on */
+
+static void is_written(void (*add)(const json_t *value, struct buf *out), int64_t bytes,
+                       const char *expected)
+{
+	json_t *value = json_integer(bytes);
+	struct buf out = { 0 };
+	char *got;
+
+	add(value, &out);
+	got = buf_take(&out);
+	ck_assert_str_eq(got, expected);
+	free(got);
+	json_decref(value);
+}
+
+START_TEST(amounts_are_read_and_written_as_in_the_configuration)
+{
+	for (size_t i = 0; i < ARRAY_LEN(amounts); i++) {
+		int64_t bytes = 0;
+
+		ck_assert_ptr_null(config_value_parse(&limit, &bytes, amounts[i].text));
+		ck_assert_int_eq(bytes, amounts[i].bytes);
+		is_written(add_limit, bytes, amounts[i].exact);
+		is_written(add_size, bytes, amounts[i].rounded);
+	}
+}
+END_TEST
+
+START_TEST(every_number_fits)
+{
+	is_written(add_size, INT64_MAX, "8.0 EB");
+	is_written(add_limit, INT64_MAX, "9223372036854775807B");
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -107,6 +160,8 @@ int main(void)
 		values_are_found_by_their_paths_and_escaped,
 		what_is_missing_or_of_another_type_is_an_empty_cell,
 		times_beyond_the_calendar_are_empty,
+		amounts_are_read_and_written_as_in_the_configuration,
+		every_number_fits,
 	};
 
 	return unit_run("table", tests, ARRAY_LEN(tests), NULL, NULL);

@@ -5,6 +5,7 @@
 
 #include "common/base/loop.h"
 #include "tests/unit/unit.h"
+#include "xmppgw/component/iq.h"
 
 static char *role_names[] = { (char *)"relay", NULL };
 static struct conf_component configured[] = {
@@ -25,10 +26,12 @@ static void setup(void)
 	loop_init();
 	components_on_stanza(take_stanza);
 	ck_assert_int_eq(components_module.start(&conf), 0);
+	ck_assert_int_eq(iq_module.start(&conf), 0);
 }
 
 static void teardown(void)
 {
+	iq_module.stop();
 	components_module.stop();
 	loop_release();
 }
@@ -57,9 +60,12 @@ END_TEST
 START_TEST(stanzas_go_to_the_layer_above)
 {
 	struct xml stanza = { .name = "iq" };
+	struct stream *stream = components_next(components_next(NULL));
 
-	components_at(1)->on_stanza(components_at(1), XML_STANZA, &stanza);
+	stream->on_stanza(stream, XML_STANZA, &stanza);
 	ck_assert_ptr_eq(taken, &stanza);
+	ck_assert_ptr_eq(stream, &streams[1]);
+	ck_assert_ptr_null(components_next(stream));
 }
 END_TEST
 

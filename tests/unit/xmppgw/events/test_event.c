@@ -44,6 +44,13 @@ static enum event_verdict read_with(const char *key, json_t *value)
 	return verdict;
 }
 
+static void write_to(const struct jid *party, const char *id, struct buf *out)
+{
+	char to[JID_TEXT_MAX];
+
+	event_write(&event, COMPONENT, id, jid_full(party, to), out);
+}
+
 START_TEST(both_parties_get_an_error_message_with_the_reason_and_the_events_id)
 {
 	struct buf out = { 0 };
@@ -51,7 +58,8 @@ START_TEST(both_parties_get_an_error_message_with_the_reason_and_the_events_id)
 
 	ck_assert_int_eq(read_with("reason", json_string("Over <5 MB> & 'more'.")), EVENT_READ);
 	ck_assert_str_eq(complaint, "");
-	event_write(&event, COMPONENT, "1700000000000-0", &out);
+	write_to(&event.requester, "1700000000000-0", &out);
+	write_to(&event.target, "1700000000000-0", &out);
 	text = buf_take(&out);
 #define MESSAGE(to)                                                                                \
 	"<message type='error' id='1700000000000-0' from='proxy.example.org' to='" to "'>"         \
@@ -72,7 +80,7 @@ START_TEST(addresses_are_prepared_and_can_break_out_of_no_attribute)
 
 	ck_assert_int_eq(read_with("requester", json_string("A@Example.ORG/r'/><x y='&")),
 	                 EVENT_READ);
-	event_write(&event, COMPONENT, "1-0", &out);
+	write_to(&event.requester, "1-0", &out);
 	text = buf_take(&out);
 	stanza = stanza_parse(&reader, text);
 	ck_assert_str_eq(xml_attribute(stanza, "to"), "a@example.org/r'/><x y='&");
@@ -93,7 +101,7 @@ START_TEST(admins_get_a_message_with_the_text)
 	ck_assert_int_eq(read_text(notice), EVENT_READ);
 	ck_assert_int_eq(event.kind, EVENT_CREDENTIAL_EXPIRY);
 	ck_assert_int_eq(event.at_ms, 1);
-	event_write_notice(&event, COMPONENT, "1-0", "root@example.org", &out);
+	event_write(&event, COMPONENT, "1-0", "root@example.org", &out);
 	text = buf_take(&out);
 	ck_assert_str_eq(text, "<message id='1-0' from='proxy.example.org' to='root@example.org'>"
 	                       "<subject>A push credential expires</subject>"

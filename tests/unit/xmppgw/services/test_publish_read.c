@@ -106,7 +106,7 @@ START_TEST(a_long_body_is_cut_between_two_characters)
 	char *passed;
 
 	for (size_t shift = 0; shift < 3; shift++) {
-		memset(body, 0, sizeof body);
+		memset(body, 0, sizeof(body));
 		memset(body, 'a', shift);
 		for (size_t i = shift; i < BODY_MAX + 4; i += 3)
 			memcpy(body + i, "\xe2\x82\xac", 3);

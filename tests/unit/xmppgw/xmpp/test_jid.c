@@ -117,16 +117,16 @@ START_TEST(parts_have_at_most_1023_bytes)
 {
 	char most[JID_TEXT_MAX], more[JID_TEXT_MAX + 1];
 
-	memset(most, 'a', sizeof most);
+	memset(most, 'a', sizeof(most));
 	most[JID_PART_MAX] = '@';
 	most[2 * JID_PART_MAX + 1] = '/';
 	most[3 * JID_PART_MAX + 2] = '\0';
 	becomes(most, most);
-	snprintf(more, sizeof more, "%sa", most);
+	snprintf(more, sizeof(more), "%sa", most);
 	is_refused(more);
 	most[JID_PART_MAX] = 'a'; /* now the domain is too long */
 	is_refused(most);
-	snprintf(more, sizeof more, "%.1024s@x", most);
+	snprintf(more, sizeof(more), "%.1024s@x", most);
 	is_refused(more);
 }
 END_TEST

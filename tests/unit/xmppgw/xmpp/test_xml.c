@@ -244,7 +244,7 @@ START_TEST(depth_is_limited)
 			buf_printf(&out, "<a id='deep'>");
 		for (int i = 0; i < depth; i++)
 			buf_printf(&out, "</a>");
-		snprintf(text, sizeof text, "%.*s", (int)buf_len(&out), buf_data(&out));
+		snprintf(text, sizeof(text), "%.*s", (int)buf_len(&out), buf_data(&out));
 		buf_release(&out);
 		feed(text);
 		ck_assert_int_eq(xml_reader_next(reader, &element),
@@ -341,7 +341,7 @@ START_TEST(a_stream_outlives_many_parsers_fed_in_any_pieces)
 			char text[24];
 
 			ck_assert_int_eq(event, XML_STANZA);
-			snprintf(text, sizeof text, "%zu", told++);
+			snprintf(text, sizeof(text), "%zu", told++);
 			ck_assert_str_eq(element->first->text, text);
 			ck_assert_str_eq(element->first->ns, "urn:p");
 			ck_assert_str_eq(element->ns, "jabber:component:accept");
