@@ -13,7 +13,7 @@
 
 #define REDIS_TIMEOUT_MS 2000
 #define AVOID_MS 1000
-#define CHOICE_MAX 256 /* more relays than this are not looked at for one choice */
+#define CANDIDATES_MAX 256 /* of a recommendation; more relays than these are passed over */
 
 /* All backends of one kind. */
 struct kind {
@@ -77,10 +77,10 @@ static void take_record(struct backend *backend, const struct kind *kind, json_t
 	backend->url = json_string_value(json_object_get(record, kind->url_key));
 	backend->draining = json_is_true(json_object_get(record, "draining"));
 	backend->listed = true;
-	backend->pending /= 2; /* by and by the record shows them */
+	backend->pending /= 2; /* the record shows the streams of earlier recommendations */
 }
 
-static struct backend *add(struct kind *kind, const char *id)
+static struct backend *add_backend(struct kind *kind, const char *id)
 {
 	struct backend *backend = mem_alloc(1, sizeof(*backend));
 
@@ -92,7 +92,7 @@ static struct backend *add(struct kind *kind, const char *id)
 
 /* ---- what the registry says ---- */
 
-static struct backend *find(const struct kind *kind, const char *id)
+static struct backend *find_backend(const struct kind *kind, const char *id)
 {
 	list_for_each (link, &kind->all) {
 		struct backend *backend = container_of(link, struct backend, link);
@@ -103,16 +103,16 @@ static struct backend *find(const struct kind *kind, const char *id)
 	return NULL;
 }
 
-static void note(struct kind *kind, const char *id, json_t *record)
+static void update_backend(struct kind *kind, const char *id, json_t *record)
 {
-	struct backend *backend = find(kind, id);
+	struct backend *backend = find_backend(kind, id);
 
 	if (json_string_value(json_object_get(record, kind->url_key)) == NULL) {
 		log_debug("backend-without-url kind=%s id=%s", kind->name, id);
 		return;
 	}
 	if (backend == NULL)
-		backend = add(kind, id);
+		backend = add_backend(kind, id);
 	if (!backend->listed)
 		log_info("backend-found kind=%s id=%s url=%s", kind->name, id,
 		         json_string_value(json_object_get(record, kind->url_key)));
@@ -140,7 +140,7 @@ static void on_records(struct registry_watch *watch, const json_t *records)
 
 	kind->known = true;
 	json_object_foreach ((json_t *)records, id, record)
-		note(kind, id, record);
+		update_backend(kind, id, record);
 	drop_missing(kind, records);
 	if (kind == &kinds[BACKEND_PUSH] && on_push_change != NULL)
 		on_push_change();
@@ -186,12 +186,12 @@ struct backend *backend_next(const struct backend *backend, enum backend_kind ki
 
 struct backend *backend_find(enum backend_kind kind, const char *id)
 {
-	struct backend *backend = find(&kinds[kind], id);
+	struct backend *backend = find_backend(&kinds[kind], id);
 
 	return backend != NULL && backend->listed ? backend : NULL;
 }
 
-/* One in so many of those seen so far takes the place, so each is as likely as the others. */
+/* Reservoir sampling: the Nth one seen is taken with probability 1/N, so all are equally likely. */
 struct backend *backend_any(enum backend_kind kind)
 {
 	struct backend *chosen = backend_first(kind), *backend = chosen;
@@ -203,7 +203,7 @@ struct backend *backend_any(enum backend_kind kind)
 	return chosen;
 }
 
-static int64_t load(const struct backend *relay)
+static int64_t count_streams(const struct backend *relay)
 {
 	return json_integer_value(json_object_get(relay->record, "streams")) + relay->pending;
 }
@@ -215,20 +215,20 @@ static bool has_address(const struct backend *relay)
 
 struct backend *backend_recommend(void)
 {
-	struct backend *candidates[CHOICE_MAX], *one, *other;
+	struct backend *candidates[CANDIDATES_MAX], *one, *other;
 	uint32_t count = 0;
 
 	list_for_each (link, &kinds[BACKEND_RELAY].all) {
 		struct backend *relay = container_of(link, struct backend, link);
 
-		if (backend_available(relay) && has_address(relay) && count < CHOICE_MAX)
+		if (backend_available(relay) && has_address(relay) && count < CANDIDATES_MAX)
 			candidates[count++] = relay;
 	}
 	if (count == 0)
 		return NULL;
 	one = candidates[backoff_random() % count];
 	other = candidates[backoff_random() % count];
-	if (load(other) < load(one))
+	if (count_streams(other) < count_streams(one))
 		one = other;
 	one->pending++;
 	return one;
@@ -310,7 +310,7 @@ static void add_configured(const struct conf *conf)
 			json_array_append_new(addresses, json_string(*address));
 		record = json_pack("{s:s, s:s, s:o}", "id", relay->id, "control", relay->control,
 		                   "advertise", addresses);
-		note(kind, relay->id, record);
+		update_backend(kind, relay->id, record);
 		json_decref(record);
 	}
 	kind->known = true;

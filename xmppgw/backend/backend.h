@@ -22,10 +22,10 @@ struct backend {
 	json_t *record;  /* as in schemas/registry, owned */
 	bool listed;     /* in the last reading of the registry */
 	bool draining;
-	unsigned users; /* who keep a pointer: it is freed when unlisted and unused */
+	unsigned users; /* that retain it: it is freed when it is neither listed nor retained */
 	uint64_t avoided_until_ms;
 	unsigned pending; /* relay: how often it was recommended lately */
-	/* Of publish.c: */
+	/* publish_send.c's: */
 	struct list waiting;     /* publishes that wait for a call */
 	struct list_link queued; /* among the push daemons for which any wait */
 	unsigned calls;          /* in flight */
@@ -34,7 +34,7 @@ struct backend {
 /* Module. */
 extern const struct daemon_module backend_module;
 
-/* Called (if set) when a push daemon came, went or changed. */
+/* CHANGED (NULL: nothing) is called when a push daemon came, went or changed. */
 void backend_on_change(void (*changed)(void));
 
 /* The connection to Redis, or NULL with redis = none. */
@@ -51,20 +51,20 @@ struct backend *backend_next(const struct backend *backend, enum backend_kind ki
 struct backend *backend_find(enum backend_kind kind, const char *id);
 
 /*
- * Any of KIND for a call that each of them can serve: one to which work may go, else one that is
- * draining or avoided; NULL when there is none.
+ * A random one of KIND, for a call that any can serve: an available one, else one that drains or is
+ * avoided; NULL when there is none.
  */
 struct backend *backend_any(enum backend_kind kind);
 
 /*
- * The relay to recommend: the better of two random ones, by streams and by what we recommended
- * lately; or NULL.
+ * The relay to recommend to clients: of two random ones the one with fewer streams, those that it
+ * was recommended for lately included; NULL when none is available.
  */
 struct backend *backend_recommend(void);
 
 /*
- * The push daemon for KEY: the same for every gateway as long as the same ones live (rendezvous
- * hashing), so that a device's notifications meet. NULL when there is none.
+ * The push daemon for KEY (rendezvous hashing): as long as the same ones live, every gateway gets
+ * the same, so one daemon sees all notifications of a device. NULL when none is available.
  */
 struct backend *backend_for(const char *key);
 
@@ -77,10 +77,10 @@ size_t backend_providers(const char **ids, size_t most);
 /* True if work may go to it: listed, not draining, not avoided. */
 bool backend_available(const struct backend *backend);
 
-/* It can't be reached or doesn't take work: it isn't chosen for a moment. */
+/* BACKEND couldn't be reached: it isn't chosen for a second. */
 void backend_avoid(struct backend *backend);
 
-/* Keeps BACKEND in place until it is dropped. */
+/* BACKEND isn't freed before each retain has its release. */
 void backend_retain(struct backend *backend);
 void backend_release(struct backend *backend);
 

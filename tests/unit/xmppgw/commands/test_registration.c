@@ -28,7 +28,7 @@ static void add_push(const char *id, const char *providers)
 	json_t *list = json_loads(providers, 0, NULL);
 	json_t *record = json_pack("{s:s, s:o}", "api", "http://127.0.0.1:1", "providers", list);
 
-	note(&kinds[BACKEND_PUSH], id, record);
+	update_backend(&kinds[BACKEND_PUSH], id, record);
 	json_decref(record);
 }
 
@@ -70,7 +70,7 @@ START_TEST(a_daemon_that_drains_still_has_its_providers_and_one_that_is_gone_has
 	json_t *none = json_object();
 
 	add_push("p1", "[{\"id\":\"apns\"}]");
-	find(&kinds[BACKEND_PUSH], "p1")->draining = true;
+	find_backend(&kinds[BACKEND_PUSH], "p1")->draining = true;
 	ck_assert_str_eq(offered(&command_register_device), "apns ");
 	on_records(&kinds[BACKEND_PUSH].watch, none);
 	ck_assert_str_eq(offered(&command_register_device), "");
