@@ -9,7 +9,7 @@
 #include "xmppgw/conf.h"
 #include "xmppgw/xmpp/jid.h"
 
-/* Prepared texts, each its own key. */
+/* Sets of prepared texts: each is its own key. */
 static struct map served, admins;
 
 static void add(struct map *set, char *text)
@@ -22,7 +22,7 @@ static bool has(const struct map *set, const char *text)
 	return map_get(set, text, strlen(text)) != NULL;
 }
 
-/* TEXTS (NULL: none) are domains or bare JIDs, which has been checked. */
+/* TEXTS (NULL: none) are domains or bare JIDs; conf_check() has made sure of that. */
 static void fill(struct map *set, char *const *texts)
 {
 	char bare[JID_TEXT_MAX];

@@ -17,15 +17,15 @@ static const struct config_key daemon_keys[] = {
 	{ DAEMON("id", CONFIG_STRING, id), NULL,
 	  "Name among the gateways: letters, digits, '.', '-', '_'. The host's name if not set." },
 	{ DAEMON("redis", CONFIG_REDIS, redis), "redis://127.0.0.1:6379/0",
-	  "Where relays and push daemons are found; \"none\": one relay, named in [relay ID]." },
+	  "Redis with the registry of relays and push daemons; \"none\": relays are in [relay ID]." },
 	{ DAEMON("redis-prefix", CONFIG_STRING, redis_prefix), "og:",
-	  "What every key begins with." },
+	  "Prefix of every key in Redis." },
 	{ DAEMON("ops-listen", CONFIG_ADDRESS, ops_listen), "127.0.0.1:7670",
-	  "Where /metrics, /healthz and /readyz are; an internal address." },
+	  "Address of /metrics, /healthz and /readyz; an internal one." },
 	{ DAEMON("api-token", CONFIG_SECRET, api_token), NULL,
-	  "Bearer token that relayd and pushd know.", .needed = true },
+	  "Bearer token of relayd's and pushd's API.", .needed = true },
 	{ DAEMON("served-domains", CONFIG_LIST, served_domains), NULL,
-	  "Domains of which one party of a transfer must be; none: everybody is served." },
+	  "Domains to one of which a party of a transfer must belong; none: everybody is served." },
 	{ DAEMON("admins", CONFIG_LIST, admins), NULL,
 	  "JIDs (user@domain) that may run the commands for operators." },
 	{ NULL },
@@ -37,7 +37,7 @@ static const struct config_key component_keys[] = {
 	{ COMPONENT("server", CONFIG_ADDRESS, server), NULL,
 	  "The XMPP server's port for components (XEP-0114).", .needed = true },
 	{ COMPONENT("secret", CONFIG_SECRET, secret), NULL,
-	  "What the server knows as this component's password.", .needed = true },
+	  "The password that the server has for this component.", .needed = true },
 	{ COMPONENT("role", CONFIG_LIST, roles), NULL,
 	  "relay (file-transfer proxy), push (app server), or both.", .needed = true },
 	{ COMPONENT("name", CONFIG_STRING, name), "Outrigger", "Name that clients show (disco)." },
@@ -48,7 +48,7 @@ static const struct config_key relay_keys[] = {
 	{ RELAY("control", CONFIG_STRING, control), NULL, "URL of relayd's control API.",
 	  .needed = true },
 	{ RELAY("advertise", CONFIG_LIST, advertise), NULL,
-	  "host:port where clients reach it, in order.", .needed = true },
+	  "host:port at which clients reach it; the best first.", .needed = true },
 	{ NULL },
 };
 
@@ -102,7 +102,7 @@ unsigned conf_roles(const struct conf_component *component)
 	return bits;
 }
 
-/* The id is a consumer's name in Redis and stands in log lines. */
+/* The id is the name of a consumer in Redis and stands in log lines. */
 static void check_id(const struct conf *conf, struct buf *complaints)
 {
 	const char *id = daemon_id(conf->daemon.id);
@@ -113,7 +113,7 @@ static void check_id(const struct conf *conf, struct buf *complaints)
 		           ID_MAX);
 }
 
-static void check_people(const struct conf_daemon *daemon, struct buf *complaints)
+static void check_access(const struct conf_daemon *daemon, struct buf *complaints)
 {
 	char text[JID_TEXT_MAX];
 
@@ -144,7 +144,7 @@ static void check_component(const struct conf *conf, const struct conf_component
 		        component->id);
 }
 
-/* One domain is one stream: a server refuses the second, or ends the first. */
+/* A domain has one stream: of two, the server refuses the second or ends the first. */
 static void check_twins(const struct conf *conf, size_t index, struct buf *complaints)
 {
 	const struct conf_component *component = conf_component(conf, index);
@@ -182,7 +182,7 @@ int conf_check(const void *config, struct buf *complaints)
 		buf_printf(complaints, "ops-listen must be a numeric address and a port, not %s\n",
 		           conf->daemon.ops_listen);
 	check_id(conf, complaints);
-	check_people(&conf->daemon, complaints);
+	check_access(&conf->daemon, complaints);
 	if (conf->components.count == 0)
 		buf_text(complaints, "there must be a section [component ID]\n");
 	if (conf->relays.count > 0 && conf_with_redis(conf))

@@ -1,5 +1,5 @@
 /*
- * What xmppgw can be told: the structs that its configuration fills, and the table that fills them.
+ * xmppgw's configuration: the structs that it fills, and the table of keys that fills them.
  */
 #ifndef OG_XMPPGW_CONF_H
 #define OG_XMPPGW_CONF_H
@@ -47,7 +47,7 @@ struct conf {
 
 extern const struct config conf_table;
 
-/* What the table can't say; see struct daemon_spec. */
+/* Checks what the table of keys can't; see struct daemon_spec. */
 int conf_check(const void *config, struct buf *complaints);
 
 const struct conf_component *conf_component(const struct conf *conf, size_t index);

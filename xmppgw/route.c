@@ -52,7 +52,7 @@ static struct metric stanza_metric = {
 	.numbers = stanza_numbers,
 };
 
-/* ---- who is addressed ---- */
+/* ---- the request ---- */
 
 struct request {
 	struct stream *stream;
@@ -62,7 +62,7 @@ struct request {
 	bool ours;
 };
 
-/* Where the domain of the JID TEXT is. */
+/* The domain within the JID TEXT, of *LEN bytes. */
 static const char *find_domain(const char *text, size_t *len)
 {
 	size_t bare_len = strcspn(text, "/");
@@ -74,11 +74,11 @@ static const char *find_domain(const char *text, size_t *len)
 }
 
 /*
- * The address to reply from: the one that was asked, but with its domain prepared, since servers
- * close the stream over another spelling in a from (Prosody compares bytes; ejabberd passes on
- * what a peer wrote).
+ * Sets the address to reply from: TO with its domain prepared. Servers close the stream if a from
+ * spells our domain in another way: Prosody compares bytes, and ejabberd passes on what a remote
+ * server wrote. False if TO is no JID.
  */
-static bool take_address(struct request *request, const char *to)
+static bool read_address(struct request *request, const char *to)
 {
 	char asked[JID_PART_MAX + 1];
 	const char *own = request->stream->domain;
@@ -102,8 +102,8 @@ static bool take_address(struct request *request, const char *to)
 	return true;
 }
 
-/* Reads what a reply needs; false for what must not or can't be answered. */
-static bool take_request(struct stream *stream, const struct xml *stanza, struct request *request)
+/* Reads what a reply needs. False for a stanza that must not or can't be answered. */
+static bool read_request(struct stream *stream, const struct xml *stanza, struct request *request)
 {
 	request->stream = stream;
 	request->type = xml_attribute(stanza, "type");
@@ -113,7 +113,7 @@ static bool take_request(struct stream *stream, const struct xml *stanza, struct
 		return false;
 	if (strcmp(request->type, "get") != 0 && strcmp(request->type, "set") != 0)
 		return false;
-	return request->from[0] != '\0' && take_address(request, xml_attribute(stanza, "to"));
+	return request->from[0] != '\0' && read_address(request, xml_attribute(stanza, "to"));
 }
 
 static bool is_iq(const struct xml *stanza)
@@ -122,7 +122,7 @@ static bool is_iq(const struct xml *stanza)
 	       (strcmp(stanza->ns, COMPONENT_NS) == 0 || strcmp(stanza->ns, "jabber:client") == 0);
 }
 
-/* ---- where it goes ---- */
+/* ---- which service it is for ---- */
 
 /* The place of the service that PAYLOAD is for, or KIND_UNKNOWN. */
 static size_t find_service(const struct request *request, const struct xml *payload)
@@ -146,7 +146,7 @@ static void refuse(const struct request *request, unsigned kind, enum iq_conditi
 	         condition, NULL);
 }
 
-/* ejabberd's global_routes: every connection of a listener gets the stanzas of all its hosts. */
+/* With ejabberd's global_routes each connection gets the stanzas of all the listener's hosts. */
 static void refuse_misrouted(const struct request *request)
 {
 	struct stream *stream = request->stream;
@@ -197,7 +197,7 @@ static void route_skipped(struct stream *stream, const struct xml *stanza)
 
 	stanza_numbers[STANZA_SKIPPED]++;
 	log_info("stanza-skipped component=%s", stream->domain);
-	if (stanza != NULL && is_iq(stanza) && take_request(stream, stanza, &request))
+	if (stanza != NULL && is_iq(stanza) && read_request(stream, stanza, &request))
 		refuse(&request, KIND_OVERSIZE, IQ_INTERNAL_SERVER_ERROR);
 }
 
@@ -209,7 +209,7 @@ void route_stanza(struct stream *stream, enum xml_event event, const struct xml 
 		route_skipped(stream, stanza);
 	} else if (!is_iq(stanza)) {
 		stanza_numbers[stanza_kind(stanza)]++;
-	} else if (!take_request(stream, stanza, &request)) {
+	} else if (!read_request(stream, stanza, &request)) {
 		stanza_numbers[STANZA_REPLY]++;
 	} else {
 		stanza_numbers[STANZA_IQ]++;

@@ -132,8 +132,8 @@ def test_a_components_domain_secret_and_server_come_from_the_environment(stage):
     gateway.env["OG_XMPPGW_COMPONENT_PUSH_SERVER"] = f"{HOST}:1"  # nobody is there
     gateway.start()
     server.accept().log_in()
-    gateway.wait_log("link-up component=proxy.example.org")
-    gateway.wait_log("link-ended component=push.example.org")
+    gateway.wait_log("stream-up component=proxy.example.org")
+    gateway.wait_log("stream-ended component=push.example.org")
     server.close()
 
 

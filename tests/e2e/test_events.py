@@ -124,9 +124,9 @@ def test_an_event_waits_while_the_link_is_down(stage, redis, server):
     wait_until(lambda: has_group(redis), what="the group")
     server.close()
     link.close()
-    gateway.wait_log("link-ended")
+    gateway.wait_log("stream-ended")
     event_id = add(redis, event())
-    gateway.wait_log("link-ended .*reason=not-connected")
+    gateway.wait_log("stream-ended .*reason=not-connected")
     assert untold(redis) == 1
     server.listen(server.port)
     link = server.accept().log_in("stream-2")

@@ -609,7 +609,7 @@ def test_the_admins_get_a_message(stage, redis, fake, authority, tmp_path, run):
     address = f"127.0.0.1:{server.component_port(component)}"
     section = {"server": address, "secret": secret, "role": "push"}
     gateway = stage.xmppgw(redis, {component: section}, admins="root@example.org")
-    gateway.wait_log("link-up")
+    gateway.wait_log("stream-up")
     file = tmp_path / "push.pem"
     file.write_text(authority.pem(TOPIC, days=10))
 

@@ -79,7 +79,7 @@ def test_it_logs_in_with_header_and_handshake_and_answers(stage, server):
     assert b"xmlns='jabber:component:accept'" in link.bytes
     link.send(iq("rr-1/+=&lt;&#10;", "get", PING, "alice@example.org/phone", RELAY))
     assert link.answer("rr-1/+=<\n").get("type") == "result"
-    gateway.wait_log("link-up")
+    gateway.wait_log("stream-up")
     assert gateway.call("GET", "/readyz")[0] == 200
 
 
@@ -112,7 +112,7 @@ def test_a_wrong_secret_is_logged_once_and_tried_again_slowly(stage, server):
     link.open()
     link.handshake()
     link.error("not-authorized", "Given token does not match calculated token")
-    line = gateway.wait_log(r"link-ended .*retry-ms=(\d+)")
+    line = gateway.wait_log(r"stream-ended .*retry-ms=(\d+)")
     assert "reason=refused" in line.group(0) and "not-authorized" in line.group(0)
     assert 60000 <= int(line.group(1)) < 62000
     assert gateway.call("GET", "/readyz")[0] == 503
@@ -125,17 +125,17 @@ def test_prosodys_header_without_an_id_is_followed_by_its_error(stage, server):
     link = server.accept()
     link.open("")
     link.error("host-unknown", "proxy.example.org does not match any configured component")
-    line = gateway.wait_log(r"link-ended .*retry-ms=(\d+)").group(0)
+    line = gateway.wait_log(r"stream-ended .*retry-ms=(\d+)").group(0)
     assert "reason=refused" in line and "host-unknown" in line
 
 
 def test_a_conflict_waits_five_seconds_at_least(stage, server):
     gateway = start(stage, server)
     link = server.accept().log_in()
-    gateway.wait_log("link-up")
+    gateway.wait_log("stream-up")
     began = time.monotonic()
     link.error("conflict", "Replaced by a new connection")
-    line = gateway.wait_log(r"link-ended .*reason=conflict .*retry-ms=(\d+)")
+    line = gateway.wait_log(r"stream-ended .*reason=conflict .*retry-ms=(\d+)")
     assert 5000 <= int(line.group(1)) < 7000
     server.accept().log_in("stream-2")
     assert time.monotonic() - began > 4
@@ -144,10 +144,10 @@ def test_a_conflict_waits_five_seconds_at_least(stage, server):
 def test_it_connects_again_when_the_server_is_gone_and_back(stage, server):
     gateway = start(stage, server)
     link = server.accept().log_in()
-    gateway.wait_log("link-up")
+    gateway.wait_log("stream-up")
     server.close()
     link.close()
-    gateway.wait_log("link-ended .*reason=not-connected")
+    gateway.wait_log("stream-ended .*reason=not-connected")
     wait_until(lambda: gateway.call("GET", "/readyz")[0] == 503)
     server.listen(server.port)
     link = server.accept().log_in("stream-2")
@@ -159,7 +159,7 @@ def test_it_connects_again_when_the_server_is_gone_and_back(stage, server):
 def test_a_server_that_says_nothing_is_given_up(stage, server):
     gateway = start(stage, server)
     link = server.accept()
-    gateway.wait_log(r"link-ended .*reason=timed-out detail=\"opening\"")
+    gateway.wait_log(r"stream-ended .*reason=timed-out detail=\"opening\"")
     link.wait_closed()
     server.accept().log_in()
 
@@ -181,7 +181,7 @@ def test_what_is_no_stream_ends_the_connection_alone(stage, server, garbage, rea
     link.send(garbage)
     if not garbage:
         link.socket.shutdown(socket.SHUT_WR)
-    gateway.wait_log(f"link-ended .*reason={reason}")
+    gateway.wait_log(f"stream-ended .*reason={reason}")
     server.accept().log_in()
 
 
@@ -200,12 +200,12 @@ def test_what_is_no_stream_ends_the_connection_alone(stage, server, garbage, rea
 def test_what_no_stream_may_have_is_a_stream_error(stage, server, text, condition):
     gateway = start(stage, server)
     link = server.accept().log_in()
-    gateway.wait_log("link-up")
+    gateway.wait_log("stream-up")
     with contextlib.suppress(ConnectionError):
         link.send(text)
     link.wait_closed()
     assert condition in link.bytes and b"</stream:stream>" in link.bytes
-    gateway.wait_log("link-ended .*reason=bad-xml")
+    gateway.wait_log("stream-ended .*reason=bad-xml")
     server.accept().log_in()
 
 
@@ -253,7 +253,7 @@ def test_stanzas_for_another_host_are_sent_back_with_one_hint(stage, server):
 def test_it_says_goodbye_when_it_is_told_to_stop(stage, server):
     gateway = start(stage, server)
     link = server.accept().log_in()
-    gateway.wait_log("link-up")
+    gateway.wait_log("stream-up")
     gateway.popen.terminate()
     link.wait(lambda: link.closed or None, what="the end tag")
     assert link.bytes.endswith(b"</stream:stream>")
@@ -265,14 +265,14 @@ def test_it_says_goodbye_when_it_is_told_to_stop(stage, server):
 def test_it_stops_although_the_server_is_away(stage, server):
     server.close()
     gateway = start(stage, server)
-    gateway.wait_log("link-ended")
+    gateway.wait_log("stream-ended")
     assert gateway.stop() == 0
 
 
 def test_a_server_that_does_not_read_is_not_read_either(stage, server):
     gateway = start(stage, server)
     link = server.accept().log_in()
-    gateway.wait_log("link-up")
+    gateway.wait_log("stream-up")
     stanza = iq("x" * 1000, "get", PING, "alice@example.org/phone", RELAY).encode() * 100
     link.socket.settimeout(1)
     sent = 0
@@ -282,7 +282,7 @@ def test_a_server_that_does_not_read_is_not_read_either(stage, server):
             sent += len(stanza)
     link.socket.settimeout(None)
     link.close()
-    gateway.wait_log("link-ended")
+    gateway.wait_log("stream-ended")
     server.accept().log_in()
 
 

@@ -63,7 +63,7 @@ static void release(struct api_call *call)
 		backend_release(backend);
 }
 
-/* What an answer, or the lack of one, comes to. */
+/* The status for done, and the count of how the call ended. */
 static unsigned judge(const struct api_call *call)
 {
 	const struct http_call *http = &call->http;

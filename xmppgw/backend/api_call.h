@@ -1,5 +1,5 @@
 /*
- * A JSON call to a backend's API with the bearer token, an answer in JSON, a deadline.
+ * A call to a backend's API: JSON in, JSON out, with the bearer token and a deadline.
  */
 #ifndef OG_XMPPGW_BACKEND_API_CALL_H
 #define OG_XMPPGW_BACKEND_API_CALL_H
@@ -11,7 +11,7 @@
 #include "common/http/http_client.h"
 #include "xmppgw/backend/backend.h"
 
-/* Statuses of a call that are none of HTTP's. */
+/* Statuses of a call beside HTTP's. */
 enum api_call_status {
 	API_CALL_UNANSWERED = 0, /* it may or may not have been carried out */
 	API_CALL_UNREACHED = 1,  /* it was certainly not carried out */
@@ -19,8 +19,8 @@ enum api_call_status {
 
 struct api_call {
 	/*
-	 * Called once, in a later turn. STATUS: HTTP's, or one of the above; BODY (borrowed):
-	 * NULL if it was no JSON.
+	 * Called once, in a later turn of the loop. STATUS is HTTP's or one of the above; BODY is
+	 * borrowed, and NULL if there was no JSON.
 	 */
 	void (*done)(struct api_call *call, unsigned status, const json_t *body);
 	/* The module's own. */
@@ -49,7 +49,7 @@ struct api_request {
 void api_call_send(struct api_call *call, struct backend *backend,
                    const struct api_request *request);
 
-/* Forgets a call that is under way; fine when idle. */
+/* Ends a call that is under way, so that done never runs; does nothing when idle. */
 void api_call_cancel(struct api_call *call);
 
 /*

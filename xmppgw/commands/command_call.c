@@ -96,7 +96,7 @@ void *command_call_new(size_t size, struct adhoc_request *request)
 	return call;
 }
 
-/* Prepares COUNT replies; what the last asking left goes. */
+/* Prepares COUNT replies and frees those of the last asking. */
 static void begin(struct command_call *call, size_t count, const char *method, const char *path,
                   json_t *body)
 {

@@ -67,5 +67,12 @@ static void execute(struct iq *iq, const struct xml *payload)
 	}
 }
 
-const struct iq_service commands_service = { "command", "set",          ADHOC_NS, "command",
-	                                     ROLE_ANY,  IQ_DEADLINE_MS, execute };
+const struct iq_service commands_service = {
+	.kind = "command",
+	.type = "set",
+	.ns = ADHOC_NS,
+	.name = "command",
+	.roles = ROLE_ANY,
+	.deadline_ms = IQ_DEADLINE_MS,
+	.handle = execute,
+};

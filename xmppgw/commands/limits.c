@@ -6,7 +6,7 @@
 #include "xmppgw/commands/command_call.h"
 #include "xmppgw/commands/commands.h"
 
-/* Where one account's limits are; heap. */
+/* The path (heap) BASE/ACCOUNT and REST. */
 static char *path_of(const char *account, const char *base, const char *rest)
 {
 	char *encoded = percent_encode(account);
@@ -36,7 +36,7 @@ static const struct field show_fields[] = {
 
 static const struct table table = { columns, ARRAY_LEN(columns) };
 
-/* One account's limits are an object, those of all are a page of them. */
+/* The API answers an account's limits as an object, and those of all as a page of objects. */
 static void on_shown(struct command_call *call)
 {
 	const struct command_reply *reply = call->replies;
@@ -142,7 +142,7 @@ static void on_set(struct command_call *call)
 		on_credited(call);
 }
 
-/* PUT replaces all limits of an account, so the form's are put over those that it has. */
+/* PUT replaces all limits of an account, so those that the form doesn't set are sent again. */
 static void on_read(struct command_call *call)
 {
 	struct change *change = container_of(call, struct change, call);

@@ -9,7 +9,7 @@
 /* How many bytes a client's server may encrypt for a push: APNs and FCM take 4 KiB in all. */
 #define PAYLOAD_MAX "3072"
 
-/* What is passed on to the app beyond the summary. Clients look for the first of them. */
+/* The extensions that are passed on to the app. Clients look for the first one. */
 static const char *const features[] = {
 	"tigase:push:encrypt:0",
 	"tigase:push:priority:0",
@@ -36,7 +36,7 @@ static bool find_owner(struct iq *iq, char *owner)
 	return false;
 }
 
-/* Any push daemon can serve any device; the owner's choice spreads them. BODY is taken over. */
+/* Any push daemon serves any device; hashing the owner spreads the calls. BODY is taken over. */
 static void call_push(struct adhoc_request *request, const char *path, json_t *body,
                       void (*done)(struct command_call *call))
 {
@@ -59,7 +59,7 @@ static void add_optional(json_t *body, const char *key, const char *value)
 		json_object_set_new(body, key, json_string(value));
 }
 
-/* pushd's errors in XMPP's words. Those that the client caused say what was wrong. */
+/* Answers with pushd's error as an XMPP one, with a text if the client caused it. */
 static void reply_failure(const struct command_call *call)
 {
 	const struct command_reply *reply = call->replies;

@@ -36,8 +36,8 @@ static int by_hash(const void *one, const void *other)
 }
 
 /*
- * The streams of all replies, sorted by hash, each with its relay's id; heap, borrowing the
- * streams. *MORE becomes true where a relay has others behind those.
+ * The streams of all replies, sorted by hash, each with its relay's id. The array is heap, the
+ * streams are borrowed. *MORE becomes true if a relay has more streams than it listed.
  */
 static json_t **gather(const struct command_call *call, size_t *count, bool *more)
 {
@@ -75,7 +75,7 @@ static const struct command_reply *find_failed(const struct command_call *call, 
 	return failed;
 }
 
-/* Each relay listed its first TABLE_PAGE_ROWS, so the first ones of all relays are among them. */
+/* Each relay listed its first TABLE_PAGE_ROWS streams, so the first ones of all are among them. */
 static void reply_streams(struct command_call *call, const char *warning)
 {
 	bool more = false;
@@ -141,8 +141,8 @@ static const struct field cut_fields[] = {
 };
 
 /*
- * The reply that decides: of the relay that had the stream. All others say 404, and where all do,
- * any of them will do.
+ * The reply of the relay that had the stream. The other relays reply 404; if all do, the first one's
+ * reply is as good as any.
  */
 static const struct command_reply *find_decisive(const struct command_call *call)
 {

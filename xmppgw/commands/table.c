@@ -11,7 +11,7 @@
 static const struct config_key limit = { "limit", CONFIG_LIMIT };
 static const char *const units[] = { "B", "kB", "MB", "GB", "TB", "PB", "EB" };
 
-/* The member that PATH leads to, or NULL. */
+/* The value at PATH within VALUE, or NULL. */
 static const json_t *find(const json_t *value, const char *path)
 {
 	while (value != NULL && *path != '\0') {

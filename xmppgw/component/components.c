@@ -13,7 +13,7 @@ static void (*stanza_handler)(struct stream *stream, enum xml_event event,
                               const struct xml *element);
 
 static struct metric up_metric = {
-	.name = "outrigger_xmppgw_link_up",
+	.name = "outrigger_xmppgw_stream_up",
 	.help = "1 while the component's stream is up.",
 	.kind = METRIC_GAUGE,
 	.label = "component",
@@ -106,8 +106,8 @@ bool components_all_up(void)
 void components_dump(void)
 {
 	for (size_t i = 0; i < stream_count; i++)
-		log_info("link-state component=%s state=%s answers=%zu unsent=%zu",
-		         streams[i].domain, stream_state_name(&streams[i]), streams[i].iq_count,
+		log_info("stream-state component=%s state=%s iqs=%zu unsent=%zu", streams[i].domain,
+		         stream_state_name(&streams[i]), streams[i].iq_count,
 		         stream_unsent(&streams[i]));
 }
 

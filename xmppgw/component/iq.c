@@ -165,7 +165,7 @@ void iq_end(struct iq *iq)
 	conclude(iq);
 }
 
-/* RFC 6120 8.3.2. The condition comes before the text: some clients take the first child for it. */
+/* RFC 6120 8.3.2. The condition comes first: some clients take the first child for it. */
 static void add_error(struct buf *out, enum iq_condition condition, const char *text)
 {
 	buf_text(out, "><error type='");

@@ -24,7 +24,7 @@
 #define KEEPALIVE_IDLE_S 30
 #define KEEPALIVE_INTERVAL_S 10
 #define USER_TIMEOUT_MS 30000
-#define SILENCE_MS 60000 /* then a space is sent, so that a dead peer is noticed */
+#define SILENCE_MS 60000 /* after which a space is sent, so that TCP notices a dead server */
 
 /* How long a reconnection waits: least and most of the backoff, and jitter beyond a fixed wait. */
 #define RETRY_LEAST_MS 1000
@@ -68,7 +68,7 @@ static const uint32_t end_wait_ms[END_REASONS] = {
 
 static int64_t end_numbers[END_REASONS];
 struct metric stream_ends_metric = {
-	.name = "outrigger_xmppgw_links_ended_total",
+	.name = "outrigger_xmppgw_streams_ended_total",
 	.help = "Connections to XMPP servers that ended, by reason.",
 	.kind = METRIC_COUNTER,
 	.label = "reason",
@@ -84,7 +84,7 @@ static void try_next(struct stream *stream, int why);
 
 /* ---- the connection ---- */
 
-/* Watches for what the stream can use now: while much is unsent, or draining, it reads nothing. */
+/* Sets the events to wait for: nothing is read while draining or while much is unsent. */
 static void watch(struct stream *stream)
 {
 	size_t unsent = buf_len(&stream->output);
@@ -162,7 +162,7 @@ static void on_ready(struct io *io, uint32_t events)
 		end(stream, END_CLOSED, "while nothing was read");
 }
 
-/* Connects to the next address; WHY is the errno of the last one. */
+/* Connects to the next address; WHY is the errno of the attempt before. */
 static void try_next(struct stream *stream, int why)
 {
 	io_stop(&stream->io);
@@ -301,14 +301,14 @@ static void begin_up(struct stream *stream)
 
 	stream->up_since_ms = loop_now_ms();
 	stream->logged_end = -1;
-	log_info("link-up component=%s server=%s", stream->domain,
+	log_info("stream-up component=%s server=%s", stream->domain,
 	         net_format(&stream->addresses[stream->address_next - 1], text));
 }
 
 /*
- * XEP-0114 has no acknowledgements: only bytes on the wire let TCP notice a peer that died. A ping
- * to ourselves would also tell of a server that hangs, but where several gateways share a name the
- * server gives the pong to any of them, and a new connection to a hung server is no better.
+ * XEP-0114 has no acknowledgements, so TCP notices a dead server only when bytes are sent to it. A
+ * ping to our own domain could find a server that hangs, too, but where several gateways share a
+ * name the pong goes to any of them, and a new connection to a hung server would hang as well.
  */
 static void keep_alive(struct stream *stream)
 {
@@ -350,11 +350,11 @@ static void next_address(struct stream *stream)
 	try_next(stream, ETIMEDOUT);
 }
 
-/* What each state does when it begins, with an element of the stream, and when its time is over. */
+/* What each state does when it begins, with an element of the stream, and at its timeout. */
 /* clang-format off */
 static const struct {
 	const char *name;
-	uint32_t timeout_ms; /* 0: none, or its own */
+	uint32_t timeout_ms; /* 0: none, or begin sets one */
 	void (*begin)(struct stream *stream);
 	void (*take)(struct stream *stream, enum xml_event event, const struct xml *element);
 	void (*expired)(struct stream *stream);
@@ -377,7 +377,7 @@ const char *stream_state_name(const struct stream *stream)
 
 static void enter(struct stream *stream, enum stream_state state)
 {
-	log_debug("link-state component=%s from=%s to=%s", stream->domain,
+	log_debug("stream-state component=%s from=%s to=%s", stream->domain,
 	          stream_state_name(stream), states[state].name);
 	stream->state = state;
 	timer_stop(&stream->timer);
@@ -396,9 +396,7 @@ static void on_expired(struct timer *timer)
 	states[stream->state].expired(stream);
 }
 
-/*
- * RFC 6120 4.9.1.1: the stream error goes out before the close, as far as the socket takes it now.
- */
+/* RFC 6120 4.9.1.1: sends the stream error before the close, if the socket takes it at once. */
 static void refuse_xml(struct stream *stream)
 {
 	const char *why = xml_reader_why(stream->reader); /* static text */
@@ -406,14 +404,11 @@ static void refuse_xml(struct stream *stream)
 	buf_printf(&stream->output,
 	           "<stream:error><%s xmlns='" ERRORS_NS "'/></stream:error></stream:stream>", why);
 	if (buf_flush(&stream->output, stream->fd) != 0)
-		log_debug("link-error-unsent component=%s", stream->domain);
+		log_debug("stream-error-unsent component=%s", stream->domain);
 	end(stream, END_XML, why);
 }
 
-/*
- * Gives what has come to the state, event by event, until it needs more or the connection has
- * ended.
- */
+/* Hands the events that have been read to the state, until the connection ends. */
 static void take_events(struct stream *stream)
 {
 	const struct xml *element;
@@ -463,7 +458,7 @@ static void log_end(struct stream *stream, enum end_reason reason, const char *d
 
 	if (stream->logged_end == (int)reason)
 		log = log_debug;
-	log("link-ended component=%s reason=%s detail=\"%s\" up-ms=%llu retry-ms=%u",
+	log("stream-ended component=%s reason=%s detail=\"%s\" up-ms=%llu retry-ms=%u",
 	    stream->domain, end_names[reason], detail, (unsigned long long)up_ms, wait_ms);
 	stream->logged_end = (int)reason;
 }
@@ -478,7 +473,7 @@ static void end(struct stream *stream, enum end_reason reason, const char *detai
 	uint32_t wait_ms;
 
 	if (stream->draining) {
-		log_info("link-closed component=%s detail=\"%s\"", stream->domain, detail);
+		log_info("stream-closed component=%s detail=\"%s\"", stream->domain, detail);
 		disconnect(stream);
 		enter(stream, STREAM_OFF);
 		return;

@@ -18,7 +18,7 @@ static void read_jid(struct json_object *top, const char *key, struct jid *jid)
 		json_complain(top, key, "must be a JID");
 }
 
-/* The text for people, which KEY has. */
+/* Reads the text for people, the member KEY. */
 static enum event_verdict read_reason(struct json_object *top, const char *key, struct event *event)
 {
 	const char *reason = json_string_member(top, key, EVENT_REASON_MAX, true);

@@ -1,7 +1,7 @@
 /*
- * An event that was left for the gateways. A relay leaves that a transfer was ended over a limit,
- * of which both parties are told; a pushd that a credential comes to its end, of which the admins
- * are. What it says came through Redis and began with strangers, so all of it is checked. Pure.
+ * An event for the gateways. A relay tells that a limit ended a transfer, which both parties are to
+ * know; a push daemon that a credential expires, which the admins are to know. Some of an event's
+ * content comes from strangers, so all of it is checked. Pure.
  */
 #ifndef OG_XMPPGW_EVENTS_EVENT_H
 #define OG_XMPPGW_EVENTS_EVENT_H
@@ -15,7 +15,7 @@
 
 enum event_kind {
 	EVENT_OVER_LIMIT,        /* for the parties */
-	EVENT_CREDENTIAL_EXPIRY, /* for the admins; of no component, so it is read for each */
+	EVENT_CREDENTIAL_EXPIRY, /* for the admins; it names no component, so every one reads it */
 };
 
 struct event {
@@ -27,13 +27,13 @@ struct event {
 
 enum event_verdict {
 	EVENT_READ,      /* somebody is to be told */
-	EVENT_FOREIGN,   /* of another component, or of a kind that none of us is told about */
+	EVENT_FOREIGN,   /* of another component, or of a kind that no gateway handles */
 	EVENT_MALFORMED, /* see the complaint */
 };
 
 /*
- * Reads the JSON TEXT of LEN bytes for COMPONENT. What is wrong with it goes to COMPLAINT (200
- * bytes), "" otherwise.
+ * Reads the JSON TEXT of LEN bytes for COMPONENT. COMPLAINT (200 bytes) says what is wrong with it,
+ * or is "".
  */
 enum event_verdict event_read(const char *text, size_t len, const char *component,
                               struct event *event, char *complaint);

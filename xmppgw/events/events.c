@@ -28,8 +28,8 @@
  *   grouping ──▶ recovering ──▶ taking over ◀──▶ reading ⟲ every POLL_MS
  *                    └──────────────┴───────────────┴───▶ acknowledging ──▶ back to that step
  *
- * Whatever fails, and a stream that went down, leads back to grouping, from where what was not
- * acknowledged is found again; an acknowledgement that fails is only repeated.
+ * A failure and a stream that went down lead back to grouping; recovering then finds the entries
+ * that were not acknowledged. An acknowledgement that fails is only repeated.
  */
 enum step { STEP_GROUP, STEP_RECOVER, STEP_TAKE_OVER, STEP_READ, STEP_ACKNOWLEDGE };
 
@@ -39,10 +39,10 @@ struct follower {
 	struct redis_call call;
 	struct timer timer;
 	enum step step;
-	enum step after;               /* acknowledging */
+	enum step after;               /* the step that follows acknowledging */
 	uint64_t up_since_ms;          /* of the connection that this round began with */
 	uint64_t taken_ms;             /* when entries were last taken over */
-	char cursor[ID_MAX];           /* of taking over */
+	char cursor[ID_MAX];           /* of XAUTOCLAIM */
 	char ids[ENTRIES_MAX][ID_MAX]; /* to be acknowledged */
 	size_t id_count;
 	bool complained; /* that Redis refuses; reset once it doesn't */
@@ -166,7 +166,7 @@ static void handle_event(struct follower *follower, const char *id, const char *
 	}
 }
 
-/* FIELDS: name, value, name, value, …; the value of "event", or NULL. */
+/* The value of "event" in FIELDS, which are name, value, name, value, …; or NULL. */
 static const char *find_event(const struct redisReply *fields, size_t *len)
 {
 	for (size_t i = 0; i + 1 < redis_reply_count(fields); i += 2) {
@@ -178,7 +178,7 @@ static const char *find_event(const struct redisReply *fields, size_t *len)
 	return NULL;
 }
 
-/* ENTRIES: [id, fields] each; the fields are nil of one that the stream's cap has dropped. */
+/* An entry is [id, fields]; FIELDS are nil if the stream's cap has dropped the entry. */
 static void take_entries(struct follower *follower, const struct redisReply *entries)
 {
 	for (size_t i = 0; i < redis_reply_count(entries) && i < ENTRIES_MAX; i++) {
@@ -196,7 +196,7 @@ static void take_entries(struct follower *follower, const struct redisReply *ent
 	}
 }
 
-/* ---- steps: what each asks Redis, and what it makes of the answer ---- */
+/* ---- the steps: each sends a command to Redis and handles the reply ---- */
 
 static void create_group(struct follower *follower, struct redis *redis)
 {
@@ -204,7 +204,7 @@ static void create_group(struct follower *follower, struct redis *redis)
 	              redis_prefix(redis), follower->stream->domain);
 }
 
-/* What this gateway was given before it went down, and not acknowledged. */
+/* Reads the entries that this gateway was given before it went down and did not acknowledge. */
 static void read_own(struct follower *follower, struct redis *redis)
 {
 	redis_command(redis, &follower->call,
@@ -247,7 +247,7 @@ static enum step after_group(struct follower *follower, const struct redisReply 
 	return STEP_RECOVER;
 }
 
-/* REPLY: [[stream, entries]]; nil when there are none. */
+/* REPLY is [[stream, entries]], or nil when there are none. */
 static void take_read(struct follower *follower, const struct redisReply *reply)
 {
 	take_entries(follower, redis_reply_at(redis_reply_at(reply, 0), 1));
@@ -259,7 +259,7 @@ static enum step after_own(struct follower *follower, const struct redisReply *r
 	return follower->id_count > 0 ? STEP_RECOVER : STEP_TAKE_OVER;
 }
 
-/* REPLY: [where to go on, entries, …]; 0-0: that was all. */
+/* REPLY is [cursor, entries, …]; the cursor 0-0 says that these were the last. */
 static enum step after_take_over(struct follower *follower, const struct redisReply *reply)
 {
 	const char *cursor = redis_reply_string(redis_reply_at(reply, 0), NULL);
@@ -288,7 +288,7 @@ static enum step after_acknowledge(struct follower *follower, const struct redis
 static const struct {
 	const char *name;
 	void (*ask)(struct follower *follower, struct redis *redis);
-	/* The next step; entries that were taken are acknowledged before it. */
+	/* Handles the reply and returns the next step. */
 	enum step (*take)(struct follower *follower, const struct redisReply *reply);
 } steps[] = {
 	[STEP_GROUP]       = { "grouping", create_group, after_group },
@@ -338,7 +338,7 @@ static void on_timer(struct timer *timer)
 		go_on(follower);
 }
 
-/* BUSYGROUP: the group is there already. */
+/* BUSYGROUP is no failure: the group exists already. */
 static bool failed(struct follower *follower, const struct redisReply *reply)
 {
 	const char *error = redis_reply_error(reply);
@@ -356,7 +356,7 @@ static bool failed(struct follower *follower, const struct redisReply *reply)
 	return error != NULL;
 }
 
-/* The next round of reading waits, everything else goes on at once. */
+/* Enters STEP, at once unless nothing new was read; entries are acknowledged first. */
 static void enter(struct follower *follower, enum step step)
 {
 	bool idle = follower->step == STEP_READ && follower->id_count == 0;

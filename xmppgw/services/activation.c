@@ -12,22 +12,19 @@
 #include "xmppgw/backend/api_call.h"
 #include "xmppgw/services/bytestreams.h"
 
-/*
- * Within the 5 s that the requester waits: what the look-up leaves of them, but never more than
- * this.
- */
+/* For the relay. The requester waits 5 s, of which the look-up takes a part. */
 #define DEADLINE_MS 3000
 
 struct activation {
 	struct redis_call look_up;
 	struct api_call call;
 	struct list_link link;
-	struct iq *iq; /* NULL: it was too late */
+	struct iq *iq; /* NULL: its deadline was over, so it is answered */
 	char path[sizeof("/v1/streams//activate") + BYTESTREAMS_HASH_LEN];
 	json_t *body;
-	struct backend *relay;   /* that is being asked; used */
-	bool ask_all;            /* without Redis: the next one after a 404 */
-	enum iq_condition error; /* the most telling of those that were asked */
+	struct backend *relay;   /* that is being called; retained */
+	bool call_all;           /* without Redis: after a 404 the next relay is called */
+	enum iq_condition error; /* the most telling answer of the relays that were called */
 };
 
 static struct list under_way;
@@ -51,8 +48,8 @@ static void free_activation(struct activation *activation)
 	free(activation);
 }
 
-/* Ends ACTIVATION, if it isn't active with ERROR and TEXT (may be NULL). */
-static void settle(struct activation *activation, bool active, enum iq_condition error,
+/* Answers, with ERROR and TEXT (may be NULL) unless the stream is ACTIVE, and frees ACTIVATION. */
+static void finish(struct activation *activation, bool active, enum iq_condition error,
                    const char *text)
 {
 	struct iq *iq = activation->iq;
@@ -67,8 +64,8 @@ static void settle(struct activation *activation, bool active, enum iq_condition
 }
 
 /*
- * XEP-0065 6.3.5 has these conditions, and a quota is a "not allowed" that says why; what is none
- * of the requester's making is worth another try.
+ * XEP-0065 6.3.5 has these conditions. An exhausted quota is "not-allowed" with a text. For our own
+ * trouble the type is "wait", so that the requester tries again.
  */
 static enum iq_condition error_of(unsigned status, const json_t *body)
 {
@@ -88,12 +85,12 @@ static enum iq_condition error_of(unsigned status, const json_t *body)
 	}
 }
 
-static void ask(struct activation *activation, struct backend *relay);
+static void call_relay(struct activation *activation, struct backend *relay);
 
-/* Without Redis: the relay after the one that was asked last, or NULL. */
-static struct backend *next_to_ask(const struct activation *activation)
+/* Without Redis: the relay after the one that was called last, or NULL. */
+static struct backend *next_relay(const struct activation *activation)
 {
-	if (!activation->ask_all)
+	if (!activation->call_all)
 		return NULL;
 	return backend_next(activation->relay, BACKEND_RELAY);
 }
@@ -102,19 +99,19 @@ static void on_called(struct api_call *call, unsigned status, const json_t *body
 {
 	struct activation *activation = container_of(call, struct activation, call);
 	enum iq_condition error = error_of(status, body);
-	bool settled = status == 200 || status == 403 || activation->iq == NULL;
-	struct backend *next = settled ? NULL : next_to_ask(activation);
+	bool final = status == 200 || status == 403 || activation->iq == NULL;
+	struct backend *next = final ? NULL : next_relay(activation);
 
 	if (error != IQ_ITEM_NOT_FOUND)
 		activation->error = error;
 	if (next != NULL)
-		ask(activation, next);
+		call_relay(activation, next);
 	else
-		settle(activation, status == 200, activation->error,
+		finish(activation, status == 200, activation->error,
 		       status == 403 ? api_call_message(body, NULL) : NULL);
 }
 
-static void ask(struct activation *activation, struct backend *relay)
+static void call_relay(struct activation *activation, struct backend *relay)
 {
 	backend_retain(relay);
 	if (activation->relay != NULL)
@@ -126,7 +123,7 @@ static void ask(struct activation *activation, struct backend *relay)
 	                                     .json = json_incref(activation->body) });
 }
 
-/* The claim's value is "ID EPOCH"; if that relay isn't there any more, neither is the stream. */
+/* CLAIM is "ID EPOCH". NULL if that relay isn't listed any more: then its stream is gone too. */
 static struct backend *find_owner(const char *claim)
 {
 	const char *space = strchr(claim, ' ');
@@ -144,11 +141,11 @@ static void on_looked_up(struct redis_call *look_up, const struct redisReply *re
 	struct backend *relay = claim == NULL ? NULL : find_owner(claim);
 
 	if (activation->iq == NULL || reply == NULL || redis_reply_error(reply) != NULL)
-		settle(activation, false, IQ_INTERNAL_SERVER_ERROR, NULL);
+		finish(activation, false, IQ_INTERNAL_SERVER_ERROR, NULL);
 	else if (relay != NULL)
-		ask(activation, relay);
+		call_relay(activation, relay);
 	else
-		settle(activation, false,
+		finish(activation, false,
 		       backend_known(BACKEND_RELAY) ? IQ_ITEM_NOT_FOUND : IQ_INTERNAL_SERVER_ERROR,
 		       NULL);
 }
@@ -189,10 +186,10 @@ static void begin(struct iq *iq, const struct bytestream *bytestream)
 		redis_command(redis, &activation->look_up, "GET %sclaim:%s", redis_prefix(redis),
 		              bytestream->hash);
 	} else if (first != NULL) {
-		activation->ask_all = true;
-		ask(activation, first);
+		activation->call_all = true;
+		call_relay(activation, first);
 	} else {
-		settle(activation, false, IQ_INTERNAL_SERVER_ERROR, NULL);
+		finish(activation, false, IQ_INTERNAL_SERVER_ERROR, NULL);
 	}
 }
 
@@ -209,8 +206,15 @@ static void activate(struct iq *iq, const struct xml *query)
 		begin(iq, &bytestream);
 }
 
-const struct iq_service activation_service = { "activate", "set",          BYTESTREAMS_NS, "query",
-	                                       ROLE_RELAY, IQ_DEADLINE_MS, activate };
+const struct iq_service activation_service = {
+	.kind = "activate",
+	.type = "set",
+	.ns = BYTESTREAMS_NS,
+	.name = "query",
+	.roles = ROLE_RELAY,
+	.deadline_ms = IQ_DEADLINE_MS,
+	.handle = activate,
+};
 
 static int start(void *config)
 {

@@ -16,7 +16,21 @@ static void version(struct iq *iq, const struct xml *payload)
 	iq_end(iq);
 }
 
-const struct iq_service basic_ping = { "ping",   "get",          PING_NS, "ping",
-	                               ROLE_ANY, IQ_DEADLINE_MS, ping };
-const struct iq_service basic_version = { "version", "get",          VERSION_NS, "query",
-	                                  ROLE_ANY,  IQ_DEADLINE_MS, version };
+const struct iq_service basic_ping = {
+	.kind = "ping",
+	.type = "get",
+	.ns = PING_NS,
+	.name = "ping",
+	.roles = ROLE_ANY,
+	.deadline_ms = IQ_DEADLINE_MS,
+	.handle = ping,
+};
+const struct iq_service basic_version = {
+	.kind = "version",
+	.type = "get",
+	.ns = VERSION_NS,
+	.name = "query",
+	.roles = ROLE_ANY,
+	.deadline_ms = IQ_DEADLINE_MS,
+	.handle = version,
+};

@@ -26,8 +26,8 @@ static void add_streamhost(struct buf *out, const char *domain, const char *addr
 }
 
 /*
- * Only the requester is known yet: one who is not served isn't offered the proxy, though activation
- * would do for the sake of a target that is.
+ * Only the requester is known here. A requester who isn't served gets no address, though he could
+ * activate a stream to a target who is served.
  */
 static bool serves_requester(const struct iq *iq)
 {
@@ -37,8 +37,8 @@ static bool serves_requester(const struct iq *iq)
 }
 
 /*
- * All addresses of one relay: both parties must come to the same one, and many clients read only
- * the first.
+ * Replies with all addresses of one relay, not of several: both parties must meet at the same relay,
+ * and many clients read only the first address.
  */
 static void reply_address(struct iq *iq, const struct xml *query)
 {
@@ -64,8 +64,15 @@ static void reply_address(struct iq *iq, const struct xml *query)
 	iq_end(iq);
 }
 
-const struct iq_service bytestreams_address = { "address",  "get",          BYTESTREAMS_NS, "query",
-	                                        ROLE_RELAY, IQ_DEADLINE_MS, reply_address };
+const struct iq_service bytestreams_address = {
+	.kind = "address",
+	.type = "get",
+	.ns = BYTESTREAMS_NS,
+	.name = "query",
+	.roles = ROLE_RELAY,
+	.deadline_ms = IQ_DEADLINE_MS,
+	.handle = reply_address,
+};
 
 /* ---- what an activation asks for ---- */
 

@@ -1,6 +1,6 @@
 /*
- * SOCKS5 bytestreams (XEP-0065), the proxy's side: where the proxy is, and how an activation is
- * read.
+ * SOCKS5 bytestreams (XEP-0065), the proxy's side: the query for its address, and the reading of an
+ * activation.
  */
 #ifndef OG_XMPPGW_SERVICES_BYTESTREAMS_H
 #define OG_XMPPGW_SERVICES_BYTESTREAMS_H
@@ -15,7 +15,7 @@
 /* The error's text for a user who is not served. */
 #define BYTESTREAMS_NOT_SERVED "This proxy is for other domains."
 
-/* What an activation asks for. */
+/* The stream that an activation names. */
 struct bytestream {
 	struct jid requester, target;
 	char hash[BYTESTREAMS_HASH_LEN + 1]; /* of SID, requester and target: the stream's name */
@@ -28,7 +28,7 @@ struct bytestream {
 int bytestreams_read(const struct xml *query, const char *from, struct bytestream *bytestream,
                      enum iq_condition *condition);
 
-/* The query where the proxy is: a row of the route table. */
+/* The query for the proxy's address: a row of the route table. */
 extern const struct iq_service bytestreams_address;
 
 #endif

@@ -12,7 +12,7 @@
 #include "xmppgw/xmpp/form.h"
 #include "xmppgw/xmpp/markup.h"
 
-#define PROVIDERS_MAX 256 /* more than these are not told */
+#define PROVIDERS_MAX 256 /* more providers than these aren't listed */
 
 static const struct {
 	unsigned roles;
@@ -35,7 +35,7 @@ static void add_feature(struct buf *out, const char *var)
 	markup_add(out, "<feature var='%s'/>", var);
 }
 
-/* Siskin chooses its app server by the ids of the providers, so only real ones are told. */
+/* Siskin chooses its app server by the ids of its providers, so all that exist are listed. */
 static void add_providers(struct buf *out)
 {
 	const char *ids[PROVIDERS_MAX];
@@ -60,7 +60,7 @@ static void add_component(struct buf *out, const struct stream *stream, const ch
 		add_providers(out);
 }
 
-/* XEP-0050 2.2 and 2.3: the list of commands and each of them have a node. */
+/* XEP-0050 2.2 and 2.3: the list of commands is a node, and so is each command. */
 static void add_command_node(struct buf *out, const char *type, const char *name)
 {
 	markup_add(out, "<identity category='automation' type='%s' name='%s'/>", type, name);
@@ -69,8 +69,8 @@ static void add_command_node(struct buf *out, const char *type, const char *name
 }
 
 /*
- * The command that NODE is, or NULL for the list of them; false after answering where the one who
- * asks can have neither.
+ * Finds the command NODE; *COMMAND becomes NULL if NODE is the list of commands. False after
+ * answering that there is no such node, or that the requester may not have it.
  */
 static bool find_node(struct iq *iq, const char *node, const struct adhoc_command **command)
 {
@@ -138,7 +138,21 @@ static void reply_items(struct iq *iq, const struct xml *query)
 	iq_end(iq);
 }
 
-const struct iq_service disco_info = { "disco-info", "get",          DISCO_INFO_NS, "query",
-	                               ROLE_ANY,     IQ_DEADLINE_MS, reply_info };
-const struct iq_service disco_items = { "disco-items", "get",          DISCO_ITEMS_NS, "query",
-	                                ROLE_ANY,      IQ_DEADLINE_MS, reply_items };
+const struct iq_service disco_info = {
+	.kind = "disco-info",
+	.type = "get",
+	.ns = DISCO_INFO_NS,
+	.name = "query",
+	.roles = ROLE_ANY,
+	.deadline_ms = IQ_DEADLINE_MS,
+	.handle = reply_info,
+};
+const struct iq_service disco_items = {
+	.kind = "disco-items",
+	.type = "get",
+	.ns = DISCO_ITEMS_NS,
+	.name = "query",
+	.roles = ROLE_ANY,
+	.deadline_ms = IQ_DEADLINE_MS,
+	.handle = reply_items,
+};

@@ -15,7 +15,7 @@
 #define GROUPCHAT_NS "http://tigase.org/protocol/muc#offline"
 #define EVENT_NS "http://tigase.org/protocol/account#event"
 
-/* What pushd takes, in bytes. A longer text than these is left out, a longer body cut. */
+/* Limits of pushd's API, in bytes. A longer text is left out, a longer body is cut. */
 #define SECRET_MAX 128
 #define MODULE_MAX 128
 #define BODY_MAX 8192 /* providers take 4 KiB in all */
@@ -67,7 +67,7 @@ static void set_body(json_t *object, const char *body)
 		json_object_set_new_nocheck(object, "body", json_stringn_nocheck(body, len));
 }
 
-/* The form urn:xmpp:push:summary: whatever its type, and whether it says what it is or not. */
+/* The summary form, of any type; some servers leave its FORM_TYPE out. */
 static void add_summary(json_t *item, const struct xml *form)
 {
 	json_t *summary = json_object();
@@ -148,7 +148,7 @@ static void add_event(json_t *item, const struct xml *event)
 		json_object_set_new_nocheck(item, "account_removed", json_true());
 }
 
-/* What a <notification/> may hold; each of them at most once. */
+/* The children of <notification/> that are read, each at most once. */
 /* clang-format off */
 static const struct {
 	const char *ns;
@@ -202,16 +202,13 @@ static enum publish_verdict add_items(struct publish *publish, const struct xml 
 	return PUBLISH_READ;
 }
 
-/* XEP-0357 7: the form of the publish-options, whatever is in it; or NULL. */
+/* The form of the publish-options (XEP-0357 7), which isn't checked; or NULL. */
 static const struct xml *find_options(const struct xml *pubsub)
 {
 	return form_find(xml_child(pubsub, PUBSUB_NS, "publish-options"));
 }
 
-/*
- * A server publishes as its domain; a client that tries with its own JID knows no more than a
- * stranger.
- */
+/* A server publishes as its domain. A client's own JID has no right to any node. */
 static bool is_server(const char *from, struct jid *jid)
 {
 	return jid_parse(from, jid) == 0 && jid->local[0] == '\0' && jid->resource[0] == '\0';

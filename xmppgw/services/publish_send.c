@@ -210,8 +210,15 @@ static void publish(struct iq *iq, const struct xml *pubsub)
 	buf_release(&read.json);
 }
 
-const struct iq_service publish_service = { "publish", "set",      PUBSUB_NS, "pubsub",
-	                                    ROLE_PUSH, PUBLISH_MS, publish };
+const struct iq_service publish_service = {
+	.kind = "publish",
+	.type = "set",
+	.ns = PUBSUB_NS,
+	.name = "pubsub",
+	.roles = ROLE_PUSH,
+	.deadline_ms = PUBLISH_MS,
+	.handle = publish,
+};
 
 /* ---- calls ---- */
 

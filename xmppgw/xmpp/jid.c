@@ -4,7 +4,7 @@
 #include <string.h>
 #include <stringprep.h>
 
-/* ASCII that a part may not have. Nameprep itself forbids little, so a domain's list is ours. */
+/* ASCII that a part may not have. Nameprep forbids little, so the list for domains is our own. */
 #define NOT_IN_LOCAL " \"&'/:<>@"
 #define NOT_IN_DOMAIN " !\"#$%&'()*+,/;<=>?@\\^`{|}~"
 #define NOT_IN_RESOURCE ""
@@ -24,8 +24,8 @@ static const struct preparation resource_part = { stringprep_xmpp_resourceprep, 
 	                                          false };
 
 /*
- * Prepares what is ASCII alone, as nearly all parts are, without the library, which takes a
- * hundred times as long. 1: done, 0: not ASCII, -1: has what is forbidden.
+ * Prepares a part of ASCII alone without the library, which takes a hundred times as long; nearly
+ * all parts are ASCII. 1: done; 0: not ASCII; -1: it has a forbidden character.
  */
 static int prepare_ascii(const struct preparation *how, char *part)
 {
@@ -48,13 +48,13 @@ static int prepare(const struct preparation *how, char *part)
 		return ascii < 0 ? -1 : 0;
 	if (stringprep(part, JID_PART_MAX + 1, 0, how->profile) != STRINGPREP_OK)
 		return -1;
-	for (const char *c = part; *c != '\0'; c++) /* what it mapped to may be forbidden ASCII */
+	for (const char *c = part; *c != '\0'; c++) /* it may have mapped to forbidden ASCII */
 		if ((*c > 0 && *c < 0x20) || *c == 0x7f || strchr(how->forbidden, *c) != NULL)
 			return -1;
 	return part[0] == '\0' ? -1 : 0;
 }
 
-/* Copies LEN bytes as a part, which may be neither empty nor too long, and prepares it. */
+/* Copies a part of LEN bytes and prepares it. -1 if it is empty, too long or no such part. */
 static int take_part(const struct preparation *how, const char *text, size_t len, char *part)
 {
 	if (len == 0 || len > JID_PART_MAX)
@@ -64,7 +64,7 @@ static int take_part(const struct preparation *how, const char *text, size_t len
 	return prepare(how, part);
 }
 
-/* False where a dot has nothing before or behind it, as in what is left of "a..". */
+/* False if a label is empty, as in "a..b". */
 static bool has_whole_labels(const char *domain)
 {
 	size_t len = strlen(domain);

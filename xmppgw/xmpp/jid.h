@@ -19,7 +19,7 @@ struct jid {
 /* Splits and prepares TEXT (UTF-8). 0, or -1 when it is no JID. */
 int jid_parse(const char *text, struct jid *jid);
 
-/* The same, but blanks and line ends around TEXT don't count, which people and clients leave. */
+/* The same after trimming the blanks and line ends that people and clients leave around a JID. */
 int jid_parse_trimmed(const char *text, struct jid *jid);
 
 /* Prepares a domain into DOMAIN (JID_PART_MAX + 1 bytes). 0, or -1 when TEXT is none. */

@@ -8,8 +8,8 @@
 #define REPLACEMENT "\xef\xbf\xbd"
 
 /*
- * What stands for a byte that can't be written as it is; NULL: it can. Tabs and line ends are
- * written as references, since a reader turns the bare ones in attributes into spaces.
+ * The text that is written for a byte; NULL: the byte itself. Tabs and line ends become references,
+ * since a reader turns bare ones in attributes into spaces.
  */
 static const char *const escapes[256] = {
 	[0x01 ... 0x08] = REPLACEMENT,
@@ -25,7 +25,7 @@ static const char *const escapes[256] = {
 	['>'] = "&gt;",
 };
 
-/* U+FFFE and U+FFFF are the only other characters that UTF-8 has and XML has not. */
+/* U+FFFE and U+FFFF: beside the control characters, the only ones that XML can't carry. */
 static bool is_noncharacter(const unsigned char *text)
 {
 	return text[0] == 0xef && text[1] == 0xbf && (text[2] == 0xbe || text[2] == 0xbf);

@@ -10,26 +10,26 @@
 #include "common/base/mem.h"
 
 /*
- * Between namespace and name, as expat hands them out. It ends the stream over a namespace that has
- * this character in it, so it is one that no XML can have.
+ * What expat puts between namespace and name. It ends the stream if a namespace has this character
+ * in it, so it is one that XML can't have.
  */
 #define SEPARATOR '\1'
 
 /*
- * A parser remembers every element's and attribute's name that it ever saw, up to 30 bytes for
- * each byte fed. So after as many bytes a new one takes over between two stanzas.
+ * A parser keeps every name of an element or attribute that it ever saw, up to 30 bytes for each
+ * byte fed. So after this many bytes it is replaced by a new one between two stanzas.
  */
 #define PARSER_BYTES (2 * 1024 * 1024)
 
 /*
- * expat 2.6 brought this function, and an update of Debian 12 its 2.5.0. Neither the header nor the
- * library need have it: where it is missing when the program runs, its address is NULL.
+ * expat 2.6 has this function, and so has the 2.5.0 of a later Debian 12. It may be missing in the
+ * header and in the library: then its address is NULL when the program runs.
  */
 XML_Bool XML_SetReparseDeferralEnabled(XML_Parser parser, XML_Bool enabled) __attribute__((weak));
 
 /*
- * expat 2.9 deprecates those functions that count bytes in an int or a long, for some that no older
- * one has. A parser lives too short to count that far.
+ * expat 2.9 deprecates the functions that count bytes in an int or a long; older ones have no
+ * others. No parser here lives long enough for an overflow.
  */
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
@@ -42,7 +42,7 @@ struct xml_reader {
 	struct xml *open;   /* the innermost open element */
 	unsigned depth;     /* open elements, the stream's included */
 	XML_Index began;    /* where the stanza began in the stream */
-	size_t quiet; /* bytes fed since expat last told anything: a token that isn't whole yet */
+	size_t quiet; /* bytes fed since expat's last callback: a token that isn't whole yet */
 	size_t fed;   /* bytes in expat's buffer that it has not looked at */
 	enum xml_event event; /* what stopped the parser; XML_MORE: nothing */
 	bool stopped;         /* the parser must be resumed */
@@ -125,7 +125,7 @@ static void add_child(struct xml *parent, struct xml *child)
 	parent->last = child;
 }
 
-/* ---- what expat tells ---- */
+/* ---- expat's callbacks ---- */
 
 static void stop(struct xml_reader *reader, enum xml_event event)
 {
@@ -133,7 +133,7 @@ static void stop(struct xml_reader *reader, enum xml_event event)
 	XML_StopParser(reader->parser, XML_TRUE);
 }
 
-/* Whether the stanza has become too large to be held. One that never ends ends the stream. */
+/* True if the stanza is too large to be kept. Beyond XML_SKIPPED_MAX the stream ends. */
 static bool too_large(struct xml_reader *reader)
 {
 	XML_Index size = XML_GetCurrentByteIndex(reader->parser) - reader->began;
@@ -145,7 +145,7 @@ static bool too_large(struct xml_reader *reader)
 	return size > XML_STANZA_MAX;
 }
 
-/* The bytes in expat's buffer from the event that is being told on. */
+/* The bytes in expat's buffer from the current event on. */
 static const char *input(const struct xml_reader *reader, size_t *len)
 {
 	int offset, size;
@@ -212,7 +212,7 @@ static void XMLCALL on_start(void *user, const char *name, const char **attribut
 	stop(reader, XML_HEADER);
 }
 
-/* The text of a leaf; that of an element with children is only white space in all that we read. */
+/* Keeps the text of a leaf. The text beside children is white space in all that we read. */
 static void take_text(struct xml_reader *reader)
 {
 	size_t len = buf_len(&reader->text);
@@ -290,8 +290,8 @@ static XML_Parser new_parser(void)
 	if (parser == NULL)
 		abort();
 	/*
-	 * Deferred, the end of a stanza that came in two pieces would wait for the next stanza's
-	 * bytes. An expat without the function defers nothing.
+	 * With deferral, a stanza that came in two pieces would wait for the bytes of the next one.
+	 * An expat without the function defers nothing.
 	 */
 	if (XML_SetReparseDeferralEnabled != NULL)
 		XML_SetReparseDeferralEnabled(parser, XML_FALSE);
@@ -352,7 +352,7 @@ static enum xml_event bad(struct xml_reader *reader, const char *why)
 	return XML_BAD;
 }
 
-/* After a stanza: a new parser takes over, with the stream's header and the bytes that are left. */
+/* After a stanza: gives the stream's header and the bytes that are left to a new parser. */
 static void renew(struct xml_reader *reader)
 {
 	XML_Parser parser = new_parser();

@@ -1,8 +1,8 @@
 /*
  * Reading an XMPP stream (expat): bytes in, the stream's header and then one element tree per
- * stanza out. Whatever the bytes are, what it holds is bounded: a stanza that is too large, too
- * deep or has too many attributes is skipped by counting its depth, and the stream lives on.
- * DOCTYPE, processing instructions and comments end the stream (RFC 6120 11.1). Pure.
+ * stanza out. Its memory is bounded whatever the bytes are: a stanza that is too large, too deep or
+ * has too many attributes is skipped by counting its depth, and the stream lives on. DOCTYPE,
+ * processing instructions and comments end the stream (RFC 6120 11.1). Pure.
  */
 #ifndef OG_XMPPGW_XMPP_XML_H
 #define OG_XMPPGW_XMPP_XML_H
@@ -25,7 +25,7 @@ struct xml_attribute {
 	const char *value;
 };
 
-/* An element. Strings are never NULL; all of it lives until the reader goes on. */
+/* An element. Strings are never NULL. It lives until the next xml_reader_next(). */
 struct xml {
 	const char *ns;
 	const char *name;
@@ -39,7 +39,7 @@ enum xml_event {
 	XML_MORE,    /* needs more bytes */
 	XML_HEADER,  /* the stream began: its element, without children */
 	XML_STANZA,  /* a whole element at the top of the stream */
-	XML_SKIPPED, /* one that passed a limit: its attributes alone, or NULL */
+	XML_SKIPPED, /* a stanza that passed a limit: its element without children, or NULL */
 	XML_END,     /* the stream was closed */
 	XML_BAD,     /* the stream can't be read further: see xml_reader_why() */
 };
@@ -50,8 +50,8 @@ struct xml_reader *xml_reader_new(void);
 void xml_reader_free(struct xml_reader *reader);
 
 /*
- * Room for SIZE bytes to be read into; then xml_reader_fed() says how many came. Only after
- * XML_MORE.
+ * A buffer for SIZE bytes that the caller reads into; xml_reader_fed() then says how many it has
+ * read. Both only at the start and after XML_MORE.
  */
 void *xml_reader_room(struct xml_reader *reader, size_t size);
 void xml_reader_fed(struct xml_reader *reader, size_t len);

@@ -160,7 +160,8 @@ START_TEST(the_relay_with_fewer_streams_is_recommended)
 	idle = backend_find(BACKEND_RELAY, "r3");
 	for (unsigned i = 0; i < 400; i++)
 		chosen += backend_recommend() == idle;
-	ck_assert_uint_gt(chosen, 200); /* 3 of 4: it loses only where both draws are the other */
+	ck_assert_uint_gt(chosen,
+	                  250); /* 300 on average: it loses where both draws are the other */
 	ck_assert_uint_lt(chosen, 400);
 	ck_assert_uint_eq(idle->pending, chosen);
 	tell(BACKEND_RELAY, "{" RELAY("r2", 0) "," RELAY("r3", 0) "}");
