@@ -17,7 +17,7 @@ static const struct config_key daemon_keys[] = {
 	{ DAEMON("id", CONFIG_STRING, id), NULL,
 	  "Name among the gateways: letters, digits, '.', '-', '_'. The host's name if not set." },
 	{ DAEMON("redis", CONFIG_REDIS, redis), "redis://127.0.0.1:6379/0",
-	  "Redis with the registry of relays and push daemons; \"none\": relays are in [relay ID]." },
+	  "Redis, where relays and push daemons register; \"none\": relays are in [relay ID]." },
 	{ DAEMON("redis-prefix", CONFIG_STRING, redis_prefix), "og:",
 	  "Prefix of every key in Redis." },
 	{ DAEMON("ops-listen", CONFIG_ADDRESS, ops_listen), "127.0.0.1:7670",

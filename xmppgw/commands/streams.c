@@ -141,7 +141,7 @@ static const struct field cut_fields[] = {
 };
 
 /*
- * The reply of the relay that had the stream. The other relays reply 404; if all do, the first one's
+ * The reply of the relay that had the stream. The other relays reply 404; if all do, the first
  * reply is as good as any.
  */
 static const struct command_reply *find_decisive(const struct command_call *call)

@@ -37,8 +37,8 @@ static bool serves_requester(const struct iq *iq)
 }
 
 /*
- * Replies with all addresses of one relay, not of several: both parties must meet at the same relay,
- * and many clients read only the first address.
+ * Replies with all addresses of one relay, not of several: both parties must meet at the same
+ * relay, and many clients read only the first address.
  */
 static void reply_address(struct iq *iq, const struct xml *query)
 {
