@@ -181,15 +181,16 @@ START_TEST(an_entry_is_not_acknowledged_before_its_messages_have_left)
 }
 END_TEST
 
-START_TEST(what_this_gateway_was_given_before_it_went_down_is_told)
+START_TEST(all_that_this_gateway_was_given_before_it_went_down_is_told)
 {
-	add_event(OVER_LIMIT);
+	for (unsigned i = 0; i < ENTRIES_MAX + 1; i++)
+		add_event(OVER_LIMIT);
 	REDIS("XGROUP", "CREATE", "og:events", "proxy.example.net", "0");
 	REDIS("XREADGROUP", "GROUP", "proxy.example.net", "gw1", "STREAMS", "og:events", ">");
-	ck_assert_int_eq(count_pending(), 1);
+	ck_assert_int_eq(count_pending(), ENTRIES_MAX + 1);
 	come_up();
 	start_events();
-	WAIT_UNTIL(count_messages() == 2);
+	WAIT_UNTIL(count_messages() == 2 * (ENTRIES_MAX + 1));
 	WAIT_UNTIL(count_pending() == 0);
 }
 END_TEST
@@ -227,6 +228,20 @@ START_TEST(while_the_stream_is_down_events_wait_and_a_new_stream_gets_them)
 	ck_assert_int_eq(count_pending(), 0);
 	come_up();
 	WAIT_UNTIL(count_messages() == 2);
+}
+END_TEST
+
+START_TEST(a_draining_stream_takes_no_more_events)
+{
+	come_up();
+	start_events();
+	WAIT_UNTIL(followers[0].step == STEP_READ);
+	proxy->draining = true;
+	turn_for(POLL_MS); /* a read may be under way */
+	add_event(OVER_LIMIT);
+	turn_for(2 * POLL_MS);
+	ck_assert_int_eq(outcome_numbers[OUTCOME_TOLD], 0);
+	ck_assert_int_eq(count_pending(), 0);
 }
 END_TEST
 
@@ -279,9 +294,10 @@ int main(void)
 	const TTest *const tests[] = {
 		an_event_is_told_to_both_parties_and_acknowledged,
 		an_entry_is_not_acknowledged_before_its_messages_have_left,
-		what_this_gateway_was_given_before_it_went_down_is_told,
+		all_that_this_gateway_was_given_before_it_went_down_is_told,
 		entries_of_a_gateway_that_died_are_taken_over_and_those_of_a_living_one_are_not,
 		while_the_stream_is_down_events_wait_and_a_new_stream_gets_them,
+		a_draining_stream_takes_no_more_events,
 		messages_of_a_connection_that_broke_are_told_on_the_next_one,
 		an_admin_is_told_by_the_push_component_of_his_own_server,
 		a_notice_is_written_once_and_an_old_one_is_not,
