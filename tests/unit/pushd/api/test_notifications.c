@@ -1,24 +1,235 @@
 #include "pushd/api/notifications.c"
 
-#include "common/base/mem.h"
+#include "common/base/log.h"
+#include "common/http/http_client.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/wait.h"
 
-static struct conf conf;
+#define TOKEN "token-of-the-test"
+
+static struct conf_provider provider = { .id = (char *)"apns" };
+static struct conf conf = { .providers = { &provider, 1 } };
+
+/* ---- the deliveries, as each test wants them ---- */
+
+static struct {
+	size_t count, max;
+	bool at_once; /* each is settled when it starts */
+	struct delivery *started[8];
+	size_t started_count;
+	unsigned concluded, abandoned;
+	enum outcome concludes; /* with this; OUTCOME_COUNT: not at all */
+} given;
+
+size_t deliveries_count(void)
+{
+	return given.count;
+}
+
+size_t deliveries_max(void)
+{
+	return given.max;
+}
+
+const struct conf_provider *delivery_provider(const struct delivery *delivery)
+{
+	return &provider;
+}
+
+static void end_with(struct delivery *delivery, enum outcome outcome)
+{
+	for (size_t i = 0; i < given.started_count; i++)
+		if (given.started[i] == delivery)
+			given.started[i] = NULL;
+	delivery->outcome = outcome;
+	mem_copy_word(delivery->id, sizeof(delivery->id), "id-1");
+	delivery->settled(delivery);
+	delivery->ended(delivery);
+}
+
+void delivery_start(struct delivery *delivery)
+{
+	given.started[given.started_count++] = delivery;
+	if (given.at_once)
+		end_with(delivery, OUTCOME_SENT);
+}
+
+void delivery_conclude(struct delivery *delivery)
+{
+	given.concluded++;
+	if (given.concludes != OUTCOME_COUNT)
+		end_with(delivery, given.concludes);
+}
+
+void delivery_abandon(struct delivery *delivery)
+{
+	given.abandoned++;
+	end_with(delivery, OUTCOME_UNAVAILABLE);
+}
+
+/* ---- calls ---- */
+
+static const struct http_route test_routes[] = {
+	{ "POST", "/v1/notifications", notifications_serve },
+	{ NULL },
+};
+
+static struct http_server *server;
+static struct http_pool *pool;
+
+static struct {
+	struct http_call call;
+	char url[128];
+	bool done;
+} asked;
+
+static void on_asked(struct http_call *call)
+{
+	asked.done = true;
+}
+
+/* Starts a call with COUNT notifications. */
+static void start_call(size_t count, uint64_t deadline_ms)
+{
+	static const char *const headers[] = { "Authorization: Bearer " TOKEN, NULL };
+	static char body[2048];
+	char address[NET_TEXT_MAX];
+	size_t len =
+	        (size_t)snprintf(body, sizeof(body), "{\"deadline_ms\":%llu,\"notifications\":[",
+	                         (unsigned long long)deadline_ms);
+
+	for (size_t i = 0; i < count; i++)
+		len += (size_t)snprintf(body + len, sizeof(body) - len,
+		                        "%s{\"component\":\"push.example.org\","
+		                        "\"domain\":\"example.org\",\"node\":\"n\"}",
+		                        i > 0 ? "," : "");
+	len += (size_t)snprintf(body + len, sizeof(body) - len, "]}");
+	snprintf(asked.url, sizeof(asked.url), "http://%s/v1/notifications",
+	         net_format(http_server_address(server), address));
+	asked.call = (struct http_call){ .done = on_asked,
+		                         .method = "POST",
+		                         .url = asked.url,
+		                         .headers = headers,
+		                         .body = body,
+		                         .body_len = len,
+		                         .timeout_ms = 60000 };
+	asked.done = false;
+	http_send(pool, &asked.call);
+}
+
+/* Waits until the call is answered with TEXT. */
+static void expect(const char *text)
+{
+	WAIT_UNTIL(asked.done);
+	ck_assert_uint_eq(asked.call.status, 200);
+	ck_assert_str_eq(asked.call.response, text);
+	http_release(&asked.call);
+}
 
 static void setup(void)
 {
+	struct http_server_options options = {
+		.routes = test_routes,
+		.token = TOKEN,
+		.body_max = 65536,
+	};
+	char *why = NULL;
+
+	log_init("unit", LOG_ERROR);
 	loop_init();
+	memset(&given, 0, sizeof(given));
+	given.max = 8;
+	given.concludes = OUTCOME_QUEUED;
+	conf.daemon.answer_within_ms = 50;
 	conf.daemon.domain_rate = 20;
 	conf.daemon.domain_burst = 3;
+	ck_assert_int_eq(counters_module.start(&conf), 0);
 	ck_assert_int_eq(notifications_module.start(&conf), 0);
+	ck_assert_int_eq(net_parse("127.0.0.1:0", &options.listen), 0);
+	server = http_server_new(&options, &why);
+	ck_assert_msg(server != NULL, "%s", why);
+	pool = http_pool_new(&(struct http_pool_options){ .connections = 4 });
 }
 
 static void teardown(void)
 {
+	http_pool_free(pool);
+	http_server_free(server);
 	notifications_module.stop();
+	counters_module.stop();
 	loop_release();
 }
+
+START_TEST(outcomes_are_answered_in_the_order_of_the_notifications)
+{
+	start_call(2, 60000);
+	WAIT_UNTIL(given.started_count == 2);
+	end_with(given.started[1], OUTCOME_GONE);
+	end_with(given.started[0], OUTCOME_SENT);
+	expect("{\"outcomes\":[{\"outcome\":\"sent\",\"id\":\"id-1\"},{\"outcome\":\"gone\"}]}");
+	ck_assert_int_eq(counters_of(0).outcomes[OUTCOME_SENT], 1);
+	ck_assert_int_eq(counters_of(0).outcomes[OUTCOME_GONE], 1);
+}
+END_TEST
+
+START_TEST(a_call_whose_deliveries_settle_at_once_is_answered_once)
+{
+	given.at_once = true;
+	start_call(2, 60000);
+	expect("{\"outcomes\":[{\"outcome\":\"sent\",\"id\":\"id-1\"},"
+	       "{\"outcome\":\"sent\",\"id\":\"id-1\"}]}");
+	ck_assert_uint_eq(given.concluded + given.abandoned, 0);
+}
+END_TEST
+
+START_TEST(what_is_unsettled_after_answer_within_is_concluded)
+{
+	start_call(2, 60000);
+	expect("{\"outcomes\":[{\"outcome\":\"queued\"},{\"outcome\":\"queued\"}]}");
+	ck_assert_uint_eq(given.concluded, 2);
+	ck_assert_uint_eq(given.abandoned, 0);
+}
+END_TEST
+
+START_TEST(at_the_deadline_the_call_is_answered_and_the_rest_abandoned)
+{
+	given.concludes = OUTCOME_COUNT;
+	start_call(1, 200);
+	expect("{\"outcomes\":[{\"outcome\":\"unavailable\",\"reason\":\"deadline\"}]}");
+	ck_assert_uint_eq(given.concluded, 1);
+	ck_assert_uint_eq(given.abandoned, 1);
+	ck_assert_int_eq(counters_of(0).outcomes[OUTCOME_UNAVAILABLE], 1);
+}
+END_TEST
+
+START_TEST(when_the_caller_goes_away_its_deliveries_are_abandoned)
+{
+	given.concludes = OUTCOME_COUNT;
+	start_call(2, 60000);
+	WAIT_UNTIL(given.started_count == 2);
+	http_release(&asked.call);
+	http_pool_free(pool);
+	pool = NULL;
+	WAIT_UNTIL(given.abandoned == 2);
+}
+END_TEST
+
+START_TEST(beyond_in_flight_max_and_domain_rate_nothing_is_started)
+{
+	given.at_once = true;
+	given.count = given.max;
+	start_call(1, 60000);
+	expect("{\"outcomes\":[{\"outcome\":\"unavailable\",\"reason\":\"full\"}]}");
+	given.count = 0;
+	for (int i = 0; i < 3; i++)
+		ck_assert(domain_allowed("example.org"));
+	start_call(1, 60000);
+	expect("{\"outcomes\":[{\"outcome\":\"unavailable\",\"reason\":\"domain-limit\"}]}");
+	ck_assert_uint_eq(given.started_count, 0);
+}
+END_TEST
+
+/* ---- the limit of a domain ---- */
 
 START_TEST(a_domain_may_do_its_burst_and_then_what_its_rate_says)
 {
@@ -53,6 +264,12 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
+		outcomes_are_answered_in_the_order_of_the_notifications,
+		a_call_whose_deliveries_settle_at_once_is_answered_once,
+		what_is_unsettled_after_answer_within_is_concluded,
+		at_the_deadline_the_call_is_answered_and_the_rest_abandoned,
+		when_the_caller_goes_away_its_deliveries_are_abandoned,
+		beyond_in_flight_max_and_domain_rate_nothing_is_started,
 		a_domain_may_do_its_burst_and_then_what_its_rate_says,
 		domains_are_apart_and_their_case_is_the_same,
 		without_a_rate_everything_is_allowed,
