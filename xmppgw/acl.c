@@ -6,8 +6,8 @@
 #include "common/base/map.h"
 #include "common/base/mem.h"
 #include "common/daemon.h"
+#include "common/text/jid.h"
 #include "xmppgw/conf.h"
-#include "xmppgw/xmpp/jid.h"
 
 /* Sets of prepared texts: each is its own key. */
 static struct map served, admins;

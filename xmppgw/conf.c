@@ -2,7 +2,7 @@
 
 #include "common/base/mem.h"
 #include "common/net/net.h"
-#include "xmppgw/xmpp/jid.h"
+#include "common/text/jid.h"
 
 #define DAEMON(name, kind, member) name, kind, offsetof(struct conf_daemon, member)
 #define COMPONENT(name, kind, member) name, kind, offsetof(struct conf_component, member)

@@ -9,6 +9,7 @@
 #include "common/http/http_client.h"
 #include "common/net/resolve.h"
 #include "common/redis/redis.h"
+#include "common/text/jid.h"
 #include "xmppgw/acl.h"
 #include "xmppgw/backend/api_call.h"
 #include "xmppgw/backend/backend.h"
@@ -21,7 +22,6 @@
 #include "xmppgw/route.h"
 #include "xmppgw/services/activation.h"
 #include "xmppgw/services/publish_send.h"
-#include "xmppgw/xmpp/jid.h"
 #include "xmppgw/xmpp/xml.h"
 
 static const struct daemon_module *const modules[] = {

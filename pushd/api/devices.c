@@ -117,13 +117,13 @@ static void read_owner(struct claim *claim, struct json_object *body)
 
 	if (owner != NULL && !bare_jid_valid(owner))
 		json_complain(body, "owner", "must be a bare JID");
-	claim->device.owner = claim->owner = bare_jid_fold(owner);
+	claim->device.owner = claim->owner = bare_jid_prepare(owner);
 }
 
 static void read_component(struct claim *claim, struct json_object *body, bool needed)
 {
-	claim->component =
-	        bare_jid_fold(json_string_member(body, "component", BARE_JID_DOMAIN_MAX, needed));
+	claim->component = bare_jid_prepare(
+	        json_string_member(body, "component", BARE_JID_DOMAIN_MAX, needed));
 	claim->device.component = claim->component;
 }
 
@@ -157,7 +157,7 @@ static void read_channel(struct claim *claim, struct json_object *body,
 		json_complain(body, "channel", "this dialect has none");
 	if (!bare_jid_valid(channel))
 		json_complain(body, "channel", "must be a bare JID");
-	claim->device.channel = claim->channel = bare_jid_fold(channel);
+	claim->device.channel = claim->channel = bare_jid_prepare(channel);
 }
 
 static void read_dialect(struct claim *claim, struct json_object *body)
@@ -370,7 +370,7 @@ void devices_list(struct http_request *request)
 {
 	const char *owner = http_query(request, "owner");
 	struct visit *visit;
-	char *folded;
+	char *prepared;
 
 	if (owner == NULL || strlen(owner) > BARE_JID_MAX || !bare_jid_valid(owner)) {
 		http_fail(request, 400, "bad_request", "owner: must be a bare JID");
@@ -378,7 +378,7 @@ void devices_list(struct http_request *request)
 	}
 	visit = new_visit(request);
 	visit->query.done = on_listed;
-	folded = bare_jid_fold(owner);
-	device_list(&visit->query, db_redis(), folded);
-	free(folded);
+	prepared = bare_jid_prepare(owner);
+	device_list(&visit->query, db_redis(), prepared);
+	free(prepared);
 }

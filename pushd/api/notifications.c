@@ -60,14 +60,14 @@ static struct metric refused_metric = {
  */
 static bool domain_allowed(const char *domain)
 {
-	char *folded;
+	char *prepared;
 	uint64_t wait_ns;
 
 	if (!self.limited)
 		return true;
-	folded = bare_jid_fold(domain);
-	wait_ns = rate_take(&self.domains, folded, strlen(folded), loop_now_ns());
-	free(folded);
+	prepared = bare_jid_prepare(domain);
+	wait_ns = rate_take(&self.domains, prepared, strlen(prepared), loop_now_ns());
+	free(prepared);
 	metric_add(&refused_metric, 0, wait_ns > 0);
 	return wait_ns == 0;
 }

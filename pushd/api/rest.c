@@ -155,8 +155,8 @@ static uint64_t wait_ns(struct http_request *request)
 static void unregister(struct http_request *request, const char *account, const char *token)
 {
 	struct visit *visit = mem_alloc(1, sizeof(*visit));
-	char *owner = bare_jid_fold(account);
-	char *component = bare_jid_fold(http_param(request, 0));
+	char *owner = bare_jid_prepare(account);
+	char *component = bare_jid_prepare(http_param(request, 0));
 	struct device device = { .owner = owner, .component = component, .token = token };
 
 	visit->request = request;

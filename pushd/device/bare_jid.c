@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/text/jid.h"
 
 bool bare_jid_valid(const char *jid)
 {
@@ -17,10 +18,21 @@ bool bare_jid_valid(const char *jid)
 	return at != jid && at[1] != '\0' && strchr(at + 1, '@') == NULL;
 }
 
-char *bare_jid_fold(const char *jid)
+static bool is_ascii(const char *text)
 {
-	char *copy = mem_dup(jid);
+	while (isascii((unsigned char)*text) && *text != '\0')
+		text++;
+	return *text == '\0';
+}
 
+char *bare_jid_prepare(const char *jid)
+{
+	char prepared[JID_TEXT_MAX], *copy;
+
+	if (jid != NULL && !is_ascii(jid) && jid_parse_bare(jid, prepared) == 0 &&
+	    bare_jid_valid(prepared))
+		return mem_dup(prepared);
+	copy = mem_dup(jid);
 	for (char *c = copy; c != NULL && *c != '\0'; c++)
 		if (isascii((unsigned char)*c))
 			*c = (char)tolower((unsigned char)*c);

@@ -1,6 +1,6 @@
 /*
- * Bare JIDs as pushd compares them: the gateway has prepared them already (RFC 7622), what is left
- * is ASCII case, for callers that are no gateway. Pure.
+ * Bare JIDs in the form in which pushd stores and compares them, which is that of the gateway: both
+ * parts prepared (RFC 6122). Callers that are no gateway write them as they like. Pure.
  */
 #ifndef OG_PUSHD_DEVICE_BARE_JID_H
 #define OG_PUSHD_DEVICE_BARE_JID_H
@@ -13,8 +13,11 @@
 /* True for "domain" and "local@domain" without a resource. */
 bool bare_jid_valid(const char *jid);
 
-/* A lower-case copy on the heap; NULL gives NULL. */
-char *bare_jid_fold(const char *jid);
+/*
+ * JID prepared, on the heap; NULL gives NULL. Of a text that is no JID only ASCII letters are made
+ * lower case.
+ */
+char *bare_jid_prepare(const char *jid);
 
 /* The domain within a bare JID. */
 const char *bare_jid_domain(const char *jid);

@@ -68,8 +68,8 @@ static void find_or_register(struct device_query *query, const struct notificati
 {
 	struct device_limits limits = { .per_token = conf->daemon.devices_per_token_max,
 		                        .ttl_ms = conf->daemon.device_ttl_ms };
-	char *component = bare_jid_fold(notification->component);
-	char *owner = bare_jid_fold(notification->domain);
+	char *component = bare_jid_prepare(notification->component);
+	char *owner = bare_jid_prepare(notification->domain);
 
 	device_find_or_register(query, db_redis(),
 	                        &(struct device){ .component = component,

@@ -35,8 +35,8 @@ def routes(*files):
     return found
 
 
-INTERNAL = routes("pushd/api/api.c", "common/daemon.h")
-PUBLIC = routes("pushd/api/public_api.c")
+INTERNAL = routes("pushd/api/server.c", "common/daemon.h")
+PUBLIC = routes("pushd/api/rest.c")
 
 
 def references(value):

@@ -74,6 +74,13 @@ def test_what_is_there_and_what_is_not_get_the_same_answer(push):
     assert (metric(push, name, result="removed"), metric(push, name, result="unknown")) == (1, 3)
 
 
+def test_an_account_is_compared_as_the_gateway_prepares_it(push):
+    device = register(push, owner="j\u00f6rg@ex\u00e4mple.org")
+    body = body_of(device, account="J\u00d6RG@EX\u00c4mple.org")
+    assert ask(push, body)[0] == 200
+    assert not known(push, device)
+
+
 def test_account_and_token_count_not_the_provider_nor_upper_and_lower_case(push):
     device = register(push)
     body = body_of(device, provider="tigase:messenger:apns:1")

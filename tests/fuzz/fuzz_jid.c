@@ -1,5 +1,5 @@
+#include "common/text/jid.h"
 #include "tests/fuzz/fuzz.h"
-#include "xmppgw/xmpp/jid.h"
 
 /* What is prepared once stays as it is, or two spellings of one address would differ. */
 static void check_prepared(const struct jid *jid)

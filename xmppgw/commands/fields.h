@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/text/jid.h"
 #include "xmppgw/component/iq.h"
-#include "xmppgw/xmpp/jid.h"
 #include "xmppgw/xmpp/xml.h"
 
 #define FIELDS_MAX 8          /* of one command */

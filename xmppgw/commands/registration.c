@@ -1,9 +1,9 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/text/jid.h"
 #include "xmppgw/commands/command_call.h"
 #include "xmppgw/commands/commands.h"
-#include "xmppgw/xmpp/jid.h"
 #include "xmppgw/xmpp/markup.h"
 
 /* How many bytes a client's server may encrypt for a push: APNs and FCM take 4 KiB in all. */

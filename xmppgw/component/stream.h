@@ -15,8 +15,8 @@
 #include "common/base/loop.h"
 #include "common/net/net.h"
 #include "common/net/resolve.h"
+#include "common/text/jid.h"
 #include "xmppgw/conf.h"
-#include "xmppgw/xmpp/jid.h"
 #include "xmppgw/xmpp/xml.h"
 
 #define COMPONENT_NS "jabber:component:accept"

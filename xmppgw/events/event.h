@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "common/base/buf.h"
-#include "xmppgw/xmpp/jid.h"
+#include "common/text/jid.h"
 
 #define EVENT_REASON_MAX 4096 /* bytes; a JID may be part of it */
 

@@ -5,8 +5,8 @@
 #ifndef OG_XMPPGW_SERVICES_BYTESTREAMS_H
 #define OG_XMPPGW_SERVICES_BYTESTREAMS_H
 
+#include "common/text/jid.h"
 #include "xmppgw/component/iq.h"
-#include "xmppgw/xmpp/jid.h"
 #include "xmppgw/xmpp/xml.h"
 
 #define BYTESTREAMS_NS "http://jabber.org/protocol/bytestreams"

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/text/jid.h"
 #include "xmppgw/xmpp/form.h"
-#include "xmppgw/xmpp/jid.h"
 
 #define PRIORITY_NS "tigase:push:priority:0"
 #define ENCRYPT_NS "tigase:push:encrypt:0"

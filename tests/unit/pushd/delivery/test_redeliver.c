@@ -141,8 +141,8 @@ static void setup(void)
 
 static void teardown(void)
 {
+	end_all(OUTCOME_UNAVAILABLE); /* as the deliveries' module does, which stops first */
 	redeliver_module.stop();
-	end_all(OUTCOME_UNAVAILABLE);
 	queue_module.stop();
 	db_module.stop();
 	redis_server_release(&server);

@@ -18,13 +18,31 @@ START_TEST(a_bare_jid_has_a_domain_and_no_resource)
 }
 END_TEST
 
-START_TEST(folding_changes_ascii_letters_alone)
+START_TEST(two_spellings_of_an_address_become_one)
 {
-	char *folded = bare_jid_fold("RoMeO@EXÄmple.ORG");
+	static const char *const spellings[][2] = {
+		{ "RoMeO@Example.ORG", "romeo@example.org" },
+		{ "JÖRG@EXÄmple.ORG", "jörg@exämple.org" },
+		{ "jo\xcc\x88rg@example.org", "jörg@example.org" },
+		{ "Straße@example.org", "strasse@example.org" },
+	};
 
-	ck_assert_str_eq(folded, "romeo@exÄmple.org");
-	free(folded);
-	ck_assert_ptr_null(bare_jid_fold(NULL));
+	for (size_t i = 0; i < sizeof(spellings) / sizeof(spellings[0]); i++) {
+		char *prepared = bare_jid_prepare(spellings[i][0]);
+
+		ck_assert_str_eq(prepared, spellings[i][1]);
+		free(prepared);
+	}
+	ck_assert_ptr_null(bare_jid_prepare(NULL));
+}
+END_TEST
+
+START_TEST(what_is_no_jid_keeps_all_but_the_case_of_ascii_letters)
+{
+	char *prepared = bare_jid_prepare("A\xff@B");
+
+	ck_assert_str_eq(prepared, "a\xff@b");
+	free(prepared);
 }
 END_TEST
 
@@ -39,7 +57,8 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		a_bare_jid_has_a_domain_and_no_resource,
-		folding_changes_ascii_letters_alone,
+		two_spellings_of_an_address_become_one,
+		what_is_no_jid_keeps_all_but_the_case_of_ascii_letters,
 		the_domain_is_behind_the_at_or_all_of_it,
 	};
 

@@ -1,4 +1,4 @@
-#include "xmppgw/xmpp/jid.c"
+#include "common/text/jid.c"
 
 #include "common/base/mem.h"
 #include "tests/unit/unit.h"

@@ -1,4 +1,4 @@
-#include "xmppgw/xmpp/jid.h"
+#include "common/text/jid.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,8 +2,8 @@
  * JIDs: split and prepared (RFC 6122: nodeprep, nameprep, resourceprep by libidn), so that two
  * spellings of one address compare equal as bytes. Pure.
  */
-#ifndef OG_XMPPGW_XMPP_JID_H
-#define OG_XMPPGW_XMPP_JID_H
+#ifndef OG_COMMON_TEXT_JID_H
+#define OG_COMMON_TEXT_JID_H
 
 #include <stdbool.h>
 
