@@ -521,7 +521,7 @@ void stream_drain(struct stream *stream)
 		enter(stream, STREAM_CLOSING);
 	else if (stream->state == STREAM_UP && begins)
 		watch(stream);
-	else if (stream->state < STREAM_UP)
+	else if (begins)
 		stream_stop(stream);
 }
 

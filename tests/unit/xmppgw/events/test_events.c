@@ -190,8 +190,9 @@ START_TEST(all_that_this_gateway_was_given_before_it_went_down_is_told)
 	ck_assert_int_eq(count_pending(), ENTRIES_MAX + 1);
 	come_up();
 	start_events();
-	WAIT_UNTIL(count_messages() == 2 * (ENTRIES_MAX + 1));
-	WAIT_UNTIL(count_pending() == 0);
+	WAIT_UNTIL(followers[0].step == STEP_READ && followers[0].id_count == 0);
+	ck_assert_int_eq(count_pending(), 0);
+	ck_assert_uint_eq(count_messages(), 2 * (ENTRIES_MAX + 1));
 }
 END_TEST
 
