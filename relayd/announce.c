@@ -50,8 +50,8 @@ static json_t *describe(struct registry_entry *entry)
 	const struct relay_conf *conf = announce.conf;
 	json_t *control =
 	        registry_place(entry->redis, conf->control_url, "http://", server_address());
-	json_t *peering =
-	        registry_place(entry->redis, conf->peer_address, "", listener_peering_address());
+	json_t *peering = registry_place(entry->redis, conf->peer_address, "",
+	                                 listener_address(ORIGIN_RELAY, 0));
 
 	return json_pack("{s:s, s:I, s:O, s:o, s:o, s:I, s:I, s:I, s:b}", "id", entry->id, "epoch",
 	                 (json_int_t)fleet_epoch_ms(), "advertise", announce.advertise, "control",
@@ -71,7 +71,7 @@ static json_t *advertised(const struct relay_conf *conf)
 		json_array_append_new(list, json_string(conf->advertise[i]));
 	if (json_array_size(list) > 0)
 		return list;
-	for (size_t i = 0; (address = listener_address(i)) != NULL; i++)
+	for (size_t i = 0; (address = listener_address(ORIGIN_CLIENT, i)) != NULL; i++)
 		json_array_append_new(list, json_string(net_format(address, text)));
 	return list;
 }
@@ -83,7 +83,7 @@ static void join_registry(const struct relay_conf *conf)
 	announce.entry = (struct registry_entry){
 		.describe = describe,
 		.kind = "relay",
-		.id = conf_id(conf),
+		.id = fleet_id(),
 		.redis = fleet_redis(),
 	};
 	registry_join(&announce.entry);

@@ -1,7 +1,6 @@
 #include "relayd/conf.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #include "common/base/mem.h"
 #include "common/net/net.h"
@@ -108,17 +107,6 @@ bool conf_has_redis(const struct relay_conf *conf)
 	return strcmp(conf->redis, "none") != 0;
 }
 
-const char *conf_id(const struct relay_conf *conf)
-{
-	static char host[ID_MAX + 1];
-
-	if (conf->id != NULL)
-		return conf->id;
-	if (gethostname(host, sizeof(host) - 1) != 0)
-		host[0] = '\0';
-	return host;
-}
-
 bool conf_has_peers(const struct relay_conf *conf)
 {
 	return conf->peer_listen != NULL && conf->peer_listen[0] != '\0';
@@ -210,9 +198,9 @@ int conf_check(const void *config, struct buf *complaints)
 
 	if (conf->verifier == VERIFIER_LIMITS && !conf_has_redis(conf))
 		buf_text(complaints, "verifier = limits needs redis\n");
-	if (!id_is_plain(conf_id(conf)))
+	if (!id_is_plain(daemon_id(conf->id)))
 		buf_printf(complaints, "id must be 1 to %d letters, digits, . - _, not %s\n",
-		           ID_MAX, conf_id(conf));
+		           ID_MAX, daemon_id(conf->id));
 	check_addresses(conf, complaints);
 	check_advertise(conf, complaints);
 	check_peers(conf, complaints);

@@ -49,9 +49,6 @@ bool conf_has_redis(const struct relay_conf *conf);
 /* True if this relay bridges, and lets others bridge to it. */
 bool conf_has_peers(const struct relay_conf *conf);
 
-/* The relay's id: as configured, else the host's name. Static. */
-const char *conf_id(const struct relay_conf *conf);
-
 /* Checks what the table can't; 0, or -1 with one line for each complaint. */
 int conf_check(const void *config, struct buf *complaints);
 

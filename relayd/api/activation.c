@@ -7,13 +7,13 @@
 #include "common/base/mem.h"
 #include "common/daemon.h"
 #include "common/http/http_server.h"
+#include "relayd/api/query.h"
 #include "relayd/api/streams.h"
 #include "relayd/conf.h"
 #include "relayd/quota/lease.h"
 #include "relayd/stream/stream.h"
 
-#define TAG_MAX 4096  /* as compact JSON */
-#define USER_MAX 2047 /* a bare JID: two parts of 1023 and an @ */
+#define TAG_MAX 4096 /* as compact JSON */
 #define DOMAIN_MAX 1023
 #define PARTIES 2
 #define DEADLINE_MAX_MS 60000
@@ -236,7 +236,7 @@ static void read_parties(struct json_object *top, struct party parties[PARTIES])
 	for (size_t i = 0; i < count; i++) {
 		struct json_object party = json_object_element(top, "parties", i);
 
-		parties[i].user = json_string_member(&party, "user", USER_MAX, true);
+		parties[i].user = json_string_member(&party, "user", QUERY_ACCOUNT_MAX, true);
 		parties[i].domain = json_string_member(&party, "domain", DOMAIN_MAX, true);
 		json_object_end(&party);
 	}

@@ -21,7 +21,7 @@ static int start(void *config)
 	const struct redis_options options = { conf->redis, conf->redis_prefix, FLEET_TIMEOUT_MS };
 
 	fleet.epoch_ms = loop_wall_ms();
-	fleet.id = conf_id(conf);
+	fleet.id = daemon_id(conf->id);
 	fleet.claimant = mem_printf("%s %lld", fleet.id, (long long)fleet.epoch_ms);
 	if (!conf_has_redis(conf))
 		return 0;

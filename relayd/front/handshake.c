@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
+#include "common/base/panic.h"
 #include "common/daemon.h"
 #include "common/net/networks.h"
 #include "relayd/conf.h"
@@ -320,11 +321,9 @@ static bool count_address(struct conn *conn)
 	if (conn->counted != NULL)
 		return true;
 	metric_add(&refusals_metric, REFUSAL_ADDRESS_FULL, 1);
-	if (logged_ms == 0 || loop_now_ms() - logged_ms >= LOG_EVERY_MS) {
+	if (loop_once_in(LOG_EVERY_MS, &logged_ms))
 		log_warn("connections-turned-away address=%s reason=%s", conn_address(conn, text),
 		         refusal_names[REFUSAL_ADDRESS_FULL]);
-		logged_ms = loop_now_ms();
-	}
 	conn_close(conn, true);
 	return false;
 }
@@ -364,7 +363,7 @@ static bool on_greeting(struct conn *conn)
 
 	if (conn->peering) {
 		if (RAND_bytes(nonce_of(conn->handshake), PEERING_NONCE_LEN) != 1)
-			abort();
+			panic("RAND_bytes");
 		peering_challenge(bytes, nonce_of(conn->handshake));
 		len = PEERING_CHALLENGE_LEN;
 	} else {

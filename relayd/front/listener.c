@@ -11,9 +11,9 @@
 #include "common/base/loop.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
+#include "common/base/panic.h"
 #include "common/daemon.h"
 #include "relayd/conf.h"
-#include "relayd/front/handshake.h"
 #include "relayd/io/conn.h"
 
 #define BACKLOG 4096
@@ -54,14 +54,10 @@ static struct metric pauses_metric = {
 
 static void pause_all(enum pause_reason reason)
 {
-	uint64_t now_ms = loop_now_ms();
-
 	metric_add(&pauses_metric, reason, 1);
-	if (listeners.logged_ms == 0 || now_ms - listeners.logged_ms >= LOG_EVERY_MS) {
+	if (loop_once_in(LOG_EVERY_MS, &listeners.logged_ms))
 		log_warn("accept-paused reason=%s connections=%zu", pause_names[reason],
 		         conn_count());
-		listeners.logged_ms = now_ms;
-	}
 	listeners.paused = true;
 	for (size_t i = 0; i < listeners.count; i++)
 		io_stop(&listeners.items[i].io);
@@ -80,7 +76,7 @@ static void resume(void)
 		struct listener *listener = &listeners.items[i];
 
 		if (io_start(&listener->io, listener->fd, EPOLLIN) != 0)
-			abort();
+			panic("epoll_ctl: %m");
 	}
 }
 
@@ -219,21 +215,12 @@ static int start(void *config)
 	return 0;
 }
 
-static const union net_address *address_of(size_t index, enum handshake_origin origin)
+const union net_address *listener_address(enum handshake_origin origin, size_t index)
 {
-	const struct listener *listener = &listeners.items[index];
-
-	return index < listeners.count && listener->origin == origin ? &listener->address : NULL;
-}
-
-const union net_address *listener_address(size_t index)
-{
-	return address_of(index, ORIGIN_CLIENT);
-}
-
-const union net_address *listener_peering_address(void)
-{
-	return listeners.count == 0 ? NULL : address_of(listeners.count - 1, ORIGIN_RELAY);
+	for (size_t i = 0; i < listeners.count; i++)
+		if (listeners.items[i].origin == origin && index-- == 0)
+			return &listeners.items[i].address;
+	return NULL;
 }
 
 const struct daemon_module listener_module = { "listener", start, stop };

@@ -9,14 +9,12 @@
 #include <stddef.h>
 
 #include "common/net/net.h"
+#include "relayd/front/handshake.h"
 
 /* Module: listens on `listen` and `peer-listen`; -1 after logging which address failed. */
 extern const struct daemon_module listener_module;
 
-/* The address of the clients' listener INDEX as it is bound, or NULL past the last. */
-const union net_address *listener_address(size_t index);
-
-/* The address of the listener for other relays, or NULL. */
-const union net_address *listener_peering_address(void);
+/* The bound address of the listener INDEX of those for ORIGIN, or NULL past the last. */
+const union net_address *listener_address(enum handshake_origin origin, size_t index);
 
 #endif

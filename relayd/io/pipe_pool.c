@@ -229,15 +229,12 @@ static unsigned read_page_quota(void)
 	return pages == 0 ? 16384 : pages; /* 0: no quota; the kernel's default is used instead */
 }
 
-static uint64_t raise_descriptor_limit(void)
+/* The daemon has raised it already. */
+static uint64_t descriptor_limit(void)
 {
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return 1024;
-	limit.rlim_cur = limit.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
-	return limit.rlim_cur;
+	return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 1024;
 }
 
 void pipe_pool_open(unsigned descriptors, unsigned pages)
@@ -250,7 +247,7 @@ void pipe_pool_open(unsigned descriptors, unsigned pages)
 static int start(void *config)
 {
 	const struct relay_conf *conf = config;
-	uint64_t limit = raise_descriptor_limit();
+	uint64_t limit = descriptor_limit();
 	uint64_t needed = (uint64_t)conf->connection_max + DESCRIPTORS_ELSEWHERE;
 	uint64_t spare = limit > needed ? limit - needed : 0;
 

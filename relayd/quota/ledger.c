@@ -265,12 +265,9 @@ static enum ledger_verdict read_verdict(const struct redisReply *reply)
 static void log_trouble(const char *why)
 {
 	static uint64_t logged_ms;
-	uint64_t now_ms = loop_now_ms();
 
-	if (why == NULL || (logged_ms != 0 && now_ms - logged_ms < LOG_EVERY_MS))
-		return;
-	log_warn("lease-trouble why=\"%s\"", why);
-	logged_ms = now_ms;
+	if (why != NULL && loop_once_in(LOG_EVERY_MS, &logged_ms))
+		log_warn("lease-trouble why=\"%s\"", why);
 }
 
 struct ledger_answer ledger_read(struct ledgers *ledgers, const struct redisReply *reply)

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/base/panic.h"
+
 struct month month_of(int64_t second)
 {
 	time_t start = (time_t)second;
@@ -11,7 +13,7 @@ struct month month_of(int64_t second)
 	struct tm date;
 
 	if (gmtime_r(&start, &date) == NULL)
-		abort();
+		panic("gmtime_r: %m");
 	month.number = (unsigned)(date.tm_year + 1900) * 100 + (unsigned)date.tm_mon + 1;
 	date = (struct tm){ .tm_year = date.tm_year, .tm_mon = date.tm_mon, .tm_mday = 1 };
 	month.start_s = timegm(&date);

@@ -144,16 +144,12 @@ static void on_retry(struct timer *timer)
 /* An item whose key in Redis is of another type can never be written, and counts as written. */
 static void log_trouble(const char *why)
 {
-	uint64_t now_ms = loop_now_ms();
-
 	if (why == NULL || *why == '\0')
 		return;
 	if (strstr(why, "WRONGTYPE") != NULL)
 		metric_add(&dropped_metric, 0, 1);
-	if (outbox.logged_ms != 0 && now_ms - outbox.logged_ms < LOG_EVERY_MS)
-		return;
-	log_warn("outbox-trouble why=\"%s\"", why);
-	outbox.logged_ms = now_ms;
+	if (loop_once_in(LOG_EVERY_MS, &outbox.logged_ms))
+		log_warn("outbox-trouble why=\"%s\"", why);
 }
 
 static void on_written(struct redis_call *call, const struct redisReply *reply)

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "common/text/hex.h"
+
 #define VERSION 0x05
 #define METHOD_NONE 0x00
 #define METHOD_REFUSED 0xff
@@ -85,13 +87,7 @@ void socks5_refusal_reply(uint8_t reply[SOCKS5_REFUSAL_LEN], enum socks5_reply w
 
 void socks5_hash_format(const uint8_t hash[SOCKS5_HASH_LEN], char text[SOCKS5_NAME_LEN + 1])
 {
-	static const char digits[] = "0123456789abcdef";
-
-	for (size_t i = 0; i < SOCKS5_HASH_LEN; i++) {
-		text[2 * i] = digits[hash[i] >> 4];
-		text[2 * i + 1] = digits[hash[i] & 15];
-	}
-	text[SOCKS5_NAME_LEN] = '\0';
+	hex_write(text, hash, SOCKS5_HASH_LEN);
 }
 
 int socks5_hash_parse(const char *text, size_t len, uint8_t hash[SOCKS5_HASH_LEN])

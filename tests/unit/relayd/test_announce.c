@@ -47,7 +47,7 @@ START_TEST(the_record_says_where_the_relay_is_reached)
 	char text[NET_TEXT_MAX], url[NET_TEXT_MAX + 8];
 
 	announce_module.start(&relay_conf);
-	ck_assert_str_eq(advertised_first(), net_format(listener_address(0), text));
+	ck_assert_str_eq(advertised_first(), net_format(listener_address(ORIGIN_CLIENT, 0), text));
 	snprintf(url, sizeof(url), "http://%s", net_format(server_address(), text));
 	ck_assert_str_eq(json_string_value(json_object_get(record(), "control")), url);
 	ck_assert(json_is_null(json_object_get(record(), "peer")));

@@ -34,18 +34,18 @@ static int connect_to(const union net_address *address)
 START_TEST(clients_are_accepted_at_each_address)
 {
 	for (size_t i = 0; i < 2; i++) {
-		int fd = connect_to(listener_address(i));
+		int fd = connect_to(listener_address(ORIGIN_CLIENT, i));
 
 		WAIT_UNTIL(send(fd, "\x05\x01\x00", 3, MSG_NOSIGNAL) == 3);
 		halves_expect(fd, "\x05\x00", 2);
 	}
-	ck_assert_ptr_null(listener_address(2));
+	ck_assert_ptr_null(listener_address(ORIGIN_CLIENT, 2));
 }
 END_TEST
 
 START_TEST(relays_have_an_address_of_their_own_where_they_are_challenged)
 {
-	int fd = connect_to(listener_peering_address());
+	int fd = connect_to(listener_address(ORIGIN_RELAY, 0));
 
 	WAIT_UNTIL(send(fd, "\x05\x01\x80", 3, MSG_NOSIGNAL) == 3);
 	halves_expect(fd, "\x05\x80", 2);
@@ -57,7 +57,7 @@ START_TEST(accepting_pauses_at_the_maximum_and_goes_on_when_one_has_gone)
 	int last = -1;
 
 	for (int i = 0; i < 4; i++)
-		last = connect_to(listener_address(0));
+		last = connect_to(listener_address(ORIGIN_CLIENT, 0));
 	WAIT_UNTIL(listeners.paused);
 	ck_assert_uint_eq(conn_count(), 3);
 	ck_assert_int_eq(pauses[PAUSE_CONNECTIONS], 1);
@@ -75,10 +75,10 @@ START_TEST(without_a_descriptor_a_client_is_turned_away_and_accepting_pauses)
 	struct rlimit limit, few;
 	int second, lowest;
 
-	(void)connect_to(listener_address(0));
+	(void)connect_to(listener_address(ORIGIN_CLIENT, 0));
 	WAIT_UNTIL(conn_count() == 1);
 	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
-	second = connect_to(listener_address(0));
+	second = connect_to(listener_address(ORIGIN_CLIENT, 0));
 	lowest = dup(0);
 	ck_assert_int_ge(lowest, 0);
 	close(lowest);
@@ -90,7 +90,7 @@ START_TEST(without_a_descriptor_a_client_is_turned_away_and_accepting_pauses)
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	WAIT_UNTIL(!listeners.paused);
 	ck_assert_int_ge(listeners.reserve, 0);
-	(void)connect_to(listener_address(0));
+	(void)connect_to(listener_address(ORIGIN_CLIENT, 0));
 	WAIT_UNTIL(conn_count() == 2);
 }
 END_TEST
@@ -109,7 +109,7 @@ START_TEST(an_address_that_is_taken_is_a_failed_start)
 	(void)net_format(&address, text);
 	halves_conf.listen = taken;
 	ck_assert_int_eq(listener_module.start(&halves_conf), -1);
-	ck_assert_ptr_null(listener_address(0));
+	ck_assert_ptr_null(listener_address(ORIGIN_CLIENT, 0));
 	close(other);
 }
 END_TEST
