@@ -1,7 +1,7 @@
 /* Addresses as text: the first line is a list of networks, the rest an X-Forwarded-For. */
 #include "common/net/net.h"
 #include "common/net/networks.h"
-#include "pushd/api/forwarded.h"
+#include "pushd/api/rest.c"
 #include "tests/fuzz/fuzz.h"
 
 static void check_address(const char *text)
@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_address(header);
 	assert(net_parse("127.0.0.1:80", &address) == 0);
 	(void)networks_read(&networks, texts);
-	forwarded_resolve(&address, header, &networks);
+	resolve_forwarded(&address, header, &networks);
 	assert(address.sa.sa_family == AF_INET || address.sa.sa_family == AF_INET6);
 	networks_release(&networks);
 	free(header);
