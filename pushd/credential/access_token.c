@@ -235,7 +235,7 @@ static void unlock(struct access_token *token)
 	free(name);
 }
 
-static void on_oauth(struct oauth *oauth, const char *text, int64_t life_ms)
+static void on_oauth_done(struct oauth *oauth, const char *text, int64_t life_ms)
 {
 	struct access_token *token = container_of(oauth, struct access_token, oauth);
 
@@ -325,8 +325,8 @@ static void after_writing(struct access_token *token, enum sealed_store_result r
 	try_later(token, backoff_next(&token->backoff));
 }
 
-static void on_sealed_store(struct sealed_store_call *call, enum sealed_store_result result,
-                            const char *text)
+static void on_sealed_store_done(struct sealed_store_call *call, enum sealed_store_result result,
+                                 const char *text)
 {
 	struct access_token *token = container_of(call, struct access_token, call);
 
@@ -366,7 +366,7 @@ static void renew(struct access_token *token)
 	free(name);
 }
 
-static void on_again(struct timer *timer)
+static void on_timer(struct timer *timer)
 {
 	renew(container_of(timer, struct access_token, again));
 }
@@ -407,10 +407,10 @@ static struct access_token *new_token(struct material *material, const char *ori
 	token->origin = mem_dup(origin);
 	token->provider = provider;
 	list_init(&token->watches);
-	token->again.expired = on_again;
+	token->again.expired = on_timer;
 	token->backoff = (struct backoff){ .least_ms = 1000, .most_ms = RETRY_MOST_MS };
-	token->call.done = on_sealed_store;
-	token->oauth.done = on_oauth;
+	token->call.done = on_sealed_store_done;
+	token->oauth.done = on_oauth_done;
 	list_append(&tokens, &token->link);
 	if (!is_signed(token))
 		oauth_start(&token->oauth, material->form->account(material), provider);

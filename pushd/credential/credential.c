@@ -320,8 +320,8 @@ static void take_stored(struct credential *credential, const char *text)
 		replace(credential, &credential->stored, material);
 }
 
-static void on_stored(struct sealed_store_call *call, enum sealed_store_result result,
-                      const char *text)
+static void on_sealed_store_got(struct sealed_store_call *call, enum sealed_store_result result,
+                                const char *text)
 {
 	struct credential *credential = container_of(call, struct credential, call);
 
@@ -393,7 +393,7 @@ struct credential *credential_open(const struct conf_provider *provider,
 	if (credentials.head.next == NULL)
 		list_init(&credentials);
 	credential->watch = watch;
-	credential->call.done = on_stored;
+	credential->call.done = on_sealed_store_got;
 	credential->poll.expired = on_poll;
 	list_init(&credential->tokens);
 	list_append(&credentials, &credential->link);

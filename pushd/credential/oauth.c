@@ -52,7 +52,7 @@ static void log_failure(const struct oauth *oauth, const json_t *answer)
 		          oauth->account->client_email, call->status, error);
 }
 
-static void on_answer(struct http_call *call)
+static void on_http_done(struct http_call *call)
 {
 	struct oauth *oauth = container_of(call, struct oauth, call);
 	const char *token = NULL;
@@ -111,7 +111,7 @@ void oauth_fetch(struct oauth *oauth)
 
 	oauth->form = service_account_grant(oauth->account, loop_wall_ms() / 1000);
 	oauth->call = (struct http_call){
-		.done = on_answer,
+		.done = on_http_done,
 		.method = "POST",
 		.url = oauth->account->token_uri,
 		.headers = headers,

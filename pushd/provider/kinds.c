@@ -5,5 +5,4 @@
 #include "pushd/provider/apns.h"
 #include "pushd/provider/fcm.h"
 
-#define KIND(kind) &kind##_kind,
-const struct provider_kind *const provider_kinds[] = { PROVIDER_KINDS(KIND) NULL };
+const struct provider_kind *const provider_kinds[] = { &apns_kind, &fcm_kind, NULL };

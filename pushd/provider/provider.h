@@ -1,6 +1,6 @@
 /*
  * What a kind of push provider is. A new one is one file with a struct provider_kind, what it needs
- * beside it (a form of credential, say), and its row in kinds.h; nothing else knows a kind by name.
+ * beside it (a form of credential, say), and its row in kinds.c; nothing else knows a kind by name.
  * build, judge, accept_token and origin are pure.
  */
 #ifndef OG_PUSHD_PROVIDER_PROVIDER_H

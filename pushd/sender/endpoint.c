@@ -167,14 +167,14 @@ static void strike(struct endpoint *endpoint, const char *reason)
 		open_breaker(endpoint, BREAKER_UNREACHABLE, reason);
 }
 
-static void on_passed(struct breaker *breaker)
+static void on_breaker_passed(struct breaker *breaker)
 {
 	task_start(&container_of(breaker, struct endpoint, breaker)->pump);
 }
 
 /* ---- sending again ---- */
 
-static void on_again(struct timer *timer)
+static void on_retry_due(struct timer *timer)
 {
 	struct job *job = container_of(timer, struct job, again);
 
@@ -371,7 +371,7 @@ static void take_failure(struct job *job, struct connection *connection)
 
 static void send_queued(struct endpoint *endpoint);
 
-static void on_done(struct http_call *call)
+static void on_http_done(struct http_call *call)
 {
 	struct job *job = container_of(call, struct job, call);
 	struct endpoint *endpoint = job->endpoint;
@@ -409,7 +409,7 @@ static void transmit(struct job *job, struct connection *connection, const char 
 	job->connection = connection;
 	job->version = job->endpoint->version;
 	job->sent_ns = loop_now_ns();
-	job->call.done = on_done;
+	job->call.done = on_http_done;
 	job->call.method = "POST";
 	job->call.url = job->request.url;
 	job->call.headers = job->request.headers;
@@ -517,7 +517,7 @@ void endpoint_start(struct endpoint *endpoint)
 
 	queue_init(&endpoint->queue);
 	connections_init(&endpoint->connections, (size_t)endpoint->provider->pool_size, &options);
-	endpoint->breaker.passed = on_passed;
+	endpoint->breaker.passed = on_breaker_passed;
 	breaker_init(&endpoint->breaker);
 	endpoint->pump.run = on_pump;
 }
@@ -534,7 +534,7 @@ void endpoint_submit(struct endpoint *endpoint, struct job *job)
 {
 	endpoint->jobs++;
 	job->endpoint = endpoint;
-	job->again.expired = on_again;
+	job->again.expired = on_retry_due;
 	queue_add(&endpoint->queue, job);
 	task_start(&endpoint->pump);
 }

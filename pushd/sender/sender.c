@@ -170,7 +170,7 @@ static void on_credential(struct credential_watch *watch)
 }
 
 /* Each time another one is woken first: where but one may go, it would always be the same. */
-static void on_pace(struct pacer *pacer)
+static void on_pacer_passed(struct pacer *pacer)
 {
 	struct sender *sender = container_of(pacer, struct sender, pacer);
 	struct list_link *first = list_first(&sender->endpoints);
@@ -245,7 +245,7 @@ static void weigh_token_fault(struct job *job)
 	trust_fault(&sender->trust);
 	doubting = !sender_trusted(sender);
 	if (doubting && !sender->doubting)
-		log_warn("tokens-doubted provider=%s reason=%s accused=%u of=%u",
+		log_warn("tokens-doubted provider=%s reason=%s faults=%u of=%u",
 		         sender->provider->id, job->judgement.reason, sender->trust.faults,
 		         sender->trust.count);
 	sender->doubting = doubting;
@@ -300,7 +300,7 @@ struct sender *sender_new(const struct provider_kind *kind, const struct conf_pr
 		return NULL;
 	}
 	sender->queue_max = queue_max;
-	sender->pacer.passed = on_pace;
+	sender->pacer.passed = on_pacer_passed;
 	pacer_init(&sender->pacer, provider->rate_max);
 	sender->environments.own = ENVIRONMENT_PRODUCTION;
 	if (kind->environments != NULL)

@@ -169,7 +169,7 @@ static void answer(struct access_token *asking, const char *text, int64_t life_m
 	http_release(&asking->oauth.call);
 	mem_free_secret(asking->oauth.form);
 	asking->oauth.form = NULL;
-	on_oauth(&asking->oauth, text, life_ms);
+	on_oauth_done(&asking->oauth, text, life_ms);
 }
 
 START_TEST(an_access_token_whose_end_the_clock_has_leapt_over_is_renewed_at_once)

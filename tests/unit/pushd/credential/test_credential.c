@@ -254,7 +254,7 @@ START_TEST(one_that_was_set_and_has_expired_gives_way_to_a_good_file)
 	ck_assert(credential_is_stored(credential));
 	ck_assert_int_eq(changes, 1);
 	good->expires_ms = loop_wall_ms() - 1; /* a year later */
-	on_stored(&credential->call, SEALED_SAME, NULL);
+	on_sealed_store_got(&credential->call, SEALED_SAME, NULL);
 	ck_assert_int_eq(credential_state(credential, NULL), CREDENTIAL_READY);
 	ck_assert(!credential_is_stored(credential));
 	ck_assert_int_eq(changes, 2);
