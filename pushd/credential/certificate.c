@@ -515,6 +515,10 @@ static char *lack(const struct material *material, const struct credential_wante
 {
 	const char *topic = wanted->topic != NULL ? wanted->topic : material->topic;
 
+	if (!covers(material->secret, topic, ""))
+		return mem_printf("is for calls (%s" CERTIFICATE_CALLS
+		                  ") alone: nothing else can be sent with it",
+		                  topic);
 	if (certificate_allows_calls(material, topic))
 		return NULL;
 	return mem_printf("isn't for calls (%s" CERTIFICATE_CALLS "): they are sent as alerts",

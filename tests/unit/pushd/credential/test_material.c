@@ -158,6 +158,32 @@ START_TEST(a_certificate_of_one_environment_is_not_for_the_other)
 }
 END_TEST
 
+/* What a certificate that says SUBJECT isn't good for. */
+static void check_lack(const struct credentials_subject *subject, const char *expected)
+{
+	struct credential_wanted wanted = provider_section_wants(&section);
+	char *text = identity(subject), *lack;
+
+	check_read(text);
+	lack = material_lack(material, &wanted);
+	ck_assert_pstr_eq(lack, expected);
+	free(lack);
+	material_release(material);
+	free(text);
+}
+
+START_TEST(a_certificate_that_is_not_for_all_pushes_says_so)
+{
+	const struct credentials_subject alerts = { .uid = TOPIC },
+	                                 calls = { .uid = TOPIC ".voip" };
+	const struct credentials_subject both = { .topics = CREDENTIALS_TOPICS };
+
+	check_lack(&alerts, "isn't for calls (" TOPIC ".voip): they are sent as alerts");
+	check_lack(&calls, "is for calls (" TOPIC ".voip) alone: nothing else can be sent with it");
+	check_lack(&both, NULL);
+}
+END_TEST
+
 START_TEST(a_topic_that_cannot_go_into_a_header_is_none)
 {
 	const struct credentials_subject lines = { .uid = TOPIC "\r\napns-priority: 10" };
@@ -249,6 +275,7 @@ int main(void)
 		a_certificate_must_be_for_the_topic,
 		a_certificate_must_be_valid_now,
 		a_certificate_of_one_environment_is_not_for_the_other,
+		a_certificate_that_is_not_for_all_pushes_says_so,
 		a_topic_that_cannot_go_into_a_header_is_none,
 		what_is_something_else_is_refused,
 		the_fingerprint_tells_credentials_apart_and_no_secret,
