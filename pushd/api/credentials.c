@@ -23,7 +23,7 @@
 struct setting {
 	struct http_request *request;
 	struct credential *credential;
-	struct material *material; /* NULL: what is stored goes */
+	struct material *material; /* NULL: the stored one is removed */
 	struct sealed_store_call call;
 };
 
@@ -55,20 +55,20 @@ static struct credential *find_credential(struct http_request *request)
 
 /* ---- what there is to say of it ---- */
 
-static void say(json_t *findings, char *text)
+static void add_finding(json_t *findings, char *text)
 {
 	json_array_append_new(findings, json_string(text));
 	free(text);
 }
 
-static void say_dates(json_t *findings, const struct material *material)
+static void add_dates(json_t *findings, const struct material *material)
 {
 	int64_t days = (material->expires_ms - loop_wall_ms()) / DAY_MS;
 	char *date = material_date(material->expires_ms);
 
-	say(findings, mem_printf(days < SOON_DAYS ? "It expires soon, on %s: in %lld days."
-	                                          : "It expires on %s, in %lld days.",
-	                         date, (long long)days));
+	add_finding(findings, mem_printf(days < SOON_DAYS ? "It expires soon, on %s: in %lld days."
+	                                                  : "It expires on %s, in %lld days.",
+	                                 date, (long long)days));
 	free(date);
 }
 
@@ -80,7 +80,7 @@ static void say_lack(json_t *findings, const struct setting *setting)
 	credential_wants(setting->credential, &wanted);
 	lack = material_lack(setting->material, &wanted);
 	if (lack != NULL)
-		say(findings, mem_printf("It %s.", lack));
+		add_finding(findings, mem_printf("It %s.", lack));
 	free(lack);
 }
 
@@ -95,7 +95,7 @@ static json_t *describe(const struct setting *setting)
 	if (material->expires_ms != 0) {
 		json_object_set_new(answer, "expires_ms",
 		                    json_integer((json_int_t)material->expires_ms));
-		say_dates(findings, material);
+		add_dates(findings, material);
 	}
 	material->form->describe(material, answer, findings);
 	say_lack(findings, setting);
@@ -125,8 +125,8 @@ json_t *credentials_describe(const struct credential *credential)
 
 /* ---- setting ---- */
 
-static void on_kept(struct sealed_store_call *call, enum sealed_store_result result,
-                    const char *text)
+static void on_sealed_put(struct sealed_store_call *call, enum sealed_store_result result,
+                          const char *text)
 {
 	struct setting *setting = container_of(call, struct setting, call);
 	struct http_request *request = setting->request;
@@ -154,13 +154,13 @@ static struct setting *attach(struct http_request *request, struct credential *c
 	setting->request = request;
 	setting->credential = credential;
 	setting->material = material;
-	setting->call.done = on_kept;
+	setting->call.done = on_sealed_put;
 	http_attach(request, setting, release_setting);
 	return setting;
 }
 
-static void keep(struct http_request *request, struct credential *credential,
-                 struct material *material, const struct material_source *source)
+static void put_material(struct http_request *request, struct credential *credential,
+                         struct material *material, const struct material_source *source)
 {
 	struct setting *setting = attach(request, credential, material);
 	char *name = credential_name(credential_provider(credential));
@@ -218,8 +218,8 @@ static struct material *read_valid(const struct credential *credential,
 }
 
 /* Checks what SOURCE describes, whose bytes are TEXT unpacked, and keeps it if it is good. */
-static void try_it(struct http_request *request, struct credential *credential, const char *text,
-                   struct material_source *source)
+static void check_and_put(struct http_request *request, struct credential *credential,
+                          const char *text, struct material_source *source)
 {
 	char *bytes = unpack(text, &source->len), *why;
 	struct material *material;
@@ -234,7 +234,7 @@ static void try_it(struct http_request *request, struct credential *credential, 
 	material = read_valid(credential, source, &why);
 	wipe_request(request, text, source);
 	if (material != NULL) {
-		keep(request, credential, material, source);
+		put_material(request, credential, material, source);
 	} else {
 		log_warn("credential-refused provider=%s from=api reason=\"it %s\"",
 		         credential_provider(credential)->id, why);
@@ -268,7 +268,7 @@ void credentials_set(struct http_request *request)
 	}
 	credential = find_credential(request);
 	if (credential != NULL)
-		try_it(request, credential, text, &source);
+		check_and_put(request, credential, text, &source);
 }
 
 void credentials_remove(struct http_request *request)

@@ -85,7 +85,7 @@ static void fail_storage(struct http_request *request)
 }
 
 /* True when there is such a device; else REQUEST has been answered. */
-static bool found(struct http_request *request, enum device_result result)
+static bool check_found(struct http_request *request, enum device_result result)
 {
 	if (result == DEVICE_UNAVAILABLE)
 		fail_storage(request);
@@ -193,7 +193,8 @@ static void read_claim(struct claim *claim, struct json_object *body)
 	json_object_end(body);
 }
 
-static void on_registered(struct device_registration *registration, enum device_result result)
+static void on_device_registered(struct device_registration *registration,
+                                 enum device_result result)
 {
 	struct visit *visit = container_of(registration, struct visit, registration);
 
@@ -216,7 +217,7 @@ static void start_registration(struct http_request *request, const struct device
 		                        conf->daemon.device_ttl_ms };
 	struct visit *visit = new_visit(request);
 
-	visit->registration.done = on_registered;
+	visit->registration.done = on_device_registered;
 	visit->call = &visit->registration.call;
 	device_register(&visit->registration, db_redis(), device, &limits);
 }
@@ -244,12 +245,12 @@ void devices_register(struct http_request *request)
 
 /* ---- unregistering ---- */
 
-static void on_unregistered(struct device_removal *removal, enum device_result result)
+static void on_device_unregistered(struct device_removal *removal, enum device_result result)
 {
 	struct visit *visit = container_of(removal, struct visit, removal);
 
 	metric_add(&unregistered_metric, 0, removal->count);
-	if (!found(visit->request, result))
+	if (!check_found(visit->request, result))
 		return;
 	log_info("device-unregistered count=%u", removal->count);
 	http_reply(visit->request, 200, json_pack("{s:i}", "removed", (int)removal->count));
@@ -259,7 +260,7 @@ static void start_unregistration(struct http_request *request, const struct devi
 {
 	struct visit *visit = new_visit(request);
 
-	visit->removal.done = on_unregistered;
+	visit->removal.done = on_device_unregistered;
 	visit->call = &visit->removal.call;
 	device_unregister(&visit->removal, db_redis(), device);
 }
@@ -286,12 +287,12 @@ void devices_unregister(struct http_request *request)
 	release_claim(&claim);
 }
 
-static void on_removed(struct device_removal *removal, enum device_result result)
+static void on_device_removed(struct device_removal *removal, enum device_result result)
 {
 	struct visit *visit = container_of(removal, struct visit, removal);
 
 	metric_add(&unregistered_metric, 0, removal->count);
-	if (!found(visit->request, result))
+	if (!check_found(visit->request, result))
 		return;
 	log_info("device-removed node=%.6s", http_param(visit->request, 0));
 	http_reply(visit->request, 204, NULL);
@@ -301,7 +302,7 @@ void devices_remove(struct http_request *request)
 {
 	struct visit *visit = new_visit(request);
 
-	visit->removal.done = on_removed;
+	visit->removal.done = on_device_removed;
 	visit->call = &visit->removal.call;
 	device_remove(&visit->removal, db_redis(), http_param(request, 0));
 }
@@ -321,7 +322,7 @@ static json_t *describe(const struct device *device)
 	                 (json_int_t)device->registered_ms, "token_hint", hint);
 }
 
-static void on_explained(struct history_query *history, json_t *verdicts)
+static void on_history_found(struct history_query *history, json_t *verdicts)
 {
 	struct visit *visit = container_of(history, struct visit, history);
 
@@ -329,16 +330,16 @@ static void on_explained(struct history_query *history, json_t *verdicts)
 	http_reply(visit->request, 200, json_incref(visit->shown));
 }
 
-static void on_shown(struct device_query *query, enum device_result result,
-                     const struct device *devices, size_t count)
+static void on_device_found(struct device_query *query, enum device_result result,
+                            const struct device *devices, size_t count)
 {
 	struct visit *visit = container_of(query, struct visit, query);
 
-	if (!found(visit->request, result))
+	if (!check_found(visit->request, result))
 		return;
 	visit->shown = describe(devices);
 	json_object_set_new(visit->shown, "waiting", json_boolean(query->waiting));
-	visit->history.done = on_explained;
+	visit->history.done = on_history_found;
 	history_find(&visit->history, http_param(visit->request, 0));
 }
 
@@ -346,12 +347,12 @@ void devices_show(struct http_request *request)
 {
 	struct visit *visit = new_visit(request);
 
-	visit->query.done = on_shown;
+	visit->query.done = on_device_found;
 	device_find(&visit->query, db_redis(), http_param(request, 0));
 }
 
-static void on_listed(struct device_query *query, enum device_result result,
-                      const struct device *devices, size_t count)
+static void on_devices_listed(struct device_query *query, enum device_result result,
+                              const struct device *devices, size_t count)
 {
 	struct visit *visit = container_of(query, struct visit, query);
 	json_t *list;
@@ -377,7 +378,7 @@ void devices_list(struct http_request *request)
 		return;
 	}
 	visit = new_visit(request);
-	visit->query.done = on_listed;
+	visit->query.done = on_devices_listed;
 	prepared = bare_jid_prepare(owner);
 	device_list(&visit->query, db_redis(), prepared);
 	free(prepared);

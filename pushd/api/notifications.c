@@ -15,7 +15,7 @@
 #include "pushd/provider/counters.h"
 
 #define DEADLINE_MAX_MS 60000
-#define QUEUEING_MS 500 /* of the caller's deadline: for putting what is unsettled into the queue */
+#define QUEUEING_MS 500 /* the share of a deadline in which unsettled deliveries are queued */
 #define DOMAINS_MAX 65536
 
 /* One notification of a batch. Its delivery may outlive the batch: on the wire, or queued. */
@@ -52,7 +52,7 @@ static struct metric refused_metric = {
 	.numbers = &refused_number,
 };
 
-/* ---- what is taken ---- */
+/* ---- admission ---- */
 
 /*
  * True if DOMAIN (the publisher's, in any case) may publish one notification now; then that is
@@ -120,7 +120,7 @@ static void settle(struct batch *batch, size_t index, json_t *outcome)
 	batch->unsettled--;
 }
 
-static void on_settled(struct delivery *delivery)
+static void on_delivery_settled(struct delivery *delivery)
 {
 	struct element *element = container_of(delivery, struct element, delivery);
 	struct batch *batch = element->batch;
@@ -134,7 +134,7 @@ static void on_settled(struct delivery *delivery)
 	answer_if_settled(batch);
 }
 
-static void on_ended(struct delivery *delivery)
+static void on_delivery_ended(struct delivery *delivery)
 {
 	free(container_of(delivery, struct element, delivery));
 }
@@ -222,8 +222,8 @@ static void start_element(struct batch *batch, size_t index,
 	element = mem_alloc(1, sizeof(*element));
 	element->batch = batch;
 	element->index = index;
-	element->delivery.settled = on_settled;
-	element->delivery.ended = on_ended;
+	element->delivery.settled = on_delivery_settled;
+	element->delivery.ended = on_delivery_ended;
 	element->delivery.notification = *notification;
 	element->delivery.item = item;
 	element->delivery.deadline_ms = batch->conclude_ms;

@@ -1,7 +1,7 @@
 /*
- * How often somebody (an address, a domain) may do something: a bucket of tokens for each, in a
- * table of bounded size that forgets the one that has been quiet the longest. Pure: the caller
- * brings the time, a monotonic one in nanoseconds.
+ * How often an address or a domain may do something: a bucket of tokens for each, in a table of
+ * bounded size that forgets the one that has been quiet the longest. Pure: the caller passes the
+ * time, a monotonic one in nanoseconds.
  */
 #ifndef OG_PUSHD_API_RATE_H
 #define OG_PUSHD_API_RATE_H
@@ -24,7 +24,7 @@ struct rate {
 /* Sets up an empty table whose numbers are set. */
 void rate_init(struct rate *rate);
 
-/* 0: whoever KEY stands for may do it now, and that counts as done; else how long to wait. */
+/* 0: KEY may do it now, which takes a token; else how long it has to wait, in nanoseconds. */
 uint64_t rate_take(struct rate *rate, const void *key, size_t key_len, uint64_t now_ns);
 
 void rate_release(struct rate *rate);

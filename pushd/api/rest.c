@@ -58,7 +58,7 @@ static void release_visit(void *state)
 /*
  * One answer for what was there and what wasn't; an app deletes its account only after "success".
  */
-static void on_removed(struct device_removal *removal, enum device_result result)
+static void on_device_unregistered(struct device_removal *removal, enum device_result result)
 {
 	struct visit *visit = container_of(removal, struct visit, removal);
 
@@ -72,7 +72,7 @@ static void on_removed(struct device_removal *removal, enum device_result result
 	http_reply(visit->request, 200, json_pack("{s:s}", "result", "success"));
 }
 
-/* As Tigase does: what isn't right is as if there were nothing at this path. */
+/* As Tigase does: a malformed request is answered as if nothing were served at this path. */
 static void refuse(struct http_request *request, const char *complaint)
 {
 	metric_add(&results_metric, RESULT_MALFORMED, 1);
@@ -80,14 +80,14 @@ static void refuse(struct http_request *request, const char *complaint)
 }
 
 /* True unless it is known which components there are and COMPONENT is none of them. */
-static bool known(const char *component)
+static bool is_our_component(const char *component)
 {
-	char **known = self.daemon->components;
+	char **components = self.daemon->components;
 
-	if (known == NULL || known[0] == NULL)
+	if (components == NULL || components[0] == NULL)
 		return true;
-	for (; *known != NULL; known++)
-		if (strcasecmp(*known, component) == 0)
+	for (; *components != NULL; components++)
+		if (strcasecmp(*components, component) == 0)
 			return true;
 	return false;
 }
@@ -160,14 +160,14 @@ static void unregister(struct http_request *request, const char *account, const 
 	struct device device = { .owner = owner, .component = component, .token = token };
 
 	visit->request = request;
-	visit->removal.done = on_removed;
+	visit->removal.done = on_device_unregistered;
 	http_attach(request, visit, release_visit);
 	device_unregister(&visit->removal, db_redis(), &device);
 	free(component);
 	free(owner);
 }
 
-static void refuse_hurry(struct http_request *request, uint64_t wait)
+static void refuse_too_many(struct http_request *request, uint64_t wait)
 {
 	char seconds[24];
 
@@ -177,7 +177,7 @@ static void refuse_hurry(struct http_request *request, uint64_t wait)
 	http_answer_header(request, "Retry-After", seconds);
 }
 
-static void serve(struct http_request *request)
+static void serve_unregister(struct http_request *request)
 {
 	uint64_t wait = wait_ns(request);
 	struct json_reader reader;
@@ -187,10 +187,10 @@ static void serve(struct http_request *request)
 	size_t len;
 
 	if (wait > 0) {
-		refuse_hurry(request, wait);
+		refuse_too_many(request, wait);
 		return;
 	}
-	if (!known(http_param(request, 0))) {
+	if (!is_our_component(http_param(request, 0))) {
 		refuse(request, "there is no such component");
 		return;
 	}
@@ -211,8 +211,8 @@ static void serve(struct http_request *request)
 
 /* clang-format off */
 const struct http_route rest_routes[] = {
-	{ "POST", "/rest/push/unregister-device/{jid}", serve, .open = true },
-	{ "POST", "/unregister-device/{jid}", serve, .open = true },
+	{ "POST", "/rest/push/unregister-device/{jid}", serve_unregister, .open = true },
+	{ "POST", "/unregister-device/{jid}", serve_unregister, .open = true },
 	{ NULL },
 };
 /* clang-format on */

@@ -97,8 +97,8 @@ static json_t *describe(size_t index, const struct waiting *waiting)
 	        describe_latency(counters.latency));
 }
 
-static void on_counted(struct queue_counting *counting, enum queue_result result,
-                       const struct queue_count *counts, size_t count)
+static void on_queue_counted(struct queue_counting *counting, enum queue_result result,
+                             const struct queue_count *counts, size_t count)
 {
 	struct visit *visit = container_of(counting, struct visit, counting);
 	struct waiting waiting = { result == QUEUE_DONE ? counts : NULL, count };
@@ -116,7 +116,7 @@ void statistics_serve(struct http_request *request)
 	struct visit *visit = mem_alloc(1, sizeof(*visit));
 
 	visit->request = request;
-	visit->counting.done = on_counted;
+	visit->counting.done = on_queue_counted;
 	http_attach(request, visit, release_visit);
 	queue_counts(&visit->counting);
 }

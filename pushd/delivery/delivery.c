@@ -38,7 +38,7 @@ static struct {
 	uint64_t answer_within_ms;
 	struct gates gates;
 	void (*queued)(const struct sender *sender, uint64_t delay_ms);
-	struct timer drained; /* then what is on the wire has had its time */
+	struct timer drained; /* then the requests on the wire have had their time */
 	void (*idle)(void);   /* set while draining */
 } self;
 
@@ -308,7 +308,7 @@ static void on_device_found(struct device_query *query, enum device_result resul
 	admit(delivery);
 }
 
-static void look(struct delivery *delivery)
+static void find_device(struct delivery *delivery)
 {
 	delivery->query.done = on_device_found;
 	recipient_find(&delivery->query, &delivery->notification);
@@ -600,7 +600,7 @@ static void postpone(struct delivery *delivery, uint64_t delay_ms)
 
 /* ---- in the queue while it is on the wire ---- */
 
-/* Draining, and what is on the wire has had its time. */
+/* True while draining, once the requests on the wire have had their time. */
 static bool drained(void)
 {
 	return self.idle != NULL && !timer_active(&self.drained);
@@ -660,7 +660,7 @@ static void stop_securing(struct delivery *delivery)
 
 /* ---- the verdict: the ways on ---- */
 
-/* Keeps the verdict for whoever asks why a phone stays silent. */
+/* Records the verdict in the history of the device, and a failure in the log. */
 static void record(const struct delivery *delivery, enum outcome outcome)
 {
 	const struct judgement *judgement = &delivery->job.judgement;
@@ -917,7 +917,7 @@ void delivery_start(struct delivery *delivery)
 	begin(delivery);
 	delivery->created_ms = loop_wall_ms();
 	uuid_make(delivery->queue_id);
-	look(delivery);
+	find_device(delivery);
 }
 
 static bool read_entry(struct delivery *delivery, const struct queue_entry *entry)
@@ -949,7 +949,7 @@ void delivery_resume(struct delivery *delivery, const struct queue_entry *entry)
 	}
 	delivery->deadline_ms = loop_now_ms() + queue_lease_ms() / 4;
 	start_lease(delivery);
-	look(delivery);
+	find_device(delivery);
 }
 
 void delivery_conclude(struct delivery *delivery)

@@ -1,5 +1,5 @@
 /*
- * One notification, from the publish to its outcome, and what is in the queue of it to its end. Its
+ * One notification, from the publish to its outcome, and to the end of its entry in the queue. Its
  * device is looked up, the publisher is checked, the sender sends, a dead registration is removed.
  * A notification that can't be sent now is put into the queue, from which redeliver takes it as a
  * delivery again. `gone` is said only when Redis said that the registration isn't there.
@@ -95,8 +95,9 @@ size_t deliveries_max(void);
 void deliveries_watch(void (*queued)(const struct sender *sender, uint64_t delay_ms));
 
 /*
- * Nothing new is sent: what waits is put into the queue or given back to it, what is on the wire
- * has answer-within to end. IDLE is called when no delivery is left, perhaps before this returns.
+ * No request is sent any more: deliveries that wait are put into the queue or given back to it,
+ * those on the wire have answer-within to end. IDLE is called when no delivery is left, perhaps
+ * before this returns.
  */
 void deliveries_drain(void (*idle)(void));
 
@@ -110,8 +111,9 @@ void delivery_start(struct delivery *delivery);
 void delivery_resume(struct delivery *delivery, const struct queue_entry *entry);
 
 /*
- * Its caller wants an outcome: what isn't on the wire is put into the queue, what is goes on under
- * a lease. settled and ended may be called before this returns.
+ * Its caller wants an outcome: unless it is on the wire it is put into the queue; on the wire it
+ * goes on, with an entry in the queue under a lease. settled and ended may be called before this
+ * returns.
  */
 void delivery_conclude(struct delivery *delivery);
 

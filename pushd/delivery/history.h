@@ -1,8 +1,8 @@
 /*
- * The last verdicts of each device, so that somebody who asks why a phone stays silent gets an
- * answer. Failures are kept in Redis (push:history:{node}: the last HISTORY_MAX, for a week), where
- * each process sees them; what was sent is kept in this process alone, for the devices that got
- * something last.
+ * The last verdicts of each device, for an operator who asks why a phone stays silent. Failures are
+ * kept in Redis (push:history:{node}: the last HISTORY_MAX, for a week), where each process sees
+ * them. Successes are kept in this process alone, the last one of each of the devices that were
+ * sent to most recently.
  */
 #ifndef OG_PUSHD_DELIVERY_HISTORY_H
 #define OG_PUSHD_DELIVERY_HISTORY_H
@@ -35,8 +35,8 @@ struct history_query {
 };
 
 /*
- * What is known of NODE, which is borrowed until then; done runs in a later turn, unless
- * redis_cancel() on call came first. While Redis is away it is what this process knows.
+ * Finds the verdicts of NODE, which is borrowed until then; done runs in a later turn, unless
+ * redis_cancel() on call came first. While Redis is unavailable it has what this process knows.
  */
 void history_find(struct history_query *query, const char *node);
 

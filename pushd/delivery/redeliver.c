@@ -48,7 +48,7 @@ static struct metric ends_metric = {
 
 static void expect(struct redelivery *redelivery, uint64_t delay_ms);
 
-static void on_ended(struct delivery *delivery)
+static void on_delivery_ended(struct delivery *delivery)
 {
 	struct taken *taken = container_of(delivery, struct taken, delivery);
 	struct redelivery *redelivery = taken->redelivery;
@@ -65,13 +65,13 @@ static void resume(struct redelivery *redelivery, const struct queue_entry *entr
 	struct taken *taken = mem_alloc(1, sizeof(*taken));
 
 	taken->redelivery = redelivery;
-	taken->delivery.ended = on_ended;
+	taken->delivery.ended = on_delivery_ended;
 	redelivery->under_way++;
 	delivery_resume(&taken->delivery, entry);
 }
 
-static void on_taken(struct queue_taking *taking, enum queue_result result,
-                     const struct queue_entry *entries, size_t count, int64_t next_due_ms)
+static void on_queue_taken(struct queue_taking *taking, enum queue_result result,
+                           const struct queue_entry *entries, size_t count, int64_t next_due_ms)
 {
 	struct redelivery *redelivery = container_of(taking, struct redelivery, taking);
 
@@ -108,7 +108,7 @@ static void take(struct redelivery *redelivery, unsigned least)
 	if (count == 0)
 		return;
 	redelivery->busy = true;
-	redelivery->taking.done = on_taken;
+	redelivery->taking.done = on_queue_taken;
 	queue_take(&redelivery->taking, sender_provider(redelivery->sender)->id, count);
 }
 

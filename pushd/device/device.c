@@ -587,8 +587,8 @@ static void on_slot(struct redis_call *call, const struct redisReply *reply)
 	query->waiting = redis_reply_integer(reply, 0) == 1;
 }
 
-static void look(struct device_query *query, struct redis *redis, const char *node,
-                 void (*done)(struct redis_call *call, const struct redisReply *reply))
+static void query_device(struct device_query *query, struct redis *redis, const char *node,
+                         void (*done)(struct redis_call *call, const struct redisReply *reply))
 {
 	char *key = make_key(redis, "device:", node);
 	char *slot = make_key(redis, "slot:", node);
@@ -622,7 +622,7 @@ static void on_found(struct redis_call *call, const struct redisReply *reply)
 
 void device_find(struct device_query *query, struct redis *redis, const char *node)
 {
-	look(query, redis, node, on_found);
+	query_device(query, redis, node, on_found);
 }
 
 /* ---- one that its first publish registers ---- */
@@ -639,7 +639,7 @@ static void on_implicit_registered(struct device_registration *registration,
 		finish(query, result, NULL);
 }
 
-/* The publish shows that somebody still wants them. */
+/* A publish shows that the device is still wanted. */
 static void renew(struct redis *redis, const char *node, int64_t ttl_ms)
 {
 	struct arguments arguments = { 0 };
@@ -688,7 +688,7 @@ void device_find_or_register(struct device_query *query, struct redis *redis,
 	copy->device.token = copy->token = mem_dup(device->token);
 	query->implicit = copy;
 	make_implicit_node(&copy->device, node);
-	look(query, redis, node, on_implicit_found);
+	query_device(query, redis, node, on_implicit_found);
 }
 
 /* ---- many ---- */

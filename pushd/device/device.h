@@ -21,7 +21,7 @@ enum device_result {
 	DEVICE_UNAVAILABLE,
 };
 
-/* A registration. Texts are NULL where there is none; whose they are depends on who filled it. */
+/* A registration. A text that it lacks is NULL; whoever filled it owns the texts. */
 struct device {
 	const char *node;   /* 32 hex digits: what the server publishes to */
 	const char *secret; /* 32 hex digits */
@@ -130,7 +130,7 @@ void device_remove(struct device_removal *removal, struct redis *redis, const ch
  * second token; unless it has another token now or was registered after that: DEVICE_NEWER. With it
  * go the other devices of this token and provider that were registered no later; if none is left
  * the token is held dead for DEVICE_DEAD_MS, or until it is registered. All are counted. A device
- * of fpush is never newer: that somebody published to a token doesn't show that it lives.
+ * of fpush is never newer: a publish to a token doesn't show that the token is alive.
  */
 void device_remove_dead(struct device_removal *removal, struct redis *redis,
                         const struct device *device, bool second, int64_t before_ms);

@@ -11,12 +11,12 @@ struct dialect {
 	bool registers;    /* the app does; else its server's first publish makes the device */
 	bool by_device_id; /* the same device is known by its own id; else by its token */
 	bool has_secret;   /* a publish must carry the device's secret */
-	bool renews;       /* who still wants pushes comes again and again: the device has a TTL */
+	bool renews;       /* apps register again and again: a device has a TTL */
 	bool domain_owns;  /* the owner is a server's domain, with as many devices as come */
 	bool hides_owner;  /* the app knows the account by a hash, not by the JID */
 };
 
-/* Those in which apps register, for a complaint. */
+/* The dialects in which apps register, for a complaint. */
 #define DIALECTS_REGISTERING "tigase or p2"
 
 /* NULL when there is no such dialect. */

@@ -1,7 +1,7 @@
 /*
- * Who a notification is for: the device with its node. Or, in the dialect fpush, where the node is
- * a device's token and the publish names a module that a provider serves: the device that was
- * registered implicitly, by the first publish of that domain to that token. And whose users may
+ * The device that a notification is for: the one with its node. Or, in the dialect fpush, where the
+ * node is a device's token and the publish names a module that a provider serves: the device that
+ * was registered implicitly, by the first publish of that domain to that token. And whose users may
  * have devices here (`registrants`).
  */
 #ifndef OG_PUSHD_DEVICE_RECIPIENT_H
