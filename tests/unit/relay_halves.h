@@ -34,6 +34,7 @@ static struct relay_conf halves_conf = {
 	.id = (char *)"relay-1",
 	.redis = (char *)"none",
 	.redis_prefix = (char *)"og:",
+	.peer_listen = (char *)"127.0.0.1:0",
 	.peer_secret = (char *)"secret",
 	.handshake_timeout_ms = 60000,
 	.pending_timeout_ms = 60000,

@@ -147,20 +147,6 @@ START_TEST(an_address_over_its_cap_is_refused_and_over_all_the_oldest_is_evicted
 }
 END_TEST
 
-START_TEST(one_that_is_evicted_after_its_refusal_gets_no_second_reply)
-{
-	int far = halves_accept(ORIGIN_CLIENT);
-
-	halves_send(far, "\x05\x01\x02", 3);
-	halves_expect(far, "\x05\xff", 2);
-	ck_assert(!list_empty(&refused_queue.waiting));
-	evict(conn_of_deadline(
-	        container_of(list_first(&refused_queue.waiting), struct deadline, link)));
-	halves_expect_end(far, 0);
-	close(far);
-}
-END_TEST
-
 /* A balancer at 127.0.0.1. */
 static void trust_loopback(void)
 {
@@ -296,7 +282,6 @@ int main(void)
 		a_half_waits_no_longer_for_its_activation_than_it_may,
 		a_half_that_leaves_frees_its_place_but_not_before_its_bytes_are_read,
 		an_address_over_its_cap_is_refused_and_over_all_the_oldest_is_evicted,
-		one_that_is_evicted_after_its_refusal_gets_no_second_reply,
 		a_proxy_header_says_whose_connection_it_is,
 		a_balancer_without_a_header_is_closed,
 		a_relay_that_knows_the_secret_joins_a_stream_and_is_told_of_its_activation,

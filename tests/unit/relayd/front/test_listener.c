@@ -11,7 +11,6 @@ static void setup(void)
 {
 	halves_setup();
 	halves_conf.listen = addresses;
-	halves_conf.peer_listen = (char *)"127.0.0.1:0";
 	halves_conf.connection_max = 3;
 	ck_assert_int_eq(listener_module.start(&halves_conf), 0);
 }
