@@ -7,6 +7,7 @@
 
 #include "common/base/mem.h"
 #include "common/config/config_value.h"
+#include "common/daemon.h"
 
 static const char *const empties[] = { "high", "low", NULL };
 
@@ -196,13 +197,7 @@ char *conf_foreign_key(const struct conf_provider *provider)
 
 const char *conf_id(const struct conf *conf)
 {
-	static char host[CONF_ID_MAX + 1];
-
-	if (conf->daemon.id != NULL)
-		return conf->daemon.id;
-	if (gethostname(host, sizeof(host) - 1) != 0)
-		host[0] = '\0';
-	return host;
+	return daemon_id(conf->daemon.id);
 }
 
 const struct conf_provider *conf_provider(const struct conf *conf, size_t index)

@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 #include "common/base/loop.h"
 #include "common/base/mem.h"
+#include "common/base/panic.h"
 #include "pushd/credential/oauth.h"
 #include "pushd/credential/sealed_store.h"
 
@@ -346,7 +347,7 @@ static void on_sealed_store_done(struct sealed_store_call *call, enum sealed_sto
 	case STEP_IDLE:
 	case STEP_MAKING:
 	case STEP_LATER:
-		abort();
+		panic("a call of the store ended in step %d", (int)token->step);
 	}
 }
 

@@ -13,6 +13,8 @@
 #include <time.h>
 
 #include "common/base/mem.h"
+#include "common/base/panic.h"
+#include "common/text/hex.h"
 #include "pushd/credential/pem.h"
 
 /* Apple's extensions of push certificates. */
@@ -105,7 +107,7 @@ static void adopt_certificate(STACK_OF(X509) * chain, X509 *certificate)
 	copy = len > 0 ? d2i_X509(NULL, &at, len) : NULL;
 	OPENSSL_free(der);
 	if (copy != NULL && sk_X509_push(chain, copy) == 0)
-		abort();
+		panic("sk_X509_push");
 }
 
 /* The file says how often its password is hashed, which holds the whole loop up. */
@@ -202,7 +204,7 @@ static const char *read_pem(struct parts *parts, const char *bytes, size_t len,
 	ERR_clear_error();
 	while ((one = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL)
 		if (sk_X509_push(parts->chain, one) == 0)
-			abort();
+			panic("sk_X509_push");
 	BIO_free(bio);
 	if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) {
 		ERR_clear_error();
@@ -234,7 +236,7 @@ static char *print_chain(const STACK_OF(X509) * chain)
 
 	for (int i = 0; i < sk_X509_num(chain); i++)
 		if (PEM_write_bio_X509(bio, sk_X509_value(chain, i)) != 1)
-			abort();
+			panic("PEM_write_bio_X509");
 	return pem_take(bio);
 }
 
@@ -243,7 +245,7 @@ static char *print_key(EVP_PKEY *key)
 	BIO *bio = new_text();
 
 	if (PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) != 1)
-		abort();
+		panic("PEM_write_bio_PKCS8PrivateKey");
 	return pem_take(bio);
 }
 
@@ -348,9 +350,8 @@ static void print_fingerprint(const X509 *x509, char *text)
 	unsigned len = 0;
 
 	if (X509_digest(x509, EVP_sha256(), digest, &len) != 1)
-		abort();
-	for (unsigned i = 0; i < len; i++)
-		snprintf(text + 2 * i, 3, "%02x", digest[i]);
+		panic("X509_digest");
+	hex_write(text, digest, len);
 }
 
 static void examine(struct certificate *certificate, const struct parts *parts)
@@ -385,7 +386,7 @@ static const char *put_own_first(struct parts *parts)
 			continue;
 		sk_X509_delete(parts->chain, i);
 		if (sk_X509_unshift(parts->chain, one) == 0)
-			abort();
+			panic("sk_X509_unshift");
 		ERR_clear_error();
 		return NULL;
 	}

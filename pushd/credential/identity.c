@@ -9,6 +9,7 @@
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/base/panic.h"
 
 #define PEM_MAX (256 * 1024)
 
@@ -62,7 +63,7 @@ char *identity_check(const char *cert_file, const char *key_file)
 	char *why = NULL;
 
 	if (context == NULL)
-		abort();
+		panic("SSL_CTX_new");
 	SSL_CTX_set_default_passwd_cb(context, give_no_password);
 	ERR_clear_error();
 	if (SSL_CTX_use_certificate_chain_file(context, cert_file) != 1)

@@ -14,6 +14,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/mem.h"
+#include "common/base/panic.h"
 #include "pushd/credential/pem.h"
 
 #define P256_BYTES 32
@@ -100,7 +101,7 @@ char *jwt_key_public(const struct jwt_key *key)
 	BIO *bio = BIO_new(BIO_s_mem());
 
 	if (bio == NULL || PEM_write_bio_PUBKEY(bio, key->pkey) != 1)
-		abort();
+		panic("PEM_write_bio_PUBKEY");
 	return pem_take(bio);
 }
 
@@ -110,7 +111,7 @@ char *jwt_key_print(const struct jwt_key *key)
 
 	if (bio == NULL ||
 	    PEM_write_bio_PKCS8PrivateKey(bio, key->pkey, NULL, NULL, 0, NULL, NULL) != 1)
-		abort();
+		panic("PEM_write_bio_PKCS8PrivateKey");
 	return pem_take(bio);
 }
 
@@ -173,11 +174,11 @@ static void add_signature(struct buf *out, const struct jwt_key *key)
 	if (EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, key->pkey) != 1 ||
 	    EVP_DigestSign(context, NULL, &len, (const unsigned char *)buf_data(out),
 	                   buf_len(out)) != 1)
-		abort();
+		panic("the length of a signature");
 	signature = mem_alloc(1, len);
 	if (EVP_DigestSign(context, signature, &len, (const unsigned char *)buf_data(out),
 	                   buf_len(out)) != 1)
-		abort();
+		panic("EVP_DigestSign");
 	EVP_MD_CTX_free(context);
 	buf_text(out, ".");
 	if (key->algorithm == JWT_ES256)

@@ -8,6 +8,8 @@
 #include <time.h>
 
 #include "common/base/mem.h"
+#include "common/base/panic.h"
+#include "common/text/hex.h"
 
 char *material_date(int64_t ms)
 {
@@ -27,13 +29,12 @@ void material_print_fingerprint(struct material *material, const char *const *te
 	unsigned len;
 
 	if (context == NULL || EVP_DigestInit_ex(context, EVP_sha256(), NULL) != 1)
-		abort();
+		panic("EVP_DigestInit_ex");
 	for (; *texts != NULL; texts++)
 		EVP_DigestUpdate(context, *texts, strlen(*texts) + 1);
 	EVP_DigestFinal_ex(context, digest, &len);
 	EVP_MD_CTX_free(context);
-	for (unsigned i = 0; i < len; i++)
-		snprintf(material->fingerprint + 2 * i, 3, "%02x", digest[i]);
+	hex_write(material->fingerprint, digest, len);
 }
 
 /* ---- read ---- */

@@ -10,6 +10,7 @@
 
 #include "common/base/base64.h"
 #include "common/base/mem.h"
+#include "common/base/panic.h"
 
 #define NONCE_BYTES 12
 #define TAG_BYTES 16
@@ -46,7 +47,7 @@ int seal_key_read(struct seal_key *key, const char *text)
 static void must(bool good)
 {
 	if (!good)
-		abort();
+		panic("AES-256-GCM");
 }
 
 /* FORM, the nonce, the text, the tag. */

@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/panic.h"
+#include "common/text/hex.h"
+
 #define BODY_LONG 512 /* characters; what Tigase's component did, and clients expect */
 #define BODY_KEPT 500
 /* Sizes that are enough for nearly every payload and text: what fits is formatted once. */
@@ -160,9 +163,8 @@ bool payload_collapse(const struct provider_message *message, char text[PAYLOAD_
 	    notification->account_removed)
 		return false;
 	if (EVP_Digest(message->node, strlen(message->node), digest, NULL, EVP_sha256(), NULL) != 1)
-		abort();
-	for (size_t i = 0; i < (PAYLOAD_COLLAPSE_TEXT - 1) / 2; i++)
-		snprintf(text + 2 * i, 3, "%02x", digest[i]);
+		panic("the digest of a node");
+	hex_write(text, digest, (PAYLOAD_COLLAPSE_TEXT - 1) / 2);
 	return true;
 }
 

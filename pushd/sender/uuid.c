@@ -3,6 +3,8 @@
 #include <openssl/rand.h>
 #include <stdlib.h>
 
+#include "common/base/panic.h"
+
 #define UUID_BYTES 16
 #define STOCK 64 /* UUIDs whose bytes are fetched together: what a call costs isn't the bytes */
 
@@ -13,7 +15,7 @@ static unsigned char *take_random(void)
 
 	if (taken == STOCK) {
 		if (RAND_bytes(stock[0], sizeof(stock)) != 1)
-			abort();
+			panic("RAND_bytes");
 		taken = 0;
 	}
 	return stock[taken++];

@@ -1,6 +1,5 @@
 #include "relayd/api/server.h"
 
-#include <stdlib.h>
 
 #include "common/base/log.h"
 #include "common/daemon.h"
@@ -32,17 +31,9 @@ static int start(void *config)
 		.token = conf->api_token,
 		.body_max = BODY_MAX,
 	};
-	char text[NET_TEXT_MAX], *why = NULL;
 
-	(void)net_parse(conf->control_listen, &options.listen); /* checked with the configuration */
-	server = http_server_new(&options, &why);
-	if (server == NULL) {
-		log_error("listen-failed address=%s why=\"%s\"", conf->control_listen, why);
-		free(why);
-		return -1;
-	}
-	log_info("listening what=control address=%s", net_format(server_address(), text));
-	return 0;
+	server = http_server_listen(&options, "control", conf->control_listen);
+	return server != NULL ? 0 : -1;
 }
 
 static void stop(void)

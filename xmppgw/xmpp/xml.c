@@ -8,6 +8,7 @@
 #include "common/base/arena.h"
 #include "common/base/buf.h"
 #include "common/base/mem.h"
+#include "common/base/panic.h"
 
 /*
  * What expat puts between namespace and name. It ends the stream if a namespace has this character
@@ -288,7 +289,7 @@ static XML_Parser new_parser(void)
 	XML_Parser parser = XML_ParserCreateNS("UTF-8", SEPARATOR);
 
 	if (parser == NULL)
-		abort();
+		panic("XML_ParserCreateNS");
 	/*
 	 * With deferral, a stanza that came in two pieces would wait for the bytes of the next one.
 	 * An expat without the function defers nothing.
@@ -335,7 +336,7 @@ void *xml_reader_room(struct xml_reader *reader, size_t size)
 	void *room = XML_GetBuffer(reader->parser, (int)size);
 
 	if (room == NULL)
-		abort();
+		panic("XML_GetBuffer of %zu bytes", size);
 	return room;
 }
 
@@ -361,7 +362,7 @@ static void renew(struct xml_reader *reader)
 
 	if (XML_Parse(parser, buf_data(&reader->header), (int)buf_len(&reader->header),
 	              XML_FALSE) != XML_STATUS_OK)
-		abort();
+		panic("expat refused the header of its own stream");
 	reader->fed = len - told;
 	if (reader->fed > 0)
 		memcpy(XML_GetBuffer(parser, (int)reader->fed), left + told, reader->fed);
