@@ -29,7 +29,7 @@ static void end_command(const struct adhoc_request *request, struct buf *out)
 	iq_end(request->iq);
 }
 
-static struct buf *begin_result(const struct adhoc_request *request)
+struct buf *adhoc_begin(const struct adhoc_request *request)
 {
 	struct buf *out = begin_command(request, "completed");
 
@@ -37,13 +37,11 @@ static struct buf *begin_result(const struct adhoc_request *request)
 	return out;
 }
 
-void adhoc_reply_form(const struct adhoc_request *request, struct buf *fields)
+void adhoc_end(const struct adhoc_request *request, struct buf *out, const char *warning)
 {
-	struct buf *out = begin_result(request);
-
-	buf_append(out, buf_data(fields), buf_len(fields));
-	buf_release(fields);
 	buf_text(out, "</x>");
+	if (warning != NULL)
+		markup_add(out, "<note type='warn'>%s</note>", warning);
 	end_command(request, out);
 }
 
@@ -52,25 +50,6 @@ void adhoc_reply_note(const struct adhoc_request *request, const char *text)
 	struct buf *out = begin_command(request, "completed");
 
 	markup_add(out, "><note type='info'>%s</note>", text);
-	end_command(request, out);
-}
-
-void adhoc_reply_rows(const struct adhoc_request *request, const struct adhoc_rows *rows)
-{
-	struct buf *out = begin_result(request);
-
-	markup_add(out, "<title>%s</title>", request->command->name);
-	if (rows->next != NULL)
-		markup_add(
-		        out,
-		        "<instructions>There is more: run this again with \"Continue after\" set "
-		        "to what Next says.</instructions><field var='next' type='text-single' "
-		        "label='Next'><value>%s</value></field>",
-		        rows->next);
-	table_add(rows->table, rows->rows, out);
-	buf_text(out, "</x>");
-	if (rows->warning != NULL)
-		markup_add(out, "<note type='warn'>%s</note>", rows->warning);
 	end_command(request, out);
 }
 

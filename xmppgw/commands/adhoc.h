@@ -7,7 +7,6 @@
 #define OG_XMPPGW_COMMANDS_ADHOC_H
 
 #include "xmppgw/commands/fields.h"
-#include "xmppgw/commands/table.h"
 #include "xmppgw/component/iq.h"
 #include "xmppgw/xmpp/xml.h"
 
@@ -37,20 +36,12 @@ struct adhoc_command {
 /* Carries out what PAYLOAD asks of COMMAND: gives its form, cancels it or runs it. Consumes IQ. */
 void adhoc_execute(const struct adhoc_command *command, struct iq *iq, const struct xml *payload);
 
-/* Replies with a result form; FIELDS (markup, released here; empty: none) are its fields. */
-void adhoc_reply_form(const struct adhoc_request *request, struct buf *fields);
+/* Begins the reply of a command that is completed: the caller appends the result form's fields. */
+struct buf *adhoc_begin(const struct adhoc_request *request);
+/* Ends what adhoc_begin() began; WARNING (NULL: none) is for the user. */
+void adhoc_end(const struct adhoc_request *request, struct buf *out, const char *warning);
 
 /* Replies that a command without a result is done: TEXT says so. */
 void adhoc_reply_note(const struct adhoc_request *request, const char *text);
-
-/* A table to be replied. */
-struct adhoc_rows {
-	const struct table *table;
-	const json_t *rows;  /* borrowed; an array of objects, or NULL */
-	const char *next;    /* what the field "after" takes to go on; NULL: these are all */
-	const char *warning; /* NULL: none */
-};
-
-void adhoc_reply_rows(const struct adhoc_request *request, const struct adhoc_rows *rows);
 
 #endif

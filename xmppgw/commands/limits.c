@@ -5,6 +5,7 @@
 #include "common/text/percent.h"
 #include "xmppgw/commands/command_call.h"
 #include "xmppgw/commands/commands.h"
+#include "xmppgw/commands/table.h"
 
 /* The path (heap) BASE/ACCOUNT and REST. */
 static char *path_of(const char *account, const char *base, const char *rest)
@@ -44,11 +45,10 @@ static void on_shown(struct command_call *call)
 	json_t *rows = page != NULL ? json_incref(page) : json_pack("[O]", reply->body);
 
 	if (reply->status == 200)
-		adhoc_reply_rows(&call->request,
-		                 &(struct adhoc_rows){ .table = &table,
-		                                       .rows = rows,
-		                                       .next = json_string_value(json_object_get(
-		                                               reply->body, "next")) });
+		table_reply(&call->request, &table,
+		            &(struct table_page){ .rows = rows,
+		                                  .next = json_string_value(
+		                                          json_object_get(reply->body, "next")) });
 	else
 		command_call_fail(call, reply);
 	json_decref(rows);

@@ -92,15 +92,15 @@ static const struct field register_fields[] = {
 
 static void reply_registered(const struct command_call *call, const char *node)
 {
-	struct buf out = { 0 };
+	struct buf *out = adhoc_begin(&call->request);
 
-	markup_add(&out, "<field var='node' type='text-single'><value>%s</value></field>", node);
-	buf_text(&out, "<field var='features' type='text-multi'>");
+	markup_add(out, "<field var='node' type='text-single'><value>%s</value></field>", node);
+	buf_text(out, "<field var='features' type='text-multi'>");
 	for (size_t i = 0; i < ARRAY_LEN(features); i++)
-		markup_add(&out, "<value>%s</value>", features[i]);
-	buf_text(&out, "</field><field var='max-payload-size' type='text-single'>"
-	               "<value>" PAYLOAD_MAX "</value></field>");
-	adhoc_reply_form(&call->request, &out);
+		markup_add(out, "<value>%s</value>", features[i]);
+	buf_text(out, "</field><field var='max-payload-size' type='text-single'>"
+	              "<value>" PAYLOAD_MAX "</value></field>");
+	adhoc_end(&call->request, out, NULL);
 }
 
 /* A client that got no answer in time registers again, and gets the same node. */
@@ -148,7 +148,7 @@ static const struct field unregister_fields[] = {
 static void on_unregistered(struct command_call *call)
 {
 	if (call->replies->status == 200)
-		adhoc_reply_form(&call->request, &(struct buf){ 0 });
+		adhoc_end(&call->request, adhoc_begin(&call->request), NULL);
 	else
 		reply_failure(call);
 }

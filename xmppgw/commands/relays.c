@@ -3,6 +3,7 @@
 #include "common/base/mem.h"
 #include "xmppgw/commands/command_call.h"
 #include "xmppgw/commands/commands.h"
+#include "xmppgw/commands/table.h"
 
 /* ---- list-relays ---- */
 
@@ -27,7 +28,7 @@ static void list(struct adhoc_request *request, const struct field_values *value
 
 	for (; relay != NULL; relay = backend_next(relay, BACKEND_RELAY))
 		json_array_append(rows, relay->record);
-	adhoc_reply_rows(request, &(struct adhoc_rows){ .table = &table, .rows = rows });
+	table_reply(request, &table, &(struct table_page){ .rows = rows });
 	json_decref(rows);
 }
 

@@ -4,6 +4,7 @@
 #include "common/base/mem.h"
 #include "xmppgw/commands/command_call.h"
 #include "xmppgw/commands/commands.h"
+#include "xmppgw/commands/table.h"
 
 /* ---- list-streams ---- */
 
@@ -81,7 +82,7 @@ static void reply_streams(struct command_call *call, const char *warning)
 	bool more = false;
 	size_t count, shown;
 	json_t **streams = gather(call, &count, &more);
-	struct adhoc_rows page = { .table = &table, .warning = warning };
+	struct table_page page = { .warning = warning };
 	json_t *rows = json_array();
 
 	shown = count < TABLE_PAGE_ROWS ? count : TABLE_PAGE_ROWS;
@@ -90,7 +91,7 @@ static void reply_streams(struct command_call *call, const char *warning)
 	page.rows = rows;
 	if (shown > 0 && (more || count > shown))
 		page.next = hash_of(streams[shown - 1]);
-	adhoc_reply_rows(&call->request, &page);
+	table_reply(&call->request, &table, &page);
 	json_decref(rows);
 	free(streams);
 }

@@ -125,7 +125,7 @@ static void add_row(const struct table *table, const json_t *object, struct buf 
 	buf_text(out, "</item>");
 }
 
-void table_add(const struct table *table, const json_t *rows, struct buf *out)
+static void add_rows(const struct table *table, const json_t *rows, struct buf *out)
 {
 	size_t i;
 	const json_t *row;
@@ -133,4 +133,21 @@ void table_add(const struct table *table, const json_t *rows, struct buf *out)
 	add_head(table, out);
 	json_array_foreach (rows, i, row)
 		add_row(table, row, out);
+}
+
+void table_reply(const struct adhoc_request *request, const struct table *table,
+                 const struct table_page *page)
+{
+	struct buf *out = adhoc_begin(request);
+
+	markup_add(out, "<title>%s</title>", request->command->name);
+	if (page->next != NULL)
+		markup_add(
+		        out,
+		        "<instructions>There is more: run this again with \"Continue after\" set "
+		        "to what Next says.</instructions><field var='next' type='text-single' "
+		        "label='Next'><value>%s</value></field>",
+		        page->next);
+	add_rows(table, page->rows, out);
+	adhoc_end(request, out, page->warning);
 }

@@ -1,14 +1,14 @@
 /*
  * Result tables of commands (XEP-0004 3.4, "reported" and "item"), written from JSON objects as
  * daemons answer them: a table is its columns, each of which says where its value is and what it
- * means. What is missing or of another type is an empty cell. Pure.
+ * means. What is missing or of another type is an empty cell.
  */
 #ifndef OG_XMPPGW_COMMANDS_TABLE_H
 #define OG_XMPPGW_COMMANDS_TABLE_H
 
 #include <jansson.h>
 
-#include "common/base/buf.h"
+#include "xmppgw/commands/adhoc.h"
 
 enum table_kind {
 	TABLE_TEXT,    /* a string, or strings with commas between */
@@ -37,7 +37,15 @@ struct table {
 #define TABLE_PAGE_ROWS 50
 #define TABLE_PAGE "50"
 
-/* Appends the head and a row for each object of the array ROWS (NULL: none). */
-void table_add(const struct table *table, const json_t *rows, struct buf *out);
+/* A part of a table. */
+struct table_page {
+	const json_t *rows;  /* borrowed; an array of objects, or NULL */
+	const char *next;    /* what the field "after" takes to go on; NULL: these are all */
+	const char *warning; /* NULL: none */
+};
+
+/* Replies with PAGE of TABLE. */
+void table_reply(const struct adhoc_request *request, const struct table *table,
+                 const struct table_page *page);
 
 #endif

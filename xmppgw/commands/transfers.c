@@ -3,6 +3,7 @@
 #include "common/base/mem.h"
 #include "xmppgw/commands/command_call.h"
 #include "xmppgw/commands/commands.h"
+#include "xmppgw/commands/table.h"
 
 /* clang-format off */
 static const struct table_column columns[] = {
@@ -26,12 +27,10 @@ static void on_page(struct command_call *call)
 	const struct command_reply *reply = call->replies;
 
 	if (reply->status == 200)
-		adhoc_reply_rows(
-		        &call->request,
-		        &(struct adhoc_rows){
-		                .table = &table,
-		                .rows = json_object_get(reply->body, "transfers"),
-		                .next = json_string_value(json_object_get(reply->body, "next")) });
+		table_reply(&call->request, &table,
+		            &(struct table_page){ .rows = json_object_get(reply->body, "transfers"),
+		                                  .next = json_string_value(
+		                                          json_object_get(reply->body, "next")) });
 	else
 		command_call_fail(call, reply);
 }

@@ -4,6 +4,7 @@
 #include "common/base/mem.h"
 #include "xmppgw/commands/command_call.h"
 #include "xmppgw/commands/commands.h"
+#include "xmppgw/commands/table.h"
 
 #define ALL "all" /* of the kinds */
 #define GLOBAL "global"
@@ -58,7 +59,7 @@ static void on_page(struct command_call *call)
 {
 	const struct usage_call *usage = container_of(call, struct usage_call, call);
 	const struct command_reply *reply = call->replies;
-	struct adhoc_rows page = { .table = &table };
+	struct table_page page = { 0 };
 	bool ended = false;
 	json_t *rows;
 
@@ -70,7 +71,7 @@ static void on_page(struct command_call *call)
 	page.rows = rows;
 	if (!ended)
 		page.next = json_string_value(json_object_get(reply->body, "next"));
-	adhoc_reply_rows(&call->request, &page);
+	table_reply(&call->request, &table, &page);
 	json_decref(rows);
 }
 

@@ -6,6 +6,7 @@
 #include "tests/unit/unit.h"
 #include "xmppgw/backend/backend.h"
 #include "xmppgw/commands/command_call.h"
+#include "xmppgw/commands/table.h"
 #include "xmppgw/route.h"
 #include "xmppgw/services/disco.h"
 #include "xmppgw/xmpp/form.h"
@@ -253,9 +254,8 @@ START_TEST(a_table_says_how_to_go_on)
 		                         commands[0], "s" };
 	char *got;
 
-	adhoc_reply_rows(
-	        &request,
-	        &(struct adhoc_rows){ .table = &one, .next = "a'b", .warning = "Half of it." });
+	table_reply(&request, &one,
+	            &(struct table_page){ .next = "a'b", .warning = "Half of it." });
 	got = buf_take(&stream->output);
 	ck_assert_ptr_nonnull(strstr(got, "<field var='next' type='text-single' label='Next'>"
 	                                  "<value>a&apos;b</value></field><reported>"));
