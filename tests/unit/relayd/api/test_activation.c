@@ -198,6 +198,10 @@ START_TEST(a_caller_waits_no_longer_than_it_says)
 	redis_server_kill(&relay_server);
 	turn_for(50);
 	ask(&asked, 300);
+	WAIT_UNTIL(stream->watch != NULL);
+	ck_assert(timer_active(
+	        &container_of(list_first(&activation_of(stream)->waiters), struct waiter, link)
+	                 ->deadline));
 	expect(&asked, 503, "unavailable");
 	ck_assert_ptr_null(stream->watch);
 	ck_assert_int_eq(stream->state, STREAM_PAIRED);
@@ -233,6 +237,7 @@ START_TEST(a_half_that_leaves_meanwhile_makes_it_a_conflict)
 	redis_server_start(&relay_server);
 	expect(&asked, 409, "conflict");
 	ck_assert_int_eq(stream->state, STREAM_WAITING);
+	ck_assert_ptr_null(stream->lease);
 }
 END_TEST
 
