@@ -60,7 +60,7 @@ struct http_pool *http_pool_new(const struct http_pool_options *options);
 /* Ends its connections; calls under way are forgotten, not called. */
 void http_pool_free(struct http_pool *pool);
 
-/* Sends; done runs once in a later turn unless http_cancel() came first. CALL must be idle. */
+/* Sends; done runs once in a later turn unless http_release() came first. CALL must be idle. */
 void http_send(struct http_pool *pool, struct http_call *call);
 
 /* A header of the answer (any case of NAME), or NULL. Only for calls whose answer has come. */

@@ -1,6 +1,5 @@
 #include "relayd/api/server.h"
 
-
 #include "common/base/log.h"
 #include "common/daemon.h"
 #include "common/http/http_server.h"
