@@ -100,6 +100,30 @@ def test_make_knows_what_it_is_told_to_make():
         assert re.search(rf"^make {target} ", known, re.M), line
 
 
+def command_of_table(row):
+    """The first command in README's table of what one does to work on the code."""
+    text = (ROOT / "README.md").read_text().split("## Working on it")[1]
+    (line,) = [one for one in text.splitlines() if one.startswith(f"| {row}")]
+    return line.split("`")[1]
+
+
+def test_one_module_and_one_of_its_tests_run_alone():
+    command = command_of_table("run the unit tests of one module")
+    done = subprocess.run(command.split(), cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "unit: 1 passed, 0 failed"
+
+
+def test_an_editor_learns_how_each_file_is_compiled(tmp_path):
+    would = subprocess.run(["make", "-Bn", "V=1", f"BUILD={tmp_path}", "all", "unit-programs"],
+                           cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    done = subprocess.run(["tests/compile-commands"], cwd=ROOT, input=would, capture_output=True,
+                          text=True, check=True)
+    commands = {one["file"]: one["arguments"] for one in json.loads(done.stdout)}
+    assert {"relayd/main.c", "common/base/loop.c", "tests/fakes/apns.c"} <= set(commands)
+    assert "-I." in commands["relayd/main.c"] and "-D_GNU_SOURCE" in commands["relayd/main.c"]
+
+
 def test_shell_blocks_run_beside_the_demonstration(stage, tmp_path):
     up = stage.run(Run(stage))
     build = tmp_path / "top/build"
