@@ -13,9 +13,8 @@ extern const struct daemon_module activation_module;
 
 void activation_post(struct http_request *request);
 
-#define ACTIVATION_ROUTES                                                                          \
-	{                                                                                          \
-		"POST", "/v1/streams/{hash}/activate", activation_post                             \
-	}
+/* clang-format off */
+#define ACTIVATION_ROUTES { "POST", "/v1/streams/{hash}/activate", activation_post }
+/* clang-format on */
 
 #endif

@@ -133,7 +133,7 @@ static void on_settled(struct claim *claim, enum claim_outcome outcome,
                        const struct claim_owner *owner)
 {
 	struct stream *stream = container_of(claim, struct stream, claim);
-	void (*settled)(struct conn * conn, const struct stream_verdict *verdict) = stream->settled;
+	typeof(stream->settled) settled = stream->settled;
 	struct conn *halves[2] = { stream->pair.conns[0], stream->pair.conns[1] };
 	uint8_t hash[SOCKS5_HASH_LEN];
 	const struct stream_verdict verdict = { outcome, hash, owner };

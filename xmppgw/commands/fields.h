@@ -51,10 +51,9 @@ struct field {
 #define FIELD_ACCOUNT_LABEL "User (user@domain) or domain"
 
 /* The field by which a listing goes on where the last reply ended. */
-#define FIELD_AFTER                                                                                \
-	{                                                                                          \
-		"after", "Continue after"                                                          \
-	}
+/* clang-format off */
+#define FIELD_AFTER { "after", "Continue after" }
+/* clang-format on */
 
 struct field_value {
 	/* Borrowed from the form, the field or struct field_values; NULL: it was left empty. */
