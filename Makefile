@@ -49,7 +49,9 @@ $(DAEMONS:%=$(BUILD)/%): $(BUILD)/%: $(BUILD)/obj/%/main.o $(BUILD)/obj/%.a $(CO
 LUA := $(wildcard $(DAEMONS:%=%/*/*.lua) common/*.lua common/*/*.lua)
 .PHONY: lua-headers
 lua-headers: $(LUA:%=$(BUILD)/lua/%.h)
-$(BUILD)/lua/%.lua.h: %.lua common/redis/embed-lua $$(filter $$(dir $$*)%,$(LUA))
+# A script may include others of its folder.
+beside_lua = $(filter $(dir $(1))%,$(LUA))
+$(BUILD)/lua/%.lua.h: %.lua common/redis/embed-lua $$(call beside_lua,$$*)
 	@mkdir -p $(@D)
 	$(Q)common/redis/embed-lua $< >$@ || { rm -f $@; exit 1; }
 
@@ -133,15 +135,16 @@ deploy-test:
 check:
 	$(Q)deploy/install-packages build check
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/asan SANITIZE=1 unit-programs
-	$(Q)TEST=$(TEST) CASE=$(CASE) tests/run-unit $(BUILD)/asan/unit
+	$(Q)TEST="$(TEST)" CASE="$(CASE)" tests/run-unit $(BUILD)/asan/unit
 
 #: make e2e TEST=relayd  the end-to-end tests of one file, with sanitizers; CASE=drain: those whose name
 #:               contains that
 .PHONY: e2e
-e2e: asan
-	$(Q)deploy/install-packages run check test
+e2e:
+	$(Q)deploy/install-packages build run check test
+	$(Q)$(MAKE) --no-print-directory asan
 	$(Q)OG_BUILD=$(BUILD)/asan $(PYTHON) -m pytest -q -p no:cacheprovider \
-	        tests/e2e/test_$(TEST).py $(if $(CASE),-k $(CASE))
+	        tests/e2e/test_$(TEST).py $(if $(CASE),-k "$(CASE)")
 
 #: make asan     all programs with ASan and UBSan, in build/asan
 .PHONY: asan

@@ -210,11 +210,25 @@ static bool same_secret(const char *ours, const char *theirs)
 	return theirs != NULL && strlen(theirs) == len && CRYPTO_memcmp(ours, theirs, len) == 0;
 }
 
+/* True if GIVEN, as a caller wrote it, is the PREPARED domain of a registration. */
+static bool same_domain(const char *given, const char *prepared)
+{
+	char *ours;
+	bool same;
+
+	if (strcasecmp(given, prepared) == 0)
+		return true;
+	ours = bare_jid_prepare(given);
+	same = strcmp(ours, prepared) == 0;
+	free(ours);
+	return same;
+}
+
 /* Every refusal gets the answer of an unknown node, so that nobody can find nodes by trying. */
 static bool may_publish(const struct notification *notification, const struct device *device)
 {
-	return strcasecmp(notification->component, device->component) == 0 &&
-	       strcasecmp(notification->domain, bare_jid_domain(device->owner)) == 0 &&
+	return same_domain(notification->component, device->component) &&
+	       same_domain(notification->domain, bare_jid_domain(device->owner)) &&
 	       (!device_has_secret(device) || same_secret(device->secret, notification->secret));
 }
 
@@ -362,8 +376,11 @@ static void dispatch(struct delivery *delivery)
 		postpone(delivery, delay_ms);
 		return;
 	}
+	/* A call rings for seconds only, also when it goes as an alert. */
 	if (refusal == SENDER_TAKES ||
-	    (refusal == SENDER_PACED && delivery->priority == PRIORITY_VOIP))
+	    (refusal == SENDER_PACED &&
+	     (delivery->priority == PRIORITY_VOIP ||
+	      notification_is_call(&delivery->notification, delivery->priority))))
 		submit(delivery);
 	else
 		postpone(delivery, 0);
@@ -813,6 +830,7 @@ static void mark_suspect(struct delivery *delivery)
 {
 	/* The second token may be good after all: it stays, and this call doesn't wait for it. */
 	if (delivery->job.priority == PRIORITY_VOIP) {
+		record(delivery, OUTCOME_UNAVAILABLE);
 		send_as_alert(delivery);
 		return;
 	}

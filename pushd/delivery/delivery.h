@@ -11,7 +11,7 @@
  *    │  WAITING ──▶ ENQUEUEING               ▼
  *    └──────────────────────────────────▶ LEAVING  its entry is settled, or given back
  *
- * It ends from any phase; with an entry in the queue, from LEAVING alone.
+ * It ends from any phase; with an entry in the queue, from LEAVING alone but when pushd stops.
  */
 #ifndef OG_PUSHD_DELIVERY_DELIVERY_H
 #define OG_PUSHD_DELIVERY_DELIVERY_H

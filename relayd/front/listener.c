@@ -148,24 +148,23 @@ static void on_readable(struct io *io, uint32_t events)
 
 static int open_listener(struct listener *listener, const char *text, const struct relay_conf *conf)
 {
+	const char *what = listener->origin == ORIGIN_RELAY ? "peering" : "socks";
 	char where[NET_TEXT_MAX];
 
 	(void)net_parse(text, &listener->address); /* checked with the configuration */
 	listener->fd = net_listen(&listener->address, BACKLOG);
 	if (listener->fd < 0) {
-		log_error("listen-failed address=%s why=\"%s\"", text, strerror(errno));
+		log_error("listen-failed what=%s address=%s reason=\"%m\"", what, text);
 		return -1;
 	}
 	conn_tune(listener->fd, listener->origin == ORIGIN_RELAY, conf);
 	listener->io.ready = on_readable;
 	if (net_local(listener->fd, &listener->address) != 0 ||
 	    io_start(&listener->io, listener->fd, EPOLLIN) != 0) {
-		log_error("listen-failed address=%s why=\"%s\"", text, strerror(errno));
+		log_error("listen-failed what=%s address=%s reason=\"%m\"", what, text);
 		return -1;
 	}
-	log_info("listening what=%s address=%s",
-	         listener->origin == ORIGIN_RELAY ? "peering" : "socks",
-	         net_format(&listener->address, where));
+	log_info("listening what=%s address=%s", what, net_format(&listener->address, where));
 	return 0;
 }
 

@@ -4,12 +4,13 @@
  * or Redis is away. A faster stream gets larger leases; what is left goes back when the stream
  * idles, at its end, and when the month is over.
  *
- *   new ─▶ opening ─▶ held ◀─▶ asking ─────▶ denied (asks again once it starves)
- *             │        │ ▲       │ no reply    │
- *             ▼        │ └───── retrying       │
- *          refused     ▼ │       ▲             ▼
- *                   starving ────┴──────────▶ exhausted
+ *   new ─▶ opening ─▶ held ◀──▶ asking ──▶ denied
+ *             │        │ ▲        │ ▲          │ the budget is used up
+ *             ▼        ▼ │        ▼ │          ▼
+ *          refused   starving ◀─▶ retrying   starving ──▶ exhausted
  *
+ * Retrying: there was no reply; it leads to asking or, without budget, to starving. The limit of
+ * the file itself leads from held to exhausted.
  * Starving: there is no budget, bytes wait, and a denial is final.
  */
 #ifndef OG_RELAYD_QUOTA_LEASE_H

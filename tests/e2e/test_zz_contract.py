@@ -64,6 +64,11 @@ def row_of(call):
     return None
 
 
+def meets_the_end(call):
+    """True if the daemon was stopping, which any call may meet and no row documents."""
+    return call.status == 503 and b"this server is stopping" in call.answer
+
+
 def complaints(call):
     """What is undocumented about CALL."""
     folder = SCHEMAS / call.daemon
@@ -78,8 +83,8 @@ def complaints(call):
         found += misfits(f"{what} request", folder / row["request"], call.request)
     if call.status is None:
         return found
-    if call.status == 503 and b"this server is stopping" in call.answer:
-        return found  # any call may meet that
+    if meets_the_end(call):
+        return found
     if str(call.status) not in row["responses"]:
         return found + [f"{what}: that status isn't documented"]
     schema = row["responses"][str(call.status)]
@@ -149,7 +154,7 @@ def test_every_documented_status_occurs(whole, daemon):
     seen = set()
     for call in recorder.CALLS:
         row = row_of(call) if call.daemon == daemon else None
-        if row is not None:
+        if row is not None and not meets_the_end(call):
             seen.add((row["method"], row["path"], str(call.status)))
     fail_on(
         f"{daemon} {row['method']} {row['path']} {status}: documented, but it never occurs"

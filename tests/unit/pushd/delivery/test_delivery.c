@@ -276,6 +276,24 @@ START_TEST(what_the_provider_accepts_is_sent_and_leaves_nothing_in_the_queue)
 }
 END_TEST
 
+START_TEST(a_domain_is_the_owners_in_any_spelling_that_prepares_to_it)
+{
+	static const char *const spellings[] = { "EX\xc3\x84MPLE.org", "ex\xc3\xa4mple.org" };
+	struct device device = { .component = COMPONENT,
+		                 .owner = "romeo@ex\xc3\xa4mple.org",
+		                 .dialect = "fpush" };
+
+	for (size_t i = 0; i < ARRAY_LEN(spellings); i++) {
+		struct notification notification = { .component = COMPONENT,
+			                             .domain = spellings[i] };
+
+		ck_assert(may_publish(&notification, &device));
+	}
+	ck_assert(!may_publish(&(struct notification){ .component = COMPONENT, .domain = DOMAIN },
+	                       &device));
+}
+END_TEST
+
 START_TEST(an_unknown_node_a_wrong_component_and_a_wrong_domain_are_gone_alike)
 {
 	struct one ones[3];
@@ -620,8 +638,11 @@ START_TEST(a_call_whose_second_token_is_dead_or_suspect_goes_to_the_first_as_an_
 		struct one one;
 
 		call_phone(&one);
+		/* The job was to be paced, but a call isn't. */
+		sender.refusal = SENDER_PACED;
 		judge(verdicts[i], "BadDeviceToken");
 		WAIT_UNTIL(sender.job != NULL);
+		sender.refusal = SENDER_TAKES;
 		ck_assert_int_eq(sender.job->priority, PRIORITY_HIGH);
 		ck_assert_ptr_null(sender.job->device.second_token);
 		judge(VERDICT_SENT, NULL);
@@ -697,6 +718,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		what_the_provider_accepts_is_sent_and_leaves_nothing_in_the_queue,
+		a_domain_is_the_owners_in_any_spelling_that_prepares_to_it,
 		an_unknown_node_a_wrong_component_and_a_wrong_domain_are_gone_alike,
 		a_refused_credential_queues_nothing_new,
 		what_cannot_be_sent_now_is_queued_and_redeliver_is_told,
