@@ -90,6 +90,11 @@ def test_a_dead_token_is_not_called_gone_while_redis_is_away(stage, fake):
 # Providers
 
 
+def state_of(push, provider):
+    found = push.call("GET", "/v1/providers")[1]["providers"]
+    return {one["id"]: one["state"] for one in found}[provider]
+
+
 def test_what_is_for_a_provider_that_refuses_connections_is_queued_quickly(stage, fake):
     port = free_port()
     sections = both(fake, endpoint=f"https://{HOST}:{port}")
@@ -98,8 +103,8 @@ def test_what_is_for_a_provider_that_refuses_connections_is_queued_quickly(stage
     several = lambda: publish(push, *[item(device)] * 50, deadline_ms=20000)
     outcomes, word = sooner(push, fake, FCM, lambda: (several(), outcome(push, device)))
     assert {one["outcome"] for one in outcomes} == {"queued"} and word in ("queued", "merged")
-    states = {one["id"]: one["state"] for one in push.call("GET", "/v1/providers")[1]["providers"]}
-    assert states[APNS] == "unreachable"
+    # Between the end of a pause and the next probe it is "ready".
+    wait_until(lambda: state_of(push, APNS) == "unreachable")
     assert known(push, device)
     with socket.create_server((HOST, port)) as listener:
         relay_to(listener, fake)

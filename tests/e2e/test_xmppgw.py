@@ -446,6 +446,8 @@ class Push:
         return self.link.ask(new_id(), "set", payload)
 
     def node(self, token, provider=APNS):
+        # After a restart the gateway knows the providers with its next reading of the records.
+        wait_until(self.finds_pushd, what="the gateway to find pushd")
         answer = self.register(token, provider)
         return fields_of(answer)["node"][1][0]
 
