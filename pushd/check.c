@@ -186,7 +186,7 @@ int check_config(const void *config, struct buf *complaints)
 	const struct conf *conf = config;
 	int result = check_modules(conf, complaints);
 
-	if (check_id(conf_id(conf), complaints) != 0)
+	if (check_id(daemon_id(conf->daemon.id), complaints) != 0)
 		result = -1;
 	if (check_db(&conf->daemon, complaints) != 0)
 		result = -1;

@@ -3,11 +3,9 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/base/mem.h"
 #include "common/config/config_value.h"
-#include "common/daemon.h"
 
 static const char *const empties[] = { "high", "low", NULL };
 
@@ -194,11 +192,6 @@ char *conf_foreign_key(const struct conf_provider *provider)
 }
 
 /* ---- reading it ---- */
-
-const char *conf_id(const struct conf *conf)
-{
-	return daemon_id(conf->daemon.id);
-}
 
 const struct conf_provider *conf_provider(const struct conf *conf, size_t index)
 {

@@ -80,9 +80,6 @@ struct conf_kind {
 /* Takes one more kind (borrowed): before conf_table is used, each once, in their order. */
 void conf_add_kind(const struct conf_kind *kind);
 
-/* This pushd's name in the registry: as configured, or the host's. */
-const char *conf_id(const struct conf *conf);
-
 /* Provider INDEX of CONF. */
 const struct conf_provider *conf_provider(const struct conf *conf, size_t index);
 

@@ -45,7 +45,7 @@ static int start(void *config)
 	epoch_ms = loop_wall_ms();
 	entry.describe = describe;
 	entry.kind = "push";
-	entry.id = conf_id(conf);
+	entry.id = daemon_id(conf->daemon.id);
 	entry.redis = db_redis();
 	registry_join(&entry);
 	return 0;

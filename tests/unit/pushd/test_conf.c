@@ -1,5 +1,7 @@
 #include "pushd/conf.c"
 
+#include <unistd.h>
+
 #include "pushd/provider/apns.h"
 #include "pushd/provider/fcm.h"
 #include "pushd/provider/kinds.h"
