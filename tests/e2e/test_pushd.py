@@ -222,8 +222,10 @@ def test_a_message_reaches_fcm_as_data_of_strings(push, fake):
     assert settled["id"].startswith("projects/fake-project/messages/")
     request = request_of(fake, device["token"])
     assert request["path"] == "/v1/projects/fake-project/messages:send"
+    ttl = request["body"]["message"]["android"].pop("ttl")
+    assert 0 <= 28 * 86400 - int(ttl.removesuffix("s")) < 60, "what is left of 28 days"
     assert request["body"] == {"message": {
-        "token": device["token"], "android": {"priority": "HIGH", "ttl": "2419200s"},
+        "token": device["token"], "android": {"priority": "HIGH"},
         "data": {"account": device["owner"], "unread-messages": "3", "sender": "juliet@example.org",
                  "body": "hello", "nickname": "jules"}}}
 
