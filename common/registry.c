@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/registry_join.lua.h"
+#include "common/registry_leave.lua.h"
 #include "common/registry_read.lua.h"
 
 static struct redis_script join_script = { .text = registry_join_lua };
@@ -97,7 +98,10 @@ void registry_touch(struct registry_entry *entry)
 	timer_start(&entry->beat, REGISTRY_BEAT_MS);
 }
 
-/* The replies don't matter: while Redis is away the record expires by itself. */
+/*
+ * The reply doesn't matter: while Redis is away the record expires by itself. EVAL sends the text
+ * of the script, because the process may have ended before Redis answers that it doesn't know it.
+ */
 void registry_leave(struct registry_entry *entry)
 {
 	char *index, *key;
@@ -108,9 +112,8 @@ void registry_leave(struct registry_entry *entry)
 	redis_cancel(&entry->call);
 	index = index_key(entry->redis, entry->kind);
 	key = record_key(entry);
-	redis_command(entry->redis, &entry->call, "ZREM %s %s", index, entry->id);
-	redis_cancel(&entry->call);
-	redis_command(entry->redis, &entry->call, "DEL %s", key);
+	redis_command(entry->redis, &entry->call, "EVAL %s 2 %s %s %s %lld", registry_leave_lua,
+	              index, key, entry->id, (long long)entry->epoch_ms);
 	redis_cancel(&entry->call);
 	free(key);
 	free(index);

@@ -18,10 +18,14 @@
 
 /* A daemon's own record. */
 struct registry_entry {
-	/* The record; the caller owns the answer. Only asked while there is a connection. */
+	/*
+	 * Makes the record, which has epoch_ms as "epoch"; the caller owns it. Only called while
+	 * there is a connection.
+	 */
 	json_t *(*describe)(struct registry_entry *entry);
 	const char *kind; /* "relay" or "push" */
 	const char *id;   /* unique among its kind; borrowed */
+	int64_t epoch_ms; /* when the process started, by the wall clock */
 	struct redis *redis;
 	struct redis_call call;
 	struct timer beat;
@@ -37,7 +41,10 @@ void registry_join(struct registry_entry *entry);
 /* Writes the record again at once (something changed, such as draining). */
 void registry_touch(struct registry_entry *entry);
 
-/* Stops renewing and takes the record out (as far as Redis can be reached in this turn). */
+/*
+ * Stops renewing and deletes the record (as far as Redis can be reached in this turn), unless it is
+ * of another process that was started with this id.
+ */
 void registry_leave(struct registry_entry *entry);
 
 /*

@@ -54,7 +54,7 @@ static json_t *describe(struct registry_entry *entry)
 	                                 listener_address(ORIGIN_RELAY, 0));
 
 	return json_pack("{s:s, s:I, s:O, s:o, s:o, s:I, s:I, s:I, s:b}", "id", entry->id, "epoch",
-	                 (json_int_t)fleet_epoch_ms(), "advertise", announce.advertise, "control",
+	                 (json_int_t)entry->epoch_ms, "advertise", announce.advertise, "control",
 	                 control, "peer", peering, "streams", (json_int_t)stream_count(), "halves",
 	                 (json_int_t)conn_count(), "bytes_per_second",
 	                 (json_int_t)bytes_per_second(), "draining", daemon_draining());
@@ -84,6 +84,7 @@ static void join_registry(const struct relay_conf *conf)
 		.describe = describe,
 		.kind = "relay",
 		.id = fleet_id(),
+		.epoch_ms = fleet_epoch_ms(),
 		.redis = fleet_redis(),
 	};
 	registry_join(&announce.entry);

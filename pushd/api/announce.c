@@ -12,7 +12,6 @@
 
 static struct registry_entry entry;
 static const struct conf_daemon *daemon_conf;
-static int64_t epoch_ms;
 
 static json_t *describe(struct registry_entry *ours)
 {
@@ -30,8 +29,8 @@ static json_t *describe(struct registry_entry *ours)
 		                                provider_kinds[provider->kind]->conf.name));
 	}
 	return json_pack(
-	        "{s:s, s:I, s:o, s:o, s:o, s:b}", "id", ours->id, "epoch", (json_int_t)epoch_ms,
-	        "api",
+	        "{s:s, s:I, s:o, s:o, s:o, s:b}", "id", ours->id, "epoch",
+	        (json_int_t)ours->epoch_ms, "api",
 	        registry_place(ours->redis, daemon_conf->api_url, "http://", server_address()),
 	        "public", registry_place(ours->redis, NULL, scheme, rest_listener_address()),
 	        "providers", providers, "draining", daemon_draining());
@@ -42,10 +41,10 @@ static int start(void *config)
 	const struct conf *conf = config;
 
 	daemon_conf = &conf->daemon;
-	epoch_ms = loop_wall_ms();
 	entry.describe = describe;
 	entry.kind = "push";
 	entry.id = daemon_id(conf->daemon.id);
+	entry.epoch_ms = loop_wall_ms();
 	entry.redis = db_redis();
 	registry_join(&entry);
 	return 0;

@@ -27,12 +27,13 @@ static json_t *describe(struct registry_entry *entry)
 	struct member *member = container_of(entry, struct member, entry);
 
 	member->described++;
-	return json_pack("{s:s, s:i}", "id", entry->id, "load", member->load);
+	return json_pack("{s:s, s:I, s:i}", "id", entry->id, "epoch", (json_int_t)entry->epoch_ms,
+	                 "load", member->load);
 }
 
 static struct member member(const char *kind, const char *id)
 {
-	return (struct member){ .entry = { describe, kind, id, redis } };
+	return (struct member){ .entry = { describe, kind, id, 1700000000000, redis } };
 }
 
 struct reader {
@@ -269,6 +270,35 @@ START_TEST(a_member_that_leaves_is_gone_at_once_even_if_the_process_ends_then)
 }
 END_TEST
 
+START_TEST(a_process_that_leaves_late_keeps_the_record_of_its_successor)
+{
+	struct member old = member("relay", "relay-1"), new = member("relay", "relay-1");
+
+	registry_join(&old.entry);
+	WAIT_UNTIL(!redis_busy(&old.entry.call));
+	new.entry.epoch_ms = old.entry.epoch_ms + 1;
+	registry_join(&new.entry);
+	WAIT_UNTIL(!redis_busy(&new.entry.call));
+	registry_leave(&old.entry);
+	ck_assert_int_eq(ask("EXISTS og:registry:relay:relay-1"), 1);
+	ck_assert_int_eq(ask("ZCARD og:registry:relay"), 1);
+	registry_leave(&new.entry);
+	ck_assert_int_eq(ask("DBSIZE"), 0);
+}
+END_TEST
+
+START_TEST(a_member_whose_record_has_expired_leaves_the_index_too)
+{
+	struct member one = member("relay", "relay-1");
+
+	registry_join(&one.entry);
+	WAIT_UNTIL(!redis_busy(&one.entry.call));
+	ask("DEL og:registry:relay:relay-1");
+	registry_leave(&one.entry);
+	ck_assert_int_eq(ask("DBSIZE"), 0);
+}
+END_TEST
+
 START_TEST(a_member_that_died_is_not_read_and_its_place_in_the_index_goes)
 {
 	struct member one = member("relay", "relay-1");
@@ -379,6 +409,8 @@ int main(void)
 		a_record_is_renewed_each_beat_and_at_once_when_touched,
 		every_key_expires_by_itself_within_the_ttl,
 		a_member_that_leaves_is_gone_at_once_even_if_the_process_ends_then,
+		a_process_that_leaves_late_keeps_the_record_of_its_successor,
+		a_member_whose_record_has_expired_leaves_the_index_too,
 		a_member_that_died_is_not_read_and_its_place_in_the_index_goes,
 		a_record_that_is_no_json_object_is_left_out,
 		while_redis_is_away_nothing_is_read_and_after_it_all_goes_on,
