@@ -21,7 +21,7 @@ static json_t *describe(struct registry_entry *ours)
 	for (size_t i = 0; i < senders_count(); i++) {
 		const struct conf_provider *provider = sender_provider(senders_at(i));
 
-		/* Who registers with it would get no notification. */
+		/* A device that registers with it would get no notification. */
 		if (!sender_has_credential(senders_at(i)))
 			continue;
 		json_array_append_new(providers,

@@ -489,7 +489,7 @@ const struct conf_provider *credential_provider(const struct credential *credent
 	return credential->provider;
 }
 
-bool credential_present(const struct credential *credential)
+static bool has_valid_dates(const struct credential *credential)
 {
 	return credential->used != NULL && material_is_valid(credential->used, loop_wall_ms());
 }
@@ -506,7 +506,7 @@ enum credential_state credential_state(struct credential *credential, const char
 
 	if (token != NULL)
 		return states[access_token_state(token)];
-	if (credential_present(credential))
+	if (has_valid_dates(credential))
 		return CREDENTIAL_READY;
 	if (!credential->settled)
 		return CREDENTIAL_WAITING;

@@ -17,7 +17,7 @@ struct material;
 
 enum credential_state {
 	CREDENTIAL_READY,       /* there is a bearer token, or a certificate */
-	CREDENTIAL_WAITING,     /* one is being fetched */
+	CREDENTIAL_WAITING,     /* one is being fetched, or Redis hasn't said if one is stored */
 	CREDENTIAL_FAILED,      /* the token endpoint refuses to give one; tried again later */
 	CREDENTIAL_UNREACHABLE, /* the token endpoint can't be reached; tried again later */
 	CREDENTIAL_ABSENT,      /* no usable file is configured, and none was set by the API */
@@ -71,9 +71,6 @@ const struct material *credential_material(const struct credential *credential);
 bool credential_is_stored(const struct credential *credential);
 
 const struct conf_provider *credential_provider(const struct credential *credential);
-
-/* True if there is one and its dates are valid now, also if no bearer token can be got for it. */
-bool credential_present(const struct credential *credential);
 
 /* Of the bearer token for ORIGIN, where each has its own; NULL: of none in particular. */
 enum credential_state credential_state(struct credential *credential, const char *origin);

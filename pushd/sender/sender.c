@@ -399,7 +399,9 @@ unsigned sender_room(const struct sender *sender)
 
 bool sender_has_credential(const struct sender *sender)
 {
-	return credential_present(sender->credential);
+	enum credential_state state = credential_state(sender->credential, NULL);
+
+	return state != CREDENTIAL_ABSENT && state != CREDENTIAL_INVALID;
 }
 
 const char *sender_state(const struct sender *sender)

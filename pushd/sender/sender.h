@@ -74,7 +74,10 @@ const char *sender_state(const struct sender *sender);
 /* How many wait for room on a connection. */
 size_t sender_queued(const struct sender *sender);
 
-/* True if it has a credential whose dates are valid: without one nothing can be sent. */
+/*
+ * True if it has a credential whose dates are valid: without one nothing can be sent. True also
+ * after a start until Redis has said whether a credential is stored.
+ */
 bool sender_has_credential(const struct sender *sender);
 
 /* For the daemon's table of modules. */

@@ -1,5 +1,8 @@
 #include "pushd/sender/sender.c"
 
+#include "pushd/credential/sealed_store.h"
+#include "pushd/db.h"
+#include "tests/unit/redis_server.h"
 #include "tests/unit/toy_kind.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/wait.h"
@@ -250,6 +253,34 @@ START_TEST(a_sender_without_a_credential_is_not_made_and_one_with_a_file_has_it)
 }
 END_TEST
 
+START_TEST(a_credential_counts_as_present_until_redis_says_that_none_is_stored)
+{
+	char key_file[] = "/tmp/og-unit-XXXXXX", *why = NULL;
+	struct redis_server redis;
+	struct conf stored = { .daemon.redis = redis.url,
+		               .daemon.redis_prefix = (char *)"og:",
+		               .daemon.master_key_file = key_file };
+
+	conf = toy_configure("/nowhere", "");
+	toy_write_file(key_file,
+	               "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n");
+	redis_server_init(&redis);
+	ck_assert_int_eq(db_module.start(&stored), 0);
+	ck_assert_int_eq(sealed_store_module.start(&stored), 0);
+	sender = sender_new(&toy_kind, conf_provider(conf, 0), 2, &why);
+	ck_assert_msg(sender != NULL, "%s", why);
+	ck_assert(sender_has_credential(sender));
+	redis_server_start(&redis);
+	WAIT_UNTIL(!sender_has_credential(sender));
+	sender_free(sender);
+	sender = NULL;
+	sealed_store_module.stop();
+	db_module.stop();
+	redis_server_release(&redis);
+	unlink(key_file);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -266,6 +297,7 @@ int main(void)
 		what_is_on_the_wire_when_it_is_abandoned_still_comes_to_its_verdict,
 		an_endpoint_that_has_nothing_to_do_makes_room_for_another,
 		a_sender_without_a_credential_is_not_made_and_one_with_a_file_has_it,
+		a_credential_counts_as_present_until_redis_says_that_none_is_stored,
 	};
 
 	return unit_run("sender", tests, ARRAY_LEN(tests), setup, teardown);
