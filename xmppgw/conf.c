@@ -18,6 +18,10 @@ static const struct config_key daemon_keys[] = {
 	  "Name among the gateways: letters, digits, '.', '-', '_'. The host's name if not set." },
 	{ DAEMON("redis", CONFIG_REDIS, redis), "redis://127.0.0.1:6379/0",
 	  "Redis, where relays and push daemons register; \"none\": relays are in [relay ID]." },
+	{ DAEMON("relay-redis", CONFIG_REDIS, relay_redis), NULL,
+	  "Redis of the relays, where it isn't that of redis." },
+	{ DAEMON("push-redis", CONFIG_REDIS, push_redis), NULL,
+	  "Redis of the push daemons, where it isn't that of redis." },
 	{ DAEMON("redis-prefix", CONFIG_STRING, redis_prefix), "og:",
 	  "Prefix of every key in Redis." },
 	{ DAEMON("ops-listen", CONFIG_ADDRESS, ops_listen), "127.0.0.1:7670",
@@ -113,6 +117,18 @@ static void check_id(const struct conf *conf, struct buf *complaints)
 		           ID_MAX);
 }
 
+/* Where relays and push daemons have a Redis of their own, the gateway has one, too. */
+static void check_redis(const struct conf *conf, const char *key, const char *url,
+                        struct buf *complaints)
+{
+	if (url == NULL)
+		return;
+	if (!conf_with_redis(conf))
+		buf_printf(complaints, "%s needs redis, which is none\n", key);
+	else if (strcmp(url, "none") == 0)
+		buf_printf(complaints, "%s can't be none; without it, redis is used\n", key);
+}
+
 static void check_access(const struct conf_daemon *daemon, struct buf *complaints)
 {
 	char text[JID_TEXT_MAX];
@@ -182,6 +198,8 @@ int conf_check(const void *config, struct buf *complaints)
 		buf_printf(complaints, "ops-listen must be a numeric address and a port, not %s\n",
 		           conf->daemon.ops_listen);
 	check_id(conf, complaints);
+	check_redis(conf, "relay-redis", conf->daemon.relay_redis, complaints);
+	check_redis(conf, "push-redis", conf->daemon.push_redis, complaints);
 	check_access(&conf->daemon, complaints);
 	if (conf->components.count == 0)
 		buf_text(complaints, "there must be a section [component ID]\n");

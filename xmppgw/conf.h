@@ -16,6 +16,7 @@ struct conf_daemon {
 	struct daemon_common common;
 	char *id;    /* the gateway's name among all; NULL: the host's, see daemon_id() */
 	char *redis; /* URL, or "none" */
+	char *relay_redis, *push_redis; /* NULL: as redis; see conf_redis_or() */
 	char *redis_prefix;
 	char *ops_listen;
 	char *api_token;
@@ -61,6 +62,12 @@ static inline const char *conf_domain(const struct conf_component *component)
 
 /* The bits of COMPONENT's roles; 0 if one of them is unknown. */
 unsigned conf_roles(const struct conf_component *component);
+
+/* URL, or that of redis where URL is not set. */
+static inline const char *conf_redis_or(const struct conf *conf, const char *url)
+{
+	return url != NULL ? url : conf->daemon.redis;
+}
 
 /* True unless redis = none. */
 static inline bool conf_with_redis(const struct conf *conf)

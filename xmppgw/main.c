@@ -17,6 +17,7 @@
 #include "xmppgw/component/components.h"
 #include "xmppgw/component/iq.h"
 #include "xmppgw/conf.h"
+#include "xmppgw/db.h"
 #include "xmppgw/events/events.h"
 #include "xmppgw/ops.h"
 #include "xmppgw/route.h"
@@ -25,9 +26,19 @@
 #include "xmppgw/xmpp/xml.h"
 
 static const struct daemon_module *const modules[] = {
-	&acl_module,          &backend_module,    &api_call_module, &publish_send_module,
-	&command_call_module, &activation_module, &route_module,    &components_module,
-	&iq_module,           &events_module,     &ops_module,      NULL,
+	&acl_module,
+	&db_module,
+	&backend_module,
+	&api_call_module,
+	&publish_send_module,
+	&command_call_module,
+	&activation_module,
+	&route_module,
+	&components_module,
+	&iq_module,
+	&events_module,
+	&ops_module,
+	NULL,
 };
 
 static char *health_url(const void *config)

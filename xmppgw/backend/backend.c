@@ -10,8 +10,8 @@
 #include "common/daemon.h"
 #include "common/registry.h"
 #include "xmppgw/conf.h"
+#include "xmppgw/db.h"
 
-#define REDIS_TIMEOUT_MS 2000
 #define AVOID_MS 1000
 #define CANDIDATES_MAX 256 /* of a recommendation; more relays than these are passed over */
 
@@ -19,17 +19,17 @@
 struct kind {
 	const char *name;    /* in the registry */
 	const char *url_key; /* where its record says how to call it */
+	enum db db;          /* where the registry is */
 	struct list all;     /* struct backend */
 	struct registry_watch watch;
 	bool known;
 };
 
 static struct kind kinds[] = {
-	[BACKEND_RELAY] = { .name = "relay", .url_key = "control" },
-	[BACKEND_PUSH] = { .name = "push", .url_key = "api" },
+	[BACKEND_RELAY] = { .name = "relay", .url_key = "control", .db = DB_RELAY },
+	[BACKEND_PUSH] = { .name = "push", .url_key = "api", .db = DB_PUSH },
 };
 
-static struct redis *redis;
 static void (*on_push_change)(void);
 
 /* ---- one backend ---- */
@@ -151,11 +151,6 @@ static void on_records(struct registry_watch *watch, const json_t *records)
 bool backend_known(enum backend_kind kind)
 {
 	return kinds[kind].known;
-}
-
-struct redis *backend_redis(void)
-{
-	return redis;
 }
 
 void backend_on_change(void (*changed)(void))
@@ -320,15 +315,13 @@ static void start_watch(struct kind *kind)
 {
 	kind->watch = (struct registry_watch){ .changed = on_records,
 		                               .kind = kind->name,
-		                               .redis = redis };
+		                               .redis = db_redis(kind->db) };
 	registry_watch_start(&kind->watch);
 }
 
 static int start(void *config)
 {
 	const struct conf *conf = config;
-	const struct redis_options options = { conf->daemon.redis, conf->daemon.redis_prefix,
-		                               REDIS_TIMEOUT_MS };
 
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
 		list_init(&kinds[i].all);
@@ -336,9 +329,6 @@ static int start(void *config)
 		add_configured(conf);
 		return 0;
 	}
-	redis = redis_new(&options);
-	if (redis == NULL)
-		return -1;
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
 		start_watch(&kinds[i]);
 	return 0;
@@ -347,14 +337,10 @@ static int start(void *config)
 static void stop(void)
 {
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-		if (redis != NULL)
-			registry_watch_stop(&kinds[i].watch);
+		registry_watch_stop(&kinds[i].watch);
 		list_for_each (link, &kinds[i].all)
 			free_backend(container_of(link, struct backend, link));
 	}
-	if (redis != NULL)
-		redis_free(redis);
-	redis = NULL;
 }
 
 const struct daemon_module backend_module = { "backends", start, stop };

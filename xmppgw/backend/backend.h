@@ -11,7 +11,6 @@
 #include <stdint.h>
 
 #include "common/base/list.h"
-#include "common/redis/redis.h"
 
 enum backend_kind { BACKEND_RELAY, BACKEND_PUSH };
 
@@ -36,9 +35,6 @@ extern const struct daemon_module backend_module;
 
 /* CHANGED (NULL: nothing) is called when a push daemon came, went or changed. */
 void backend_on_change(void (*changed)(void));
-
-/* The connection to Redis, or NULL with redis = none. */
-struct redis *backend_redis(void);
 
 /* True once all backends of the kind are known: the registry was read. */
 bool backend_known(enum backend_kind kind);

@@ -11,8 +11,8 @@
 #include "common/daemon.h"
 #include "common/redis/redis.h"
 #include "xmppgw/acl.h"
-#include "xmppgw/backend/backend.h"
 #include "xmppgw/component/components.h"
+#include "xmppgw/db.h"
 #include "xmppgw/events/event.h"
 
 #define POLL_MS 500          /* between two reads of new entries */
@@ -33,9 +33,10 @@
  */
 enum step { STEP_GROUP, STEP_RECOVER, STEP_TAKE_OVER, STEP_READ, STEP_ACKNOWLEDGE };
 
-/* A component's place in the stream of events. */
+/* A component's place in a stream of events: there is one in each Redis. */
 struct follower {
 	struct stream *stream; /* borrowed */
+	struct redis *redis;   /* borrowed */
 	struct redis_call call;
 	struct timer timer;
 	enum step step;
@@ -323,7 +324,7 @@ static void go_on(struct follower *follower)
 	if (follower->step == STEP_ACKNOWLEDGE && stream_unsent(follower->stream) > 0)
 		timer_start(&follower->timer, UNSENT_MS);
 	else if (follower->step == STEP_ACKNOWLEDGE || may_ask)
-		steps[follower->step].ask(follower, backend_redis());
+		steps[follower->step].ask(follower, follower->redis);
 	else
 		timer_start(&follower->timer, POLL_MS);
 }
@@ -389,26 +390,35 @@ static void on_reply(struct redis_call *call, const struct redisReply *reply)
 	}
 }
 
-static int start(void *config)
+/* Has every component follow the events in REDIS. */
+static void follow(struct redis *redis)
 {
-	const struct conf *conf = config;
 	struct stream *stream = NULL;
 
-	consumer = daemon_id(conf->daemon.id);
-	if (backend_redis() == NULL)
-		return 0;
-	metrics_add(&outcome_metric);
-	while ((stream = components_next(stream)) != NULL)
-		follower_count++;
-	followers = mem_alloc(follower_count, sizeof(*followers));
-	for (size_t i = 0; i < follower_count; i++) {
-		struct follower *follower = &followers[i];
+	while ((stream = components_next(stream)) != NULL) {
+		struct follower *follower = &followers[follower_count++];
 
-		follower->stream = stream = components_next(stream);
+		follower->stream = stream;
+		follower->redis = redis;
 		follower->call.done = on_reply;
 		follower->timer.expired = on_timer;
 		begin_round(follower);
 	}
+}
+
+static int start(void *config)
+{
+	const struct conf *conf = config;
+	struct redis *relays = db_redis(DB_RELAY), *push = db_redis(DB_PUSH);
+
+	consumer = daemon_id(conf->daemon.id);
+	if (relays == NULL)
+		return 0;
+	metrics_add(&outcome_metric);
+	followers = mem_alloc(2 * conf->components.count, sizeof(*followers));
+	follow(relays);
+	if (push != relays)
+		follow(push);
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "common/daemon.h"
 #include "xmppgw/acl.h"
 #include "xmppgw/backend/api_call.h"
+#include "xmppgw/db.h"
 #include "xmppgw/services/bytestreams.h"
 
 /* For the relay. The requester waits 5 s, of which the look-up takes a part. */
@@ -171,7 +172,7 @@ static json_t *describe(const char *component, const struct bytestream *bytestre
 static void begin(struct iq *iq, const struct bytestream *bytestream)
 {
 	struct activation *activation = mem_alloc(1, sizeof(*activation));
-	struct redis *redis = backend_redis();
+	struct redis *redis = db_redis(DB_RELAY);
 	struct backend *first = backend_first(BACKEND_RELAY);
 
 	list_append(&under_way, &activation->link);

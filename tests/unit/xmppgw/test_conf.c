@@ -130,6 +130,22 @@ START_TEST(two_components_have_two_domains)
 }
 END_TEST
 
+START_TEST(relays_and_push_daemons_may_have_a_redis_of_their_own)
+{
+	ck_assert_str_eq(conf_redis_or(&conf, conf.daemon.push_redis), "redis://127.0.0.1");
+	conf.daemon.push_redis = (char *)"redis://192.0.2.1";
+	ck_assert_str_eq(conf_redis_or(&conf, conf.daemon.push_redis), "redis://192.0.2.1");
+	is_right();
+	conf.daemon.push_redis = (char *)"none";
+	is_wrong("push-redis can't be none; without it, redis is used\n");
+	conf.daemon.push_redis = NULL;
+	conf.daemon.relay_redis = (char *)"redis://192.0.2.1";
+	conf.daemon.redis = (char *)"none";
+	is_wrong("relay-redis needs redis, which is none\n"
+	         "redis = none needs a section [relay ID]\n");
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -139,6 +155,7 @@ int main(void)
 		admins_are_users,
 		a_components_domain_is_its_id_unless_it_is_given,
 		two_components_have_two_domains,
+		relays_and_push_daemons_may_have_a_redis_of_their_own,
 	};
 
 	return unit_run("xmppgw_conf", tests, ARRAY_LEN(tests), setup, NULL);

@@ -71,7 +71,6 @@ START_TEST(configured_relays_are_described_as_the_registry_would)
 	ck_assert_str_eq(relay->url, "http://127.0.0.1:1");
 	ck_assert_uint_eq(json_array_size(json_object_get(relay->record, "advertise")), 2);
 	ck_assert_ptr_null(backend_next(relay, BACKEND_RELAY));
-	ck_assert_ptr_null(backend_redis());
 }
 END_TEST
 

@@ -48,7 +48,7 @@ static long long ask_redis(const char *const *argv)
 
 	while (argv[argc] != NULL)
 		argc++;
-	redis_send(backend_redis(), &asked.call, argc, argv, NULL);
+	redis_send(db_redis(DB_RELAY), &asked.call, argc, argv, NULL);
 	WAIT_UNTIL(asked.done);
 	return asked.number;
 }
@@ -83,7 +83,7 @@ static void setup(void)
 	configured[0].roles = relay_role;
 	configured[1].roles = configured[2].roles = push_role;
 	ck_assert_int_eq(acl_module.start(&conf), 0);
-	ck_assert_int_eq(backend_module.start(&conf), 0);
+	ck_assert_int_eq(db_module.start(&conf), 0);
 	ck_assert_int_eq(components_module.start(&conf), 0);
 	proxy = components_next(NULL);
 }
@@ -92,7 +92,7 @@ static void teardown(void)
 {
 	events_module.stop();
 	components_module.stop();
-	backend_module.stop();
+	db_module.stop();
 	acl_module.stop();
 	if (peer >= 0)
 		close(peer);
