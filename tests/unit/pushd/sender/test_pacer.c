@@ -1,20 +1,28 @@
 #include "common/base/loop.h"
 
-static uint64_t read_clock(void);
+static uint64_t read_clock_ms(void), read_clock_ns(void);
 
-#define loop_now_ms read_clock
+#define loop_now_ms read_clock_ms
+#define loop_now_ns read_clock_ns
 #include "pushd/sender/pacer.c"
 #undef loop_now_ms
+#undef loop_now_ns
 
 #include <string.h>
 
 #include "tests/unit/unit.h"
 
+static uint64_t stopped_ns;       /* where the clock stands still; 0: it runs */
 static uint64_t lost_ms, lose_ms; /* what has passed besides, and what passes at each look */
 
-static uint64_t read_clock(void)
+static uint64_t read_clock_ns(void)
 {
-	uint64_t now_ms = loop_now_ms() + lost_ms;
+	return stopped_ns == 0 ? loop_now_ns() : stopped_ns;
+}
+
+static uint64_t read_clock_ms(void)
+{
+	uint64_t now_ms = read_clock_ns() / 1000000 + lost_ms;
 
 	lost_ms += lose_ms;
 	return now_ms;
@@ -33,6 +41,7 @@ static void setup(void)
 {
 	loop_init();
 	memset(&pacer, 0, sizeof(pacer));
+	stopped_ns = lost_ms = lose_ms = 0;
 	passes = 0;
 	pacer.passed = on_passed;
 }
@@ -92,6 +101,7 @@ START_TEST(room_is_what_can_be_taken)
 {
 	unsigned room;
 
+	stopped_ns = loop_now_ns();
 	pacer_init(&pacer, 3);
 	room = pacer_room(&pacer);
 	ck_assert_uint_eq(room, 6);
@@ -104,11 +114,13 @@ START_TEST(a_pause_holds_everything_back_and_a_shorter_one_changes_nothing)
 {
 	uint64_t begin_ms = loop_now_ms();
 
+	stopped_ns = loop_now_ns();
 	pacer_init(&pacer, 0);
 	pacer_pause(&pacer, 60);
 	pacer_pause(&pacer, 10);
 	ck_assert(pacer_paused(&pacer) && !pacer_take(&pacer));
 	ck_assert_uint_eq(pacer_room(&pacer), 0);
+	stopped_ns = 0;
 	wait_for_pass();
 	ck_assert_uint_ge(loop_now_ms() - begin_ms, 60);
 	ck_assert(!pacer_paused(&pacer) && pacer_take(&pacer));
@@ -117,6 +129,7 @@ END_TEST
 
 START_TEST(a_pause_that_ends_while_it_is_looked_at_is_not_waited_for_forever)
 {
+	stopped_ns = loop_now_ns();
 	pacer_init(&pacer, 0);
 	pacer_pause(&pacer, 60);
 	timer_stop(&pacer.wait);
