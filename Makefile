@@ -30,7 +30,7 @@ say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
 PYTHON := /usr/bin/python3
 
 .PHONY: all
-all: $(DAEMONS:%=$(BUILD)/%) $(BUILD)/providers
+all: $(DAEMONS:%=$(BUILD)/%) $(BUILD)/providers $(BUILD)/xmpp-server
 
 # A daemon's folders become an archive, and so do common's; a daemon is its main.o with both.
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/main.c,$(wildcard $(1)/*.c $(1)/*/*.c)))
@@ -65,6 +65,12 @@ FAKE := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/fakes/*.c))
 $(BUILD)/providers: $(FAKE) $(COMMON)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(HARDEN) $(LINK) -o $@ $^ $(ALL_LIBS) $(shell pkg-config --libs libnghttp2)
+
+# The pretend XMPP server.
+FAKE_XMPP := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/fakes/xmpp_server/*.c))
+$(BUILD)/xmpp-server: $(FAKE_XMPP) $(COMMON)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(HARDEN) $(LINK) -o $@ $^ $(ALL_LIBS)
 
 # Unit tests: a program for each tests/unit/FOLDER/test_MODULE.c, which includes the FOLDER/MODULE.c
 # that it tests and is linked with that daemon's archive alone.

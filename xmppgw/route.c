@@ -159,6 +159,21 @@ static void refuse_misrouted(const struct request *request)
 	refuse(request, KIND_MISROUTED, IQ_INTERNAL_SERVER_ERROR);
 }
 
+/*
+ * Refuses REQUEST, which no service takes, with CONDITION. But what a server itself has set may be
+ * an odd publish, or one that came to the wrong component, and at any type of error but "wait"
+ * some servers forget the registration.
+ */
+static void refuse_unknown(const struct request *request, enum iq_condition condition)
+{
+	if (strcmp(request->type, "set") == 0 && !publish_from_client(request->from)) {
+		log_debug("set-by-a-server-refused component=%s from=%s", request->stream->domain,
+		          request->from);
+		condition = IQ_INTERNAL_SERVER_ERROR;
+	}
+	refuse(request, KIND_UNKNOWN, condition);
+}
+
 static void route_iq(const struct request *request, const struct xml *stanza)
 {
 	const struct xml *payload = stanza->first;
@@ -167,9 +182,9 @@ static void route_iq(const struct request *request, const struct xml *stanza)
 	if (!request->ours) {
 		refuse_misrouted(request);
 	} else if (payload == NULL || payload->next != NULL) { /* RFC 6120 8.2.3: exactly one */
-		refuse(request, KIND_UNKNOWN, IQ_BAD_REQUEST);
+		refuse_unknown(request, IQ_BAD_REQUEST);
 	} else if ((kind = find_service(request, payload)) == KIND_UNKNOWN) {
-		refuse(request, KIND_UNKNOWN, IQ_SERVICE_UNAVAILABLE);
+		refuse_unknown(request, IQ_SERVICE_UNAVAILABLE);
 	} else if (iq_stream_is_full(request->stream)) {
 		refuse(request, KIND_OVERLOAD, IQ_INTERNAL_SERVER_ERROR);
 	} else {

@@ -19,7 +19,8 @@ stage.X(...) starts the program and waits until it is ready; start=False leaves 
 Daemon.call goes through a recorder (recorder.py), so that the contract test sees the bodies; for
 raw sockets and bytes that no HTTP client sends use Daemon.address("control" | "api" | "ops" | …).
 Programs die with the thread that started them: start them from the main thread.
-XMPP servers are in servers.py, the whole stack in stack.py, XMPP clients in chat.py.
+XMPP servers are in servers.py, the pretend one in pretend.py, the whole stack in stack.py, XMPP
+clients in chat.py.
 """
 
 import fcntl
@@ -268,10 +269,25 @@ class Redis(Process):
             return resp.command(*words)
 
 
-class Providers(Process):
-    """The pretend APNs, FCM and OAuth (build/providers), with keys and a CA of its own."""
+class Pretend(Process):
+    """A service of others that is played here; it ends after our daemons, which talk to it."""
 
     ready = r"\bready\b"
+
+    @property
+    def control_url(self):
+        return f"http://{self.address('control')}"
+
+    def control(self, method, path, body=None, timeout=PATIENCE):
+        status, answer = http(method, self.control_url + path, body, timeout=timeout)
+        if status >= 300:
+            raise Trouble(f"{self.name} answered {status} to {method} {path}: {answer}")
+        return answer
+
+
+class Providers(Pretend):
+    """The pretend APNs, FCM and OAuth (build/providers), with keys and a CA of its own."""
+
     topic = "org.example.chat"
     made = None  # the first set of keys and certificates, which the others of this process copy
 
@@ -300,10 +316,6 @@ class Providers(Process):
             raise Trouble(f"providers --generate: {done.stderr}")
         Providers.made = Providers.made or self.set
 
-    @property
-    def control_url(self):
-        return f"http://{self.address('control')}"
-
     def provider_sections(self):
         """
         The two providers of the demonstration, as sections of pushd's configuration; without an
@@ -314,12 +326,6 @@ class Providers(Process):
         apns.update(key_id="FAKEKEY001", team_id="FAKETEAM01")
         fcm = {"kind": "fcm", "service_account_file": self.set / "service-account.json"}
         return {"apns-binary-api": {**apns, **here}, "fcm-xmpp-api": {**fcm, **here}}
-
-    def control(self, method, path, body=None):
-        status, answer = http(method, self.control_url + path, body)
-        if status >= 300:
-            raise Trouble(f"providers answered {status} to {method} {path}: {answer}")
-        return answer
 
     def script(self, *rules):
         return self.control("POST", "/script", list(rules))
@@ -512,10 +518,10 @@ class Stage:
     def close(self):
         """
         Stops everything; what was wrong, as sentences. Our daemons end at the same time, then the
-        pretend providers, to which they talk until then; how servers of others end is no matter.
+        pretend services, to which they talk until then; how servers of others end is no matter.
         """
         faults = []
-        for kind in (Daemon, Providers):
+        for kind in (Daemon, Pretend):
             ending = [process for process in self.processes if isinstance(process, kind)]
             for process in ending:
                 if process.alive:

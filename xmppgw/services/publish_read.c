@@ -67,18 +67,31 @@ static void set_body(json_t *object, const char *body)
 		json_object_set_new_nocheck(object, "body", json_stringn_nocheck(body, len));
 }
 
+/* MongooseIM's hint of a call invite (XEP-0353): its action and session, but no media. */
+static void add_call_hint(json_t *item, const struct xml *form)
+{
+	json_t *voip = json_object();
+
+	if (set_text(voip, "action", form_value(form, "jingle-message"), ACTION_MAX) &&
+	    set_text(voip, "sid", form_value(form, "jingle-session-id"), NAME_MAX_BYTES))
+		json_object_set_nocheck(item, "jingle", voip);
+	json_decref(voip);
+}
+
 /* The summary form, of any type; some servers leave its FORM_TYPE out. */
 static void add_summary(json_t *item, const struct xml *form)
 {
 	json_t *summary = json_object();
 
 	set_count(summary, "count", form_value(form, "message-count"));
-	set_text(summary, "sender", form_value(form, "last-message-sender"), JID_MAX);
+	if (!set_text(summary, "sender", form_value(form, "last-message-sender"), JID_MAX))
+		set_text(summary, "sender", form_value(form, "message-sender"), JID_MAX);
 	set_body(summary, form_value(form, "last-message-body"));
 	set_count(summary, "pending_subscriptions", form_value(form, "pending-subscription-count"));
 	set_text(summary, "subscription_sender", form_value(form, "last-subscription-sender"),
 	         JID_MAX);
 	json_object_set_new_nocheck(item, "summary", summary);
+	add_call_hint(item, form);
 }
 
 static void add_priority(json_t *item, const struct xml *priority)
@@ -189,17 +202,20 @@ static bool add_item(struct publish *publish, const struct xml *item, json_t *co
 	return true;
 }
 
-static enum publish_verdict add_items(struct publish *publish, const struct xml *element,
-                                      json_t *common)
+/* Reads all items, or says what is wrong with them. */
+static const char *add_items(struct publish *publish, const struct xml *element, json_t *common)
 {
 	const struct xml *item = xml_child(element, PUBSUB_NS, "item");
 
 	if (item == NULL)
-		return PUBLISH_MALFORMED;
-	for (; item != NULL; item = xml_again(item))
-		if (publish->count == PUBLISH_ITEMS_MAX || !add_item(publish, item, common))
-			return PUBLISH_MALFORMED;
-	return PUBLISH_READ;
+		return "no item";
+	for (; item != NULL; item = xml_again(item)) {
+		if (publish->count == PUBLISH_ITEMS_MAX)
+			return "too many items";
+		if (!add_item(publish, item, common))
+			return "an item without a notification";
+	}
+	return NULL;
 }
 
 /* The form of the publish-options (XEP-0357 7), which isn't checked; or NULL. */
@@ -208,10 +224,34 @@ static const struct xml *find_options(const struct xml *pubsub)
 	return form_find(xml_child(pubsub, PUBSUB_NS, "publish-options"));
 }
 
-/* A server publishes as its domain. A client's own JID has no right to any node. */
+bool publish_from_client(const char *from)
+{
+	struct jid jid;
+
+	return jid_parse(from, &jid) == 0 && jid.local[0] != '\0' && jid.resource[0] != '\0';
+}
+
+/* A server publishes as its domain. */
 static bool is_server(const char *from, struct jid *jid)
 {
 	return jid_parse(from, jid) == 0 && jid->local[0] == '\0' && jid->resource[0] == '\0';
+}
+
+static enum publish_verdict malformed(struct publish *publish, const char *why)
+{
+	publish->why = why;
+	return PUBLISH_MALFORMED;
+}
+
+/* Reads the items of ELEMENT, each with what is common to all. */
+static enum publish_verdict read_items(struct publish *publish, const struct xml *element,
+                                       json_t *common)
+{
+	const char *why;
+
+	set_text(common, "node", publish->node, PUBLISH_NODE_MAX);
+	why = add_items(publish, element, common);
+	return why == NULL ? PUBLISH_READ : malformed(publish, why);
 }
 
 enum publish_verdict publish_read(const struct xml *pubsub, const char *from, const char *component,
@@ -226,18 +266,21 @@ enum publish_verdict publish_read(const struct xml *pubsub, const char *from, co
 
 	publish->node = xml_attribute(element, "node");
 	publish->count = 0;
+	if (publish_from_client(from))
+		return PUBLISH_UNKNOWN;
+	if (!is_server(from, &server))
+		return malformed(publish, "not from a server's domain");
 	if (publish->node == NULL || publish->node[0] == '\0')
-		return PUBLISH_MALFORMED;
-	if (!is_server(from, &server) || strlen(publish->node) > PUBLISH_NODE_MAX ||
+		return malformed(publish, "no node");
+	if (strlen(publish->node) > PUBLISH_NODE_MAX ||
 	    (secret != NULL && strlen(secret) > SECRET_MAX))
 		return PUBLISH_UNKNOWN;
 	common = json_object();
 	set_text(common, "component", component, NAME_MAX_BYTES);
 	set_text(common, "domain", server.domain, NAME_MAX_BYTES);
-	set_text(common, "node", publish->node, PUBLISH_NODE_MAX);
 	set_text(common, "secret", secret, SECRET_MAX);
 	set_text(common, "module", form_value(options, "pushModule"), MODULE_MAX);
-	verdict = add_items(publish, element, common);
+	verdict = read_items(publish, element, common);
 	json_decref(common);
 	return verdict;
 }

@@ -16,8 +16,8 @@
 
 enum publish_verdict {
 	PUBLISH_READ,      /* PUBLISH->json has the notifications */
-	PUBLISH_UNKNOWN,   /* a node or secret that can't be ours, or the sender is no server */
-	PUBLISH_MALFORMED, /* no publish of notifications at all */
+	PUBLISH_UNKNOWN,   /* a node or secret that can't be ours, or the sender is a client */
+	PUBLISH_MALFORMED, /* a server's, but no publish of notifications: PUBLISH->why */
 };
 
 /* The notifications of one publish. */
@@ -25,7 +25,15 @@ struct publish {
 	const char *node; /* borrowed from the stanza */
 	struct buf json;  /* JSON objects, separated by commas */
 	unsigned count;
+	const char *why; /* what is wrong with a malformed one; static */
 };
+
+/*
+ * True if FROM is a client's JID. It has no registration at the server that it speaks through, so
+ * it may be told what is wrong. All others may be servers, which forget a registration at most
+ * errors that are not of the type "wait".
+ */
+bool publish_from_client(const char *from);
 
 /*
  * Reads <pubsub/> that FROM sent to COMPONENT. PUBLISH->json is empty before, and is the caller's

@@ -22,7 +22,8 @@
 #define UNASSIGNED_MS 10000
 /* A publish older than this is not sent any more. */
 #define SEND_MS 20000
-#define RETRY_MS 200 /* between two attempts to find a push daemon for unassigned publishes */
+#define RETRY_MS 200       /* between two attempts to find a push daemon for unassigned publishes */
+#define COMPLAINT_MS 60000 /* between two log lines about malformed publishes */
 
 /* One publish that is not answered yet. */
 struct publication {
@@ -51,6 +52,7 @@ static struct list unassigned; /* publishes without a push daemon */
 static struct list batches;    /* in flight */
 static struct task flush;
 static struct timer retry;
+static uint64_t complained_ms; /* of a malformed publish */
 
 /* What became of a publish: the outcomes of pushd's API from best to worst, and one of ours. */
 enum outcome { SENT, QUEUED, MERGED, GONE, UNAVAILABLE, REFUSED, OUTCOMES };
@@ -97,11 +99,23 @@ static void finish(struct publication *publication, enum outcome outcome)
 	free(publication);
 }
 
-/* Answers a publish that no push daemon needs to see. */
-static void refuse(struct iq *iq, enum iq_condition condition)
+/* Answers a publish that no push daemon needs to see; WHY (may be NULL) is told, too. */
+static void refuse(struct iq *iq, enum iq_condition condition, const char *why)
 {
 	outcome_numbers[REFUSED]++;
-	iq_error(iq, condition, NULL);
+	iq_error(iq, condition, why);
+}
+
+/*
+ * A server's publish that is odd. It may be of a registration that is good, and "wait" is the only
+ * type of error at which every server keeps that.
+ */
+static void refuse_malformed(struct iq *iq, const char *why)
+{
+	if (loop_once_in(COMPLAINT_MS, &complained_ms))
+		log_warn("publish-malformed component=%s from=%s reason=\"%s\"", iq->stream->domain,
+		         iq->to, why);
+	refuse(iq, IQ_INTERNAL_SERVER_ERROR, why);
 }
 
 static uint64_t age_ms(const struct publication *publication, uint64_t now_ms)
@@ -201,10 +215,10 @@ static void publish(struct iq *iq, const struct xml *pubsub)
 		enqueue(iq, &read);
 		break;
 	case PUBLISH_UNKNOWN:
-		refuse(iq, IQ_ITEM_NOT_FOUND);
+		refuse(iq, IQ_ITEM_NOT_FOUND, NULL);
 		break;
 	case PUBLISH_MALFORMED:
-		refuse(iq, IQ_BAD_REQUEST);
+		refuse_malformed(iq, read.why);
 		break;
 	}
 	buf_release(&read.json);

@@ -1,5 +1,8 @@
 #include "xmppgw/route.c"
 
+#include <dirent.h>
+
+#include "tests/fakes/xmpp_server/kind.c"
 #include "tests/unit/stanza.h"
 #include "tests/unit/unit.h"
 #include "xmppgw/acl.h"
@@ -393,21 +396,149 @@ START_TEST(wrong_commands_have_their_errors)
 }
 END_TEST
 
-START_TEST(publishes_that_no_server_of_ours_sent_get_one_and_the_same_answer)
+#define PUBSUB(content) "<pubsub xmlns='" PUBSUB_NS "'>" content "</pubsub>"
+#define ITEM "<item><notification xmlns='" PUSH_NS "'/></item>"
+
+START_TEST(a_client_that_publishes_gets_what_an_unknown_node_gets)
 {
-	const char *from[] = { "a@b", "b/c", "a@b/c" };
+	const char *unknown = ERROR("cancel", "item-not-found") "</error></iq>";
 
-	for (size_t i = 0; i < ARRAY_LEN(from); i++) {
-		char *stanza =
-		        mem_printf("<iq type='set' id='i1' from='%s' to='both.example.org'><pubsub "
-		                   "xmlns='" PUBSUB_NS "'><publish node='n'><item><notification "
-		                   "xmlns='" PUSH_NS "'/></item></publish></pubsub></iq>",
-		                   from[i]);
+	has(IQ("set", PUBSUB("<publish node='n'>" ITEM "</publish>")), unknown);
+	has(IQ("set", PUBSUB("<publish node='n'/>")), unknown);
+	has(IQ("set", PUBSUB("")), unknown);
+}
+END_TEST
 
-		has(stanza, ERROR("cancel", "item-not-found") "</error></iq>");
-		free(stanza);
+/* ---- what our answers do to registrations, on every kind of server ---- */
+
+/* The name of the first kind of server that counts VERDICT against the registration, or NULL. */
+static const char *who_minds(const struct verdict *verdict)
+{
+	for (size_t i = 0; i < kind_count; i++)
+		if (kinds[i].effect(verdict) > EFFECT_KEEP)
+			return kinds[i].name;
+	return NULL;
+}
+
+static const char *who_minds_answer(const char *answer)
+{
+	struct xml_reader *reader;
+	const struct xml *iq = stanza_parse(&reader, answer);
+	const struct xml *error = xml_child(iq, "jabber:component:accept", "error");
+	struct verdict verdict = {
+		.result = strcmp(xml_attribute(iq, "type"), "result") == 0,
+		.from_asked = true,
+		.error_type = xml_attribute(error, "type"),
+		.condition = error == NULL ? NULL : error->first->name,
+	};
+	const char *name = who_minds(&verdict);
+
+	xml_reader_free(reader);
+	return name;
+}
+
+static void costs_nothing(const char *stanza)
+{
+	char *got = answer_to(stanza);
+
+	ck_assert_msg(*got != '\0' && who_minds_answer(got) == NULL, "%s for %s", got, stanza);
+	free(got);
+}
+
+START_TEST(temporary_trouble_is_the_only_error_that_costs_a_registration_nowhere)
+{
+	for (unsigned i = 0; i < IQ_CONDITIONS; i++) {
+		char *answer;
+
+		iq_error(iq_new(stream, "both.example.org", "b", "i1", IQ_DEADLINE_MS),
+		         (enum iq_condition)i, "why");
+		answer = buf_take(&stream->output);
+		ck_assert_msg((who_minds_answer(answer) == NULL) == (i == IQ_INTERNAL_SERVER_ERROR),
+		              "%s", answer);
+		free(answer);
 	}
-	has(IQ("set", "<pubsub xmlns='" PUBSUB_NS "'/>"), ERROR("modify", "bad-request"));
+}
+END_TEST
+
+#define FROM(from, type, payload)                                                                  \
+	"<iq type='" type "' id='i1' from='" from "' to='both.example.org'>" payload "</iq>"
+
+START_TEST(no_odd_set_of_a_server_costs_a_registration)
+{
+	const char *odd[] = {
+		FROM("b", "set", PUBSUB("")),
+		FROM("b", "set", PUBSUB("<publish/>")),
+		FROM("b", "set", PUBSUB("<publish node=''>" ITEM "</publish>")),
+		FROM("b", "set", PUBSUB("<publish node='n'/>")),
+		FROM("b", "set", PUBSUB("<publish node='n'><item/></publish>")),
+		FROM("b", "set", PUBSUB("<publish node='n'>" ITEM "<item/></publish>")),
+		FROM("b", "set", PUBSUB("<retract node='n'><item id='1'/></retract>")),
+		FROM("b", "set", PUBSUB("<publish node='n'>" ITEM "</publish>") PING),
+		FROM("b", "set", "<pubsub><publish node='n'>" ITEM "</publish></pubsub>"),
+		FROM("b", "set", ""),
+		FROM("b", "set", "<notification xmlns='" PUSH_NS "'/>"),
+		FROM("a@b", "set", PUBSUB("<publish node='n'>" ITEM "</publish>")),
+		FROM("b/c", "set", PUBSUB("<publish node='n'>" ITEM "</publish>")),
+		FROM("@@", "set", PUBSUB("<publish node='n'>" ITEM "</publish>")),
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(odd); i++)
+		costs_nothing(odd[i]);
+	stream->roles = ROLE_RELAY; /* the operator has mixed the roles up */
+	costs_nothing(PUBLISH);
+}
+END_TEST
+
+/* What the publish NAME of tests/data is answered at once; "": nothing. Heap. */
+static char *answer_to_file(const char *name)
+{
+	char *path = mem_printf("tests/data/publish/%s", name), *text = stanza_file(path);
+	struct xml_reader *reader;
+	const struct xml *iq = stanza_parse(&reader, text);
+
+	ck_assert_int_eq(jid_domain(xml_attribute(iq, "to"), stream->domain), 0);
+	route_stanza(stream, XML_STANZA, iq);
+	xml_reader_free(reader);
+	free(text);
+	free(path);
+	return buf_take(&stream->output);
+}
+
+/* True if what publish_read() makes of NAME.xml is "unknown": a registration that never was. */
+static bool is_unknown(const char *name)
+{
+	char *path = mem_printf("tests/data/publish/%.*s.json", (int)(strlen(name) - 4), name);
+	char *text = stanza_file(path);
+	bool unknown = strstr(text, "\"unknown\"") != NULL;
+
+	free(text);
+	free(path);
+	return unknown;
+}
+
+START_TEST(no_publish_in_the_tests_data_costs_a_registration_that_may_be_good)
+{
+	DIR *dir = opendir("tests/data/publish");
+	unsigned held = 0, refused = 0;
+	struct dirent *entry;
+
+	while ((entry = readdir(dir)) != NULL) {
+		char *answer;
+
+		if (strstr(entry->d_name, ".xml") == NULL)
+			continue;
+		answer = answer_to_file(entry->d_name);
+		held += *answer == '\0';
+		refused += *answer != '\0';
+		if (*answer != '\0' && !is_unknown(entry->d_name))
+			ck_assert_msg(who_minds_answer(answer) == NULL, "%s: %s", entry->d_name,
+			              answer);
+		free(answer);
+	}
+	closedir(dir);
+	ck_assert_uint_ge(held, 20);
+	ck_assert_uint_ge(refused, 8);
+	ck_assert_uint_eq(stream->iq_count, held);
 }
 END_TEST
 
@@ -432,7 +563,10 @@ int main(void)
 		a_command_without_its_form_gives_the_form,
 		a_command_can_be_canceled,
 		wrong_commands_have_their_errors,
-		publishes_that_no_server_of_ours_sent_get_one_and_the_same_answer,
+		a_client_that_publishes_gets_what_an_unknown_node_gets,
+		temporary_trouble_is_the_only_error_that_costs_a_registration_nowhere,
+		no_odd_set_of_a_server_costs_a_registration,
+		no_publish_in_the_tests_data_costs_a_registration_that_may_be_good,
 	};
 
 	return unit_run("route", tests, ARRAY_LEN(tests), setup, teardown);

