@@ -17,10 +17,9 @@
 #include "relayd/front/source_limit.h"
 #include "relayd/io/conn.h"
 #include "relayd/io/pair.h"
-#include "relayd/io/pipe_pool.h"
+#include "relayd/io/pump.h"
 #include "relayd/quota/calendar.h"
 #include "relayd/quota/lease.h"
-#include "relayd/quota/ledger.h"
 #include "relayd/quota/outbox.h"
 #include "relayd/stream/bridge.h"
 #include "relayd/stream/stream.h"
@@ -42,11 +41,10 @@ static const struct daemon_module scheduling_module = { "scheduling", start_batc
 	                                                NULL };
 
 static const struct daemon_module *const modules[] = {
-	&scheduling_module, &pipe_pool_module, &fleet_module,    &outbox_module,
-	&calendar_module,   &ledger_module,    &lease_module,    &activation_module,
-	&claim_module,      &drain_module,     &conn_module,     &pair_module,
-	&handshake_module,  &stream_module,    &dial_module,     &bridge_module,
-	&listener_module,   &server_module,    &announce_module, NULL,
+	&scheduling_module, &pump_module,       &fleet_module,    &outbox_module, &calendar_module,
+	&lease_module,      &activation_module, &claim_module,    &drain_module,  &conn_module,
+	&pair_module,       &handshake_module,  &stream_module,   &dial_module,   &bridge_module,
+	&listener_module,   &server_module,     &announce_module, NULL,
 };
 
 static bool serving(void)

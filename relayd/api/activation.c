@@ -215,11 +215,9 @@ static struct activation *activation_new(struct stream *stream, struct activatio
 	activation->stream = stream;
 	activation->about = asked->about;
 	asked->about = NULL;
-	activation->lease = lease_new(asked->parties);
-	activation->lease->opened = on_opened;
+	activation->lease = lease_open(asked->parties, on_opened);
 	activation->lease->stream = stream;
 	stream->watch = &activation->watch;
-	lease_open(activation->lease);
 	return activation;
 }
 

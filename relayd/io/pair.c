@@ -74,11 +74,6 @@ static bool end(struct pair *pair, enum reason reason)
 
 /* Places */
 
-bool pair_is_full(const struct pair *pair)
-{
-	return pair->conns[0] != NULL && pair->conns[1] != NULL;
-}
-
 void pair_seat(struct pair *pair, struct conn *conn)
 {
 	pair->conns[pair->conns[0] != NULL] = conn;

@@ -97,8 +97,6 @@ extern const struct daemon_module pair_module;
 void pair_seat(struct pair *pair, struct conn *conn);
 void pair_unseat(struct conn *conn);
 
-bool pair_is_full(const struct pair *pair);
-
 /* CONN gives up its place in a pair that isn't started; the caller closes it. */
 void pair_leave(struct conn *conn, enum reason reason);
 

@@ -34,7 +34,7 @@ enum flow_state {
 
 /* All zeros: no byte has moved yet, and nothing can be read or written. */
 struct flow {
-	struct pipe *pipe;      /* lent by the pool; NULL while nothing is in flight */
+	struct pipe *pipe;      /* lent; NULL while nothing is in flight */
 	struct gather *gather;  /* while the source is fast, owned */
 	uint64_t received;      /* bytes read from the source */
 	uint64_t delivered;     /* bytes that the sink's socket took */
@@ -47,6 +47,12 @@ struct flow {
 	bool starving : 1;      /* bytes wait in the source, but there is no budget for them */
 	bool stopped : 1;       /* nothing more is read: ends once what was read is delivered */
 };
+
+/*
+ * Module: the pool of pipes, within RLIMIT_NOFILE, connection-max and fs.pipe-user-pages-soft. When
+ * those are used up, buffers in memory take the place of pipes.
+ */
+extern const struct daemon_module pump_module;
 
 /*
  * Moves bytes until a socket blocks, the flow is over, or a bounded amount of work is done: true in

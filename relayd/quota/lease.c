@@ -1,6 +1,8 @@
 #include "relayd/quota/lease.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/log.h"
 #include "common/base/loop.h"
@@ -8,7 +10,12 @@
 #include "common/base/metrics.h"
 #include "common/daemon.h"
 #include "relayd/conf.h"
+#include "relayd/fleet/fleet.h"
 #include "relayd/quota/calendar.h"
+#include "relayd/quota/denial.h"
+#include "relayd/quota/ledger_open.lua.h"
+#include "relayd/quota/ledger_take.lua.h"
+#include "relayd/quota/outbox.h"
 
 #define IDLE_MS 10000
 #define RETRY_MS 200 /* a call that can't be sent waits for Redis by itself */
@@ -18,6 +25,68 @@
 #define SIZE_LEAST_MS 50 /* a very fast stream's lasts so long, since each call costs CPU */
 #define OPENINGS_MAX 3   /* each after a reply that it is another month */
 #define ROLLOVERS_MAX 64 /* leases that change months in one turn of the loop */
+
+#define LEDGERS_MAX 6
+#define NUMBER_SIZE 24
+#define LOG_EVERY_MS 60000
+#define ACCOUNTS 4
+#define SHARED 2     /* every stream's last two ledgers: the instance's, and "global" */
+#define WORDS_MAX 32 /* keys and arguments of a call */
+
+/* The ledgers of one stream. */
+struct ledgers {
+	char *names[LEDGERS_MAX];    /* "user:a@b" and "domain:b", owned; "instance:ID"; "global" */
+	int64_t limits[LEDGERS_MAX]; /* bytes a month; 0: none; known after the opening */
+	int64_t file_limit;          /* bytes of this stream; 0: none; known likewise */
+	uint64_t lease;              /* its number: part of the lease's key in Redis */
+	uint32_t calls;              /* calls that were granted; 0 before the opening */
+	uint8_t count;
+	uint8_t accounts[4]; /* places of the first user, its domain, the second user, its domain */
+};
+
+/* What a reply says. */
+struct ledger_answer {
+	enum ledger_verdict verdict;
+	int64_t bytes;  /* granted */
+	unsigned month; /* in which they were taken */
+	const char
+	        *ledger; /* that is over its limit or forbidden, borrowed from LEDGERS; or NULL */
+	int64_t limit;   /* of that ledger */
+};
+
+static struct redis_script open_script = { ledger_open_lua, "" };
+static struct redis_script take_script = { ledger_take_lua, "" };
+
+static const struct relay_conf *limits; /* borrowed: its limits may change */
+static char *instance;                  /* the relay's own ledger, owned */
+static uint64_t last_number;            /* of a lease; part of its key in Redis */
+
+#define VERDICT_NAME(constant, text) [constant] = text,
+static const char *const verdict_names[] = { LEDGER_VERDICTS(VERDICT_NAME) };
+static int64_t by_verdict[LEDGER_VERDICT_COUNT];
+static struct metric calls_metric = {
+	.name = "outrigger_relayd_lease_calls_total",
+	.help = "Answers to calls for a lease, by verdict.",
+	.kind = METRIC_COUNTER,
+	.label = "verdict",
+	.values = verdict_names,
+	.series = LEDGER_VERDICT_COUNT,
+	.numbers = by_verdict,
+};
+static int64_t leased;
+static struct metric leased_metric = {
+	.name = "outrigger_relayd_leased_bytes_total",
+	.help = "Bytes that were taken from ledgers.",
+	.kind = METRIC_COUNTER,
+	.numbers = &leased,
+};
+static int64_t returned;
+static struct metric returned_metric = {
+	.name = "outrigger_relayd_returned_bytes_total",
+	.help = "Bytes of leases that were given back.",
+	.kind = METRIC_COUNTER,
+	.numbers = &returned,
+};
 
 static struct {
 	uint64_t quantum;
@@ -40,6 +109,259 @@ static struct metric waits_metric = {
 	.kind = METRIC_COUNTER,
 	.numbers = &waits,
 };
+
+/* The ledgers */
+
+/* Takes NAME over. Returns its place: both parties may share a user or a domain. */
+static uint8_t add_ledger(struct ledgers *ledgers, char *name)
+{
+	for (uint8_t i = 0; i < ledgers->count; i++) {
+		if (strcmp(ledgers->names[i], name) == 0) {
+			free(name);
+			return i;
+		}
+	}
+	ledgers->names[ledgers->count] = name;
+	return ledgers->count++;
+}
+
+/* The ledgers of both PARTIES (copied) and of this relay; ledger_open() comes next. */
+static struct ledgers *ledger_new(const struct party parties[2])
+{
+	static char global[] = "global";
+	struct ledgers *ledgers = mem_alloc(1, sizeof(*ledgers));
+
+	for (int i = 0; i < 2; i++)
+		ledgers->accounts[2 * i] =
+		        add_ledger(ledgers, mem_printf("user:%s", parties[i].user));
+	for (int i = 0; i < 2; i++)
+		ledgers->accounts[2 * i + 1] =
+		        add_ledger(ledgers, mem_printf("domain:%s", parties[i].domain));
+	ledgers->names[ledgers->count++] = instance;
+	ledgers->names[ledgers->count++] = global;
+	ledgers->lease = ++last_number;
+	return ledgers;
+}
+
+/* Bytes that were taken and not given back stay taken. */
+static void ledger_free(struct ledgers *ledgers)
+{
+	for (uint8_t i = 0; i < ledgers->count - SHARED; i++)
+		free(ledgers->names[i]);
+	free(ledgers);
+}
+
+static const char *account(const struct ledgers *ledgers, size_t place)
+{
+	const char *found;
+
+	(void)ledger_split(ledgers->names[ledgers->accounts[place]], &found);
+	return found;
+}
+
+static char *lease_key(const struct ledgers *ledgers)
+{
+	return mem_printf("%slease:%s:%lld:%llu", redis_prefix(fleet_redis()), fleet_id(),
+	                  (long long)fleet_epoch_ms(), (unsigned long long)ledgers->lease);
+}
+
+/* Calls for bytes */
+
+/* Keys and arguments of a call; texts made by add_number() and add_key() are owned. */
+struct words {
+	const char *argv[WORDS_MAX];
+	char *owned[WORDS_MAX];
+	size_t argc, keys, owned_count;
+};
+
+static void add_owned(struct words *words, char *text)
+{
+	words->owned[words->owned_count++] = text;
+	words->argv[words->argc++] = text;
+}
+
+static void add_key(struct words *words, const char *name, const char *rest)
+{
+	add_owned(words, mem_printf("%s%s%s", redis_prefix(fleet_redis()), name, rest));
+	words->keys++;
+}
+
+static void add_number(struct words *words, int64_t number)
+{
+	add_owned(words, mem_printf("%lld", (long long)number));
+}
+
+/* The keys of MONTH and of the lease, with which both scripts begin. */
+static void add_keys(struct words *words, const struct month *month, const struct ledgers *ledgers)
+{
+	char number[NUMBER_SIZE];
+
+	snprintf(number, sizeof(number), "%u", month->number);
+	add_key(words, "usage:", number);
+	add_key(words, "ledgers:", number);
+	add_owned(words, lease_key(ledgers));
+	words->keys++;
+}
+
+/* The arguments with which both scripts begin. */
+static void add_common(struct words *words, const struct month *month, int64_t wanted)
+{
+	add_number(words, month->number);
+	add_number(words, month->start_s);
+	add_number(words, month->end_s);
+	add_number(words, wanted);
+}
+
+static void call_script(struct words *words, struct redis_script *script, struct redis_call *call)
+{
+	redis_eval(fleet_redis(), call, script,
+	           &(struct redis_args){ words->keys, words->argc, words->argv });
+	while (words->owned_count > 0)
+		free(words->owned[--words->owned_count]);
+}
+
+/* Asks for the limits and for a first lease of at most WANTED bytes. */
+static void ledger_open(struct ledgers *ledgers, struct redis_call *call, int64_t wanted)
+{
+	const struct month *month = calendar_month();
+	struct words words = { 0 };
+
+	add_keys(&words, month, ledgers);
+	add_key(&words, "limits", "");
+	for (size_t i = 0; i < ACCOUNTS; i++)
+		add_key(&words, "limit:", account(ledgers, i));
+	add_common(&words, month, wanted);
+	add_number(&words, limits->default_file_limit);
+	add_number(&words, limits->default_user_limit);
+	add_number(&words, limits->default_domain_limit);
+	add_number(&words, limits->instance_limit);
+	add_number(&words, limits->global_limit);
+	for (size_t i = 0; i < ACCOUNTS; i++)
+		words.argv[words.argc++] = account(ledgers, i);
+	words.argv[words.argc++] = instance;
+	call_script(&words, &open_script, call);
+}
+
+/* Asks for another lease of at most WANTED bytes; after LEDGER_UNKNOWN it repeats that call. */
+static void ledger_take(struct ledgers *ledgers, struct redis_call *call, int64_t wanted)
+{
+	const struct month *month = calendar_month();
+	struct words words = { 0 };
+
+	add_keys(&words, month, ledgers);
+	add_common(&words, month, wanted);
+	add_number(&words, ledgers->calls + 1);
+	for (size_t i = 0; i < ledgers->count; i++) {
+		words.argv[words.argc++] = ledgers->names[i];
+		add_number(&words, ledgers->limits[i]);
+	}
+	call_script(&words, &take_script, call);
+}
+
+/* Replies */
+
+/* Returns LEDGERS' own copy of NAME, which outlives the reply. */
+static const char *find_name(const struct ledgers *ledgers, const char *name)
+{
+	for (size_t i = 0; name != NULL && i < ledgers->count; i++)
+		if (strcmp(ledgers->names[i], name) == 0)
+			return ledgers->names[i];
+	return NULL;
+}
+
+static void read_grant(struct ledgers *ledgers, const struct redisReply *reply,
+                       struct ledger_answer *answer)
+{
+	answer->bytes = redis_reply_integer(redis_reply_at(reply, 1), 0);
+	answer->month = (unsigned)redis_reply_integer(redis_reply_at(reply, 2), MONTH_NONE);
+	metric_add(&leased_metric, 0, answer->bytes);
+	if (ledgers->calls++ > 0)
+		return;
+	ledgers->file_limit = redis_reply_integer(redis_reply_at(reply, 3), 0);
+	for (size_t i = 0; i < ledgers->count; i++)
+		ledgers->limits[i] = redis_reply_integer(redis_reply_at(reply, 4 + i), 0);
+}
+
+static enum ledger_verdict read_verdict(const struct redisReply *reply)
+{
+	const char *word = redis_reply_string(redis_reply_at(reply, 0), NULL);
+
+	if (word == NULL)
+		return LEDGER_UNKNOWN;
+	switch (*word) {
+	case 'g':
+		return LEDGER_GRANTED;
+	case 'o':
+		return LEDGER_OVER;
+	case 'f':
+		return LEDGER_FORBIDDEN;
+	case 'm':
+		return LEDGER_OTHER_MONTH;
+	default:
+		return LEDGER_UNKNOWN;
+	}
+}
+
+/* Every stream asks again and again, so this is logged once a minute. */
+static void log_trouble(const char *why)
+{
+	static uint64_t logged_ms;
+
+	if (why != NULL && loop_once_in(LOG_EVERY_MS, &logged_ms))
+		log_warn("lease-trouble why=\"%s\"", why);
+}
+
+/*
+ * Reads the reply to either call; the first one's has the limits too. If the reply says that it is
+ * another month, the calendar is set.
+ */
+static struct ledger_answer ledger_read(struct ledgers *ledgers, const struct redisReply *reply)
+{
+	struct ledger_answer answer = { .verdict = read_verdict(reply) };
+
+	metric_add(&calls_metric, answer.verdict, 1);
+	switch (answer.verdict) {
+	case LEDGER_GRANTED:
+		read_grant(ledgers, reply, &answer);
+		break;
+	case LEDGER_OVER:
+	case LEDGER_FORBIDDEN:
+		answer.ledger =
+		        find_name(ledgers, redis_reply_string(redis_reply_at(reply, 1), NULL));
+		answer.limit = redis_reply_integer(redis_reply_at(reply, 2), 0);
+		break;
+	case LEDGER_OTHER_MONTH:
+		calendar_set(redis_reply_integer(redis_reply_at(reply, 1), loop_wall_ms()));
+		break;
+	case LEDGER_UNKNOWN:
+		log_trouble(redis_reply_error(reply));
+		break;
+	case LEDGER_VERDICT_COUNT:
+		break;
+	}
+	return answer;
+}
+
+/* Gives back BYTES that were taken in MONTH; LAST: also those of a call whose reply got lost. */
+static void ledger_give_back(const struct ledgers *ledgers, unsigned month, uint64_t bytes,
+                             bool last)
+{
+	char *lease = lease_key(ledgers);
+
+	metric_add(&returned_metric, 0, (int64_t)bytes);
+	outbox_give_back(&(struct outbox_return){
+	        .lease = lease,
+	        .seen = ledgers->calls,
+	        .last = last,
+	        .month = month,
+	        .bytes = bytes,
+	        .ledgers = (const char *const *)ledgers->names,
+	        .count = ledgers->count,
+	});
+	free(lease);
+}
+
+/* States */
 
 static uint64_t lesser(uint64_t a, uint64_t b)
 {
@@ -87,7 +409,11 @@ static bool is_open(const struct lease *lease)
 
 /* Asking for more */
 
-uint64_t lease_size(uint64_t quantum, uint64_t spent, uint64_t elapsed_ms)
+/*
+ * Bytes to ask for, after SPENT bytes in ELAPSED_MS: what goes through in half a second, from 1 to
+ * 16 times QUANTUM; or more than 16 times, where that would not last for 50 ms.
+ */
+static uint64_t next_size(uint64_t quantum, uint64_t spent, uint64_t elapsed_ms)
 {
 	uint64_t time_ms = greater(elapsed_ms, LEAD_MS); /* what came in one burst is no rate */
 	uint64_t soon = spent * SIZE_MS / time_ms, sooner = spent * SIZE_LEAST_MS / time_ms;
@@ -108,7 +434,7 @@ static uint64_t low_water(uint64_t size, uint64_t spent, uint64_t elapsed_ms)
 static void ask(struct lease *lease)
 {
 	uint64_t now_ms = loop_now_ms(), elapsed_ms = now_ms - lease->asked_ms;
-	uint64_t size = lease_size(leases.quantum, lease->spent, elapsed_ms);
+	uint64_t size = next_size(leases.quantum, lease->spent, elapsed_ms);
 
 	enter(lease, lease->stream_waits ? LEASE_STARVING : LEASE_ASKING);
 	lease->low = low_water(size, lease->spent, elapsed_ms);
@@ -274,6 +600,16 @@ static void hold(struct lease *lease, const struct ledger_answer *answer)
 	(void)change_month(lease);
 }
 
+static void on_opened(struct redis_call *call, const struct redisReply *reply);
+
+static void call_open(struct lease *lease)
+{
+	enter(lease, LEASE_OPENING);
+	lease->openings++;
+	lease->call.done = on_opened;
+	ledger_open(lease->ledgers, &lease->call, (int64_t)leases.quantum);
+}
+
 /* Without a clear reply the lease stays opening: bytes may have been taken for it. */
 static void on_opened(struct redis_call *call, const struct redisReply *reply)
 {
@@ -281,7 +617,7 @@ static void on_opened(struct redis_call *call, const struct redisReply *reply)
 	struct ledger_answer answer = ledger_read(lease->ledgers, reply);
 
 	if (answer.verdict == LEDGER_OTHER_MONTH && lease->openings < OPENINGS_MAX) {
-		lease_open(lease);
+		call_open(lease);
 		return;
 	}
 	if (answer.verdict == LEDGER_GRANTED)
@@ -292,19 +628,14 @@ static void on_opened(struct redis_call *call, const struct redisReply *reply)
 	lease->opened(lease, answer.verdict);
 }
 
-void lease_open(struct lease *lease)
-{
-	enter(lease, LEASE_OPENING);
-	lease->openings++;
-	lease->call.done = on_opened;
-	ledger_open(lease->ledgers, &lease->call, (int64_t)leases.quantum);
-}
-
-struct lease *lease_new(const struct party parties[2])
+struct lease *lease_open(const struct party parties[2],
+                         void (*opened)(struct lease *lease, enum ledger_verdict verdict))
 {
 	struct lease *lease = mem_alloc(1, sizeof(*lease));
 
+	lease->opened = opened;
 	lease->ledgers = ledger_new(parties);
+	call_open(lease);
 	return lease;
 }
 
@@ -372,12 +703,17 @@ static int start(void *config)
 {
 	const struct relay_conf *conf = config;
 
+	limits = conf;
+	instance = mem_printf("instance:%s", fleet_id());
 	leases.quantum = (uint64_t)conf->quantum_bytes;
 	leases.rollover.run = roll_over_some;
 	list_init(&leases.all);
 	deadline_queue_init(&leases.idle, IDLE_MS, idle_expired);
 	deadline_queue_init(&leases.retry, RETRY_MS, retry_expired);
 	calendar_on_rollover(on_rollover);
+	metrics_add(&calls_metric);
+	metrics_add(&leased_metric);
+	metrics_add(&returned_metric);
 	metrics_add(&waits_metric);
 	return 0;
 }
@@ -387,6 +723,8 @@ static void stop(void)
 	task_stop(&leases.rollover);
 	deadline_queue_release(&leases.idle);
 	deadline_queue_release(&leases.retry);
+	free(instance);
+	instance = NULL;
 }
 
 const struct daemon_module lease_module = { "leases", start, stop };

@@ -12,6 +12,12 @@
  * Retrying: there was no reply; it leads to asking or, without budget, to starving. The limit of
  * the file itself leads from held to exhausted.
  * Starving: there is no budget, bytes wait, and a denial is final.
+ *
+ * The ledgers are counters of bytes per month in Redis, for each user, each domain, the instance
+ * and the whole fleet. Bytes are taken from all of them or from none; the rest of a lease goes back
+ * to the month that it was taken in. Redis may have carried out a call whose reply got lost. The
+ * same call made again gets the reply of the first, and freeing the lease also gives back the bytes
+ * of such a call.
  */
 #ifndef OG_RELAYD_QUOTA_LEASE_H
 #define OG_RELAYD_QUOTA_LEASE_H
@@ -23,9 +29,27 @@
 #include "common/redis/redis.h"
 #include "relayd/io/deadline.h"
 #include "relayd/quota/denial.h"
-#include "relayd/quota/ledger.h"
 
+struct ledgers;
 struct stream;
+
+struct party {
+	const char *user;   /* bare JID */
+	const char *domain; /* charged too */
+};
+
+/* What the ledgers say to a call. */
+/* clang-format off */
+#define LEDGER_VERDICTS(X)                                                                      \
+	X(LEDGER_GRANTED,     "granted")                                                        \
+	X(LEDGER_OVER,        "over-limit")                                                     \
+	X(LEDGER_FORBIDDEN,   "forbidden")                                                      \
+	X(LEDGER_OTHER_MONTH, "other-month")                                                    \
+	X(LEDGER_UNKNOWN,     "unknown")
+/* clang-format on */
+
+#define LEDGER_VERDICT_ENUM(constant, text) constant,
+enum ledger_verdict { LEDGER_VERDICTS(LEDGER_VERDICT_ENUM) LEDGER_VERDICT_COUNT };
 
 /* Constant, text, and whether a reply or the time to ask again is waited for. */
 /* clang-format off */
@@ -68,17 +92,16 @@ struct lease {
 	bool stream_waits;        /* there is no budget, and bytes wait */
 };
 
-/* Module; after ledgers and calendar. */
+/* Module; after fleet and calendar. The configuration stays borrowed: its limits may change. */
 extern const struct daemon_module lease_module;
 
-/* A lease for a stream between PARTIES (copied). */
-struct lease *lease_new(const struct party parties[2]);
-
 /*
- * Takes the first bytes; opened() is called once, in a later turn. LEDGER_GRANTED: the lease is
- * held; LEDGER_OVER and LEDGER_FORBIDDEN: see denial; LEDGER_UNKNOWN: Redis did not answer.
+ * A lease for a stream between PARTIES (copied), whose first bytes are taken. OPENED is called once,
+ * in a later turn. LEDGER_GRANTED: the lease is held; LEDGER_OVER and LEDGER_FORBIDDEN: see denial;
+ * LEDGER_UNKNOWN: Redis did not answer.
  */
-void lease_open(struct lease *lease);
+struct lease *lease_open(const struct party parties[2],
+                         void (*opened)(struct lease *lease, enum ledger_verdict verdict));
 
 /*
  * The stream has moved bytes; STARVING: there is no budget, and bytes wait. May call exhausted(),
@@ -91,11 +114,5 @@ void lease_refund(struct lease *lease, uint64_t bytes);
 
 /* Gives back what is left, also of a call under way, and frees the lease; NULL is fine. */
 void lease_free(struct lease *lease);
-
-/*
- * Bytes to ask for, after SPENT bytes in ELAPSED_MS: what goes through in half a second, from 1 to
- * 16 times QUANTUM; or more than 16 times, where that would not last for 50 ms.
- */
-uint64_t lease_size(uint64_t quantum, uint64_t spent, uint64_t elapsed_ms);
 
 #endif

@@ -1,5 +1,6 @@
 #include "relayd/stream/stream.h"
 
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,8 +9,10 @@
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
 #include "common/daemon.h"
+#include "relayd/fleet/fleet.h"
+#include "relayd/quota/denial.h"
 #include "relayd/quota/lease.h"
-#include "relayd/stream/journal.h"
+#include "relayd/quota/outbox.h"
 
 #define STATE_NAME(constant, text) [constant] = text,
 const char *const stream_state_names[] = { STREAM_STATES(STATE_NAME) };
@@ -67,6 +70,11 @@ static struct stream *stream_of(struct pair *pair)
 	return container_of(pair, struct stream, pair);
 }
 
+static bool is_full(const struct stream *stream)
+{
+	return stream->pair.conns[0] != NULL && stream->pair.conns[1] != NULL;
+}
+
 struct stream *stream_find(const uint8_t hash[SOCKS5_HASH_LEN])
 {
 	return map_get(&streams, hash, SOCKS5_HASH_LEN);
@@ -113,11 +121,69 @@ static void stream_free(struct stream *stream)
 	free(stream);
 }
 
+/*
+ * What is kept of transfers: both go to Redis by the outbox; bodies in schemas/relayd.
+ */
+
+/* Gives BODY as text to WRITE, and frees it. */
+static void write_json(json_t *body, void (*write)(const char *text))
+{
+	char *text = json_dumps(body, JSON_COMPACT);
+
+	json_decref(body);
+	write(text);
+	free(text);
+}
+
+/* A record of the transfer, which was activated. */
+static void write_record(const struct stream *stream, enum reason reason)
+{
+	json_t *about;
+
+	if (fleet_redis() == NULL)
+		return;
+	about = json_loads(stream->about, 0, NULL);
+	write_json(json_pack("{s:s, s:O, s:O?, s:[I,I], s:I, s:I, s:s, s:s}", "hash",
+	                     hash_text(stream), "parties", json_object_get(about, "parties"), "tag",
+	                     json_object_get(about, "tag"), "bytes",
+	                     (json_int_t)conn_delivered(stream->pair.conns[0]),
+	                     (json_int_t)conn_delivered(stream->pair.conns[1]), "started_ms",
+	                     (json_int_t)stream->started_ms, "ended_ms", (json_int_t)loop_wall_ms(),
+	                     "relay", fleet_id(), "reason", reason_names[reason]),
+	           outbox_record);
+	json_decref(about);
+}
+
+/*
+ * An event, so that the users are told that a limit ended their transfer; none if its tag doesn't
+ * name component, requester and target.
+ */
+static void write_over_limit(const struct stream *stream, const struct denial *denial)
+{
+	json_t *about = json_loads(stream->about, 0, NULL);
+	json_t *tag = json_object_get(about, "tag");
+	const char *component = json_string_value(json_object_get(tag, "component"));
+	const char *requester = json_string_value(json_object_get(tag, "requester"));
+	const char *target = json_string_value(json_object_get(tag, "target"));
+	char *text;
+
+	if (component != NULL && requester != NULL && target != NULL) {
+		text = denial_text(denial, "Stream closed");
+		write_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I}", "type", "over-limit",
+		                     "component", component, "requester", requester, "target",
+		                     target, "reason", text, "hash", hash_text(stream), "at_ms",
+		                     (json_int_t)loop_wall_ms()),
+		           outbox_event);
+		free(text);
+	}
+	json_decref(about);
+}
+
 /* The claim */
 
 static void enter_settled(struct stream *stream)
 {
-	enter(stream, pair_is_full(&stream->pair) ? STREAM_PAIRED : STREAM_WAITING);
+	enter(stream, is_full(stream) ? STREAM_PAIRED : STREAM_WAITING);
 }
 
 /* The hash isn't ours: the halves that came for it leave, and the stream is gone. */
@@ -185,7 +251,7 @@ enum stream_join stream_join(struct conn *conn, const uint8_t hash[SOCKS5_HASH_L
 		return STREAM_JOIN_DRAINING;
 	if (fresh)
 		stream = stream_new(hash);
-	if (pair_is_full(&stream->pair))
+	if (is_full(stream))
 		return STREAM_JOIN_FULL;
 	pair_seat(&stream->pair, conn);
 	stream->settled = settled;
@@ -222,23 +288,10 @@ static void log_end(const struct stream *stream, enum reason reason)
 	         address_of(halves[0], first), address_of(halves[1], second));
 }
 
-static struct journal_transfer describe(const struct stream *stream)
-{
-	return (struct journal_transfer){
-		.hash = stream->hash,
-		.about = stream->about,
-		.started_ms = stream->started_ms,
-		.bytes = { conn_delivered(stream->pair.conns[0]),
-		           conn_delivered(stream->pair.conns[1]) },
-	};
-}
-
 /* Writes the transfer's record; bytes that were read but not delivered aren't charged. */
 static void record_and_refund(struct stream *stream, enum reason reason)
 {
-	const struct journal_transfer transfer = describe(stream);
-
-	journal_ended(&transfer, reason_names[reason]);
+	write_record(stream, reason);
 	for (int side = 0; stream->lease != NULL && side < 2; side++)
 		lease_refund(stream->lease, conn_received(stream->pair.conns[side]) -
 		                                    conn_delivered(stream->pair.conns[side]));
@@ -263,7 +316,7 @@ void stream_end(struct stream *stream, enum reason reason)
 static void on_left(struct pair *pair, struct conn *conn, enum reason reason)
 {
 	struct stream *stream = stream_of(pair);
-	bool last = !pair_is_full(pair);
+	bool last = !is_full(stream);
 
 	if (last)
 		log_end(stream, reason);
@@ -284,9 +337,8 @@ static void on_renewed(struct lease *lease)
 static void on_exhausted(struct lease *lease)
 {
 	struct stream *stream = lease->stream;
-	const struct journal_transfer transfer = describe(stream);
 
-	journal_over_limit(&transfer, &lease->denial);
+	write_over_limit(stream, &lease->denial);
 	pair_stop(&stream->pair, REASON_OVER_LIMIT);
 }
 

@@ -20,7 +20,7 @@
 #include "relayd/front/handshake.h"
 #include "relayd/io/conn.h"
 #include "relayd/io/pair.h"
-#include "relayd/io/pipe_pool.h"
+#include "relayd/io/pump.h"
 #include "relayd/stream/bridge.h"
 #include "relayd/stream/stream.h"
 #include "tests/unit/tcp_pair.h"
@@ -48,7 +48,7 @@ static inline void halves_setup(void)
 {
 	log_init("unit", LOG_ERROR);
 	loop_init();
-	pipe_pool_open(64, 4096);
+	pump_module.start(&halves_conf);
 	fleet_module.start(&halves_conf);
 	claim_module.start(&halves_conf);
 	conn_module.start(&halves_conf);
@@ -68,7 +68,7 @@ static inline void halves_teardown(void)
 	pair_module.stop();
 	claim_module.stop();
 	fleet_module.stop();
-	pipe_pool_module.stop();
+	pump_module.stop();
 	resolve_release();
 	ck_assert_uint_eq(conn_count(), 0);
 	loop_release();

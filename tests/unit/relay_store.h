@@ -1,5 +1,5 @@
 /*
- * The relay's store on a real Redis server, with its calendar, outbox and ledgers, and a way to ask
+ * The relay's store on a real Redis server, with its calendar, outbox and leases, and a way to ask
  * that server something, for the tests of what is built on them.
  */
 #ifndef OG_TESTS_UNIT_RELAY_STORE_H
@@ -12,7 +12,7 @@
 #include "relayd/conf.h"
 #include "relayd/fleet/fleet.h"
 #include "relayd/quota/calendar.h"
-#include "relayd/quota/ledger.h"
+#include "relayd/quota/lease.h"
 #include "relayd/quota/outbox.h"
 #include "tests/unit/redis_server.h"
 #include "tests/unit/unit.h"
@@ -98,13 +98,13 @@ static inline void relay_store_setup(void)
 	ck_assert_int_eq(fleet_module.start(&relay_conf), 0);
 	ck_assert_int_eq(outbox_module.start(&relay_conf), 0);
 	ck_assert_int_eq(calendar_module.start(&relay_conf), 0);
-	ck_assert_int_eq(ledger_module.start(&relay_conf), 0);
+	ck_assert_int_eq(lease_module.start(&relay_conf), 0);
 	WAIT_UNTIL(fleet_ready());
 }
 
 static inline void relay_store_teardown(void)
 {
-	ledger_module.stop();
+	lease_module.stop();
 	calendar_module.stop();
 	outbox_module.stop();
 	fleet_module.stop();

@@ -2,7 +2,7 @@
 
 #include "common/http/http_client.h"
 #include "relayd/api/server.h"
-#include "relayd/io/pipe_pool.h"
+#include "relayd/io/pump.h"
 #include "tests/unit/relay_store.h"
 #include "tests/unit/tcp_pair.h"
 
@@ -24,8 +24,7 @@ static void setup(void)
 	relay_conf.control_listen = (char *)"127.0.0.1:0";
 	relay_conf.api_token = (char *)"token";
 	ck_assert_int_eq(socks5_hash_parse(NAME, SOCKS5_NAME_LEN, hash), 0);
-	pipe_pool_open(64, 4096);
-	lease_module.start(&relay_conf);
+	pump_module.start(&relay_conf);
 	activation_module.start(&relay_conf);
 	claim_module.start(&relay_conf);
 	pair_module.start(&relay_conf);
@@ -41,8 +40,7 @@ static void teardown(void)
 	stream_module.stop();
 	pair_module.stop();
 	claim_module.stop();
-	lease_module.stop();
-	pipe_pool_module.stop();
+	pump_module.stop();
 	relay_store_teardown();
 }
 

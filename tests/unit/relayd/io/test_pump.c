@@ -22,7 +22,7 @@ static struct flow flow;
 static void setup_with(unsigned pages)
 {
 	loop_init();
-	pipe_pool_open(PLENTY, pages);
+	open_pool(PLENTY, pages);
 	tcp_pair(source);
 	tcp_pair(sink);
 	flow = (struct flow){ .readable = true, .writable = true };
@@ -41,7 +41,7 @@ static void setup_memory(void)
 static void teardown(void)
 {
 	ck_assert_ptr_null(flow.pipe);
-	pipe_pool_module.stop();
+	pump_module.stop();
 	for (int i = 0; i < 2; i++) {
 		close(source[i]);
 		close(sink[i]);

@@ -5,7 +5,9 @@
 #define KIB (UINT64_C(1) << 10)
 #define MIB (UINT64_C(1) << 20)
 
-static const struct party parties[2] = { { "a@x", "x" }, { "b@y", "y" } };
+static const struct party strangers[2] = { { "a@x", "x" }, { "b@y", "y" } };
+static const struct party neighbours[2] = { { "a@x", "x" }, { "b@x", "x" } };
+static const struct party one_user[2] = { { "a@x", "x" }, { "a@x", "x" } };
 
 static struct lease *lease;
 static enum ledger_verdict verdict;
@@ -27,28 +29,341 @@ static void on_exhausted_here(struct lease *exhausted)
 	exhaustions++;
 }
 
-static void setup(void)
+/* Ledgers alone */
+
+static struct ledgers *ledgers;
+static struct ledger_answer answer;
+static bool answered, lost;
+
+static void on_answer(struct redis_call *call, const struct redisReply *reply)
 {
-	relay_store_setup();
-	relay_conf.quantum_bytes = MIB;
-	lease_module.start(&relay_conf);
+	answered = true;
+	if (!lost)
+		answer = ledger_read(ledgers, reply);
+}
+
+static struct redis_call call = { .done = on_answer };
+
+static void free_ledgers(void)
+{
+	if (ledgers != NULL)
+		ledger_free(ledgers);
+	ledgers = NULL;
 }
 
 static void teardown(void)
 {
 	lease_free(lease);
 	lease = NULL;
-	lease_module.stop();
+	free_ledgers();
 	relay_store_teardown();
 }
 
+static void wait_for_answer(void)
+{
+	WAIT_UNTIL(answered);
+	answered = false;
+}
+
+static enum ledger_verdict open_ledgers(const struct party *parties, int64_t wanted)
+{
+	free_ledgers();
+	ledgers = ledger_new(parties);
+	ledger_open(ledgers, &call, wanted);
+	wait_for_answer();
+	return answer.verdict;
+}
+
+static enum ledger_verdict take(int64_t wanted)
+{
+	ledger_take(ledgers, &call, wanted);
+	wait_for_answer();
+	return answer.verdict;
+}
+
+static int64_t granted(int64_t wanted)
+{
+	ck_assert_int_eq(take(wanted), LEDGER_GRANTED);
+	return answer.bytes;
+}
+
+static void wait_for_outbox(void)
+{
+	WAIT_UNTIL(outbox_empty());
+}
+
+static int64_t limit_of(const char *name)
+{
+	for (size_t i = 0; i < ledgers->count; i++)
+		if (strcmp(ledgers->names[i], name) == 0)
+			return ledgers->limits[i];
+	ck_abort_msg("no ledger %s", name);
+	return 0;
+}
+
+START_TEST(everyone_involved_is_charged_once)
+{
+	ck_assert_int_eq(open_ledgers(strangers, 1000), LEDGER_GRANTED);
+	ck_assert_int_eq(answer.bytes, 1000);
+	ck_assert_uint_eq(answer.month, calendar_month()->number);
+	ck_assert_uint_eq(ledgers->count, 6);
+	relay_expect("1000 1000 1000 1000 1000 1000",
+	             "HMGET og:usage:%M user:a@x user:b@y domain:x domain:y instance:relay-1 "
+	             "global");
+	ck_assert_int_eq(open_ledgers(neighbours, 500), LEDGER_GRANTED);
+	ck_assert_uint_eq(ledgers->count, 5);
+	ck_assert_int_eq(open_ledgers(one_user, 7), LEDGER_GRANTED);
+	ck_assert_uint_eq(ledgers->count, 4);
+	relay_expect("1507 500 1507 1507", "HMGET og:usage:%M user:a@x user:b@x domain:x global");
+}
+END_TEST
+
+/* What the rows of a@x and of its domain say, in each field, and what is meant then. */
+struct row {
+	const char *user, *domain;
+	int64_t fallback;
+	int64_t limit; /* -1: forbidden */
+};
+
+static const struct row rows[] = {
+	{ NULL, NULL, 0, 0 },         { NULL, NULL, 7000, 7000 },
+	{ NULL, "6000", 7000, 6000 }, { "5000", "6000", 7000, 5000 },
+	{ "5000", NULL, 0, 5000 },    { "0", "6000", 7000, 6000 },
+	{ "0", "0", 7000, 7000 },     { "9000", "6000", 7000, 9000 },
+	{ "5000", "-1", -1, 5000 },   { "-1", "6000", 7000, -1 },
+	{ NULL, "-1", 7000, -1 },     { NULL, NULL, -1, -1 },
+	{ NULL, "6000", -1, 6000 },
+};
+
+static void set_row(const char *account, const char *field, const char *value)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "DEL og:limit:%s", account);
+	relay_ask(command);
+	snprintf(command, sizeof(command), "HSET og:limit:%s %s %s", account, field,
+	         value == NULL ? "" : value);
+	if (value != NULL)
+		relay_ask(command);
+}
+
+static int64_t resolve(const struct row *row, const char *field)
+{
+	static const char *const names[] = { "file", "user", "domain" };
+	int64_t *fallbacks[] = { &relay_conf.default_file_limit, &relay_conf.default_user_limit,
+		                 &relay_conf.default_domain_limit };
+	int64_t limit = 0;
+
+	set_row("a@x", field, row->user);
+	set_row("x", field, row->domain);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		*fallbacks[i] = strcmp(names[i], field) == 0 ? row->fallback : 0;
+	if (open_ledgers(one_user, 1) == LEDGER_FORBIDDEN)
+		return -1;
+	ck_assert_int_eq(answer.verdict, LEDGER_GRANTED);
+	limit = *field == 'f' ? ledgers->file_limit
+	                      : limit_of(*field == 'u' ? "user:a@x" : "domain:x");
+	relay_conf.default_file_limit = relay_conf.default_user_limit = 0;
+	relay_conf.default_domain_limit = 0;
+	return limit;
+}
+
+START_TEST(each_field_is_the_users_else_the_domains_else_the_default)
+{
+	static const char *const fields[] = { "file", "user", "domain" };
+
+	for (size_t f = 0; f < ARRAY_LEN(fields); f++)
+		for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+			ck_assert_msg(resolve(&rows[i], fields[f]) == rows[i].limit,
+			              "%s of row %zu", fields[f], i);
+	relay_conf.default_file_limit = relay_conf.default_user_limit = 0;
+	relay_conf.default_domain_limit = 0;
+}
+END_TEST
+
+START_TEST(what_is_forbidden_names_who_it_is_forbidden_to)
+{
+	set_row("b@y", "domain", "-1");
+	ck_assert_int_eq(open_ledgers(strangers, 1000), LEDGER_FORBIDDEN);
+	ck_assert_str_eq(answer.ledger, "user:b@y");
+	ck_assert_int_eq(answer.limit, -1);
+	relay_ask("DEL og:limit:b@y");
+	relay_conf.instance_limit = -1;
+	ck_assert_int_eq(open_ledgers(strangers, 1000), LEDGER_FORBIDDEN);
+	ck_assert_str_eq(answer.ledger, "instance:relay-1");
+	relay_conf.instance_limit = 0;
+	relay_conf.global_limit = -1;
+	ck_assert_int_eq(open_ledgers(strangers, 1000), LEDGER_FORBIDDEN);
+	ck_assert_str_eq(answer.ledger, "global");
+	relay_conf.global_limit = 0;
+	relay_expect("0", "EXISTS og:usage:%M");
+	relay_expect("0", "EXISTS og:limits");
+}
+END_TEST
+
+START_TEST(two_parties_with_different_limits_of_one_file_or_domain_get_the_lower_one)
+{
+	set_row("a@x", "file", "900000");
+	set_row("b@x", "file", "300000");
+	ck_assert_int_eq(open_ledgers(neighbours, MIB), LEDGER_GRANTED);
+	ck_assert_int_eq(answer.bytes, 300000);
+	ck_assert_int_eq(ledgers->file_limit, 300000);
+	set_row("a@x", "domain", "50000000");
+	set_row("b@x", "domain", "40000000");
+	ck_assert_int_eq(open_ledgers(neighbours, MIB), LEDGER_GRANTED);
+	ck_assert_int_eq(limit_of("domain:x"), 40000000);
+}
+END_TEST
+
+START_TEST(leases_shrink_towards_the_limit_and_reach_it_to_the_byte)
+{
+	int64_t limit = 20 * MIB + 777, total;
+	int calls = 1;
+
+	relay_conf.default_user_limit = limit;
+	ck_assert_int_eq(open_ledgers(strangers, 16 * MIB), LEDGER_GRANTED);
+	ck_assert_int_eq(answer.bytes, limit / 8);
+	total = answer.bytes;
+	while (take(16 * MIB) == LEDGER_GRANTED) {
+		int64_t left = limit - total, share = left / 8 > 65536 ? left / 8 : 65536;
+
+		ck_assert_int_eq(answer.bytes, share < left ? share : left);
+		total += answer.bytes;
+		ck_assert_int_lt(calls++, 100);
+	}
+	ck_assert_int_eq(total, limit);
+	ck_assert_int_eq(answer.verdict, LEDGER_OVER);
+	ck_assert_str_eq(answer.ledger, "user:a@x");
+	ck_assert_int_eq(answer.limit, limit);
+	ck_assert_int_eq(open_ledgers(strangers, 1), LEDGER_OVER);
+	relay_conf.default_user_limit = 0;
+}
+END_TEST
+
+START_TEST(the_ledger_with_the_least_left_decides_and_then_nothing_is_taken_from_any)
+{
+	relay_conf.global_limit = 3000;
+	relay_conf.default_user_limit = 5000;
+	ck_assert_int_eq(open_ledgers(strangers, 10000), LEDGER_GRANTED);
+	ck_assert_int_eq(answer.bytes, 3000);
+	ck_assert_int_eq(take(1), LEDGER_OVER);
+	ck_assert_str_eq(answer.ledger, "global");
+	relay_expect("3000 3000", "HMGET og:usage:%M user:a@x global");
+	relay_conf.global_limit = relay_conf.default_user_limit = 0;
+}
+END_TEST
+
+START_TEST(limits_are_those_of_the_opening)
+{
+	set_row("a@x", "user", "100000");
+	ck_assert_int_eq(open_ledgers(strangers, 10000), LEDGER_GRANTED);
+	set_row("a@x", "user", "-1");
+	ck_assert_int_eq(granted(50000), 50000);
+	set_row("a@x", "user", "1000000");
+	ck_assert_int_eq(granted(50000), 40000);
+	ck_assert_int_eq(take(50000), LEDGER_OVER);
+}
+END_TEST
+
+START_TEST(a_call_whose_answer_got_lost_is_not_carried_out_twice)
+{
+	ck_assert_int_eq(open_ledgers(strangers, 1000), LEDGER_GRANTED);
+	lost = true;
+	ledger_take(ledgers, &call, 5000);
+	wait_for_answer();
+	lost = false;
+	relay_expect("6000", "HGET og:usage:%M user:a@x");
+	ck_assert_int_eq(granted(9000), 5000); /* what the first one got, whatever is wanted now */
+	relay_expect("6000", "HGET og:usage:%M user:a@x");
+	ck_assert_int_eq(granted(9000), 9000);
+	relay_expect("15000", "HGET og:usage:%M user:a@x");
+}
+END_TEST
+
+START_TEST(what_is_given_back_goes_to_the_month_it_was_taken_in)
+{
+	ck_assert_int_eq(open_ledgers(strangers, 1000), LEDGER_GRANTED);
+	relay_ask("HSET og:usage:202001 user:a@x 600 user:b@y 600 domain:x 600 domain:y 600 "
+	          "instance:relay-1 600 global 600");
+	ledger_give_back(ledgers, 202001, 400, false);
+	wait_for_outbox();
+	relay_expect("200 200 200 200 200 200", "HVALS og:usage:202001");
+	relay_expect("1000", "HGET og:usage:%M global");
+	ledger_give_back(ledgers, answer.month, 250, true);
+	wait_for_outbox();
+	relay_expect("750", "HGET og:usage:%M global");
+	relay_expect("(none)", "KEYS og:lease:*");
+}
+END_TEST
+
+START_TEST(the_end_gives_back_also_what_an_unknown_call_had_taken)
+{
+	ck_assert_int_eq(open_ledgers(strangers, 1000), LEDGER_GRANTED);
+	lost = true;
+	ledger_take(ledgers, &call, 5000);
+	wait_for_answer();
+	lost = false;
+	ledger_give_back(ledgers, answer.month, 300, true);
+	wait_for_outbox();
+	relay_expect("700", "HGET og:usage:%M user:a@x");
+	relay_expect("(none)", "KEYS og:lease:*");
+}
+END_TEST
+
+START_TEST(an_opening_whose_answer_got_lost_leaves_nothing_taken)
+{
+	ledgers = ledger_new(one_user);
+	lost = true;
+	ledger_open(ledgers, &call, 1000);
+	wait_for_answer();
+	lost = false;
+	relay_expect("1000", "HGET og:usage:%M domain:x");
+	ledger_give_back(ledgers, MONTH_NONE, 0, true);
+	wait_for_outbox();
+	relay_expect("0 0 0", "HMGET og:usage:%M user:a@x domain:x global");
+}
+END_TEST
+
+START_TEST(a_month_that_is_over_by_rediss_clock_is_not_charged)
+{
+	ck_assert_int_eq(open_ledgers(strangers, 1000), LEDGER_GRANTED);
+	calendar_set(INT64_C(1577836800000)); /* 2020-01-01, as a clock that is behind says */
+	ck_assert_uint_eq(calendar_month()->number, 202001);
+	ck_assert_int_eq(take(1000), LEDGER_OTHER_MONTH);
+	ck_assert_uint_eq(calendar_month()->number, month_of(loop_wall_ms() / 1000).number);
+	relay_expect("0", "EXISTS og:usage:202001");
+	ck_assert_int_eq(granted(1000), 1000);
+}
+END_TEST
+
+START_TEST(usage_is_kept_for_400_days_and_ledgers_and_rows_are_listed)
+{
+	ck_assert_int_eq(open_ledgers(strangers, 1000), LEDGER_GRANTED);
+	relay_expect("34560000", "TTL og:usage:%M");
+	relay_expect("34560000", "TTL og:ledgers:%M");
+	relay_expect("domain:x domain:y global instance:relay-1 user:a@x user:b@y",
+	             "ZRANGE og:ledgers:%M 0 -1");
+	relay_expect("a@x b@y x y", "ZRANGE og:limits 0 -1");
+}
+END_TEST
+
+START_TEST(trouble_in_redis_is_no_denial)
+{
+	relay_ask("SET og:limits text");
+	ck_assert_int_eq(open_ledgers(strangers, 1000), LEDGER_UNKNOWN);
+	relay_ask("DEL og:limits");
+	redis_server_kill(&relay_server);
+	ck_assert_int_eq(open_ledgers(strangers, 1000), LEDGER_UNKNOWN);
+}
+END_TEST
+
+/* Leases */
+
 static void open_lease(void)
 {
-	lease = lease_new(parties);
-	lease->opened = on_opened_here;
+	lease = lease_open(strangers, on_opened_here);
 	lease->renewed = on_renewed_here;
 	lease->exhausted = on_exhausted_here;
-	lease_open(lease);
 	WAIT_UNTIL(openings == 1);
 }
 
@@ -72,24 +387,24 @@ static void expect_used(uint64_t bytes)
 
 START_TEST(a_lease_lasts_half_a_second_and_is_one_to_sixteen_quanta)
 {
-	ck_assert_uint_eq(lease_size(MIB, 0, 1000), MIB);
-	ck_assert_uint_eq(lease_size(MIB, MIB, 1000), MIB);
-	ck_assert_uint_eq(lease_size(MIB, 2 * MIB, 1000), MIB);
-	ck_assert_uint_eq(lease_size(MIB, 2 * MIB + 2, 1000), 2 * MIB);
-	ck_assert_uint_eq(lease_size(MIB, 10 * MIB, 1000), 5 * MIB);
-	ck_assert_uint_eq(lease_size(MIB, MIB, 100), 5 * MIB);
-	ck_assert_uint_eq(lease_size(MIB, MIB, 1), 16 * MIB);
-	ck_assert_uint_eq(lease_size(MIB, MIB, 0), 16 * MIB);
-	ck_assert_uint_eq(lease_size(MIB, 16 * MIB, 60), 16 * MIB);
-	ck_assert_uint_eq(lease_size(1, 0, 0), 1);
+	ck_assert_uint_eq(next_size(MIB, 0, 1000), MIB);
+	ck_assert_uint_eq(next_size(MIB, MIB, 1000), MIB);
+	ck_assert_uint_eq(next_size(MIB, 2 * MIB, 1000), MIB);
+	ck_assert_uint_eq(next_size(MIB, 2 * MIB + 2, 1000), 2 * MIB);
+	ck_assert_uint_eq(next_size(MIB, 10 * MIB, 1000), 5 * MIB);
+	ck_assert_uint_eq(next_size(MIB, MIB, 100), 5 * MIB);
+	ck_assert_uint_eq(next_size(MIB, MIB, 1), 16 * MIB);
+	ck_assert_uint_eq(next_size(MIB, MIB, 0), 16 * MIB);
+	ck_assert_uint_eq(next_size(MIB, 16 * MIB, 60), 16 * MIB);
+	ck_assert_uint_eq(next_size(1, 0, 0), 1);
 }
 END_TEST
 
 START_TEST(a_lease_lasts_50_ms_at_any_speed)
 {
-	ck_assert_uint_eq(lease_size(MIB, 256 * MIB, 50), 256 * MIB);
-	ck_assert_uint_eq(lease_size(MIB, 16 * MIB, 25), 32 * MIB);
-	ck_assert_uint_eq(lease_size(1000, 20000, 1), 50000);
+	ck_assert_uint_eq(next_size(MIB, 256 * MIB, 50), 256 * MIB);
+	ck_assert_uint_eq(next_size(MIB, 16 * MIB, 25), 32 * MIB);
+	ck_assert_uint_eq(next_size(1000, 20000, 1), 50000);
 }
 END_TEST
 
@@ -334,8 +649,7 @@ START_TEST(an_opening_that_nobody_waits_for_any_more_takes_nothing)
 {
 	open_lease(); /* so that Redis knows the script */
 	lease_free(lease);
-	lease = lease_new(parties);
-	lease_open(lease);
+	lease = lease_open(strangers, on_opened_here);
 	lease_free(lease);
 	lease = NULL;
 	WAIT_UNTIL(outbox_empty());
@@ -368,6 +682,20 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
+		everyone_involved_is_charged_once,
+		each_field_is_the_users_else_the_domains_else_the_default,
+		what_is_forbidden_names_who_it_is_forbidden_to,
+		two_parties_with_different_limits_of_one_file_or_domain_get_the_lower_one,
+		leases_shrink_towards_the_limit_and_reach_it_to_the_byte,
+		the_ledger_with_the_least_left_decides_and_then_nothing_is_taken_from_any,
+		limits_are_those_of_the_opening,
+		a_call_whose_answer_got_lost_is_not_carried_out_twice,
+		what_is_given_back_goes_to_the_month_it_was_taken_in,
+		the_end_gives_back_also_what_an_unknown_call_had_taken,
+		an_opening_whose_answer_got_lost_leaves_nothing_taken,
+		a_month_that_is_over_by_rediss_clock_is_not_charged,
+		usage_is_kept_for_400_days_and_ledgers_and_rows_are_listed,
+		trouble_in_redis_is_no_denial,
 		a_lease_lasts_half_a_second_and_is_one_to_sixteen_quanta,
 		a_lease_lasts_50_ms_at_any_speed,
 		the_next_lease_is_asked_for_at_half_or_20_ms_before_the_end,
@@ -390,5 +718,5 @@ int main(void)
 		an_opening_in_a_month_that_is_over_finds_the_right_one,
 	};
 
-	return unit_run("lease", tests, ARRAY_LEN(tests), setup, teardown);
+	return unit_run("lease", tests, ARRAY_LEN(tests), relay_store_setup, teardown);
 }

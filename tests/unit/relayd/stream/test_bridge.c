@@ -1,6 +1,6 @@
 #include "relayd/stream/bridge.c"
 
-#include "relayd/io/pipe_pool.h"
+#include "relayd/io/pump.h"
 #include "tests/unit/tcp_pair.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/wait.h"
@@ -15,7 +15,7 @@ static void setup(void)
 	static struct relay_conf conf = { .idle_timeout_ms = IDLE_MS };
 
 	loop_init();
-	pipe_pool_open(64, 4096);
+	pump_module.start(&conf);
 	pair_module.start(&conf);
 	dial_module.start(&conf);
 	bridge_module.start(&conf);
@@ -27,7 +27,7 @@ static void teardown(void)
 	dial_module.stop();
 	resolve_release();
 	pair_module.stop();
-	pipe_pool_module.stop();
+	pump_module.stop();
 	close(client);
 	if (owner >= 0)
 		close(owner);

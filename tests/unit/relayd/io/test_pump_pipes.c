@@ -1,4 +1,4 @@
-#include "relayd/io/pipe_pool.c"
+#include "relayd/io/pump.c"
 
 #include <string.h>
 
@@ -17,7 +17,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-	pipe_pool_module.stop();
+	pump_module.stop();
 	close(ends[0]);
 	close(ends[1]);
 	loop_release();
@@ -49,14 +49,14 @@ START_TEST(every_kind_of_pipe_carries_bytes)
 	for (int tier = 0; tier < PIPE_TIERS; tier++) {
 		struct pipe *pipe;
 
-		pipe_pool_open(PLENTY, pages[tier]);
+		open_pool(PLENTY, pages[tier]);
 		pipe = pipe_take();
 		ck_assert_int_eq(pipe->tier, tier);
 		ck_assert_uint_eq(pipe->size, tier_bytes[tier]);
 		check_carries(pipe, "some bytes");
 		check_carries(pipe, "and some more");
 		pipe_give(pipe);
-		pipe_pool_module.stop();
+		pump_module.stop();
 	}
 }
 END_TEST
@@ -66,7 +66,7 @@ START_TEST(an_empty_socket_is_not_its_end)
 	for (unsigned pages = 0; pages <= PLENTY; pages += PLENTY) {
 		struct pipe *pipe;
 
-		pipe_pool_open(PLENTY, pages);
+		open_pool(PLENTY, pages);
 		pipe = pipe_take();
 		ck_assert_int_eq(pipe_splice_in(pipe, ends[1], 1000), -1);
 		ck_assert_int_eq(errno, EAGAIN);
@@ -81,7 +81,7 @@ START_TEST(the_end_of_a_socket_is_reported_by_every_kind)
 	for (unsigned pages = 0; pages <= PLENTY; pages += PLENTY) {
 		struct pipe *pipe;
 
-		pipe_pool_open(PLENTY, pages);
+		open_pool(PLENTY, pages);
 		pipe = pipe_take();
 		ck_assert_int_eq(pipe_splice_in(pipe, ends[1], 1000), 0);
 		pipe_give(pipe);
@@ -93,7 +93,7 @@ START_TEST(a_pipe_given_back_empty_is_lent_again)
 {
 	struct pipe *pipe, *other;
 
-	pipe_pool_open(PLENTY, PLENTY);
+	open_pool(PLENTY, PLENTY);
 	pipe = pipe_take();
 	other = pipe_take();
 	ck_assert_ptr_ne(pipe, other);
@@ -108,7 +108,7 @@ START_TEST(a_pipe_with_bytes_in_it_is_never_lent_again)
 {
 	struct pipe *pipe;
 
-	pipe_pool_open(PLENTY, PLENTY);
+	open_pool(PLENTY, PLENTY);
 	pipe = pipe_take();
 	ck_assert_int_eq(send(ends[0], "secret", 6, 0), 6);
 	ck_assert_int_eq(pipe_splice_in(pipe, ends[1], 100), 6);
@@ -130,7 +130,7 @@ START_TEST(when_pages_run_short_pipes_get_smaller_and_then_are_memory)
 	struct pipe *pipes[20];
 	unsigned count[PIPE_TIERS] = { 0 };
 
-	pipe_pool_open(PLENTY, 512);
+	open_pool(PLENTY, 512);
 	for (size_t i = 0; i < ARRAY_LEN(pipes); i++) {
 		pipes[i] = pipe_take();
 		count[pipes[i]->tier]++;
@@ -150,7 +150,7 @@ START_TEST(when_descriptors_run_short_the_rest_is_memory)
 {
 	struct pipe *first, *second;
 
-	pipe_pool_open(3, PLENTY);
+	open_pool(3, PLENTY);
 	first = pipe_take();
 	second = pipe_take();
 	ck_assert_int_eq(first->tier, PIPE_HUGE);
@@ -167,7 +167,7 @@ START_TEST(a_kernel_that_gives_no_pipe_is_asked_again_only_later)
 
 	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
 	none.rlim_max = limit.rlim_max;
-	pipe_pool_open(PLENTY, PLENTY);
+	open_pool(PLENTY, PLENTY);
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
 	pipe = pipe_take();
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
@@ -187,7 +187,7 @@ START_TEST(no_more_idle_pipes_are_kept_than_are_useful)
 {
 	struct pipe *pipes[IDLE_MAX + 5];
 
-	pipe_pool_open(PLENTY, PLENTY);
+	open_pool(PLENTY, PLENTY);
 	for (size_t i = 0; i < ARRAY_LEN(pipes); i++)
 		pipes[i] = pipe_take();
 	for (size_t i = 0; i < ARRAY_LEN(pipes); i++)
@@ -210,5 +210,5 @@ int main(void)
 		no_more_idle_pipes_are_kept_than_are_useful,
 	};
 
-	return unit_run("pipe_pool", tests, ARRAY_LEN(tests), setup, teardown);
+	return unit_run("pump pipes", tests, ARRAY_LEN(tests), setup, teardown);
 }
