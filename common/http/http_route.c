@@ -47,21 +47,34 @@ static void add_method(struct buf *allow, const char *method)
 		buf_text(allow, ", HEAD");
 }
 
+/* True: ROUTE is the row for METHOD and PATH. */
+static bool match_route(const struct http_route *route, const char *method, const char *path,
+                        char **params, struct buf *allow)
+{
+	bool matches = match_path(route->path, path, params);
+
+	if (matches && strcmp(route->method, method) == 0)
+		return true;
+	if (matches)
+		add_method(allow, route->method);
+	http_route_free_params(params);
+	return false;
+}
+
 const struct http_route *http_route_find(const struct http_route *routes, const char *method,
                                          const char *path, char **params, struct buf *allow)
 {
+	const struct http_route *found = NULL;
+
 	if (strcmp(method, "HEAD") == 0)
 		method = "GET";
-	for (const struct http_route *route = routes; route->method != NULL; route++) {
-		bool matches = match_path(route->path, path, params);
-
-		if (matches && strcmp(route->method, method) == 0)
-			return route;
-		if (matches)
-			add_method(allow, route->method);
-		http_route_free_params(params);
+	for (; found == NULL && (routes->method != NULL || routes->rows != NULL); routes++) {
+		if (routes->rows != NULL)
+			found = http_route_find(routes->rows, method, path, params, allow);
+		else if (match_route(routes, method, path, params, allow))
+			found = routes;
 	}
-	return NULL;
+	return found;
 }
 
 void http_route_free_params(char **params)

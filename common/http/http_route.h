@@ -18,15 +18,16 @@ struct http_route {
 	const char *method; /* "GET" … */
 	const char *path;   /* "/v1/streams/{hash}/activate": a {part} matches one path segment */
 	void (*handle)(struct http_request *request);
-	bool open; /* needs no token */
+	bool open;                     /* needs no token */
+	const struct http_route *rows; /* or, alone: another table, whose rows stand here */
 };
 
 /*
- * The row of ROUTES (ended by one without a method) for METHOD and PATH (percent-encoded, without
- * a query); HEAD is served by a row for GET. The decoded text of each {part} goes to PARAMS
- * (HTTP_PARAMS_MAX, all NULL before), heap, owned by the caller; a part that is empty, malformed or
- * hides a NUL matches nothing. Without a row for METHOD: NULL, and the methods that
- * PATH does take are appended to ALLOW as the header of that name wants them.
+ * The row of ROUTES (ended by an empty one) for METHOD and PATH (percent-encoded, without a query);
+ * HEAD is served by a row for GET. The decoded text of each {part} goes to PARAMS (HTTP_PARAMS_MAX,
+ * all NULL before), heap, owned by the caller; a part that is empty, malformed or hides a NUL
+ * matches nothing. Without a row for METHOD: NULL, and the methods that PATH does take are appended
+ * to ALLOW as the header of that name wants them.
  */
 const struct http_route *http_route_find(const struct http_route *routes, const char *method,
                                          const char *path, char **params, struct buf *allow);

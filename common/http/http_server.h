@@ -17,7 +17,7 @@ struct http_request;
 struct http_server;
 
 struct http_server_options {
-	const struct http_route *routes; /* ended by an entry whose method is NULL; borrowed */
+	const struct http_route *routes; /* ended by an empty row; borrowed */
 	union net_address listen;
 	const char *token; /* bearer token; NULL: every route is open; borrowed */
 	size_t body_max;   /* bytes */

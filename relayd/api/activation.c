@@ -305,7 +305,7 @@ static void activate(struct http_request *request, struct stream *stream,
 	add_waiter(activation, request, asked->deadline_ms);
 }
 
-void activation_post(struct http_request *request)
+static void serve(struct http_request *request)
 {
 	const json_t *body = http_body_json(request);
 	struct activation_request asked = { 0 };
@@ -320,5 +320,12 @@ void activation_post(struct http_request *request)
 	}
 	free(asked.about);
 }
+
+/* clang-format off */
+const struct http_route activation_routes[] = {
+	{ "POST", "/v1/streams/{hash}/activate", serve },
+	{ NULL },
+};
+/* clang-format on */
 
 const struct daemon_module activation_module = { "activations", start, NULL };

@@ -6,15 +6,11 @@
 #ifndef OG_RELAYD_API_ACTIVATION_H
 #define OG_RELAYD_API_ACTIVATION_H
 
-struct http_request;
+#include "common/http/http_route.h"
 
 /* Module; after leases. */
 extern const struct daemon_module activation_module;
 
-void activation_post(struct http_request *request);
-
-/* clang-format off */
-#define ACTIVATION_ROUTES { "POST", "/v1/streams/{hash}/activate", activation_post }
-/* clang-format on */
+extern const struct http_route activation_routes[];
 
 #endif

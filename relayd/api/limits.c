@@ -43,7 +43,7 @@ static void on_page(struct query *query, const struct redisReply *reply)
 	http_reply(query->request, 200, json_pack("{s:o, s:o}", "limits", page, "next", next));
 }
 
-void limits_list(struct http_request *request)
+static void serve_list(struct http_request *request)
 {
 	const char *after = http_query(request, "after");
 	char from[QUERY_FROM_SIZE], count[NUMBER_SIZE];
@@ -91,17 +91,17 @@ static void eval_for_account(struct http_request *request, struct redis_script *
 		query_eval(query, script, keys, argv);
 }
 
-void limits_get(struct http_request *request)
+static void serve_get(struct http_request *request)
 {
 	eval_for_account(request, &get_script, (const char *[]){ NULL, NULL }, on_row);
 }
 
-void limits_delete(struct http_request *request)
+static void serve_delete(struct http_request *request)
 {
 	eval_for_account(request, &delete_script, (const char *[]){ NULL, NULL }, on_deleted);
 }
 
-void limits_put(struct http_request *request)
+static void serve_put(struct http_request *request)
 {
 	static const char *const names[] = { "file", "user", "domain" };
 	const json_t *body = http_body_json(request);
@@ -123,3 +123,13 @@ void limits_put(struct http_request *request)
 		                 (const char *[]){ NULL, numbers[0], numbers[1], numbers[2], NULL },
 		                 on_row);
 }
+
+/* clang-format off */
+const struct http_route limits_routes[] = {
+	{ "GET",    "/v1/limits",           serve_list },
+	{ "GET",    "/v1/limits/{account}", serve_get },
+	{ "PUT",    "/v1/limits/{account}", serve_put },
+	{ "DELETE", "/v1/limits/{account}", serve_delete },
+	{ NULL },
+};
+/* clang-format on */

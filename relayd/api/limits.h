@@ -6,19 +6,8 @@
 #ifndef OG_RELAYD_API_LIMITS_H
 #define OG_RELAYD_API_LIMITS_H
 
-struct http_request;
+#include "common/http/http_route.h"
 
-void limits_list(struct http_request *request);
-void limits_get(struct http_request *request);
-void limits_put(struct http_request *request);
-void limits_delete(struct http_request *request);
-
-/* clang-format off */
-#define LIMITS_ROUTES                                                                           \
-	{ "GET",    "/v1/limits",           limits_list },                                      \
-	{ "GET",    "/v1/limits/{account}", limits_get },                                       \
-	{ "PUT",    "/v1/limits/{account}", limits_put },                                       \
-	{ "DELETE", "/v1/limits/{account}", limits_delete }
-/* clang-format on */
+extern const struct http_route limits_routes[];
 
 #endif

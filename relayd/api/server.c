@@ -14,7 +14,12 @@
 static struct http_server *server;
 
 static const struct http_route routes[] = {
-	ACTIVATION_ROUTES, STREAMS_ROUTES, LIMITS_ROUTES, USAGE_ROUTES, DAEMON_ROUTES, { 0 },
+	{ .rows = activation_routes },
+	{ .rows = streams_routes },
+	{ .rows = limits_routes },
+	{ .rows = usage_routes },
+	DAEMON_ROUTES,
+	{ NULL },
 };
 
 const union net_address *server_address(void)

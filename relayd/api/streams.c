@@ -53,7 +53,7 @@ static json_t *describe_stream(const struct stream *stream)
 	return object;
 }
 
-void streams_get(struct http_request *request)
+static void serve_get(struct http_request *request)
 {
 	const struct stream *stream = streams_named(request);
 
@@ -91,7 +91,7 @@ static size_t first_after(struct stream *const *all, size_t count, const uint8_t
 	return low;
 }
 
-void streams_list(struct http_request *request)
+static void serve_list(struct http_request *request)
 {
 	json_t *page = json_array(), *next = json_null();
 	uint8_t after[SOCKS5_HASH_LEN];
@@ -116,7 +116,7 @@ void streams_list(struct http_request *request)
 	http_reply(request, 200, json_pack("{s:o, s:o}", "streams", page, "next", next));
 }
 
-void streams_kill(struct http_request *request)
+static void serve_kill(struct http_request *request)
 {
 	struct stream *stream = streams_named(request);
 
@@ -126,10 +126,20 @@ void streams_kill(struct http_request *request)
 	http_reply(request, 204, NULL);
 }
 
-void streams_drain(struct http_request *request)
+static void serve_drain(struct http_request *request)
 {
 	daemon_drain();
 	http_reply(
 	        request, 202,
 	        json_pack("{s:b, s:I}", "draining", true, "streams", (json_int_t)stream_count()));
 }
+
+/* clang-format off */
+const struct http_route streams_routes[] = {
+	{ "GET",    "/v1/streams",        serve_list },
+	{ "GET",    "/v1/streams/{hash}", serve_get },
+	{ "DELETE", "/v1/streams/{hash}", serve_kill },
+	{ "POST",   "/v1/drain",          serve_drain },
+	{ NULL },
+};
+/* clang-format on */

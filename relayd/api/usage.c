@@ -91,7 +91,7 @@ static unsigned read_month(struct http_request *request)
 	return month;
 }
 
-void usage_list(struct http_request *request)
+static void serve_list(struct http_request *request)
 {
 	const char *account = http_query(request, "account");
 	char from[QUERY_FROM_SIZE], count[NUMBER_SIZE];
@@ -128,7 +128,7 @@ static void on_credited(struct query *query, const struct redisReply *reply)
 }
 
 /* An account with an @ is a user, any other a domain. */
-void usage_credit(struct http_request *request)
+static void serve_credit(struct http_request *request)
 {
 	const json_t *body = http_body_json(request);
 	struct json_reader reader = { 0 };
@@ -207,7 +207,7 @@ static bool read_id(struct http_request *request, char from[ID_SIZE])
 	return true;
 }
 
-void usage_transfers(struct http_request *request)
+static void serve_transfers(struct http_request *request)
 {
 	char from[ID_SIZE], count[NUMBER_SIZE];
 	struct query *query;
@@ -223,3 +223,12 @@ void usage_transfers(struct http_request *request)
 	query_eval(query, &transfers_script, (const char *[]){ "transfers", NULL },
 	           (const char *[]){ from, count, NULL });
 }
+
+/* clang-format off */
+const struct http_route usage_routes[] = {
+	{ "GET",  "/v1/usage",                  serve_list },
+	{ "POST", "/v1/usage/{account}/credit", serve_credit },
+	{ "GET",  "/v1/transfers",              serve_transfers },
+	{ NULL },
+};
+/* clang-format on */

@@ -96,9 +96,9 @@ struct lease {
 extern const struct daemon_module lease_module;
 
 /*
- * A lease for a stream between PARTIES (copied), whose first bytes are taken. OPENED is called once,
- * in a later turn. LEDGER_GRANTED: the lease is held; LEDGER_OVER and LEDGER_FORBIDDEN: see denial;
- * LEDGER_UNKNOWN: Redis did not answer.
+ * A lease for a stream between PARTIES (copied), whose first bytes are taken. OPENED is called
+ * once, in a later turn. LEDGER_GRANTED: the lease is held; LEDGER_OVER and LEDGER_FORBIDDEN: see
+ * denial; LEDGER_UNKNOWN: Redis did not answer.
  */
 struct lease *lease_open(const struct party parties[2],
                          void (*opened)(struct lease *lease, enum ledger_verdict verdict));

@@ -9,6 +9,12 @@ static void first(struct http_request *request)
 {
 }
 
+static const struct http_route more_routes[] = {
+	{ "GET", "/v1/limits", first, .open = false },
+	{ "DELETE", "/v1/last", first, .open = false },
+	{ NULL },
+};
+
 static const struct http_route routes[] = {
 	{ "GET", "/", first, .open = false },
 	{ "GET", "/v1/streams", first, .open = false },
@@ -16,7 +22,9 @@ static const struct http_route routes[] = {
 	{ "DELETE", "/v1/streams/{hash}", first, .open = false },
 	{ "POST", "/v1/streams/{hash}/activate", first, .open = false },
 	{ "PUT", "/{one}/x/{two}", first, .open = false },
-	{ NULL, NULL, NULL, false },
+	{ .rows = more_routes },
+	{ "GET", "/v1/last", first, .open = false },
+	{ NULL },
 };
 
 /* "row param param" of the route found, or "none: methods". */
@@ -25,10 +33,12 @@ static void expect(const char *method, const char *path, const char *spelled)
 	char *params[HTTP_PARAMS_MAX] = { NULL }, text[200];
 	struct buf allow = { 0 };
 	const struct http_route *route = http_route_find(routes, method, path, params, &allow);
+	bool is_more = route >= more_routes && route < more_routes + ARRAY_LEN(more_routes);
 
 	buf_append(&allow, "", 1);
 	if (route != NULL)
-		snprintf(text, sizeof(text), "%d %s %s", (int)(route - routes),
+		snprintf(text, sizeof(text), "%s%d %s %s", is_more ? "more " : "",
+		         (int)(route - (is_more ? more_routes : routes)),
 		         params[0] ? params[0] : "-", params[1] ? params[1] : "-");
 	else
 		snprintf(text, sizeof(text), "none: %s", buf_data(&allow));
@@ -92,12 +102,23 @@ START_TEST(a_path_with_rows_for_other_methods_tells_which)
 }
 END_TEST
 
+START_TEST(the_rows_of_another_table_stand_where_it_is_named)
+{
+	expect("GET", "/v1/limits", "more 0 - -");
+	expect("DELETE", "/v1/last", "more 1 - -");
+	expect("GET", "/v1/last", "7 - -");
+	expect("PUT", "/v1/last", "none: DELETE, GET, HEAD");
+	expect("POST", "/v1/limits", "none: GET, HEAD");
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
 		a_path_finds_its_row_and_its_parts_come_decoded,
 		a_path_without_a_row_finds_none,
 		a_path_with_rows_for_other_methods_tells_which,
+		the_rows_of_another_table_stand_where_it_is_named,
 	};
 
 	return unit_run("http_route", tests, ARRAY_LEN(tests), NULL, NULL);
