@@ -31,6 +31,7 @@ static struct redis_script renew_script = { claim_renew_lua, "" };
 static struct redis_script remove_script = { claim_remove_lua, "" };
 
 static struct {
+	char *value;         /* of this relay's claims, "ID EPOCH"; owned */
 	struct list renewed; /* claims */
 	size_t renewed_count;
 	struct list removals;
@@ -96,7 +97,7 @@ static void on_taken(struct redis_call *call, const struct redisReply *reply)
 
 	if (owner == NULL) {
 		claim->settled(claim, CLAIM_UNKNOWN, NULL);
-	} else if (strcmp(owner, fleet_claimant()) != 0) {
+	} else if (strcmp(owner, claims.value) != 0) {
 		settle_elsewhere(claim, owner, redis_reply_string(redis_reply_at(reply, 1), NULL));
 	} else {
 		start_renewing(claim);
@@ -106,7 +107,7 @@ static void on_taken(struct redis_call *call, const struct redisReply *reply)
 
 bool claim_take(struct claim *claim)
 {
-	const char *argv[] = { NULL, fleet_claimant(), CLAIM_LIFE_MS, NULL, RENEWED_MS };
+	const char *argv[] = { NULL, claims.value, CLAIM_LIFE_MS, NULL, RENEWED_MS };
 	char *key, *records;
 
 	if (fleet_redis() == NULL)
@@ -135,7 +136,7 @@ static void on_removed(struct redis_call *call, const struct redisReply *reply)
 
 void claim_drop(struct claim *claim)
 {
-	const char *argv[] = { NULL, fleet_claimant() };
+	const char *argv[] = { NULL, claims.value };
 	struct removal *removal;
 	char *key;
 
@@ -172,7 +173,7 @@ static void send_batch(void)
 	}
 	if (count == 0)
 		return;
-	argv[count] = fleet_claimant();
+	argv[count] = claims.value;
 	argv[count + 1] = CLAIM_LIFE_MS;
 	redis_eval(fleet_redis(), &claims.call, &renew_script,
 	           &(struct redis_args){ count, count + 2, argv });
@@ -227,6 +228,7 @@ static void on_change(struct redis *redis, bool connected)
 
 static int start(void *config)
 {
+	claims.value = mem_printf("%s %lld", fleet_id(), (long long)fleet_epoch_ms());
 	list_init(&claims.renewed);
 	list_init(&claims.removals);
 	claims.timer.expired = on_timer;
@@ -250,6 +252,8 @@ static void stop(void)
 		redis_cancel(&removal->call);
 		free(removal);
 	}
+	free(claims.value);
+	claims.value = NULL;
 }
 
 const struct daemon_module claim_module = { "claims", start, stop };

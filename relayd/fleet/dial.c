@@ -1,9 +1,7 @@
 #include "relayd/fleet/dial.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/base/mem.h"
@@ -33,11 +31,6 @@ static void finish(struct dial *dial, enum dial_outcome outcome)
 	dial->done(dial, outcome == DIAL_GRANTED ? fd : -1, outcome);
 }
 
-static bool send_bytes(struct dial *dial, const uint8_t *bytes, size_t len)
-{
-	return send(dial->io.fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)len;
-}
-
 static void hang_up(struct dial *dial)
 {
 	io_stop(&dial->io);
@@ -65,10 +58,8 @@ static void connect_next(struct dial *dial)
 
 static void greet(struct dial *dial)
 {
-	uint8_t greeting[PEERING_GREETING_LEN];
-
-	peering_greeting(greeting);
-	if (net_connect_error(dial->io.fd) != 0 || !send_bytes(dial, greeting, sizeof(greeting))) {
+	if (net_connect_error(dial->io.fd) != 0 ||
+	    !conn_send(dial->io.fd, peering_greeting, PEERING_GREETING_LEN)) {
 		connect_next(dial);
 		return;
 	}
@@ -86,7 +77,7 @@ static bool on_message(struct dial *dial)
 		return false;
 	}
 	peering_request(dial->request, dial->bytes, dial->hash, settings->peer_secret);
-	if (!send_bytes(dial, dial->request, sizeof(dial->request))) {
+	if (!conn_send(dial->io.fd, dial->request, sizeof(dial->request))) {
 		finish(dial, DIAL_CUT_OFF);
 		return false;
 	}
@@ -103,20 +94,18 @@ static enum dial_outcome outcome_of(const struct parse *parse)
 	return parse->reply == SOCKS5_NOT_ALLOWED ? DIAL_THIRD_HALF : DIAL_REFUSED;
 }
 
-/* Reads up to NEED bytes of the message, and none of what may follow it. True: some came. */
+/* True: some of the bytes that the message lacks came. */
 static bool read_more(struct dial *dial, size_t need)
 {
 	ssize_t n;
 
 	assert(need <= sizeof(dial->bytes));
-	n = recv(dial->io.fd, dial->bytes + dial->len, need - dial->len, MSG_DONTWAIT);
-	if (n > 0) {
+	n = conn_read(dial->io.fd, dial->bytes + dial->len, need - dial->len);
+	if (n > 0)
 		dial->len = (uint8_t)(dial->len + n);
-		return true;
-	}
-	if (n == 0 || (errno != EAGAIN && errno != EINTR))
+	else if (n < 0)
 		finish(dial, DIAL_CUT_OFF);
-	return false;
+	return n > 0;
 }
 
 /* True: there may be more to do. */

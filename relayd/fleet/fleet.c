@@ -1,17 +1,13 @@
 #include "relayd/fleet/fleet.h"
 
-#include <stdlib.h>
-
 #include "common/base/log.h"
 #include "common/base/loop.h"
-#include "common/base/mem.h"
 #include "common/daemon.h"
 #include "relayd/conf.h"
 
 static struct {
 	struct redis *redis;
 	const char *id;
-	char *claimant;
 	int64_t epoch_ms;
 } fleet;
 
@@ -22,7 +18,6 @@ static int start(void *config)
 
 	fleet.epoch_ms = loop_wall_ms();
 	fleet.id = daemon_id(conf->id);
-	fleet.claimant = mem_printf("%s %lld", fleet.id, (long long)fleet.epoch_ms);
 	if (!conf_has_redis(conf))
 		return 0;
 	fleet.redis = redis_new(&options);
@@ -34,8 +29,6 @@ static void stop(void)
 	if (fleet.redis != NULL)
 		redis_free(fleet.redis);
 	fleet.redis = NULL;
-	free(fleet.claimant);
-	fleet.claimant = NULL;
 }
 
 struct redis *fleet_redis(void)
@@ -46,11 +39,6 @@ struct redis *fleet_redis(void)
 bool fleet_ready(void)
 {
 	return fleet.redis == NULL || redis_connected(fleet.redis);
-}
-
-const char *fleet_claimant(void)
-{
-	return fleet.claimant;
 }
 
 const char *fleet_id(void)

@@ -20,9 +20,6 @@ struct redis *fleet_redis(void);
 /* True while claims can be settled: Redis is connected, or there is none. */
 bool fleet_ready(void);
 
-/* "ID EPOCH", the value of this relay's claims. */
-const char *fleet_claimant(void);
-
 /* The relay's id. */
 const char *fleet_id(void);
 

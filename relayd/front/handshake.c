@@ -183,7 +183,7 @@ static bool reply_refusal(struct conn *conn, enum refusal refusal)
 	} else {
 		socks5_refusal_reply(bytes, reply);
 	}
-	return reply != SILENT && conn_send(conn, bytes, len);
+	return reply != SILENT && conn_send(conn->io.fd, bytes, len);
 }
 
 /* Replies and closes; CONN has no place in a pair, and may be gone after. */
@@ -202,9 +202,9 @@ static void refuse(struct conn *conn, enum refusal refusal)
 static void on_refused(struct io *io, uint32_t events)
 {
 	struct conn *conn = conn_of(io);
-	ssize_t n = recv(io->fd, NULL, REFUSED_DROP_MAX, MSG_TRUNC | MSG_DONTWAIT);
+	ssize_t n = conn_read(io->fd, NULL, REFUSED_DROP_MAX);
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR) && (events & EPOLLERR) == 0)
+	if (n == 0 && (events & EPOLLERR) == 0)
 		return;
 	if (n > 0)
 		conn->handshake->dropped += (uint32_t)n;
@@ -258,7 +258,7 @@ static bool grant(struct conn *conn)
 	uint8_t bytes[SOCKS5_GRANT_LEN];
 
 	socks5_grant_reply(bytes, conn->handshake->bytes);
-	if (!conn_send(conn, bytes, sizeof(bytes))) {
+	if (!conn_send(conn->io.fd, bytes, sizeof(bytes))) {
 		count_refusal(conn, REFUSAL_CLIENT_LEFT);
 		leave(conn, REASON_ABANDONED);
 		return false;
@@ -288,10 +288,8 @@ static void on_dialled(struct conn *conn, enum dial_outcome outcome)
 /* A relay's half isn't bridged on: the relay that sent it is mistaken about the owner. */
 static void bridge_or_refuse(struct conn *conn, const struct stream_verdict *verdict)
 {
-	if (conn->peering || verdict->owner->peering == NULL || !bridge_possible())
+	if (conn->peering || !bridge_open(conn, verdict->hash, verdict->owner, on_dialled))
 		refuse(conn, REFUSAL_OWNED_ELSEWHERE);
-	else
-		bridge_open(conn, verdict->hash, verdict->owner, on_dialled);
 }
 
 static void on_settled(struct conn *conn, const struct stream_verdict *verdict)
@@ -317,7 +315,7 @@ static bool count_address(struct conn *conn)
 	static uint64_t logged_ms;
 	char text[NET_TEXT_MAX];
 
-	conn->counted = source_limit_add(conn, &conn->address);
+	conn->counted = source_limit_add(conn, &conn->address, evict);
 	if (conn->counted != NULL)
 		return true;
 	metric_add(&refusals_metric, REFUSAL_ADDRESS_FULL, 1);
@@ -369,7 +367,7 @@ static bool on_greeting(struct conn *conn)
 	} else {
 		socks5_method_reply(bytes, true);
 	}
-	if (!conn_send(conn, bytes, len)) {
+	if (!conn_send(conn->io.fd, bytes, len)) {
 		refuse(conn, REFUSAL_CLIENT_LEFT);
 		return false;
 	}
@@ -445,38 +443,37 @@ static const struct message {
 };
 /* clang-format on */
 
-/* True: N bytes came. Else none are there yet, or the client has left and CONN may be gone. */
-static bool has_read(struct conn *conn, ssize_t n)
+/* As conn_read(); at the end CONN is refused, and may be gone. */
+static size_t read_bytes(struct conn *conn, uint8_t *bytes, size_t most)
 {
-	if (n > 0)
-		return true;
-	if (n == 0 || (errno != EAGAIN && errno != EINTR))
+	ssize_t n = conn_read(conn->io.fd, bytes, most);
+
+	if (n < 0)
 		refuse(conn, REFUSAL_CLIENT_LEFT);
-	return false;
+	return n < 0 ? 0 : (size_t)n;
 }
 
-/* Reads the bytes that the message still lacks, and not one more. */
+/* Reads the bytes that the message still lacks, and not one more. True: some came. */
 static bool read_message(struct conn *conn, size_t need)
 {
 	struct handshake *handshake = conn->handshake;
-	ssize_t n;
+	size_t n;
 
 	assert(need <= sizeof(handshake->bytes));
-	n = recv(conn->io.fd, handshake->bytes + handshake->len, need - handshake->len,
-	         MSG_DONTWAIT);
+	n = read_bytes(conn, handshake->bytes + handshake->len, need - handshake->len);
 	if (n > 0)
 		handshake->len += (uint32_t)n;
-	return has_read(conn, n);
+	return n > 0;
 }
 
 static bool skip_bytes(struct conn *conn)
 {
 	struct handshake *handshake = conn->handshake;
-	ssize_t n = recv(conn->io.fd, NULL, handshake->skip, MSG_TRUNC | MSG_DONTWAIT);
+	size_t n = read_bytes(conn, NULL, handshake->skip);
 
 	if (n > 0)
 		handshake->skip -= (uint32_t)n;
-	return has_read(conn, n);
+	return n > 0;
 }
 
 /* True: there may be more to do. */
@@ -511,12 +508,22 @@ static void on_message_bytes(struct io *io, uint32_t events)
 
 /* Accepting */
 
+/* The connection becomes active, or is closed. */
+static void release(struct conn *conn)
+{
+	source_limit_remove(conn->counted);
+	conn->counted = NULL;
+	free(conn->handshake);
+	conn->handshake = NULL;
+}
+
 void handshake_accept(int fd, const union net_address *address, enum handshake_origin origin)
 {
 	bool proxied = origin == ORIGIN_CLIENT && networks_contain(&trusted, address);
 	struct conn *conn = conn_new(fd, address, proxied ? CONN_PROXIED : CONN_GREETING);
 
 	conn->handshake = mem_alloc(1, sizeof(*conn->handshake));
+	conn->release = release;
 	conn->io.ready = steps[conn->state].ready;
 	conn->peering = origin == ORIGIN_RELAY;
 	if (io_start(&conn->io, fd, steps[conn->state].events) != 0) {
@@ -527,15 +534,6 @@ void handshake_accept(int fd, const union net_address *address, enum handshake_o
 	if (origin == ORIGIN_CLIENT && !proxied && !count_address(conn))
 		return;
 	deadline_start(&handshake_queue, &conn->deadline);
-}
-
-/* The connection becomes active, or is closed. */
-static void release(struct conn *conn)
-{
-	source_limit_remove(conn->counted);
-	conn->counted = NULL;
-	free(conn->handshake);
-	conn->handshake = NULL;
 }
 
 /* The module */
@@ -571,8 +569,6 @@ static int start(void *config)
 	/* The list was checked with the configuration. */
 	(void)networks_read(&trusted, (const char *const *)conf->trusted_proxies);
 	peering_secret = conf->peer_secret;
-	source_limit_open((size_t)conf->pending_max, (size_t)conf->pending_per_address_max, evict);
-	conn_on_release(release);
 	metrics_add(&refusals_metric);
 	metrics_add(&evicted_metric);
 	return 0;
@@ -593,8 +589,6 @@ static void stop(void)
 	close_all(&refused_queue);
 	deadline_queue_release(&waiting_queue);
 	networks_release(&trusted);
-	source_limit_close();
-	conn_on_release(NULL);
 }
 
 const struct daemon_module handshake_module = { "handshakes", start, stop };

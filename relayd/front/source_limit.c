@@ -7,6 +7,8 @@
 
 #include "common/base/map.h"
 #include "common/base/mem.h"
+#include "common/daemon.h"
+#include "relayd/conf.h"
 
 /*
  * Connections over their address's cap that still get an answer: of one address, and of all.
@@ -38,7 +40,6 @@ static struct {
 	 */
 	struct source_place *places, *free;
 	size_t used; /* places that were ever taken */
-	void (*evict)(struct conn *conn);
 } limit;
 
 static struct source_place *take_place(void)
@@ -103,18 +104,19 @@ static void set_count(struct source *source, size_t count)
 }
 
 /* Of several sources with the most connections, the one that has had so many for longest. */
-static void evict_one(void)
+static void evict_one(void (*evict)(struct conn *conn))
 {
 	struct list_link *link = list_first(&limit.same_count[limit.most]);
 	struct source *source = container_of(link, struct source, same_count);
 	size_t before = limit.count;
 
 	link = list_first(&source->conns);
-	limit.evict(container_of(link, struct source_place, link)->conn);
+	evict(container_of(link, struct source_place, link)->conn);
 	assert(limit.count < before);
 }
 
-struct source_place *source_limit_add(struct conn *conn, const struct in6_addr *address)
+struct source_place *source_limit_add(struct conn *conn, const struct in6_addr *address,
+                                      void (*evict)(struct conn *conn))
 {
 	struct in6_addr key = key_of(address);
 	struct source *source = find_source(&key);
@@ -124,7 +126,7 @@ struct source_place *source_limit_add(struct conn *conn, const struct in6_addr *
 	if (over && source->over >= OVER_MAX)
 		return NULL;
 	if (!over && limit.count >= limit.max) {
-		evict_one();
+		evict_one(evict);
 		source = find_source(&key); /* the eviction may have freed it */
 	}
 	place = take_place();
@@ -167,18 +169,26 @@ size_t source_limit_count(void)
 	return limit.count;
 }
 
-void source_limit_open(size_t max, size_t per_address_max, void (*evict)(struct conn *conn))
+static void set_limit(size_t max, size_t per_address_max)
 {
 	limit.max = max;
 	limit.per_address_max = per_address_max;
-	limit.evict = evict;
 	limit.places = mem_alloc(max + OVER_PLACES, sizeof(struct source_place));
 	limit.same_count = mem_alloc(per_address_max + 1, sizeof(struct list));
 	for (size_t count = 0; count <= per_address_max; count++)
 		list_init(&limit.same_count[count]);
 }
 
-void source_limit_close(void)
+static int start(void *config)
+{
+	const struct relay_conf *conf = config;
+
+	set_limit((size_t)conf->pending_max, (size_t)conf->pending_per_address_max);
+	return 0;
+}
+
+/* No connection is counted any more. */
+static void stop(void)
 {
 	assert(limit.count == 0);
 	map_release(&limit.sources);
@@ -188,3 +198,5 @@ void source_limit_close(void)
 	limit.places = limit.free = NULL;
 	limit.used = limit.most = 0;
 }
+
+const struct daemon_module source_limit_module = { "source limit", start, stop };

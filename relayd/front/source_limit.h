@@ -25,20 +25,16 @@ struct source_place {
 	};
 };
 
-/*
- * Allows MAX connections in all and PER_ADDRESS_MAX of one address. EVICT has to close the
- * connection that it is given, and calls source_limit_remove() in doing so.
- */
-void source_limit_open(size_t max, size_t per_address_max, void (*evict)(struct conn *conn));
-
-/* Frees everything; no connection is counted any more. */
-void source_limit_close(void);
+/* Module, before the handshakes: pending-max and pending-per-address-max. */
+extern const struct daemon_module source_limit_module;
 
 /*
- * Counts CONN, which comes from ADDRESS (IPv4 mapped); may evict another one. NULL when its address
- * has so many already that the connection isn't worth an answer. The place is this module's.
+ * Counts CONN, which comes from ADDRESS (IPv4 mapped). When there are too many in all, EVICT has to
+ * close the connection that it is given, and calls source_limit_remove() in doing so. NULL when the
+ * address has so many already that CONN isn't worth an answer. The place is this module's.
  */
-struct source_place *source_limit_add(struct conn *conn, const struct in6_addr *address);
+struct source_place *source_limit_add(struct conn *conn, const struct in6_addr *address,
+                                      void (*evict)(struct conn *conn));
 
 /* True if the address had its maximum when this connection came, which is to be refused then. */
 bool source_limit_is_over(const struct source_place *place);

@@ -1,6 +1,7 @@
 #include "relayd/io/conn.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,14 +36,8 @@ static struct metric conns_metric = {
 
 static struct {
 	size_t count;
-	void (*release)(struct conn *conn);
 	void (*closed)(void);
 } conns;
-
-void conn_on_release(void (*release)(struct conn *conn))
-{
-	conns.release = release;
-}
 
 void conn_on_closed(void (*closed)(void))
 {
@@ -103,16 +98,25 @@ void conn_enter(struct conn *conn, enum conn_state state,
 }
 
 /* A socket that has sent next to nothing has room for a reply. */
-bool conn_send(struct conn *conn, const uint8_t *bytes, size_t len)
+bool conn_send(int fd, const uint8_t *bytes, size_t len)
 {
-	return send(conn->io.fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)len;
+	return send(fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)len;
+}
+
+ssize_t conn_read(int fd, uint8_t *bytes, size_t most)
+{
+	ssize_t n = recv(fd, bytes, most, MSG_DONTWAIT | (bytes == NULL ? MSG_TRUNC : 0));
+
+	if (n > 0)
+		return n;
+	return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
 }
 
 static void release_waiting(struct conn *conn)
 {
 	deadline_stop(&conn->deadline);
-	if (conns.release != NULL)
-		conns.release(conn);
+	if (conn->release != NULL)
+		conn->release(conn);
 }
 
 void conn_activate(struct conn *conn, void (*ready)(struct io *io, uint32_t events))
@@ -123,7 +127,7 @@ void conn_activate(struct conn *conn, void (*ready)(struct io *io, uint32_t even
 	release_waiting(conn);
 	/* A socket that doesn't take the byte has failed, and its first event will say so. */
 	if (conn->peering)
-		(void)conn_send(conn, &go, sizeof(go));
+		(void)conn_send(conn->io.fd, &go, sizeof(go));
 	conn->flow = (struct flow){ 0 };
 	conn_enter(conn, CONN_ACTIVE, ready, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
 }

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "common/base/loop.h"
 #include "common/net/net.h"
@@ -52,6 +53,8 @@ struct conn {
 	union {
 		struct flow flow; /* once active: from this connection to the other one */
 		struct {
+			/* The front's; NULL: nothing. Frees what it hung here. */
+			void (*release)(struct conn *conn);
 			struct handshake *handshake;  /* the front's; NULL once granted */
 			struct source_place *counted; /* the front's; NULL if it isn't counted */
 			struct deadline deadline;     /* of the state */
@@ -66,9 +69,6 @@ struct conn {
 /* Module: the metric alone. */
 extern const struct daemon_module conn_module;
 
-/* RELEASE frees what the front hung to a connection, which becomes active or is closed. */
-void conn_on_release(void (*release)(struct conn *conn));
-
 /* CLOSED is called after a connection was closed; NULL: no more. */
 void conn_on_closed(void (*closed)(void));
 
@@ -79,8 +79,17 @@ struct conn *conn_new(int fd, const union net_address *address, enum conn_state 
 void conn_enter(struct conn *conn, enum conn_state state,
                 void (*ready)(struct io *io, uint32_t events), uint32_t events);
 
-/* Sends LEN bytes as one segment; false if the socket doesn't take all of them. */
-bool conn_send(struct conn *conn, const uint8_t *bytes, size_t len);
+/*
+ * The messages of a handshake, at either end. Sends LEN bytes as one segment; false if the socket
+ * doesn't take all of them.
+ */
+bool conn_send(int fd, const uint8_t *bytes, size_t len);
+
+/*
+ * Reads up to MOST bytes of a message into BYTES (NULL: discards them), and none of what may follow
+ * it. Returns their number, 0 if none are there yet, -1 at the end or after a failure.
+ */
+ssize_t conn_read(int fd, uint8_t *bytes, size_t most);
 
 /*
  * READY gets all events from here on, edge-triggered; what waits in the socket causes one soon. A

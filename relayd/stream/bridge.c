@@ -253,22 +253,21 @@ static void on_dialled(struct dial *dial, int fd, enum dial_outcome outcome)
 	free(dialling);
 }
 
-void bridge_open(struct conn *client, const uint8_t hash[SOCKS5_HASH_LEN],
+bool bridge_open(struct conn *client, const uint8_t hash[SOCKS5_HASH_LEN],
                  const struct claim_owner *owner,
                  void (*dialled)(struct conn *client, enum dial_outcome outcome))
 {
-	struct bridge *bridge = bridge_new(client, hash, owner->id);
+	struct bridge *bridge;
 
+	if (!bridges.possible || owner->peering == NULL)
+		return false;
+	bridge = bridge_new(client, hash, owner->id);
 	bridge->dialling = mem_alloc(1, sizeof(*bridge->dialling));
 	bridge->dialling->bridge = bridge;
 	bridge->dialling->dialled = dialled;
 	bridge->dialling->dial.done = on_dialled;
 	dial_open(&bridge->dialling->dial, owner->peering, hash);
-}
-
-bool bridge_possible(void)
-{
-	return bridges.possible;
+	return true;
 }
 
 size_t bridge_count(void)

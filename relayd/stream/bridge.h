@@ -23,14 +23,12 @@ extern const struct daemon_module bridge_module;
  * Bridges CLIENT, which has no place and waits for its grant, to the relay OWNER for HASH. DIALLED
  * is called in a later turn, unless the client leaves first: with DIAL_GRANTED the client has to be
  * granted; with any other outcome it has no place any more, the bridge is gone, and the client has
- * to be refused. It may be closed in there.
+ * to be refused. It may be closed in there. False, and nothing has happened: this relay doesn't
+ * bridge, or OWNER has no address for it.
  */
-void bridge_open(struct conn *client, const uint8_t hash[SOCKS5_HASH_LEN],
+bool bridge_open(struct conn *client, const uint8_t hash[SOCKS5_HASH_LEN],
                  const struct claim_owner *owner,
                  void (*dialled)(struct conn *client, enum dial_outcome outcome));
-
-/* True if this relay bridges at all. */
-bool bridge_possible(void);
 
 /* How many there are, and the bytes that they have carried since the start. */
 size_t bridge_count(void);

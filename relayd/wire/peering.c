@@ -10,7 +10,7 @@
 #define METHOD_PEERING 0x80
 #define HEAD_LEN 5 /* of a request, before the name */
 
-static const uint8_t greeting_bytes[PEERING_GREETING_LEN] = { VERSION, 1, METHOD_PEERING };
+const uint8_t peering_greeting[PEERING_GREETING_LEN] = { VERSION, 1, METHOD_PEERING };
 
 /* The proof covers the name in lower case, whatever case the request has. */
 static void prove(uint8_t proof[PEERING_PROOF_LEN], const uint8_t nonce[PEERING_NONCE_LEN],
@@ -35,7 +35,7 @@ struct parse peering_read_greeting(const uint8_t *bytes, size_t len)
 
 	if (len >= 1 && bytes[0] != VERSION)
 		return parse_bad(PARSE_BAD_VERSION);
-	if (memcmp(bytes, greeting_bytes, there) != 0)
+	if (memcmp(bytes, peering_greeting, there) != 0)
 		return parse_bad(PARSE_NO_METHOD);
 	return len < PEERING_GREETING_LEN ? parse_more(PEERING_GREETING_LEN) : parse_done();
 }
@@ -69,11 +69,6 @@ bool peering_proof_is_right(const uint8_t request[PEERING_REQUEST_LEN],
 }
 
 /* The bridging relay's end */
-
-void peering_greeting(uint8_t greeting[PEERING_GREETING_LEN])
-{
-	memcpy(greeting, greeting_bytes, PEERING_GREETING_LEN);
-}
 
 struct parse peering_read_challenge(const uint8_t *bytes, size_t len)
 {

@@ -43,7 +43,7 @@ bool peering_proof_is_right(const uint8_t request[PEERING_REQUEST_LEN],
 
 /* The bridging relay's end. */
 
-void peering_greeting(uint8_t greeting[PEERING_GREETING_LEN]);
+extern const uint8_t peering_greeting[PEERING_GREETING_LEN];
 
 /* Reads the challenge; bad if the other end doesn't speak this protocol. */
 struct parse peering_read_challenge(const uint8_t *bytes, size_t len);

@@ -18,6 +18,7 @@
 #include "relayd/fleet/dial.h"
 #include "relayd/fleet/fleet.h"
 #include "relayd/front/handshake.h"
+#include "relayd/front/source_limit.h"
 #include "relayd/io/conn.h"
 #include "relayd/io/pair.h"
 #include "relayd/io/pump.h"
@@ -53,6 +54,7 @@ static inline void halves_setup(void)
 	claim_module.start(&halves_conf);
 	conn_module.start(&halves_conf);
 	pair_module.start(&halves_conf);
+	source_limit_module.start(&halves_conf);
 	handshake_module.start(&halves_conf);
 	stream_module.start(&halves_conf);
 	dial_module.start(&halves_conf);
@@ -65,6 +67,7 @@ static inline void halves_teardown(void)
 	dial_module.stop();
 	stream_module.stop();
 	handshake_module.stop();
+	source_limit_module.stop();
 	pair_module.stop();
 	claim_module.stop();
 	fleet_module.stop();

@@ -78,7 +78,7 @@ static void set(const char *key, const char *value, const char *life_ms)
 START_TEST(a_hash_that_nobody_has_is_ours)
 {
 	ck_assert_int_eq(take(), CLAIM_OURS);
-	relay_expect(fleet_claimant(), "GET " KEY);
+	relay_expect(claims.value, "GET " KEY);
 	ck_assert_uint_eq(claims.renewed_count, 1);
 }
 END_TEST
@@ -114,7 +114,7 @@ START_TEST(a_relay_without_a_record_that_has_missed_a_renewal_has_lost_them)
 {
 	set(KEY, "relay-2 7", "20000");
 	ck_assert_int_eq(take(), CLAIM_OURS);
-	relay_expect(fleet_claimant(), "GET " KEY);
+	relay_expect(claims.value, "GET " KEY);
 }
 END_TEST
 
@@ -123,7 +123,7 @@ START_TEST(a_claim_that_ran_out_is_taken_again_at_its_renewal)
 	ck_assert_int_eq(take(), CLAIM_OURS);
 	relay_ask("DEL " KEY);
 	renew();
-	relay_expect(fleet_claimant(), "GET " KEY);
+	relay_expect(claims.value, "GET " KEY);
 	ck_assert_int_eq(losses, 0);
 }
 END_TEST

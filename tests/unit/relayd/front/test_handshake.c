@@ -127,10 +127,11 @@ END_TEST
 
 START_TEST(an_address_over_its_cap_is_refused_and_over_all_the_oldest_is_evicted)
 {
+	struct relay_conf small = { .pending_max = 2, .pending_per_address_max = 1 };
 	int over, first;
 
-	source_limit_close();
-	source_limit_open(2, 1, evict);
+	source_limit_module.stop();
+	source_limit_module.start(&small);
 	first = halves_join();
 	over = halves_accept(ORIGIN_CLIENT);
 	halves_send(over, "\x05\x01\x00", 3);

@@ -37,7 +37,7 @@ static void add(size_t number, const char *text)
 {
 	struct in6_addr address = address_of(text);
 
-	places[number] = source_limit_add(conn_number(number), &address);
+	places[number] = source_limit_add(conn_number(number), &address, evict);
 }
 
 /* An address of its own for each NUMBER: IPv4 */
@@ -68,12 +68,12 @@ static void teardown(void)
 	ck_assert_uint_eq(source_limit_count(), 0);
 	ck_assert_uint_eq(limit.sources.count, 0);
 	ck_assert_uint_eq(limit.most, 0);
-	source_limit_close();
+	source_limit_module.stop();
 }
 
 START_TEST(an_address_has_as_many_places_as_it_may_and_then_is_refused)
 {
-	source_limit_open(100, 3, evict);
+	set_limit(100, 3);
 	for (size_t i = 0; i < 5; i++)
 		add(i, "::ffff:192.0.2.1");
 	ck_assert(is_admitted(0) && is_admitted(1) && is_admitted(2));
@@ -88,7 +88,7 @@ END_TEST
 
 START_TEST(a_place_that_was_left_is_free_for_the_next)
 {
-	source_limit_open(100, 2, evict);
+	set_limit(100, 2);
 	add(0, "::ffff:192.0.2.1");
 	add(1, "::ffff:192.0.2.1");
 	add(2, "::ffff:192.0.2.1");
@@ -101,7 +101,7 @@ END_TEST
 
 START_TEST(a_flood_over_the_cap_is_not_even_answered)
 {
-	source_limit_open(100, 2, evict);
+	set_limit(100, 2);
 	for (size_t i = 0; i < 2 + OVER_MAX; i++) {
 		add(i, "::ffff:192.0.2.1");
 		ck_assert_ptr_nonnull(places[i]);
@@ -121,13 +121,13 @@ START_TEST(places_are_as_many_as_were_set_apart)
 {
 	size_t over = 0;
 
-	source_limit_open(300, 1, evict);
+	set_limit(300, 1);
 	for (size_t i = 0; i < 300; i++)
 		add_apart(i);
 	for (size_t i = 0; i < 600; i++) {
 		struct in6_addr address = limit.places[i % 300].source->key;
 
-		places[300 + i] = source_limit_add(conn_number(300 + i), &address);
+		places[300 + i] = source_limit_add(conn_number(300 + i), &address, evict);
 		over += places[300 + i] != NULL;
 	}
 	ck_assert_uint_eq(over, OVER_PLACES);
@@ -141,7 +141,7 @@ END_TEST
 
 START_TEST(ipv6_counts_by_its_first_64_bits_and_ipv4_by_all_of_it)
 {
-	source_limit_open(100, 1, evict);
+	set_limit(100, 1);
 	add(0, "2001:db8:0:1::1");
 	add(1, "2001:db8:0:1:ffff::2");
 	add(2, "2001:db8:0:2::1");
@@ -159,7 +159,7 @@ END_TEST
 
 START_TEST(the_busiest_address_loses_its_oldest)
 {
-	source_limit_open(6, 10, evict);
+	set_limit(6, 10);
 	add(0, "::ffff:192.0.2.1");
 	for (size_t i = 1; i < 4; i++)
 		add(i, "2001:db8::1");
@@ -180,7 +180,7 @@ END_TEST
 
 START_TEST(a_greedy_newcomer_pays_for_itself)
 {
-	source_limit_open(4, 10, evict);
+	set_limit(4, 10);
 	for (size_t i = 0; i < 4; i++)
 		add(i, "::ffff:192.0.2.1");
 	for (size_t i = 4; i < 8; i++)
@@ -195,7 +195,7 @@ END_TEST
 
 START_TEST(an_address_may_have_to_give_its_only_one_for_the_next)
 {
-	source_limit_open(1, 5, evict);
+	set_limit(1, 5);
 	for (size_t i = 0; i < 10; i++)
 		add(i, "::ffff:192.0.2.1");
 	ck_assert_int_eq(evictions, 9);
@@ -205,7 +205,7 @@ END_TEST
 
 START_TEST(an_address_that_loses_its_only_one_may_come_again)
 {
-	source_limit_open(1, 1, evict);
+	set_limit(1, 1);
 	add(0, "::ffff:192.0.2.1");
 	add(1, "::ffff:192.0.2.2");
 	ck_assert_int_eq(evictions, 1);
@@ -232,7 +232,7 @@ START_TEST(the_busiest_is_known_through_any_coming_and_going)
 	uint32_t random = 7;
 	char text[INET6_ADDRSTRLEN];
 
-	source_limit_open(60, 12, evict);
+	set_limit(60, 12);
 	for (int round = 0; round < 20000; round++) {
 		size_t number;
 
@@ -252,7 +252,7 @@ END_TEST
 
 START_TEST(where_each_address_has_one_the_oldest_of_all_goes)
 {
-	source_limit_open(10000, 32, evict);
+	set_limit(10000, 32);
 	for (size_t i = 0; i < CONNS; i++)
 		add_apart(i);
 	ck_assert_uint_eq(source_limit_count(), 10000);

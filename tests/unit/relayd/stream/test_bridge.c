@@ -12,7 +12,8 @@ static int client, owner;
 
 static void setup(void)
 {
-	static struct relay_conf conf = { .idle_timeout_ms = IDLE_MS };
+	static char listen[] = "127.0.0.1:0";
+	static struct relay_conf conf = { .idle_timeout_ms = IDLE_MS, .peer_listen = listen };
 
 	loop_init();
 	pump_module.start(&conf);
@@ -168,7 +169,8 @@ static struct bridge *open_dialling(const char *peering)
 	int fd = connect_to(&client, &address);
 
 	owner = -1;
-	bridge_open(conn_new(fd, &address, CONN_CLAIMING), hash, &other, on_dialled_here);
+	ck_assert(
+	        bridge_open(conn_new(fd, &address, CONN_CLAIMING), hash, &other, on_dialled_here));
 	return container_of(list_first(&bridges.all), struct bridge, link);
 }
 
