@@ -81,6 +81,22 @@ static void cut_drain(struct timer *timer)
 	daemon_exit();
 }
 
+static void drain_modules(void)
+{
+	bool any = false;
+
+	for (size_t i = self.started; i > 0; i--) {
+		const struct daemon_module *module = self.spec->modules[i - 1];
+
+		if (module->drain == NULL)
+			continue;
+		any = true;
+		module->drain();
+	}
+	if (!any)
+		daemon_exit();
+}
+
 void daemon_drain(void)
 {
 	if (self.draining)
@@ -90,10 +106,7 @@ void daemon_drain(void)
 	notify_send("STOPPING=1");
 	self.drain_deadline.expired = cut_drain;
 	timer_start(&self.drain_deadline, (uint64_t)common_keys()->drain_timeout_ms);
-	if (self.spec->drain == NULL)
-		daemon_exit();
-	else
-		self.spec->drain();
+	drain_modules();
 }
 
 bool daemon_draining(void)
@@ -348,9 +361,10 @@ static int print_config(void)
 
 static int ask_health(void)
 {
-	char *url = self.spec->health_url(self.config);
-	char why[400] = "no address to ask";
-	int status = url == NULL ? -1 : health_ask(url, HEALTH_TIMEOUT_MS, why, sizeof(why));
+	const char *address = *(char **)((char *)self.config + self.spec->health_offset);
+	char *url = mem_printf("http://%s/healthz", address);
+	char why[400];
+	int status = health_ask(url, HEALTH_TIMEOUT_MS, why, sizeof(why));
 
 	if (status < 0)
 		fprintf(stderr, "%s: %s\n", self.spec->config->daemon, why);

@@ -38,11 +38,18 @@ struct daemon_module {
 	const char *name;
 	int (*start)(void *config); /* 0, or -1 after logging why: the daemon exits 1; or NULL */
 	void (*stop)(void);         /* NULL: nothing to stop */
+	/*
+	 * SIGTERM, SIGINT or daemon_drain(): draining begins; called in the order of stopping. One
+	 * of the modules has to call daemon_exit() once it is over. NULL: nothing to do; where that
+	 * is so for all of them, the process exits at once.
+	 */
+	void (*drain)(void);
 };
 
 struct daemon_spec {
 	const struct config *config;
 	size_t common_offset; /* of struct daemon_common in the config's root */
+	size_t health_offset; /* likewise, of the address (char *) that --health asks */
 	const struct daemon_module *const *modules; /* ended by NULL */
 	/*
 	 * What the table can't say (files parse, keys fit each other): run after reading, also by
@@ -55,14 +62,10 @@ struct daemon_spec {
 	 * check has found nothing. NULL: nothing.
 	 */
 	int (*check_more)(const void *config, struct buf *complaints);
-	/* SIGTERM, SIGINT: ends by calling daemon_exit(). NULL: exit at once. */
-	void (*drain)(void);
 	/* SIGHUP: live keys were changed in place. NULL: nothing more to do. */
 	void (*reloaded)(void *config);
 	/* SIGUSR1: logs the state. NULL: nothing. */
 	void (*dump)(void);
-	/* The URL (heap) that --health asks. */
-	char *(*health_url)(const void *config);
 	/* What /readyz answers. */
 	bool (*serving)(void);
 	/* The libraries that -V names: functions like redis_version(), ended by NULL; or NULL. */

@@ -1,4 +1,3 @@
-#include "common/base/mem.h"
 #include "common/daemon.h"
 #include "common/http/http_client.h"
 #include "common/http/http_server.h"
@@ -25,6 +24,14 @@
 #include "pushd/queue/queue.h"
 #include "pushd/sender/sender.h"
 
+/* New calls are refused; deliveries are sent or queued, and then the process exits. */
+static void drain(void)
+{
+	deliveries_drain(daemon_exit);
+}
+
+static const struct daemon_module drain_module = { "drain", .drain = drain };
+
 /* clang-format off */
 static const struct daemon_module *const modules[] = {
 	&db_module,
@@ -38,6 +45,7 @@ static const struct daemon_module *const modules[] = {
 	&recipient_module,
 	&redeliver_module,
 	&delivery_module,
+	&drain_module,
 	&notifications_module,
 	&server_module,
 	&rest_listener_module,
@@ -46,24 +54,10 @@ static const struct daemon_module *const modules[] = {
 };
 /* clang-format on */
 
-/* Gateways choose another pushd, new calls are refused, deliveries are sent or queued. */
-static void drain(void)
-{
-	announce_touch();
-	deliveries_drain(daemon_exit);
-}
-
 static void reloaded(void *config)
 {
 	credentials_reload();
 	rest_listener_reload();
-}
-
-static char *health_url(const void *config)
-{
-	const struct conf *conf = config;
-
-	return mem_printf("http://%s/healthz", conf->daemon.api_listen);
 }
 
 static bool serving(void)
@@ -78,13 +72,12 @@ static const char *(*const versions[])(void) = {
 static const struct daemon_spec spec = {
 	.config = &conf_table,
 	.common_offset = offsetof(struct conf, daemon.common),
+	.health_offset = offsetof(struct conf, daemon.api_listen),
 	.modules = modules,
 	.check = check_config,
 	.check_more = check_usable,
-	.drain = drain,
 	.reloaded = reloaded,
 	.dump = senders_dump,
-	.health_url = health_url,
 	.serving = serving,
 	.versions = versions,
 };

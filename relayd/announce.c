@@ -90,7 +90,7 @@ static void join_registry(const struct relay_conf *conf)
 	registry_join(&announce.entry);
 }
 
-void announce_touch(void)
+static void touch(void)
 {
 	if (announce.entry.redis != NULL)
 		registry_touch(&announce.entry);
@@ -150,4 +150,4 @@ static void stop(void)
 	announce.entry.redis = NULL;
 }
 
-const struct daemon_module announce_module = { "announce", start, stop };
+const struct daemon_module announce_module = { "announce", start, stop, touch };

@@ -9,10 +9,7 @@
 #ifndef OG_RELAYD_ANNOUNCE_H
 #define OG_RELAYD_ANNOUNCE_H
 
-/* Module, after the listener and the API's server. */
+/* Module, after the listener and the API's server. Draining rewrites the record at once. */
 extern const struct daemon_module announce_module;
-
-/* The record has changed: writes it at once. */
-void announce_touch(void);
 
 #endif

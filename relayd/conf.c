@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "common/base/mem.h"
 #include "common/net/net.h"
 #include "common/net/networks.h"
 
@@ -206,11 +205,4 @@ int conf_check(const void *config, struct buf *complaints)
 	check_peers(conf, complaints);
 	check_proxies(conf, complaints);
 	return buf_len(complaints) == before ? 0 : -1;
-}
-
-char *conf_health_url(const void *config)
-{
-	const struct relay_conf *conf = config;
-
-	return mem_printf("http://%s/healthz", conf->control_listen);
 }

@@ -52,7 +52,4 @@ bool conf_has_peers(const struct relay_conf *conf);
 /* Checks what the table can't; 0, or -1 with one line for each complaint. */
 int conf_check(const void *config, struct buf *complaints);
 
-/* The URL that --health asks (heap). */
-char *conf_health_url(const void *config);
-
 #endif

@@ -2,7 +2,6 @@
 
 #include "common/base/loop.h"
 #include "common/daemon.h"
-#include "relayd/announce.h"
 #include "relayd/quota/outbox.h"
 #include "relayd/stream/bridge.h"
 #include "relayd/stream/stream.h"
@@ -30,9 +29,8 @@ static void on_timer(struct timer *timer)
 	timer_start(timer, ASK_EVERY_MS);
 }
 
-void drain_begin(void)
+static void drain(void)
 {
-	announce_touch();
 	on_timer(&ask_timer);
 }
 
@@ -42,4 +40,4 @@ static void stop(void)
 	was_empty = false;
 }
 
-const struct daemon_module drain_module = { "drain", NULL, stop };
+const struct daemon_module drain_module = { "drain", NULL, stop, drain };

@@ -6,10 +6,7 @@
 #ifndef OG_RELAYD_DRAIN_H
 #define OG_RELAYD_DRAIN_H
 
-/* Called once, when the daemon begins to drain. */
-void drain_begin(void);
-
-/* Module: only its timer has to be stopped. */
+/* Module: only draining starts something. */
 extern const struct daemon_module drain_module;
 
 #endif

@@ -70,11 +70,10 @@ int main(int argc, char **argv)
 	static const struct daemon_spec spec = {
 		.config = &relay_config,
 		.common_offset = offsetof(struct relay_conf, common),
+		.health_offset = offsetof(struct relay_conf, control_listen),
 		.modules = modules,
 		.check = conf_check,
-		.drain = drain_begin,
 		.dump = dump,
-		.health_url = conf_health_url,
 		.serving = serving,
 		.versions = libraries,
 	};

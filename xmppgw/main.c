@@ -4,7 +4,6 @@
  */
 #include <stddef.h>
 
-#include "common/base/mem.h"
 #include "common/daemon.h"
 #include "common/http/http_client.h"
 #include "common/net/resolve.h"
@@ -41,13 +40,6 @@ static const struct daemon_module *const modules[] = {
 	NULL,
 };
 
-static char *health_url(const void *config)
-{
-	const struct conf *conf = config;
-
-	return mem_printf("http://%s/healthz", conf->daemon.ops_listen);
-}
-
 static const char *(*const versions[])(void) = {
 	xml_version,     jid_version, http_client_version, http_server_version, redis_version,
 	resolve_version, NULL,
@@ -56,11 +48,10 @@ static const char *(*const versions[])(void) = {
 static const struct daemon_spec spec = {
 	.config = &conf_table,
 	.common_offset = offsetof(struct conf, daemon.common),
+	.health_offset = offsetof(struct conf, daemon.ops_listen),
 	.modules = modules,
 	.check = conf_check,
-	.drain = components_drain,
 	.dump = components_dump,
-	.health_url = health_url,
 	.serving = components_all_up,
 	.versions = versions,
 };

@@ -55,9 +55,9 @@ static void stop(void)
 	registry_leave(&entry);
 }
 
-void announce_touch(void)
+static void touch(void)
 {
 	registry_touch(&entry);
 }
 
-const struct daemon_module announce_module = { "announce", start, stop };
+const struct daemon_module announce_module = { "announce", start, stop, touch };

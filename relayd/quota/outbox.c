@@ -198,14 +198,9 @@ static void add(const char *const *words, size_t count)
 	task_start(&outbox.send);
 }
 
-void outbox_record(const char *text)
+void outbox_add(enum outbox_stream stream, const char *text)
 {
-	add((const char *[]){ "record", text }, 2);
-}
-
-void outbox_event(const char *text)
-{
-	add((const char *[]){ "event", text }, 2);
+	add((const char *[]){ stream == OUTBOX_RECORDS ? "record" : "event", text }, 2);
 }
 
 void outbox_give_back(const struct outbox_return *back)

@@ -15,9 +15,10 @@
 /* Module; after the fleet, and before the modules that add to it. */
 extern const struct daemon_module outbox_module;
 
-/* Adds TEXT (JSON, copied) to the stream of records, or to that of events. */
-void outbox_record(const char *text);
-void outbox_event(const char *text);
+enum outbox_stream { OUTBOX_RECORDS, OUTBOX_EVENTS };
+
+/* Adds TEXT (JSON, copied) to STREAM in Redis. */
+void outbox_add(enum outbox_stream stream, const char *text);
 
 /* Bytes of a lease that go back to the ledgers they came from. */
 struct outbox_return {

@@ -121,17 +121,15 @@ static void stream_free(struct stream *stream)
 	free(stream);
 }
 
-/*
- * What is kept of transfers: both go to Redis by the outbox; bodies in schemas/relayd.
- */
+/* What is kept of transfers; bodies in schemas/relayd. */
 
-/* Gives BODY as text to WRITE, and frees it. */
-static void write_json(json_t *body, void (*write)(const char *text))
+/* Adds BODY to STREAM of the outbox, and frees it. */
+static void write_json(json_t *body, enum outbox_stream stream)
 {
 	char *text = json_dumps(body, JSON_COMPACT);
 
 	json_decref(body);
-	write(text);
+	outbox_add(stream, text);
 	free(text);
 }
 
@@ -150,7 +148,7 @@ static void write_record(const struct stream *stream, enum reason reason)
 	                     (json_int_t)conn_delivered(stream->pair.conns[1]), "started_ms",
 	                     (json_int_t)stream->started_ms, "ended_ms", (json_int_t)loop_wall_ms(),
 	                     "relay", fleet_id(), "reason", reason_names[reason]),
-	           outbox_record);
+	           OUTBOX_RECORDS);
 	json_decref(about);
 }
 
@@ -173,7 +171,7 @@ static void write_over_limit(const struct stream *stream, const struct denial *d
 		                     "component", component, "requester", requester, "target",
 		                     target, "reason", text, "hash", hash_text(stream), "at_ms",
 		                     (json_int_t)loop_wall_ms()),
-		           outbox_event);
+		           OUTBOX_EVENTS);
 		free(text);
 	}
 	json_decref(about);

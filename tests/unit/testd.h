@@ -81,8 +81,21 @@ static void stop_second(void)
 	log_info("second-stopped");
 }
 
+static void end_drain(struct timer *timer)
+{
+	daemon_exit();
+}
+
+static void drain(void)
+{
+	log_info("drain-asked draining=%d", daemon_draining());
+	drained.expired = end_drain;
+	if (!live->lingers)
+		timer_start(&drained, 1);
+}
+
 static const struct daemon_module first_module = { "first", start_first, stop_first };
-static const struct daemon_module second_module = { "second", start_second, stop_second };
+static const struct daemon_module second_module = { "second", start_second, stop_second, drain };
 static const struct daemon_module third_module = { "third", start_second, NULL };
 
 static const struct daemon_module *const modules[] = {
@@ -102,19 +115,6 @@ static int check(const void *root, struct buf *complaints)
 	return -1;
 }
 
-static void end_drain(struct timer *timer)
-{
-	daemon_exit();
-}
-
-static void drain(void)
-{
-	log_info("drain-asked draining=%d", daemon_draining());
-	drained.expired = end_drain;
-	if (!live->lingers)
-		timer_start(&drained, 1);
-}
-
 static void reloaded(void *root)
 {
 	const struct top *top = root;
@@ -130,13 +130,6 @@ static void dump(void)
 		daemon_fail();
 }
 
-static char *health_url(const void *root)
-{
-	const struct top *top = root;
-
-	return mem_printf("http://%s/healthz", top->listen);
-}
-
 static const char *made_up_version(void)
 {
 	return "libmadeup 1.2.3";
@@ -148,10 +141,9 @@ static const struct daemon_spec spec = {
 	.config = &config,
 	.modules = modules,
 	.check = check,
-	.drain = drain,
 	.reloaded = reloaded,
 	.dump = dump,
-	.health_url = health_url,
+	.health_offset = offsetof(struct top, listen),
 	.versions = libraries,
 };
 

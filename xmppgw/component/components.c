@@ -75,7 +75,7 @@ struct stream *components_next(struct stream *previous)
 	return next < streams + stream_count ? next : NULL;
 }
 
-void components_drain(void)
+static void drain(void)
 {
 	for (size_t i = 0; i < stream_count; i++) {
 		stream_drain(&streams[i]);
@@ -111,4 +111,4 @@ void components_dump(void)
 		         stream_unsent(&streams[i]));
 }
 
-const struct daemon_module components_module = { "components", start, stop };
+const struct daemon_module components_module = { "components", start, stop, drain };

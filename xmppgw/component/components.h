@@ -9,7 +9,10 @@
 
 #include "xmppgw/component/stream.h"
 
-/* Module. */
+/*
+ * Module. Draining stops reading, closes each stream once every IQ that it brought is answered, and
+ * then ends the process.
+ */
 extern const struct daemon_module components_module;
 
 /*
@@ -24,12 +27,6 @@ void components_on_stanza(void (*on_stanza)(struct stream *stream, enum xml_even
  * live from start to stop.
  */
 struct stream *components_next(struct stream *previous);
-
-/*
- * Stops reading, closes each stream once every IQ that it brought is answered, and then ends the
- * process.
- */
-void components_drain(void);
 
 /* True while every component's stream is up. */
 bool components_all_up(void);

@@ -74,7 +74,7 @@ START_TEST(the_record_is_written_anew_when_it_is_touched_and_goes_at_the_end)
 	(void)record();
 	relay_ask("DEL og:registry:relay:relay-1");
 	WAIT_UNTIL(!redis_busy(&announce.entry.call));
-	announce_touch();
+	touch();
 	ck_assert(redis_busy(&announce.entry.call)); /* not only at its next beat */
 	(void)record();
 	announce_module.stop();

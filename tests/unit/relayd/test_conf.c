@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "common/base/mem.h"
 #include "tests/unit/unit.h"
 
 static char *listen_to[] = { (char *)"127.0.0.1:1080", (char *)"[::1]:1080", NULL };

@@ -12,7 +12,7 @@ START_TEST(an_empty_relay_exits_but_lets_the_last_reply_leave)
 {
 	uint64_t start = loop_now_ms();
 
-	drain_begin();
+	drain();
 	loop_run();
 	ck_assert_uint_ge(loop_now_ms() - start, ASK_EVERY_MS);
 }
@@ -33,7 +33,7 @@ START_TEST(a_stream_is_served_to_its_end)
 	uint64_t end_ms;
 
 	far = halves_join();
-	drain_begin();
+	drain();
 	later.expired = end_stream;
 	timer_start(&later, 5 * ASK_EVERY_MS);
 	end_ms = loop_now_ms() + 5 * ASK_EVERY_MS;
@@ -46,7 +46,7 @@ END_TEST
 
 START_TEST(a_relay_that_was_empty_once_only_goes_on)
 {
-	drain_begin();
+	drain();
 	ck_assert(was_empty);
 	far = halves_join();
 	on_timer(&ask_timer);

@@ -13,7 +13,7 @@ static void add_records(int from, int to)
 
 	for (int i = from; i < to; i++) {
 		snprintf(text, sizeof(text), "{\"n\":%d}", i);
-		outbox_record(text);
+		outbox_add(OUTBOX_RECORDS, text);
 	}
 }
 
@@ -45,7 +45,7 @@ static void give_back(unsigned seen, bool last, unsigned long long bytes)
 START_TEST(everything_is_written_in_its_order)
 {
 	add_records(0, 3);
-	outbox_event("{\"type\":\"x\"}");
+	outbox_add(OUTBOX_EVENTS, "{\"type\":\"x\"}");
 	wait_until_empty();
 	relay_expect("3", "XLEN og:transfers");
 	ck_assert_ptr_nonnull(
@@ -137,7 +137,7 @@ START_TEST(a_key_of_another_type_does_not_hold_the_others_up)
 {
 	relay_ask("SET og:transfers text");
 	add_records(0, 2);
-	outbox_event("{}");
+	outbox_add(OUTBOX_EVENTS, "{}");
 	wait_until_empty();
 	relay_expect("1", "XLEN og:events");
 	ck_assert_int_ge(dropped, 1);
@@ -164,7 +164,7 @@ START_TEST(the_box_has_an_end)
 	WAIT_UNTIL(!fleet_ready());
 	memset(large, 'x', (1 << 20) - 1);
 	for (int i = 0; i < 70; i++)
-		outbox_record(large);
+		outbox_add(OUTBOX_RECORDS, large);
 	free(large);
 	ck_assert_uint_le(outbox.bytes, BYTES_MAX);
 	ck_assert_uint_ge(outbox.count, 60);

@@ -79,7 +79,7 @@ START_TEST(a_draining_stream_is_closed_only_when_every_iq_is_answered)
 	streams[0].fd = pair[0];
 	set_state(&streams[0], STREAM_UP);
 	iq = iq_new(&streams[0], "one.example", "a@b", "i1", 60000);
-	components_drain();
+	drain();
 	ck_assert_int_eq(streams[0].state, STREAM_UP);
 	ck_assert_int_eq(streams[1].state, STREAM_OFF);
 	iq_result(iq);
