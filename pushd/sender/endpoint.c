@@ -1,6 +1,7 @@
 #include "pushd/sender/endpoint.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/backoff.h"
@@ -17,6 +18,8 @@
  *                  │                    │   refused before it was processed: not counted
  *                  └─ after a delay ────┘   transient or unknown: a few times, by the deadline
  */
+#define BODIES_MAX 65535 /* bytes in flight on a connection */
+#define BODY_MAX 6144    /* bytes of one: the largest payload and what is round it */
 #define REQUEST_TIMEOUT_MS 10000
 #define ATTEMPTS_MAX 4
 #define REFUSALS_MAX 3
@@ -74,10 +77,164 @@ static struct job *queue_first(const struct job_queue *queue)
 	return NULL;
 }
 
-void endpoint_metrics(void)
+/* ---- connections ---- */
+
+static int64_t in_flight_number;
+static struct metric in_flight_metric = {
+	.name = "outrigger_pushd_requests_in_flight",
+	.help = "Requests that a provider has not answered yet.",
+	.kind = METRIC_GAUGE,
+	.numbers = &in_flight_number,
+};
+
+/* OPTIONS: "streams" is the largest window; "connections" is ignored. */
+static struct connection *new_connection(const struct http_pool_options *options)
 {
-	connection_metrics();
-	metrics_add(&length_metric);
+	struct http_pool_options own = *options;
+	struct connection *connection = mem_alloc(1, sizeof(*connection));
+
+	own.connections = 1;
+	connection->pool = http_pool_new(&own);
+	connection->window = 1;
+	connection->window_max = options->streams;
+	return connection;
+}
+
+/* Cancels the requests on it; NULL is fine. */
+static void free_connection(struct connection *connection)
+{
+	if (connection == NULL)
+		return;
+	list_remove(&connection->link);
+	http_pool_free(connection->pool);
+	free(connection);
+}
+
+static bool has_room(const struct connection *connection)
+{
+	return connection->in_flight < connection->window &&
+	       connection->body_bytes + BODY_MAX <= BODIES_MAX;
+}
+
+static void send_on(struct connection *connection, struct http_call *call)
+{
+	connection->in_flight++;
+	connection->body_bytes += call->body_len;
+	metric_add(&in_flight_metric, 0, 1);
+	http_send(connection->pool, call);
+}
+
+/* CALL, which was sent on it, is done or was cancelled. */
+static void leave_connection(struct connection *connection, const struct http_call *call)
+{
+	assert(connection->in_flight > 0 && connection->body_bytes >= call->body_len);
+	connection->in_flight--;
+	connection->body_bytes -= call->body_len;
+	metric_add(&in_flight_metric, 0, -1);
+}
+
+static void grow_window(struct connection *connection)
+{
+	connection->window *= 2;
+	if (connection->window > connection->window_max)
+		connection->window = connection->window_max;
+}
+
+static void reset_window(struct connection *connection)
+{
+	connection->window = 1;
+}
+
+static void init_connections(struct connections *all, size_t size,
+                             const struct http_pool_options *options)
+{
+	list_init(&all->retired);
+	all->options = *options;
+	all->size = size;
+	all->items = mem_alloc(size, sizeof(struct connection *));
+	for (size_t i = 0; i < size; i++)
+		all->items[i] = new_connection(&all->options);
+}
+
+static void release_connections(struct connections *all)
+{
+	for (size_t i = 0; i < all->size; i++)
+		free_connection(all->items[i]);
+	list_for_each (link, &all->retired)
+		free_connection(container_of(link, struct connection, link));
+	free(all->items);
+	all->items = NULL;
+	all->size = 0;
+}
+
+/*
+ * The connection with the fewest requests that has room, or NULL; with FIRST_ONLY only the first
+ * one is considered.
+ */
+static struct connection *choose_connection(const struct connections *all, bool first_only)
+{
+	size_t count = first_only ? 1 : all->size;
+	struct connection *best = NULL;
+
+	for (size_t i = 0; i < count; i++) {
+		struct connection *connection = all->items[i];
+
+		if (has_room(connection) &&
+		    (best == NULL || connection->in_flight < best->in_flight))
+			best = connection;
+	}
+	return best;
+}
+
+/* How many requests there is room for. */
+static unsigned count_room(const struct connections *all, bool first_only)
+{
+	size_t count = first_only ? 1 : all->size;
+	unsigned room = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (has_room(all->items[i]))
+			room += all->items[i]->window - all->items[i]->in_flight;
+	return room;
+}
+
+/* Retires the one at I and makes a new one in its place. */
+static void retire(struct connections *all, size_t i)
+{
+	list_append(&all->retired, &all->items[i]->link);
+	all->items[i] = new_connection(&all->options);
+}
+
+/* Retires CONNECTION and makes a new one in its place; nothing if it is retired already. */
+static void replace_connection(struct connections *all, struct connection *connection)
+{
+	for (size_t i = 0; i < all->size; i++)
+		if (all->items[i] == connection)
+			retire(all, i);
+}
+
+/* Retires all and makes new ones with OPTIONS. */
+static void renew_connections(struct connections *all, const struct http_pool_options *options)
+{
+	all->options = *options;
+	for (size_t i = 0; i < all->size; i++)
+		retire(all, i);
+}
+
+static void reset_windows(struct connections *all)
+{
+	for (size_t i = 0; i < all->size; i++)
+		reset_window(all->items[i]);
+}
+
+static void free_retired(struct connections *all)
+{
+	list_for_each (link, &all->retired) {
+		struct connection *connection = container_of(link, struct connection, link);
+
+		if (connection->in_flight == 0)
+			free_connection(connection);
+	}
 }
 
 /* ---- a job by itself ---- */
@@ -156,7 +313,7 @@ static void open_breaker(struct endpoint *endpoint, enum breaker_fault fault, co
 	log_error("provider-open provider=%s reason=%s fault=%s endpoint=%s pause_ms=%u queued=%zu",
 	          endpoint->provider->id, reason, breaker_fault_names[fault], endpoint->origin,
 	          pause_ms, endpoint->queue.count);
-	connections_reset_windows(&endpoint->connections);
+	reset_windows(&endpoint->connections);
 	task_start(&endpoint->pump);
 }
 
@@ -309,14 +466,14 @@ static void take_answer(struct job *job, struct connection *connection)
 		answer.retry_after = http_response_header(&job->call, "retry-after");
 	endpoint->kind->judge(&answer, &job->judgement);
 	if (job->judgement.verdict == VERDICT_SENT)
-		connection_grow_window(connection);
+		grow_window(connection);
 	else if (job->judgement.reset_window)
-		connection_reset_window(connection);
+		reset_window(connection);
 	if (job->judgement.pause_provider)
 		pacer_pause(endpoint->pacer, (uint64_t)job->judgement.retry_after_ms);
 	if (!job->judgement.reconnect)
 		return;
-	connections_replace(&endpoint->connections, connection);
+	replace_connection(&endpoint->connections, connection);
 	/* Otherwise each such answer would cost a new connection. */
 	if (job->judgement.verdict == VERDICT_TRANSIENT)
 		strike(endpoint, job->judgement.reason);
@@ -343,7 +500,7 @@ static void take_failure(struct job *job, struct connection *connection)
 
 	judge(job, VERDICT_UNKNOWN, reason);
 	warn_failure(job, reason);
-	connection_reset_window(connection);
+	reset_window(connection);
 	switch (job->call.failure) {
 	case HTTP_UNREACHABLE:
 		job->judgement.verdict = VERDICT_UNREACHABLE;
@@ -362,7 +519,7 @@ static void take_failure(struct job *job, struct connection *connection)
 		open_breaker(endpoint, BREAKER_UNREACHABLE, reason);
 		break;
 	case HTTP_TIMED_OUT:
-		connections_replace(&endpoint->connections, connection);
+		replace_connection(&endpoint->connections, connection);
 		break;
 	default:
 		break;
@@ -380,7 +537,7 @@ static void on_http_done(struct http_call *call)
 
 	endpoint->running = true;
 	job->connection = NULL;
-	connection_settled(connection, call);
+	leave_connection(connection, call);
 	/* The status line counts, also if the body is longer than we read. */
 	if (call->failure == HTTP_OK || call->failure == HTTP_TOO_LARGE)
 		take_answer(job, connection);
@@ -416,7 +573,7 @@ static void transmit(struct job *job, struct connection *connection, const char 
 	job->call.body = job->request.body;
 	job->call.body_len = job->request.body_len;
 	job->call.timeout_ms = REQUEST_TIMEOUT_MS;
-	connection_send(connection, &job->call);
+	send_on(connection, &job->call);
 }
 
 /* Sets *BEARER to the token, or NULL where TLS shows a certificate. False: no credential. */
@@ -454,8 +611,7 @@ static bool send_next(struct endpoint *endpoint)
 
 	if (job == NULL || breaker_pausing(&endpoint->breaker))
 		return false;
-	connection =
-	        connections_choose(&endpoint->connections, breaker_probing(&endpoint->breaker));
+	connection = choose_connection(&endpoint->connections, breaker_probing(&endpoint->breaker));
 	if (connection == NULL || !find_bearer(endpoint, &bearer, &job->generation) ||
 	    !pacer_take(endpoint->pacer))
 		return false;
@@ -475,7 +631,7 @@ static void on_pump(struct task *task)
 	struct job *job;
 
 	endpoint->running = true;
-	connections_sweep(&endpoint->connections);
+	free_retired(&endpoint->connections);
 	send_queued(endpoint);
 	while (endpoint->breaker.open && (job = queue_first(&endpoint->queue)) != NULL)
 		fail(job,
@@ -511,12 +667,18 @@ static struct http_pool_options apply_credential(struct endpoint *endpoint)
 	};
 }
 
+void endpoint_metrics(void)
+{
+	metrics_add(&in_flight_metric);
+	metrics_add(&length_metric);
+}
+
 void endpoint_start(struct endpoint *endpoint)
 {
 	struct http_pool_options options = apply_credential(endpoint);
 
 	queue_init(&endpoint->queue);
-	connections_init(&endpoint->connections, (size_t)endpoint->provider->pool_size, &options);
+	init_connections(&endpoint->connections, (size_t)endpoint->provider->pool_size, &options);
 	endpoint->breaker.passed = on_breaker_passed;
 	breaker_init(&endpoint->breaker);
 	endpoint->pump.run = on_pump;
@@ -527,7 +689,7 @@ void endpoint_stop(struct endpoint *endpoint)
 	assert(queue_first(&endpoint->queue) == NULL);
 	task_stop(&endpoint->pump);
 	breaker_release(&endpoint->breaker);
-	connections_release(&endpoint->connections);
+	release_connections(&endpoint->connections);
 }
 
 void endpoint_submit(struct endpoint *endpoint, struct job *job)
@@ -545,7 +707,7 @@ void endpoint_cancel(struct job *job)
 	timer_stop(&job->again);
 	if (job->connection != NULL) {
 		http_release(&job->call);
-		connection_settled(job->connection, &job->call);
+		leave_connection(job->connection, &job->call);
 		task_start(&job->endpoint->pump);
 		job->connection = NULL;
 	}
@@ -563,7 +725,7 @@ void endpoint_renew(struct endpoint *endpoint)
 	if (endpoint->version != credential_version(endpoint->credential)) {
 		struct http_pool_options options = apply_credential(endpoint);
 
-		connections_renew(&endpoint->connections, &options);
+		renew_connections(&endpoint->connections, &options);
 		breaker_retry(&endpoint->breaker);
 	}
 	if (endpoint->waits_for_credential &&
@@ -585,7 +747,7 @@ unsigned endpoint_room(const struct endpoint *endpoint)
 
 	if (breaker_pausing(&endpoint->breaker))
 		return 0;
-	room = connections_room(&endpoint->connections, breaker_probing(&endpoint->breaker));
+	room = count_room(&endpoint->connections, breaker_probing(&endpoint->breaker));
 	if (room > pace)
 		room = pace;
 	return room > endpoint->queue.count ? room - (unsigned)endpoint->queue.count : 0;

@@ -19,7 +19,6 @@
 #include "pushd/credential/credential.h"
 #include "pushd/provider/provider.h"
 #include "pushd/sender/breaker.h"
-#include "pushd/sender/connection.h"
 #include "pushd/sender/pacer.h"
 #include "pushd/sender/uuid.h"
 
@@ -63,6 +62,30 @@ struct job {
 struct job_queue {
 	struct list lists[PRIORITY_COUNT];
 	size_t count;
+};
+
+/*
+ * One connection to the origin, with our own window of requests on it: it starts at 1, doubles with
+ * each success and falls to 1 after a rejection, as Apple's own limit does. The bodies in flight
+ * fit into HTTP/2's initial flow-control window (RFC 9113, section 6.9.2), which Apple never
+ * raises: Debian 12's libcurl spins while it is used up. A retired connection finishes the requests
+ * on it and takes no new ones.
+ */
+struct connection {
+	struct http_pool *pool;
+	unsigned window;
+	unsigned window_max;
+	unsigned in_flight;
+	size_t body_bytes;     /* of those in flight */
+	struct list_link link; /* in its endpoint's list of retired ones */
+};
+
+/* The connections made with one credential, as many as pool-size says, and the retired ones. */
+struct connections {
+	struct http_pool_options options; /* of every connection; texts are borrowed */
+	struct connection **items;
+	size_t size;
+	struct list retired; /* they are freed once nothing is in flight on them */
 };
 
 struct endpoint {

@@ -335,12 +335,83 @@ START_TEST(a_cancelled_job_is_forgotten_in_the_queue_and_on_the_wire)
 }
 END_TEST
 
+/* ---- connections ---- */
+
+static void on_nothing(struct http_call *call)
+{
+}
+
+static struct connection *connect_nowhere(void)
+{
+	const struct http_pool_options options = { .http2 = true, .streams = 1000 };
+
+	return new_connection(&options);
+}
+
+static struct http_call call_with(const char *body, size_t len)
+{
+	return (struct http_call){
+		.done = on_nothing,
+		.method = "POST",
+		.url = "https://127.0.0.1:1/",
+		.body = body,
+		.body_len = len,
+		.timeout_ms = 10000,
+	};
+}
+
+START_TEST(the_window_begins_with_one_doubles_and_falls_to_one)
+{
+	struct connection *connection = connect_nowhere();
+	struct http_call call = call_with("", 0);
+
+	ck_assert(has_room(connection));
+	send_on(connection, &call);
+	ck_assert(!has_room(connection));
+	grow_window(connection);
+	ck_assert(has_room(connection));
+	reset_window(connection);
+	ck_assert(!has_room(connection));
+	http_release(&call);
+	leave_connection(connection, &call);
+	ck_assert(has_room(connection));
+	free_connection(connection);
+}
+END_TEST
+
+START_TEST(bodies_in_flight_never_pass_the_window_of_http2)
+{
+	static const char body[BODY_MAX];
+	struct connection *connection = connect_nowhere();
+	struct http_call calls[100];
+	size_t sent = 0;
+
+	connection->window = 1000;
+	while (has_room(connection)) {
+		ck_assert_uint_lt(sent, ARRAY_LEN(calls));
+		calls[sent] = call_with(body, 4096 + sent);
+		send_on(connection, &calls[sent++]);
+	}
+	ck_assert_uint_ge(sent, 14);
+	ck_assert_uint_le(connection->body_bytes, BODIES_MAX);
+	for (size_t i = 0; i < sent; i++) {
+		http_release(&calls[i]);
+		leave_connection(connection, &calls[i]);
+	}
+	ck_assert_uint_eq(connection->body_bytes, 0);
+	ck_assert(has_room(connection));
+	free_connection(connection);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
 		calls_go_before_high_before_low_and_equals_in_their_order,
 		what_is_put_back_goes_first_among_its_equals,
 		it_counts_what_is_in_it_once,
+		the_window_begins_with_one_doubles_and_falls_to_one,
+		bodies_in_flight_never_pass_the_window_of_http2,
 		the_wait_grows_with_the_attempts_and_is_never_less_than_asked_for,
 		each_attempt_expires_when_the_first_would_have,
 		a_job_is_done_once_its_answer_came_and_the_endpoint_is_idle_then,
