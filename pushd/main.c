@@ -4,9 +4,11 @@
 #include "common/net/resolve.h"
 #include "common/redis/redis.h"
 #include "pushd/api/announce.h"
+#include "pushd/api/devices.h"
 #include "pushd/api/notifications.h"
 #include "pushd/api/rest_listener.h"
 #include "pushd/api/server.h"
+#include "pushd/api/statistics.h"
 #include "pushd/check.h"
 #include "pushd/conf.h"
 #include "pushd/credential/credential.h"
@@ -47,6 +49,8 @@ static const struct daemon_module *const modules[] = {
 	&delivery_module,
 	&drain_module,
 	&notifications_module,
+	&devices_module,
+	&statistics_module,
 	&server_module,
 	&rest_listener_module,
 	&announce_module,

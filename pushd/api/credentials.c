@@ -9,15 +9,66 @@
 #include "common/base/log.h"
 #include "common/base/loop.h"
 #include "common/base/mem.h"
+#include "common/http/http_server.h"
+#include "pushd/conf.h"
 #include "pushd/credential/credential.h"
 #include "pushd/credential/material.h"
 #include "pushd/credential/sealed_store.h"
+#include "pushd/provider/kinds.h"
+#include "pushd/sender/sender.h"
 
 #define TEXT_MAX (128 * 1024)
 #define PASSWORD_MAX 1024
 #define NAME_MAX_BYTES 64
 #define DAY_MS (INT64_C(24) * 60 * 60 * 1000)
 #define SOON_DAYS 30
+
+/* ---- providers ---- */
+
+/* What CREDENTIAL is: no secret is in it. */
+static json_t *describe_credential(const struct credential *credential)
+{
+	const struct material *material = credential_material(credential);
+	json_t *object = json_object();
+
+	if (material == NULL) {
+		json_object_set_new(object, "kind", json_string("none"));
+		return object;
+	}
+	json_object_set_new(object, "kind", json_string(material->form->name));
+	json_object_set_new(object, "source",
+	                    json_string(credential_is_stored(credential) ? "stored" : "file"));
+	if (material->expires_ms != 0)
+		json_object_set_new(object, "expires_ms",
+		                    json_integer((json_int_t)material->expires_ms));
+	if (material->topic != NULL)
+		json_object_set_new(object, "topic", json_string(material->topic));
+	return object;
+}
+
+static void serve_providers(struct http_request *request)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < senders_count(); i++) {
+		const struct sender *sender = senders_at(i);
+		const struct conf_provider *provider = sender_provider(sender);
+		const struct credential *credential = credential_find(provider->id);
+		struct credential_wanted wanted;
+		json_t *item = json_pack("{s:s, s:s, s:s, s:o}", "id", provider->id, "kind",
+		                         provider_kinds[provider->kind]->conf.name, "state",
+		                         sender_state(sender), "credential",
+		                         describe_credential(credential));
+
+		credential_wants(credential, &wanted);
+		if (wanted.topic != NULL)
+			json_object_set_new(item, "topic", json_string(wanted.topic));
+		json_array_append_new(list, item);
+	}
+	http_reply(request, 200, json_pack("{s:o}", "providers", list));
+}
+
+/* ---- setting and removing ---- */
 
 /* A call that waits for Redis. */
 struct setting {
@@ -102,28 +153,6 @@ static json_t *describe(const struct setting *setting)
 	json_object_set_new(answer, "findings", findings);
 	return answer;
 }
-
-json_t *credentials_describe(const struct credential *credential)
-{
-	const struct material *material = credential_material(credential);
-	json_t *object = json_object();
-
-	if (material == NULL) {
-		json_object_set_new(object, "kind", json_string("none"));
-		return object;
-	}
-	json_object_set_new(object, "kind", json_string(material->form->name));
-	json_object_set_new(object, "source",
-	                    json_string(credential_is_stored(credential) ? "stored" : "file"));
-	if (material->expires_ms != 0)
-		json_object_set_new(object, "expires_ms",
-		                    json_integer((json_int_t)material->expires_ms));
-	if (material->topic != NULL)
-		json_object_set_new(object, "topic", json_string(material->topic));
-	return object;
-}
-
-/* ---- setting ---- */
 
 static void on_sealed_put(struct sealed_store_call *call, enum sealed_store_result result,
                           const char *text)
@@ -245,7 +274,7 @@ static void check_and_put(struct http_request *request, struct credential *crede
 	free(bytes);
 }
 
-void credentials_set(struct http_request *request)
+static void serve_set(struct http_request *request)
 {
 	const json_t *body = http_body_json(request);
 	struct json_reader reader;
@@ -271,7 +300,7 @@ void credentials_set(struct http_request *request)
 		check_and_put(request, credential, text, &source);
 }
 
-void credentials_remove(struct http_request *request)
+static void serve_remove(struct http_request *request)
 {
 	struct credential *credential = find_credential(request);
 	struct setting *setting;
@@ -284,3 +313,12 @@ void credentials_remove(struct http_request *request)
 	sealed_store_remove(&setting->call, name);
 	free(name);
 }
+
+/* clang-format off */
+const struct http_route credentials_routes[] = {
+	{ "GET", "/v1/providers", serve_providers },
+	{ "PUT", "/v1/providers/{id}/credential", serve_set },
+	{ "DELETE", "/v1/providers/{id}/credential", serve_remove },
+	{ NULL },
+};
+/* clang-format on */

@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
+#include "common/http/http_server.h"
 #include "pushd/conf.h"
 #include "pushd/db.h"
 #include "pushd/delivery/history.h"
@@ -36,13 +37,6 @@ static struct metric unregistered_metric = {
 	.kind = METRIC_COUNTER,
 	.numbers = &unregistered_number,
 };
-
-void devices_start(const struct conf *configuration)
-{
-	conf = configuration;
-	metrics_add(&registered_metric);
-	metrics_add(&unregistered_metric);
-}
 
 /* A request that waits for storage. */
 struct visit {
@@ -222,7 +216,7 @@ static void start_registration(struct http_request *request, const struct device
 	device_register(&visit->registration, db_redis(), device, &limits);
 }
 
-void devices_register(struct http_request *request)
+static void serve_register(struct http_request *request)
 {
 	struct json_reader reader;
 	struct json_object body;
@@ -265,7 +259,7 @@ static void start_unregistration(struct http_request *request, const struct devi
 	device_unregister(&visit->removal, db_redis(), device);
 }
 
-void devices_unregister(struct http_request *request)
+static void serve_unregister(struct http_request *request)
 {
 	struct json_reader reader;
 	struct json_object body;
@@ -298,7 +292,7 @@ static void on_device_removed(struct device_removal *removal, enum device_result
 	http_reply(visit->request, 204, NULL);
 }
 
-void devices_remove(struct http_request *request)
+static void serve_remove(struct http_request *request)
 {
 	struct visit *visit = new_visit(request);
 
@@ -343,7 +337,7 @@ static void on_device_found(struct device_query *query, enum device_result resul
 	history_find(&visit->history, http_param(visit->request, 0));
 }
 
-void devices_show(struct http_request *request)
+static void serve_show(struct http_request *request)
 {
 	struct visit *visit = new_visit(request);
 
@@ -367,7 +361,7 @@ static void on_devices_listed(struct device_query *query, enum device_result res
 	http_reply(visit->request, 200, json_pack("{s:o}", "devices", list));
 }
 
-void devices_list(struct http_request *request)
+static void serve_list(struct http_request *request)
 {
 	const char *owner = http_query(request, "owner");
 	struct visit *visit;
@@ -383,3 +377,26 @@ void devices_list(struct http_request *request)
 	device_list(&visit->query, db_redis(), prepared);
 	free(prepared);
 }
+
+/* ---- the module ---- */
+
+/* clang-format off */
+const struct http_route devices_routes[] = {
+	{ "POST", "/v1/devices", serve_register },
+	{ "POST", "/v1/devices/unregister", serve_unregister },
+	{ "GET", "/v1/devices", serve_list },
+	{ "GET", "/v1/devices/{node}", serve_show },
+	{ "DELETE", "/v1/devices/{node}", serve_remove },
+	{ NULL },
+};
+/* clang-format on */
+
+static int start(void *config)
+{
+	conf = config;
+	metrics_add(&registered_metric);
+	metrics_add(&unregistered_metric);
+	return 0;
+}
+
+const struct daemon_module devices_module = { "devices", start };

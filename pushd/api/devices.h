@@ -1,18 +1,17 @@
-/* Calls of the internal API about devices: to register, unregister, list, show and remove them. */
+/*
+ * The internal API's calls about devices: to register (POST /v1/devices), unregister (POST
+ * /v1/devices/unregister), list (GET /v1/devices?owner=), show and remove (GET and DELETE
+ * /v1/devices/{node}) them.
+ */
 #ifndef OG_PUSHD_API_DEVICES_H
 #define OG_PUSHD_API_DEVICES_H
 
-#include "common/http/http_server.h"
-#include "pushd/conf.h"
+#include "common/daemon.h"
+#include "common/http/http_route.h"
 
-/* Keeps what the calls need of the configuration, and makes their metrics known. */
-void devices_start(const struct conf *conf);
+extern const struct http_route devices_routes[];
 
-/* Route handlers. */
-void devices_register(struct http_request *request);   /* POST /v1/devices */
-void devices_unregister(struct http_request *request); /* POST /v1/devices/unregister */
-void devices_list(struct http_request *request);       /* GET /v1/devices?owner= */
-void devices_show(struct http_request *request);       /* GET /v1/devices/{node} */
-void devices_remove(struct http_request *request);     /* DELETE /v1/devices/{node} */
+/* For the daemon's table of modules: before the server. */
+extern const struct daemon_module devices_module;
 
 #endif

@@ -8,6 +8,7 @@
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
 #include "common/daemon.h"
+#include "common/http/http_server.h"
 #include "pushd/api/rate.h"
 #include "pushd/conf.h"
 #include "pushd/delivery/delivery.h"
@@ -26,7 +27,6 @@ struct element {
 };
 
 /* One call. It is freed when its HTTP request ends. */
-
 struct batch {
 	struct http_request *request;
 	struct timer conclude; /* then each unsettled delivery is asked for an outcome */
@@ -271,7 +271,7 @@ static void start_batch(struct http_request *request, const struct notification 
 	answer_if_settled(batch);
 }
 
-void notifications_serve(struct http_request *request)
+static void serve_notifications(struct http_request *request)
 {
 	struct json_reader reader;
 	struct json_object body;
@@ -302,6 +302,11 @@ void notifications_serve(struct http_request *request)
 }
 
 /* ---- the module ---- */
+
+const struct http_route notifications_routes[] = {
+	{ "POST", "/v1/notifications", serve_notifications },
+	{ NULL },
+};
 
 static int start(void *config)
 {

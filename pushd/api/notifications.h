@@ -6,14 +6,14 @@
 #ifndef OG_PUSHD_API_NOTIFICATIONS_H
 #define OG_PUSHD_API_NOTIFICATIONS_H
 
-#include "common/http/http_server.h"
+#include "common/daemon.h"
+#include "common/http/http_route.h"
 
 #define NOTIFICATIONS_MAX 256 /* in one call */
 
-/* For the daemon's table of modules: before the API. */
-extern const struct daemon_module notifications_module;
+extern const struct http_route notifications_routes[];
 
-/* The route's handler. */
-void notifications_serve(struct http_request *request);
+/* For the daemon's table of modules: before the server. */
+extern const struct daemon_module notifications_module;
 
 #endif

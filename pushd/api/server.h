@@ -1,5 +1,5 @@
 /*
- * The internal API: its listener with routes and token, and GET /v1/providers. Bodies are in
+ * The internal API: its listener, with the token and the routes of all. Bodies are in
  * schemas/pushd/.
  */
 #ifndef OG_PUSHD_API_SERVER_H

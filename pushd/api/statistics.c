@@ -5,16 +5,13 @@
 
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
+#include "common/http/http_server.h"
+#include "pushd/conf.h"
 #include "pushd/provider/counters.h"
 #include "pushd/provider/kinds.h"
 #include "pushd/queue/queue.h"
 
 static const struct conf *conf;
-
-void statistics_start(const struct conf *configuration)
-{
-	conf = configuration;
-}
 
 struct visit {
 	struct http_request *request;
@@ -111,7 +108,7 @@ static void on_queue_counted(struct queue_counting *counting, enum queue_result 
 	                     providers));
 }
 
-void statistics_serve(struct http_request *request)
+static void serve_statistics(struct http_request *request)
 {
 	struct visit *visit = mem_alloc(1, sizeof(*visit));
 
@@ -120,3 +117,18 @@ void statistics_serve(struct http_request *request)
 	http_attach(request, visit, release_visit);
 	queue_counts(&visit->counting);
 }
+
+/* ---- the module ---- */
+
+const struct http_route statistics_routes[] = {
+	{ "GET", "/v1/statistics", serve_statistics },
+	{ NULL },
+};
+
+static int start(void *config)
+{
+	conf = config;
+	return 0;
+}
+
+const struct daemon_module statistics_module = { "statistics", start };

@@ -2,13 +2,12 @@
 #ifndef OG_PUSHD_API_STATISTICS_H
 #define OG_PUSHD_API_STATISTICS_H
 
-#include "common/http/http_server.h"
-#include "pushd/conf.h"
+#include "common/daemon.h"
+#include "common/http/http_route.h"
 
-/* Keeps CONF, which the calls need. */
-void statistics_start(const struct conf *conf);
+extern const struct http_route statistics_routes[];
 
-/* The route's handler. */
-void statistics_serve(struct http_request *request);
+/* For the daemon's table of modules: before the server. */
+extern const struct daemon_module statistics_module;
 
 #endif

@@ -69,11 +69,6 @@ void delivery_abandon(struct delivery *delivery)
 
 /* ---- calls ---- */
 
-static const struct http_route test_routes[] = {
-	{ "POST", "/v1/notifications", notifications_serve },
-	{ NULL },
-};
-
 static struct http_server *server;
 static struct http_pool *pool;
 
@@ -129,7 +124,7 @@ static void expect(const char *text)
 static void setup(void)
 {
 	struct http_server_options options = {
-		.routes = test_routes,
+		.routes = notifications_routes,
 		.token = TOKEN,
 		.body_max = 65536,
 	};
