@@ -1,17 +1,19 @@
 #include "pushd/check.h"
 
 #include <errno.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/base/map.h"
 #include "common/base/mem.h"
+#include "common/base/panic.h"
 #include "common/net/net.h"
 #include "common/net/networks.h"
 #include "pushd/conf.h"
 #include "pushd/credential/credential.h"
-#include "pushd/credential/identity.h"
 #include "pushd/credential/sealed_store.h"
 #include "pushd/provider/kinds.h"
 
@@ -203,6 +205,40 @@ int check_config(const void *config, struct buf *complaints)
 	return result;
 }
 
+/* Without this OpenSSL would ask the terminal for the password of a key. */
+static int give_no_password(char *buf, int size, int writing, void *user)
+{
+	return -1;
+}
+
+/* OpenSSL has no text for errors of the system. */
+static const char *tls_error(void)
+{
+	const char *text = ERR_reason_error_string(ERR_peek_error());
+
+	return text != NULL ? text : "it can't be read";
+}
+
+/* Why the two files can't be used together (heap), or NULL. */
+static char *find_identity_fault(const char *cert_file, const char *key_file)
+{
+	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+	char *why = NULL;
+
+	if (context == NULL)
+		panic("SSL_CTX_new");
+	SSL_CTX_set_default_passwd_cb(context, give_no_password);
+	ERR_clear_error();
+	if (SSL_CTX_use_certificate_chain_file(context, cert_file) != 1)
+		why = mem_printf("cert-file %s: %s", cert_file, tls_error());
+	else if (SSL_CTX_use_PrivateKey_file(context, key_file, SSL_FILETYPE_PEM) != 1)
+		why = mem_printf("key-file %s, with cert-file %s: %s", key_file, cert_file,
+		                 tls_error());
+	ERR_clear_error();
+	SSL_CTX_free(context);
+	return why;
+}
+
 /* At the start the listener itself refuses what is wrong; later it keeps what it has. */
 static int check_identity(const struct conf_daemon *daemon, struct buf *complaints)
 {
@@ -210,7 +246,7 @@ static int check_identity(const struct conf_daemon *daemon, struct buf *complain
 
 	if (daemon->public_listen == NULL || daemon->cert_file == NULL)
 		return 0;
-	why = identity_check(daemon->cert_file, daemon->key_file);
+	why = find_identity_fault(daemon->cert_file, daemon->key_file);
 	if (why == NULL)
 		return 0;
 	buf_printf(complaints, "%s\n", why);

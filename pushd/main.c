@@ -6,7 +6,7 @@
 #include "pushd/api/announce.h"
 #include "pushd/api/devices.h"
 #include "pushd/api/notifications.h"
-#include "pushd/api/rest_listener.h"
+#include "pushd/api/rest.h"
 #include "pushd/api/server.h"
 #include "pushd/api/statistics.h"
 #include "pushd/check.h"
@@ -52,7 +52,7 @@ static const struct daemon_module *const modules[] = {
 	&devices_module,
 	&statistics_module,
 	&server_module,
-	&rest_listener_module,
+	&rest_module,
 	&announce_module,
 	NULL,
 };
@@ -61,7 +61,7 @@ static const struct daemon_module *const modules[] = {
 static void reloaded(void *config)
 {
 	credentials_reload();
-	rest_listener_reload();
+	rest_reload();
 }
 
 static bool serving(void)

@@ -3,7 +3,7 @@
 #include "common/base/loop.h"
 #include "common/daemon.h"
 #include "common/registry.h"
-#include "pushd/api/rest_listener.h"
+#include "pushd/api/rest.h"
 #include "pushd/api/server.h"
 #include "pushd/conf.h"
 #include "pushd/db.h"
@@ -32,8 +32,8 @@ static json_t *describe(struct registry_entry *ours)
 	        "{s:s, s:I, s:o, s:o, s:o, s:b}", "id", ours->id, "epoch",
 	        (json_int_t)ours->epoch_ms, "api",
 	        registry_place(ours->redis, daemon_conf->api_url, "http://", server_address()),
-	        "public", registry_place(ours->redis, NULL, scheme, rest_listener_address()),
-	        "providers", providers, "draining", daemon_draining());
+	        "public", registry_place(ours->redis, NULL, scheme, rest_address()), "providers",
+	        providers, "draining", daemon_draining());
 }
 
 static int start(void *config)

@@ -1,19 +1,24 @@
 #include "pushd/api/rest.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/resource.h>
 
+#include "common/base/file.h"
 #include "common/base/json.h"
 #include "common/base/log.h"
 #include "common/base/loop.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
+#include "common/http/http_server.h"
 #include "common/net/net.h"
 #include "common/net/networks.h"
 #include "pushd/api/rate.h"
+#include "pushd/conf.h"
 #include "pushd/db.h"
 #include "pushd/device/bare_jid.h"
 #include "pushd/device/device.h"
@@ -23,8 +28,15 @@
 #define RATE_INTERVAL_NS UINT64_C(3000000000)
 #define RATE_ADDRESSES 16384
 
+#define BODY_MAX 8192
+/* Far more than are served at once: it takes so many slow ones to be in anybody's way. */
+#define CONNECTIONS_MAX 10000
+
+#define PEM_MAX (256 * 1024)
+
 static struct {
 	const struct conf_daemon *daemon;
+	struct http_server *server; /* NULL: there is no public-listen */
 	struct networks trusted;
 	struct rate rate;
 } self;
@@ -209,27 +221,137 @@ static void serve_unregister(struct http_request *request)
 	json_decref(json);
 }
 
+/* ---- the certificate ---- */
+
+/* What cert-file and key-file hold now. */
+struct identity {
+	char *certificate, *key; /* PEM, heap; NULL: none */
+	size_t key_len;
+};
+
+/* Reads a PEM file; NULL after logging why. */
+static char *read_pem(const char *path, size_t *len)
+{
+	char *pem = file_read(path, PEM_MAX, len);
+
+	if (pem == NULL)
+		log_error("file-unreadable path=%s reason=\"%s\"", path, strerror(errno));
+	return pem;
+}
+
+static void release_identity(struct identity *identity)
+{
+	if (identity->key != NULL)
+		mem_wipe(identity->key, identity->key_len);
+	free(identity->key);
+	free(identity->certificate);
+}
+
+/*
+ * Reads the files; nothing without cert-file. False after logging why not; to be released in
+ * either case.
+ */
+static bool read_identity(struct identity *identity)
+{
+	size_t len;
+
+	*identity = (struct identity){ 0 };
+	if (self.daemon->cert_file == NULL)
+		return true;
+	identity->certificate = read_pem(self.daemon->cert_file, &len);
+	identity->key = read_pem(self.daemon->key_file, &identity->key_len);
+	return identity->certificate != NULL && identity->key != NULL;
+}
+
+/* ---- the listener ---- */
+
 /* clang-format off */
-const struct http_route rest_routes[] = {
+static const struct http_route routes[] = {
 	{ "POST", "/rest/push/unregister-device/{jid}", serve_unregister, .open = true },
 	{ "POST", "/unregister-device/{jid}", serve_unregister, .open = true },
 	{ NULL },
 };
 /* clang-format on */
 
-void rest_start(const struct conf_daemon *daemon)
+/* Descriptors must be left for providers, Redis and gateways. */
+static unsigned choose_connection_max(void)
 {
-	self.daemon = daemon;
+	struct rlimit limit;
+
+	/* There may be so many that are silent besides those that speak. */
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur / 4 > CONNECTIONS_MAX)
+		return CONNECTIONS_MAX;
+	return (unsigned)limit.rlim_cur / 4 + 1;
+}
+
+static int listen_on(const struct identity *identity)
+{
+	struct http_server_options options = {
+		.routes = routes,
+		.body_max = BODY_MAX,
+		.connection_max = choose_connection_max(),
+		.certificate = identity->certificate,
+		.key = identity->key,
+	};
+
+	self.server = http_server_listen(&options, "public", self.daemon->public_listen);
+	return self.server != NULL ? 0 : -1;
+}
+
+static int start_listening(void)
+{
+	struct identity identity;
+	int result = read_identity(&identity) ? listen_on(&identity) : -1;
+
+	release_identity(&identity);
+	return result;
+}
+
+static int start(void *config)
+{
+	self.daemon = &((const struct conf *)config)->daemon;
+	if (self.daemon->public_listen == NULL)
+		return 0;
 	metrics_add(&results_metric);
-	networks_read(&self.trusted, (const char *const *)daemon->trusted_proxies);
+	networks_read(&self.trusted, (const char *const *)self.daemon->trusted_proxies);
 	self.rate.burst = RATE_BURST;
 	self.rate.interval_ns = RATE_INTERVAL_NS;
 	self.rate.keys_max = RATE_ADDRESSES;
 	rate_init(&self.rate);
+	return start_listening();
 }
 
-void rest_stop(void)
+void rest_reload(void)
 {
+	struct identity identity;
+	char *why = NULL;
+
+	if (self.server == NULL || self.daemon->cert_file == NULL)
+		return;
+	if (!read_identity(&identity)) {
+		log_error("certificate-kept reason=unreadable");
+	} else if (http_server_renew(self.server, identity.certificate, identity.key, &why) != 0) {
+		log_error("certificate-kept file=%s reason=\"%s\"", self.daemon->cert_file, why);
+		free(why);
+	} else {
+		log_info("certificate-renewed file=%s", self.daemon->cert_file);
+	}
+	release_identity(&identity);
+}
+
+static void stop(void)
+{
+	if (self.server == NULL)
+		return;
+	http_server_free(self.server);
+	self.server = NULL;
 	networks_release(&self.trusted);
 	rate_release(&self.rate);
 }
+
+const union net_address *rest_address(void)
+{
+	return self.server != NULL ? http_server_address(self.server) : NULL;
+}
+
+const struct daemon_module rest_module = { "rest", start, stop };
