@@ -1,6 +1,7 @@
 /*
- * Secrets that all pushd share: in Redis, sealed with the master key, each bound to its name. A
- * call's done runs once, in a later turn, unless sealed_store_forget() came first.
+ * Secrets that all pushd share: in Redis, sealed with the master key (AES-256-GCM), each bound to
+ * its name, so that a sealed text can't be put in another's place. A call's done runs once, in a
+ * later turn, unless sealed_store_forget() came first.
  */
 #ifndef OG_PUSHD_CREDENTIAL_SEALED_STORE_H
 #define OG_PUSHD_CREDENTIAL_SEALED_STORE_H

@@ -56,8 +56,22 @@ static void stop_all(void)
 	db_module.stop();
 }
 
+#define DIGITS "000102030405060708090a0b0c0d0e0f101112131415161718191A1B1C1D1E1F"
+#define PURPOSE "push:credential:apns-main"
+#define TEXT "-----BEGIN PRIVATE KEY-----\nhush\n"
+
+static struct master_key sealing_key, other_key;
+
+static void make_keys(void)
+{
+	ck_assert_int_eq(read_key(&sealing_key, DIGITS), 0);
+	other_key = sealing_key;
+	other_key.bytes[31] ^= 1;
+}
+
 static void setup(void)
 {
+	make_keys();
 	log_init("unit", LOG_ERROR);
 	loop_init();
 	snprintf(path, sizeof(path), "/tmp/og-unit-XXXXXX");
@@ -250,6 +264,76 @@ START_TEST(without_a_master_key_file_it_is_not_usable)
 }
 END_TEST
 
+/* ---- sealing ---- */
+
+START_TEST(a_key_is_64_hex_digits_and_nothing_else)
+{
+	struct master_key read;
+
+	ck_assert_int_eq(read_key(&read, " \n" DIGITS "\n"), 0);
+	for (unsigned i = 0; i < KEY_BYTES; i++)
+		ck_assert_uint_eq(read.bytes[i], i);
+	ck_assert_int_eq(read_key(&read, ""), -1);
+	ck_assert_int_eq(read_key(&read, DIGITS "0"), -1);
+	ck_assert_int_eq(read_key(&read, DIGITS " 00"), -1);
+	ck_assert_int_eq(read_key(&read, &DIGITS[1]), -1);
+	ck_assert_int_eq(read_key(&read, "g" DIGITS), -1);
+}
+END_TEST
+
+START_TEST(what_was_sealed_comes_back_and_never_looks_the_same)
+{
+	char *one = seal(&sealing_key, PURPOSE, TEXT), *two = seal(&sealing_key, PURPOSE, TEXT);
+	char *text = unseal(&sealing_key, PURPOSE, one);
+
+	ck_assert_str_eq(text, TEXT);
+	ck_assert_str_ne(one, two);
+	ck_assert_ptr_null(strstr(one, "BEGIN"));
+	free(text);
+	free(two);
+	free(one);
+	one = seal(&sealing_key, PURPOSE, "");
+	text = unseal(&sealing_key, PURPOSE, one);
+	ck_assert_str_eq(text, "");
+	free(text);
+	free(one);
+}
+END_TEST
+
+START_TEST(another_key_or_another_purpose_opens_nothing)
+{
+	char *sealed = seal(&sealing_key, PURPOSE, TEXT);
+
+	ck_assert_ptr_null(unseal(&other_key, PURPOSE, sealed));
+	ck_assert_ptr_null(unseal(&sealing_key, "push:credential:apns-mine", sealed));
+	ck_assert_ptr_null(unseal(&sealing_key, "", sealed));
+	free(sealed);
+}
+END_TEST
+
+START_TEST(a_change_of_any_byte_is_noticed)
+{
+	char *sealed = seal(&sealing_key, PURPOSE, TEXT), *spoiled;
+	size_t len;
+	char *bytes = base64_decode(sealed, &len);
+
+	for (size_t i = 0; i < len; i++) {
+		bytes[i] ^= 1;
+		spoiled = base64_encode(bytes, len);
+		ck_assert_ptr_null(unseal(&sealing_key, PURPOSE, spoiled));
+		free(spoiled);
+		bytes[i] ^= 1;
+		spoiled = base64_encode(bytes, i);
+		ck_assert_ptr_null(unseal(&sealing_key, PURPOSE, spoiled));
+		free(spoiled);
+	}
+	ck_assert_ptr_null(unseal(&sealing_key, PURPOSE, ""));
+	ck_assert_ptr_null(unseal(&sealing_key, PURPOSE, "no base64!"));
+	free(bytes);
+	free(sealed);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -263,6 +347,10 @@ int main(void)
 		a_forgotten_call_is_not_done,
 		a_master_key_file_at_fault_is_named,
 		without_a_master_key_file_it_is_not_usable,
+		a_key_is_64_hex_digits_and_nothing_else,
+		what_was_sealed_comes_back_and_never_looks_the_same,
+		another_key_or_another_purpose_opens_nothing,
+		a_change_of_any_byte_is_noticed,
 	};
 
 	return unit_run("sealed_store", tests, ARRAY_LEN(tests), setup, teardown);
