@@ -10,13 +10,22 @@
 #include "common/base/loop.h"
 #include "common/base/mem.h"
 #include "common/base/panic.h"
-#include "pushd/credential/oauth.h"
+#include "common/http/http_client.h"
 #include "pushd/credential/sealed_store.h"
+#include "pushd/credential/service_account.h"
 
 #define CLOCK_SLACK_MS (60 * 1000)
 
 /* Google: renewed some minutes before the end; a short life is used to three quarters. */
 #define RENEW_EARLY_MS (300 * 1000)
+
+/* The token endpoint, and the life of what it gives. */
+#define FETCH_TIMEOUT_MS 10000
+#define LIFE_LEAST_S 10
+#define LIFE_DEFAULT_S 3600
+#define LIFE_MOST_S 86400
+#define TOKEN_MAX 4096
+#define ERROR_MAX 48 /* of what the endpoint calls it, in the log */
 
 #define LOCK_MS 15000 /* longer than the endpoint may take */
 #define RETRY_MOST_MS 60000
@@ -60,7 +69,12 @@ struct access_token {
 	struct timer again; /* renewal, or the next try */
 	struct backoff backoff;
 	struct sealed_store_call call;
-	struct oauth oauth;
+	struct {
+		struct http_pool *pool;
+		struct http_call call;
+		char *form;   /* what is being posted */
+		bool refused; /* the account: a status 4xx except 429 */
+	} endpoint;           /* all zero for a token that is signed here */
 };
 
 static struct list tokens;
@@ -113,6 +127,121 @@ static bool is_good(const struct access_token *token)
 static bool is_needed(const struct access_token *token)
 {
 	return !is_good(token) || token->ends_ms - loop_wall_ms() <= 2 * RETRY_MOST_MS;
+}
+
+/* ---- the token endpoint ---- */
+
+static void take_given(struct access_token *token, const char *text, int64_t life_ms);
+
+static const struct service_account *account_of(const struct access_token *token)
+{
+	return token->material->form->account(token->material);
+}
+
+static bool is_usable(const char *token)
+{
+	size_t len = token != NULL ? strlen(token) : 0;
+
+	if (len == 0 || len > TOKEN_MAX)
+		return false;
+	while (*token > ' ' && *token <= '~')
+		token++;
+	return *token == '\0';
+}
+
+static int64_t read_life(const json_t *answer)
+{
+	const json_t *life = json_object_get(answer, "expires_in");
+	int64_t life_s = json_is_integer(life) ? json_integer_value(life) : LIFE_DEFAULT_S;
+
+	if (life_s < LIFE_LEAST_S)
+		life_s = LIFE_LEAST_S;
+	if (life_s > LIFE_MOST_S)
+		life_s = LIFE_MOST_S;
+	return life_s * 1000;
+}
+
+static void log_failure(const struct access_token *token, const json_t *answer)
+{
+	const struct http_call *call = &token->endpoint.call;
+	const char *account = account_of(token)->client_email;
+	char error[ERROR_MAX];
+
+	mem_copy_word(error, sizeof(error), json_string_value(json_object_get(answer, "error")));
+	if (call->failure != HTTP_OK)
+		log_error("oauth-failed account=%s reason=%s error=\"%s\"", account,
+		          http_failure_name(call->failure), call->error);
+	else
+		log_error("oauth-failed account=%s status=%u error=%s", account, call->status,
+		          error);
+}
+
+static void on_http_done(struct http_call *call)
+{
+	struct access_token *token = container_of(call, struct access_token, endpoint.call);
+	const char *text = NULL;
+	json_t *answer = NULL;
+
+	mem_free_secret(token->endpoint.form);
+	token->endpoint.form = NULL;
+	if (call->failure == HTTP_OK)
+		answer = json_loadb(call->response, call->response_len, 0, NULL);
+	if (call->failure == HTTP_OK && call->status == 200)
+		text = json_string_value(json_object_get(answer, "access_token"));
+	if (!is_usable(text)) {
+		text = NULL;
+		log_failure(token, answer);
+	}
+	token->endpoint.refused = call->failure == HTTP_OK && call->status >= 400 &&
+	                          call->status < 500 && call->status != 429;
+	if (call->response != NULL)
+		mem_wipe((char *)call->response, call->response_len);
+	http_release(call);
+	take_given(token, text, read_life(answer));
+	if (text != NULL) /* jansson's own copy */
+		mem_wipe((char *)text, strlen(text));
+	json_decref(answer);
+}
+
+static void open_endpoint(struct access_token *token)
+{
+	struct http_pool_options options = {
+		.http2 = true,
+		.connections = 1,
+		.ca_file = token->provider->ca_file,
+		.proxy = token->provider->http_proxy,
+	};
+
+	token->endpoint.pool = http_pool_new(&options);
+}
+
+/* Cancels the request; fine for a token that is signed here. */
+static void close_endpoint(struct access_token *token)
+{
+	if (token->endpoint.pool == NULL)
+		return;
+	http_release(&token->endpoint.call);
+	http_pool_free(token->endpoint.pool);
+	mem_free_secret(token->endpoint.form);
+}
+
+static void ask_endpoint(struct access_token *token)
+{
+	static const char *const headers[] = { "content-type: application/x-www-form-urlencoded",
+		                               "accept: application/json", NULL };
+	const struct service_account *account = account_of(token);
+
+	token->endpoint.form = service_account_grant(account, loop_wall_ms() / 1000);
+	token->endpoint.call = (struct http_call){
+		.done = on_http_done,
+		.method = "POST",
+		.url = account->token_uri,
+		.headers = headers,
+		.body = token->endpoint.form,
+		.body_len = strlen(token->endpoint.form),
+		.timeout_ms = FETCH_TIMEOUT_MS,
+	};
+	http_send(token->endpoint.pool, &token->endpoint.call);
 }
 
 /* ---- steps ---- */
@@ -224,7 +353,7 @@ static void make(struct access_token *token)
 		                                      loop_wall_ms() / 1000),
 		          life_of(token)->life_ms);
 	else
-		oauth_fetch(&token->oauth);
+		ask_endpoint(token);
 }
 
 static void unlock(struct access_token *token)
@@ -236,10 +365,9 @@ static void unlock(struct access_token *token)
 	free(name);
 }
 
-static void on_oauth_done(struct oauth *oauth, const char *text, int64_t life_ms)
+/* TEXT is what the endpoint gave; NULL: nothing, which has been logged. */
+static void take_given(struct access_token *token, const char *text, int64_t life_ms)
 {
-	struct access_token *token = container_of(oauth, struct access_token, oauth);
-
 	if (text != NULL) {
 		take_made(token, mem_dup(text), life_ms);
 		return;
@@ -411,10 +539,9 @@ static struct access_token *new_token(struct material *material, const char *ori
 	token->again.expired = on_timer;
 	token->backoff = (struct backoff){ .least_ms = 1000, .most_ms = RETRY_MOST_MS };
 	token->call.done = on_sealed_store_done;
-	token->oauth.done = on_oauth_done;
 	list_append(&tokens, &token->link);
 	if (!is_signed(token))
-		oauth_start(&token->oauth, material->form->account(material), provider);
+		open_endpoint(token);
 	renew(token);
 	return token;
 }
@@ -445,7 +572,7 @@ void access_token_close(struct access_token *token, struct access_token_watch *w
 	list_remove(&token->link);
 	timer_stop(&token->again);
 	sealed_store_forget(&token->call);
-	oauth_stop(&token->oauth);
+	close_endpoint(token);
 	drop_made(token);
 	mem_free_secret(token->text);
 	free(token->origin);
@@ -470,8 +597,8 @@ enum access_token_state access_token_state(struct access_token *token)
 		return ACCESS_TOKEN_READY;
 	if (!token->failed)
 		return ACCESS_TOKEN_WAITING;
-	return is_signed(token) || token->oauth.refused ? ACCESS_TOKEN_FAILED
-	                                                : ACCESS_TOKEN_UNREACHABLE;
+	return is_signed(token) || token->endpoint.refused ? ACCESS_TOKEN_FAILED
+	                                                   : ACCESS_TOKEN_UNREACHABLE;
 }
 
 const char *access_token_text(struct access_token *token, unsigned *generation)

@@ -166,10 +166,10 @@ static struct material *read_account(void)
 /* The endpoint gives TEXT, or nothing. */
 static void answer(struct access_token *asking, const char *text, int64_t life_ms)
 {
-	http_release(&asking->oauth.call);
-	mem_free_secret(asking->oauth.form);
-	asking->oauth.form = NULL;
-	on_oauth_done(&asking->oauth, text, life_ms);
+	http_release(&asking->endpoint.call);
+	mem_free_secret(asking->endpoint.form);
+	asking->endpoint.form = NULL;
+	take_given(asking, text, life_ms);
 }
 
 START_TEST(an_access_token_whose_end_the_clock_has_leapt_over_is_renewed_at_once)
