@@ -25,6 +25,19 @@
 #define TOPIC_MAX 255
 #define MAC_COUNT_MAX 1000000 /* OpenSSL writes 2048, the Keychain no more */
 
+#define FINGERPRINT_SIZE 65 /* 64 hex digits and NUL */
+
+struct certificate {
+	char *chain;   /* PEM, the key's own first */
+	char *key;     /* PEM, without a passphrase: a secret */
+	char *subject; /* RFC 2253, for people */
+	char *topic;   /* UID of the subject; NULL: none */
+	char **topics; /* of an extension for several, ended by NULL; NULL: it has none */
+	bool sandbox, production; /* what Apple's extensions say; both false: nothing */
+	int64_t starts_ms, expires_ms;
+	char fingerprint[FINGERPRINT_SIZE]; /* SHA-256 */
+};
+
 /* What a file holds; all owned. */
 struct parts {
 	EVP_PKEY *key;          /* NULL: none */
@@ -240,15 +253,6 @@ static char *print_chain(const STACK_OF(X509) * chain)
 	return pem_take(bio);
 }
 
-static char *print_key(EVP_PKEY *key)
-{
-	BIO *bio = new_text();
-
-	if (PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) != 1)
-		panic("PEM_write_bio_PKCS8PrivateKey");
-	return pem_take(bio);
-}
-
 /* ---- what the certificate says ---- */
 
 static char *print_subject(const X509 *x509)
@@ -359,7 +363,7 @@ static void examine(struct certificate *certificate, const struct parts *parts)
 	X509 *own = sk_X509_value(parts->chain, 0);
 
 	certificate->chain = print_chain(parts->chain);
-	certificate->key = print_key(parts->key);
+	certificate->key = pem_private_key(parts->key);
 	certificate->subject = print_subject(own);
 	certificate->topic = read_topic(own);
 	certificate->topics = read_topics(own);
@@ -394,8 +398,12 @@ static const char *put_own_first(struct parts *parts)
 	return "has a private key that doesn't match the certificate";
 }
 
-int certificate_read(struct certificate *certificate, const char *bytes, size_t len,
-                     const char *password, const char **why)
+/*
+ * Fills CERTIFICATE from LEN bytes, which PASSWORD (NULL: none) opens. Returns 0, or -1 with *WHY
+ * (static text) and nothing to release.
+ */
+static int read_certificate(struct certificate *certificate, const char *bytes, size_t len,
+                            const char *password, const char **why)
 {
 	struct parts parts = { 0 };
 
@@ -413,7 +421,7 @@ int certificate_read(struct certificate *certificate, const char *bytes, size_t 
 	return *why == NULL ? 0 : -1;
 }
 
-void certificate_release(struct certificate *certificate)
+static void release_certificate(struct certificate *certificate)
 {
 	for (char **topic = certificate->topics; topic != NULL && *topic != NULL; topic++)
 		free(*topic);
@@ -443,7 +451,8 @@ static bool covers(const struct certificate *certificate, const char *topic, con
 	return false;
 }
 
-bool certificate_serves(const struct certificate *certificate, const char *topic)
+/* True if pushes for the app TOPIC, or its calls, may be sent with it. */
+static bool serves(const struct certificate *certificate, const char *topic)
 {
 	return covers(certificate, topic, "") || covers(certificate, topic, CERTIFICATE_CALLS);
 }
@@ -466,7 +475,7 @@ static char *parse(struct material *material, const struct material_source *sour
 	const char *fault;
 
 	material->secret = certificate;
-	if (certificate_read(certificate, source->bytes, source->len, source->password, &fault) !=
+	if (read_certificate(certificate, source->bytes, source->len, source->password, &fault) !=
 	    0)
 		return mem_dup(fault);
 	material_print_fingerprint(
@@ -486,7 +495,7 @@ static char *judge_topic(const struct certificate *certificate, const char *topi
 		return certificate->topic != NULL ? NULL
 		                                  : mem_dup("names no topic (UID of its subject): "
 		                                            "topic must be configured");
-	if (certificate_serves(certificate, topic))
+	if (serves(certificate, topic))
 		return NULL;
 	if (certificate->topic == NULL && certificate->topics == NULL)
 		return mem_printf("names no topic, so it isn't for %s", topic);
@@ -528,7 +537,7 @@ static char *lack(const struct material *material, const struct credential_wante
 
 static void release(struct material *material)
 {
-	certificate_release(material->secret);
+	release_certificate(material->secret);
 	free(material->secret);
 }
 

@@ -107,12 +107,7 @@ char *jwt_key_public(const struct jwt_key *key)
 
 char *jwt_key_print(const struct jwt_key *key)
 {
-	BIO *bio = BIO_new(BIO_s_secmem());
-
-	if (bio == NULL ||
-	    PEM_write_bio_PKCS8PrivateKey(bio, key->pkey, NULL, NULL, 0, NULL, NULL) != 1)
-		panic("PEM_write_bio_PKCS8PrivateKey");
-	return pem_take(bio);
+	return pem_private_key(key->pkey);
 }
 
 void jwt_key_free(struct jwt_key *key)

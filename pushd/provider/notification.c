@@ -100,7 +100,8 @@ void notification_read(struct notification *notification, struct json_object *it
 	json_object_end(item);
 }
 
-bool notification_empty(const struct notification *notification)
+/* True when it says nothing at all: no summary form and no extension. */
+static bool is_empty(const struct notification *notification)
 {
 	return !notification->summary && notification->payload == NULL &&
 	       notification->nickname == NULL && notification->action == NULL &&
@@ -121,7 +122,7 @@ enum priority notification_priority(const struct notification *notification, enu
 		return PRIORITY_HIGH;
 	if (notification->action != NULL && strcmp(notification->action, "propose") == 0)
 		return PRIORITY_HIGH;
-	return notification_empty(notification) ? empty : PRIORITY_LOW;
+	return is_empty(notification) ? empty : PRIORITY_LOW;
 }
 
 bool notification_is_call(const struct notification *notification, enum priority priority)

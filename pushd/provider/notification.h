@@ -48,9 +48,6 @@ struct notification {
 /* Reads one item; the reader keeps the complaint. */
 void notification_read(struct notification *notification, struct json_object *item);
 
-/* True when it says nothing at all: no summary form and no extension. */
-bool notification_empty(const struct notification *notification);
-
 /*
  * PRIORITY_HIGH or PRIORITY_LOW by the design's section 4 (Priority); EMPTY is the provider's
  * answer for a notification that says nothing.

@@ -30,7 +30,7 @@ static void teardown(void)
 static int read_text(const char *text, const char *password)
 {
 	why = NULL;
-	return certificate_read(&certificate, text, strlen(text), password, &why);
+	return read_certificate(&certificate, text, strlen(text), password, &why);
 }
 
 static void check_refused(char *text, const char *password, const char *expected)
@@ -47,17 +47,17 @@ START_TEST(a_keychain_file_with_rc2_is_opened_and_becomes_pem)
 	size_t len;
 
 	bytes = credentials_p12(pem, "mellon", &len);
-	ck_assert_int_eq(certificate_read(&certificate, bytes, len, "mellon", &why), 0);
+	ck_assert_int_eq(read_certificate(&certificate, bytes, len, "mellon", &why), 0);
 	ck_assert_str_eq(certificate.chain, own);
 	ck_assert_str_eq(certificate.key, secret);
 	ck_assert_str_eq(certificate.topic, TOPIC);
 	ck_assert_str_eq(certificate.subject, "UID=" TOPIC ",CN=Push");
 	ck_assert(certificate.production && !certificate.sandbox);
 	ck_assert_uint_eq(strlen(certificate.fingerprint), 64);
-	certificate_release(&certificate);
-	ck_assert_int_eq(certificate_read(&certificate, bytes, len, "melon", &why), -1);
+	release_certificate(&certificate);
+	ck_assert_int_eq(read_certificate(&certificate, bytes, len, "melon", &why), -1);
 	ck_assert_str_eq(why, "has another password");
-	ck_assert_int_eq(certificate_read(&certificate, bytes, len, NULL, &why), -1);
+	ck_assert_int_eq(read_certificate(&certificate, bytes, len, NULL, &why), -1);
 	ck_assert_str_eq(why, "needs a password");
 	free(bytes);
 	free(pem);
@@ -70,8 +70,8 @@ START_TEST(old_ciphers_stay_out_of_the_rest_of_the_process)
 	size_t len;
 
 	bytes = credentials_p12(pem, "", &len);
-	ck_assert_int_eq(certificate_read(&certificate, bytes, len, NULL, &why), 0);
-	certificate_release(&certificate);
+	ck_assert_int_eq(read_certificate(&certificate, bytes, len, NULL, &why), 0);
+	release_certificate(&certificate);
 	ck_assert_ptr_null(EVP_CIPHER_fetch(NULL, "RC2-40-CBC", NULL));
 	free(bytes);
 	free(pem);
@@ -88,7 +88,7 @@ START_TEST(every_cut_of_a_keychain_file_is_refused)
 		char *piece =
 		        mem_dup_bytes(bytes, cut); /* of its own, so that reading past it shows */
 
-		ck_assert_int_eq(certificate_read(&certificate, piece, cut, "mellon", &why), -1);
+		ck_assert_int_eq(read_certificate(&certificate, piece, cut, "mellon", &why), -1);
 		free(piece);
 	}
 	free(bytes);
@@ -107,7 +107,7 @@ START_TEST(pem_is_read_in_any_order_and_the_keys_own_certificate_comes_first)
 	ck_assert_int_eq(read_text(text, NULL), 0);
 	ck_assert_str_eq(certificate.chain, chain);
 	ck_assert_str_eq(certificate.topic, TOPIC);
-	certificate_release(&certificate);
+	release_certificate(&certificate);
 	free(chain);
 	free(text);
 	free(above);
@@ -142,7 +142,7 @@ START_TEST(a_keychain_file_that_would_be_counted_on_for_hours_is_refused_at_once
 	PKCS12_get0_mac(NULL, NULL, NULL, &count, file);
 	ASN1_INTEGER_set((ASN1_INTEGER *)count, 2000000000);
 	size = i2d_PKCS12(file, &der);
-	ck_assert_int_eq(certificate_read(&certificate, (char *)der, (size_t)size, "mellon", &why),
+	ck_assert_int_eq(read_certificate(&certificate, (char *)der, (size_t)size, "mellon", &why),
 	                 -1);
 	ck_assert_str_eq(why, "counts its password on too long (MAC iterations)");
 	PKCS12_free(file);
@@ -159,7 +159,7 @@ START_TEST(an_encrypted_key_needs_its_password)
 
 	ck_assert_int_eq(read_text(text, "mellon"), 0);
 	ck_assert_str_eq(certificate.key, secret);
-	certificate_release(&certificate);
+	release_certificate(&certificate);
 	check_refused(mem_dup(text), NULL, "has a key that needs a password");
 	check_refused(text, "melon", "has a key with another password");
 	free(locked);
@@ -187,11 +187,11 @@ START_TEST(a_certificate_serves_its_topic_and_that_apps_calls)
 	char *text = mem_printf("%s%s", own, secret);
 
 	ck_assert_int_eq(read_text(text, NULL), 0);
-	ck_assert(certificate_serves(&certificate, TOPIC));
-	ck_assert(!certificate_serves(&certificate, "org.example"));
-	ck_assert(!certificate_serves(&certificate, TOPIC ".two"));
-	ck_assert(!certificate_serves(&certificate, ""));
-	certificate_release(&certificate);
+	ck_assert(serves(&certificate, TOPIC));
+	ck_assert(!serves(&certificate, "org.example"));
+	ck_assert(!serves(&certificate, TOPIC ".two"));
+	ck_assert(!serves(&certificate, ""));
+	release_certificate(&certificate);
 	free(text);
 }
 END_TEST
@@ -207,9 +207,9 @@ START_TEST(the_extension_for_several_topics_is_read)
 	ck_assert_str_eq(certificate.topics[0], TOPIC);
 	ck_assert_str_eq(certificate.topics[1], TOPIC ".voip");
 	ck_assert_ptr_null(certificate.topics[2]);
-	ck_assert(certificate_serves(&certificate, TOPIC));
-	ck_assert(!certificate_serves(&certificate, "org.example.other"));
-	certificate_release(&certificate);
+	ck_assert(serves(&certificate, TOPIC));
+	ck_assert(!serves(&certificate, "org.example.other"));
+	release_certificate(&certificate);
 	free(text);
 	free(wide);
 }
@@ -223,7 +223,7 @@ START_TEST(an_extension_that_is_no_list_gives_no_topics)
 
 	ck_assert_int_eq(read_text(text, NULL), 0);
 	ck_assert_ptr_null(certificate.topics[0]);
-	certificate_release(&certificate);
+	release_certificate(&certificate);
 	free(text);
 	free(wide);
 }
