@@ -540,12 +540,6 @@ void device_query_cancel(struct device_query *query)
 	free_implicit(query);
 }
 
-bool device_query_busy(const struct device_query *query)
-{
-	return redis_busy(&query->device_call) ||
-	       (query->implicit != NULL && redis_busy(&query->implicit->registration.call));
-}
-
 /* ---- one ---- */
 
 /* False unless REPLY holds the fields of a device. */

@@ -91,9 +91,6 @@ struct device_query {
 /* Forgets QUERY: done won't run. Does nothing when it isn't under way. */
 void device_query_cancel(struct device_query *query);
 
-/* True until done. */
-bool device_query_busy(const struct device_query *query);
-
 /* One device; DEVICE_ABSENT when there is none. */
 void device_find(struct device_query *query, struct redis *redis, const char *node);
 

@@ -102,9 +102,9 @@ START_TEST(a_query_that_is_cancelled_is_never_answered)
 	device_query_cancel(&query);
 	device_find_or_register(&query, redis, &watch, &limits);
 	WAIT_UNTIL(redis_busy(&query.implicit->registration.call));
-	ck_assert(device_query_busy(&query));
+	ck_assert(is_under_way(&query));
 	device_query_cancel(&query);
-	ck_assert(!device_query_busy(&query));
+	ck_assert(!is_under_way(&query));
 	device_find(&query, redis, "nobody");
 	device_query_cancel(&query);
 	keys();
