@@ -6,7 +6,7 @@
 -- KEYS: none
 -- ARGV: prefix, id, node, provider, domain, priority, item, count (-1: none), created and expires
 --       (milliseconds from now), attempts, delay (milliseconds), "1" if leased, rule ("": it doesn't
---       go into the slot), the most notes that may be stored
+--       go into the slot), class, the most notes that may be stored
 -- finds: PREFIXnote:ID PREFIXnotes PREFIXstored PREFIXslot:NODE PREFIXqueue:PROVIDER:PRIORITY
 --        PREFIXqueue:PROVIDER:PRIORITY:DOMAIN
 -- include: note.lua
@@ -16,10 +16,12 @@ local id, node, provider, domain, priority = ARGV[2], ARGV[3], ARGV[4], ARGV[5],
 local item, count = ARGV[7], ARGV[8]
 local created, expires = math.floor(now) + ARGV[9], math.floor(now) + ARGV[10]
 local attempts, due = tonumber(ARGV[11]), math.floor(now) + ARGV[12]
-local leased, rule, most = ARGV[13] == '1', ARGV[14], tonumber(ARGV[15])
+local leased, rule = ARGV[13] == '1', ARGV[14]
+local class, most = ARGV[15], tonumber(ARGV[16])
 
 local note = prefix .. 'note:' .. id
-local n = { provider, priority, domain, node, '', attempts, count, expires }
+local n = { provider, priority, domain, node, '', attempts, count, expires,
+  created, class }
 local slot, replaced = '', false
 
 local known = redis.call('HGET', note, 'node')
@@ -48,7 +50,7 @@ if not replaced and redis.call('ZCARD', prefix .. 'notes') >= most then
 end
 redis.call('HSET', note, 'node', node, 'provider', provider, 'domain', domain,
   'priority', priority, 'item', item, 'count', count, 'created', created,
-  'expires', expires, 'attempts', attempts, 'slot', slot)
+  'expires', expires, 'attempts', attempts, 'slot', slot, 'class', class)
 redis.call('ZADD', prefix .. 'notes', expires, id)
 redis.call('HINCRBY', prefix .. 'stored', provider, 1)
 if slot ~= '' then redis.call('SET', slot_of(n), id) end

@@ -287,6 +287,7 @@ void queue_put(struct queue_call *call, const struct queue_entry *entry,
 	           place->leased ? self.conf->daemon.lease_ms : (int64_t)place->delay_ms);
 	add(&arguments, place->leased ? "1" : "0");
 	add(&arguments, rule_of(place));
+	add_number(&arguments, queue_class(entry->priority, entry->count));
 	add_number(&arguments, self.conf->daemon.queue_max);
 	call->call.done = on_put;
 	run(&call->call, &put_script, &arguments);

@@ -43,7 +43,7 @@ struct queue_entry {
 	unsigned attempts;
 };
 
-/* What the rule which of two entries survives distinguishes. */
+/* What the rule which of two entries survives distinguishes; the numbers are kept in Redis. */
 enum queue_class {
 	QUEUE_HIGH,
 	QUEUE_LOW,

@@ -12,7 +12,7 @@
 -- include: slot.lua
 
 local id, due, rule = ARGV[2], math.floor(now) + ARGV[3], ARGV[4]
-local n = look(id, 'created')
+local n = look(id, 'created', 'class')
 
 if not n then return 'absent' end
 local slot, attempts = '', n[6] + ARGV[5]

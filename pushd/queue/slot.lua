@@ -1,20 +1,17 @@
 -- What put.lua and return.lua share: two notes for one device of which one survives, in its slot.
--- RULE is queue_rule of queue.c.
+-- RULE is queue_rule of queue.c, for enum queue_class. Of both notes `look` was asked for created and
+-- class: they are n[9] and n[10].
 
 -- The id and the note that waits in the slot of N's device; nil when it is empty.
 local function in_slot(n)
   local id = redis.call('GET', slot_of(n))
-  if id then return id, look(id, 'created') end
+  if id then return id, look(id, 'created', 'class') end
 end
 
--- 0 high, 1 low, 2 a dismissal: queue_class() of queue.c.
-local function class(n)
-  return n[2] ~= 'low' and 0 or n[7] == '0' and 2 or 1
-end
-
--- True if the note NEWER takes the place of OLDER, which waits.
+-- True if the note NEWER takes the place of OLDER, which waits. A note of 0.1.0 has no class: it
+-- counts as one of high priority (0), which never falls.
 local function replaces(rule, older, newer)
-  local place = 3 * class(older) + class(newer) + 1
+  local place = 3 * (older[10] or 0) + (newer[10] or 0) + 1
   return rule:sub(place, place) == 'r'
 end
 

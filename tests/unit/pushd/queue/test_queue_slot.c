@@ -105,6 +105,15 @@ START_TEST(the_newest_wins_but_what_waits_does_not_fall_in_priority)
 }
 END_TEST
 
+START_TEST(an_entry_without_a_class_counts_as_one_of_high_priority)
+{
+	ck_assert_int_eq(put(counted("a", PRIORITY_LOW, 1), waits(0)), QUEUE_DONE);
+	ck_assert_int_eq(ask("HDEL og:push:note:a class")->number, 1);
+	ck_assert_int_eq(put(counted("b", PRIORITY_LOW, 2), waits(0)), QUEUE_MERGED);
+	ck_assert_str_eq(slot(), "a");
+}
+END_TEST
+
 /* Puts one of kind OLDER as "a", takes it and gives it back into the slot. */
 static void let_wait(size_t older)
 {
@@ -397,6 +406,7 @@ int main(void)
 		a_waiting_high_one_absorbs_a_low_one_and_takes_its_count,
 		what_waits_lives_as_long_as_what_it_has_absorbed,
 		the_newest_wins_but_what_waits_does_not_fall_in_priority,
+		an_entry_without_a_class_counts_as_one_of_high_priority,
 		the_same_one_of_two_survives_when_the_newer_one_is_put,
 		the_same_one_of_two_survives_whichever_returns_first,
 		who_replaces_a_throttled_one_waits_as_long_and_has_tried_as_often,
