@@ -1,11 +1,11 @@
--- Drops notes that expired longer than a lease ago: until then somebody may be sending them.
+-- Drops entries that expired longer than a lease ago: until then somebody may be sending them.
 -- Answers their providers.
 --
 -- KEYS: none
--- ARGV: prefix, lease (milliseconds), the most notes to drop
+-- ARGV: prefix, lease (milliseconds), the most entries to drop
 -- finds: PREFIXnote:ID PREFIXnotes PREFIXstored PREFIXslot:NODE PREFIXqueue:PROVIDER:PRIORITY
 --        PREFIXqueue:PROVIDER:PRIORITY:DOMAIN
--- include: note.lua
+-- include: entry.lua
 
 local lease, most = ARGV[2], ARGV[3]
 local dropped = {}

@@ -30,20 +30,20 @@ static struct redis_script expire_script = { expire_lua };
 static struct redis_script settle_script = { settle_lua };
 static struct redis_script return_script = { return_lua };
 
-/* What take.lua answers of an entry: the fields of its note, then its id. */
-enum note_field {
-	NOTE_PROVIDER,
-	NOTE_PRIORITY,
-	NOTE_DOMAIN,
-	NOTE_NODE,
-	NOTE_SLOT,
-	NOTE_ATTEMPTS,
-	NOTE_COUNT,
-	NOTE_EXPIRES,
-	NOTE_CREATED,
-	NOTE_ITEM,
-	NOTE_ID,
-	NOTE_END
+/* What take.lua answers of an entry: its fields, then its id. */
+enum entry_field {
+	ENTRY_PROVIDER,
+	ENTRY_PRIORITY,
+	ENTRY_DOMAIN,
+	ENTRY_NODE,
+	ENTRY_SLOT,
+	ENTRY_ATTEMPTS,
+	ENTRY_COUNT,
+	ENTRY_EXPIRES,
+	ENTRY_CREATED,
+	ENTRY_ITEM,
+	ENTRY_ID,
+	ENTRY_END
 };
 
 /* By the class of the older one, then of the newer one: 'r' the newer replaces it, 'a' not. */
@@ -307,25 +307,25 @@ static enum priority find_priority(const char *name)
 /* False unless REPLY is a whole entry. SHIFT_MS: our wall clock less Redis's. */
 static bool read_entry(struct queue_entry *entry, const struct redisReply *reply, int64_t shift_ms)
 {
-	const char *texts[NOTE_END];
+	const char *texts[ENTRY_END];
 
-	for (size_t i = 0; i < NOTE_END; i++) {
+	for (size_t i = 0; i < ENTRY_END; i++) {
 		texts[i] = redis_reply_string(redis_reply_at(reply, i), NULL);
 		if (texts[i] == NULL)
 			return false;
 	}
 	*entry = (struct queue_entry){
-		.id = texts[NOTE_ID],
-		.node = texts[NOTE_NODE],
-		.provider = texts[NOTE_PROVIDER],
-		.domain = texts[NOTE_DOMAIN],
-		.priority = find_priority(texts[NOTE_PRIORITY]),
-		.item = texts[NOTE_ITEM],
-		.count = redis_reply_integer(redis_reply_at(reply, NOTE_COUNT), -1),
-		.attempts = (unsigned)redis_reply_integer(redis_reply_at(reply, NOTE_ATTEMPTS), 0),
+		.id = texts[ENTRY_ID],
+		.node = texts[ENTRY_NODE],
+		.provider = texts[ENTRY_PROVIDER],
+		.domain = texts[ENTRY_DOMAIN],
+		.priority = find_priority(texts[ENTRY_PRIORITY]),
+		.item = texts[ENTRY_ITEM],
+		.count = redis_reply_integer(redis_reply_at(reply, ENTRY_COUNT), -1),
+		.attempts = (unsigned)redis_reply_integer(redis_reply_at(reply, ENTRY_ATTEMPTS), 0),
 	};
-	entry->created_ms = redis_reply_integer(redis_reply_at(reply, NOTE_CREATED), 0) + shift_ms;
-	entry->expires_ms = redis_reply_integer(redis_reply_at(reply, NOTE_EXPIRES), 0) + shift_ms;
+	entry->created_ms = redis_reply_integer(redis_reply_at(reply, ENTRY_CREATED), 0) + shift_ms;
+	entry->expires_ms = redis_reply_integer(redis_reply_at(reply, ENTRY_EXPIRES), 0) + shift_ms;
 	return true;
 }
 

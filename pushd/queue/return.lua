@@ -1,14 +1,14 @@
--- Gives a note back that was taken, and puts it into its device's slot if it coalesces. Answers
--- "done", "merged" (the note that waits in the slot stands for it) or "absent".
+-- Gives an entry back that was taken, and puts it into its device's slot if it coalesces. Answers
+-- "done", "merged" (the entry that waits in the slot stands for it) or "absent".
 --
--- As a rule the note in the slot came later than the one that returns; when both were under way at
+-- As a rule the entry in the slot came later than the one that returns; when both were under way at
 -- the same time it may be the older one, which returned first.
 --
 -- KEYS: none
 -- ARGV: prefix, id, delay (milliseconds), rule ("": it doesn't go into the slot), attempts to add
 -- finds: PREFIXnote:ID PREFIXnotes PREFIXstored PREFIXslot:NODE PREFIXqueue:PROVIDER:PRIORITY
 --        PREFIXqueue:PROVIDER:PRIORITY:DOMAIN
--- include: note.lua
+-- include: entry.lua
 -- include: slot.lua
 
 local id, due, rule = ARGV[2], math.floor(now) + ARGV[3], ARGV[4]
@@ -28,14 +28,14 @@ if rule ~= '' then
       return 'merged'
     end
     if w[5] == 'w' then
-      due = math.max(due, redis.call('ZSCORE', entries(w), waiting))
+      due = math.max(due, redis.call('ZSCORE', domain_queue(w), waiting))
     end
     drop(waiting, w)
   elseif w and waiting ~= id then
     if replaces(rule, n, w) then
       drop(id, n)
       adopt(waiting, w, n[8], attempts, n[9])
-      if w[5] == 'w' then redis.call('ZADD', entries(w), 'GT', due, waiting) end
+      if w[5] == 'w' then redis.call('ZADD', domain_queue(w), 'GT', due, waiting) end
       return 'merged'
     end
     drop(waiting, w)

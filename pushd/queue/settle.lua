@@ -1,10 +1,10 @@
--- Removes a note, whose verdict is in. Answers "done" or "absent".
+-- Removes an entry, whose verdict is in. Answers "done" or "absent".
 --
 -- KEYS: none
 -- ARGV: prefix, id
 -- finds: PREFIXnote:ID PREFIXnotes PREFIXstored PREFIXslot:NODE PREFIXqueue:PROVIDER:PRIORITY
 --        PREFIXqueue:PROVIDER:PRIORITY:DOMAIN
--- include: note.lua
+-- include: entry.lua
 
 local id = ARGV[2]
 local n = look(id)

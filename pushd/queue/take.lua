@@ -1,12 +1,12 @@
--- Takes the due notes of a provider under a lease: VoIP, then high, then low. Answers the time, how
--- long until the next note is due (-1: there is none), the providers of the notes that were dropped
--- since they had expired, then each note's fields and its id (enum note_field of queue.c).
+-- Takes the due entries of a provider under a lease: VoIP, then high, then low. Answers the time, how
+-- long until the next entry is due (-1: there is none), the providers of the entries that were dropped
+-- since they had expired, then each entry's fields and its id (enum entry_field of queue.c).
 --
 -- KEYS: none
--- ARGV: prefix, provider, how many notes, lease (milliseconds)
+-- ARGV: prefix, provider, how many entries, lease (milliseconds)
 -- finds: PREFIXnote:ID PREFIXnotes PREFIXstored PREFIXslot:NODE PREFIXqueue:PROVIDER:PRIORITY
 --        PREFIXqueue:PROVIDER:PRIORITY:DOMAIN
--- include: note.lua
+-- include: entry.lua
 
 local provider, room, lease = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local dropped, reply = {}, {}

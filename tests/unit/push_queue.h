@@ -1,5 +1,5 @@
 /*
- * pushd's queue on a real Redis server, each call waited for, and after each a check that notes,
+ * pushd's queue on a real Redis server, each call waited for, and after each a check that entries,
  * queues, slots and their number are at one: for the tests of pushd/queue/queue.c, which include it
  * before this.
  */
@@ -132,7 +132,8 @@ static inline enum queue_result await(struct asked *asked)
 }
 
 /* One to romeo's phone, which names the domain; ID is also its item. */
-static inline struct queue_entry note(const char *id, const char *domain, enum priority priority)
+static inline struct queue_entry entry_of(const char *id, const char *domain,
+                                          enum priority priority)
 {
 	return (struct queue_entry){
 		.id = id,
@@ -156,10 +157,11 @@ static inline enum queue_result put(struct queue_entry entry, struct queue_place
 	return await(&asked);
 }
 
-/* Puts a note that is due. */
+/* Puts an entry that is due. */
 static inline void put_due(const char *id, const char *domain, enum priority priority)
 {
-	ck_assert_int_eq(put(note(id, domain, priority), (struct queue_place){ 0 }), QUEUE_DONE);
+	ck_assert_int_eq(put(entry_of(id, domain, priority), (struct queue_place){ 0 }),
+	                 QUEUE_DONE);
 }
 
 static inline enum queue_result settle(const char *id)
@@ -232,7 +234,7 @@ static inline const char *take_when_due(void)
 	return taken.ids;
 }
 
-/* True when ID has no note any more. */
+/* True when ID has no entry any more. */
 static inline bool gone(const char *id)
 {
 	char command[64];

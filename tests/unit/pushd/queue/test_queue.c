@@ -4,7 +4,7 @@
 
 START_TEST(what_is_put_is_taken_as_it_was_and_settled_without_a_trace)
 {
-	struct queue_entry entry = note("a", "example.org", PRIORITY_LOW);
+	struct queue_entry entry = entry_of("a", "example.org", PRIORITY_LOW);
 
 	entry.count = 7;
 	entry.attempts = 2;
@@ -35,7 +35,7 @@ END_TEST
 
 START_TEST(one_provider_does_not_get_what_is_another_s)
 {
-	struct queue_entry entry = note("f", "example.org", PRIORITY_HIGH);
+	struct queue_entry entry = entry_of("f", "example.org", PRIORITY_HIGH);
 
 	entry.provider = "fcm";
 	ck_assert_int_eq(put(entry, (struct queue_place){ 0 }), QUEUE_DONE);
@@ -82,7 +82,7 @@ START_TEST(an_entry_is_due_after_its_delay)
 {
 	uint64_t start_ms = loop_now_ms();
 
-	put(note("a", "example.org", PRIORITY_HIGH), (struct queue_place){ .delay_ms = 200 });
+	put(entry_of("a", "example.org", PRIORITY_HIGH), (struct queue_place){ .delay_ms = 200 });
 	ck_assert_str_eq(take(1), "");
 	ck_assert_int_gt(taken.next_due_ms, 0);
 	ck_assert_int_le(taken.next_due_ms, 200);
@@ -93,9 +93,9 @@ END_TEST
 
 START_TEST(the_next_due_time_is_that_of_whatever_is_due_first)
 {
-	put(note("a", "a.example", PRIORITY_HIGH), (struct queue_place){ .delay_ms = 90000 });
-	put(note("b", "a.example", PRIORITY_HIGH), (struct queue_place){ .delay_ms = 60000 });
-	put(note("c", "c.example", PRIORITY_LOW), (struct queue_place){ .delay_ms = 30000 });
+	put(entry_of("a", "a.example", PRIORITY_HIGH), (struct queue_place){ .delay_ms = 90000 });
+	put(entry_of("b", "a.example", PRIORITY_HIGH), (struct queue_place){ .delay_ms = 60000 });
+	put(entry_of("c", "c.example", PRIORITY_LOW), (struct queue_place){ .delay_ms = 30000 });
 	take(10);
 	ck_assert_int_gt(taken.next_due_ms, 0);
 	ck_assert_int_le(taken.next_due_ms, 30000);
@@ -114,7 +114,7 @@ START_TEST(a_lease_that_runs_out_gives_the_entry_to_whoever_takes)
 {
 	conf.daemon.lease_ms = 150;
 	put_due("b", "example.org", PRIORITY_HIGH);
-	put(note("a", "example.org", PRIORITY_HIGH), (struct queue_place){ .leased = true });
+	put(entry_of("a", "example.org", PRIORITY_HIGH), (struct queue_place){ .leased = true });
 	ck_assert_str_eq(take(10), "b");
 	ck_assert_int_gt(taken.next_due_ms, 0);
 	ck_assert_str_eq(take_when_due(), "a");
@@ -142,7 +142,7 @@ END_TEST
 
 START_TEST(what_has_expired_is_dropped_and_counted)
 {
-	struct queue_entry entry = note("a", "example.org", PRIORITY_VOIP);
+	struct queue_entry entry = entry_of("a", "example.org", PRIORITY_VOIP);
 
 	entry.expires_ms = loop_wall_ms() - 1;
 	ck_assert_int_eq(put(entry, (struct queue_place){ 0 }), QUEUE_DONE);
@@ -156,7 +156,7 @@ END_TEST
 
 START_TEST(what_nobody_takes_is_swept_when_it_has_expired_for_a_lease)
 {
-	struct queue_entry entry = note("a", "example.org", PRIORITY_HIGH);
+	struct queue_entry entry = entry_of("a", "example.org", PRIORITY_HIGH);
 
 	conf.daemon.lease_ms = 100;
 	entry.provider = "retired";
@@ -187,9 +187,9 @@ START_TEST(a_full_queue_refuses)
 	conf.daemon.queue_max = 2;
 	put_due("a", "a.example", PRIORITY_HIGH);
 	put_due("b", "b.example", PRIORITY_HIGH);
-	ck_assert_int_eq(put(note("c", "c.example", PRIORITY_VOIP), (struct queue_place){ 0 }),
+	ck_assert_int_eq(put(entry_of("c", "c.example", PRIORITY_VOIP), (struct queue_place){ 0 }),
 	                 QUEUE_FULL);
-	ck_assert_int_eq(put(note("a", "a.example", PRIORITY_HIGH), (struct queue_place){ 0 }),
+	ck_assert_int_eq(put(entry_of("a", "a.example", PRIORITY_HIGH), (struct queue_place){ 0 }),
 	                 QUEUE_DONE);
 	settle("a");
 	put_due("c", "c.example", PRIORITY_VOIP);
@@ -198,7 +198,7 @@ END_TEST
 
 START_TEST(an_item_that_is_too_long_is_refused)
 {
-	struct queue_entry entry = note("a", "example.org", PRIORITY_HIGH);
+	struct queue_entry entry = entry_of("a", "example.org", PRIORITY_HIGH);
 	char *item = mem_alloc(1, QUEUE_ITEM_MAX + 2);
 
 	memset(item, 'x', QUEUE_ITEM_MAX + 1);
@@ -222,7 +222,7 @@ static void on_counts(struct queue_counting *counting, enum queue_result result,
 
 START_TEST(what_is_queued_is_counted_by_provider)
 {
-	struct queue_entry entry = note("f", "example.org", PRIORITY_HIGH);
+	struct queue_entry entry = entry_of("f", "example.org", PRIORITY_HIGH);
 	struct queue_counting counting = { .done = on_counts };
 
 	put_due("a", "example.org", PRIORITY_HIGH);

@@ -11,7 +11,7 @@ static struct queue_place waits(uint64_t delay_ms)
 
 static struct queue_entry counted(const char *id, enum priority priority, int64_t count)
 {
-	struct queue_entry entry = note(id, PHONE, priority);
+	struct queue_entry entry = entry_of(id, PHONE, priority);
 
 	entry.count = count;
 	return entry;
@@ -362,7 +362,7 @@ static void do_anything(void)
 	struct queue_entry entry;
 
 	snprintf(id, sizeof(id), "%d", rand() % IDS);
-	entry = note(id, nodes[rand() % 2], rand() % 2 ? PRIORITY_HIGH : PRIORITY_LOW);
+	entry = entry_of(id, nodes[rand() % 2], rand() % 2 ? PRIORITY_HIGH : PRIORITY_LOW);
 	entry.count = rand() % 3 - 1;
 	entry.expires_ms = loop_wall_ms() + rand() % 100;
 	switch (rand() % 5) {
@@ -382,7 +382,7 @@ static void do_anything(void)
 	}
 }
 
-START_TEST(whatever_is_done_notes_queues_slots_and_counts_are_at_one)
+START_TEST(whatever_is_done_entries_queues_slots_and_counts_are_at_one)
 {
 	char id[8];
 
@@ -421,7 +421,7 @@ int main(void)
 		a_call_that_returns_into_the_slot_does_not_give_way_to_a_low_one,
 		a_low_one_that_returns_does_not_take_an_older_calls_place,
 		a_full_queue_takes_what_does_not_make_it_longer,
-		whatever_is_done_notes_queues_slots_and_counts_are_at_one,
+		whatever_is_done_entries_queues_slots_and_counts_are_at_one,
 	};
 
 	return unit_run("queue_slot", tests, ARRAY_LEN(tests), setup, teardown);

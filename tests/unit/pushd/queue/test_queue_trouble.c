@@ -29,7 +29,7 @@ static void kill_server(void)
 START_TEST(without_redis_a_put_and_a_take_say_so)
 {
 	struct asked asked = { .call.done = on_asked };
-	struct queue_entry entry = note("a", "example.org", PRIORITY_HIGH);
+	struct queue_entry entry = entry_of("a", "example.org", PRIORITY_HIGH);
 
 	kill_server();
 	queue_put(&asked.call, &entry, &(struct queue_place){ 0 });
@@ -44,7 +44,7 @@ END_TEST
 START_TEST(a_put_waits_for_a_redis_that_comes_back_soon)
 {
 	struct asked asked = { .call.done = on_asked };
-	struct queue_entry entry = note("a", "example.org", PRIORITY_HIGH);
+	struct queue_entry entry = entry_of("a", "example.org", PRIORITY_HIGH);
 
 	kill_server();
 	queue_put(&asked.call, &entry, &(struct queue_place){ 0 });
@@ -86,7 +86,7 @@ END_TEST
 START_TEST(a_server_that_refuses_to_write_is_away)
 {
 	struct asked asked = { .call.done = on_asked };
-	struct queue_entry entry = note("a", "example.org", PRIORITY_HIGH);
+	struct queue_entry entry = entry_of("a", "example.org", PRIORITY_HIGH);
 
 	ask("CONFIG SET maxmemory 1");
 	queue_put(&asked.call, &entry, &(struct queue_place){ 0 });
@@ -100,7 +100,7 @@ END_TEST
 START_TEST(a_call_that_was_cancelled_is_not_answered)
 {
 	struct asked calls[4] = { 0 };
-	struct queue_entry entry = note("a", "example.org", PRIORITY_HIGH);
+	struct queue_entry entry = entry_of("a", "example.org", PRIORITY_HIGH);
 	char *item = mem_alloc(1, QUEUE_ITEM_MAX + 2);
 
 	for (size_t i = 0; i < ARRAY_LEN(calls); i++)
@@ -131,8 +131,9 @@ START_TEST(nothing_is_put_into_a_server_that_evicts)
 	ask("CONFIG SET maxmemory-policy allkeys-lru");
 	ck_assert_int_eq(db_module.start(&conf), 0);
 	WAIT_UNTIL(!db_keeps());
-	ck_assert_int_eq(put(note("a", "example.org", PRIORITY_HIGH), (struct queue_place){ 0 }),
-	                 QUEUE_UNAVAILABLE);
+	ck_assert_int_eq(
+	        put(entry_of("a", "example.org", PRIORITY_HIGH), (struct queue_place){ 0 }),
+	        QUEUE_UNAVAILABLE);
 	check_empty();
 	db_module.stop();
 }
@@ -187,15 +188,17 @@ START_TEST(with_too_few_replicas_a_put_is_not_believed)
 
 	start_with_replicas(1);
 	start_ms = loop_now_ms();
-	ck_assert_int_eq(put(note("a", "example.org", PRIORITY_HIGH), (struct queue_place){ 0 }),
-	                 QUEUE_UNAVAILABLE);
+	ck_assert_int_eq(
+	        put(entry_of("a", "example.org", PRIORITY_HIGH), (struct queue_place){ 0 }),
+	        QUEUE_UNAVAILABLE);
 	ck_assert_uint_ge(loop_now_ms() - start_ms, 499);
 	attach_replica();
 	put_due("a", "example.org", PRIORITY_HIGH);
 	put_due("b", "example.org", PRIORITY_HIGH);
 	release_replica();
-	ck_assert_int_eq(put(note("c", "example.org", PRIORITY_HIGH), (struct queue_place){ 0 }),
-	                 QUEUE_UNAVAILABLE);
+	ck_assert_int_eq(
+	        put(entry_of("c", "example.org", PRIORITY_HIGH), (struct queue_place){ 0 }),
+	        QUEUE_UNAVAILABLE);
 }
 END_TEST
 
@@ -218,7 +221,7 @@ START_TEST(one_wait_is_for_all_that_were_put_together)
 	attach_replica();
 	before = waits();
 	for (int i = 0; i < 100; i++) {
-		struct queue_entry entry = note(id, "example.org", PRIORITY_HIGH);
+		struct queue_entry entry = entry_of(id, "example.org", PRIORITY_HIGH);
 
 		snprintf(id, sizeof(id), "%d", i);
 		calls[i].call.done = on_asked;
@@ -235,8 +238,8 @@ END_TEST
 START_TEST(a_connection_that_is_lost_while_replicas_are_awaited_leaves_no_put_believed)
 {
 	struct asked calls[2] = { { .call.done = on_asked }, { .call.done = on_asked } };
-	struct queue_entry first = note("a", "example.org", PRIORITY_HIGH);
-	struct queue_entry second = note("b", "example.org", PRIORITY_HIGH);
+	struct queue_entry first = entry_of("a", "example.org", PRIORITY_HIGH);
+	struct queue_entry second = entry_of("b", "example.org", PRIORITY_HIGH);
 
 	start_with_replicas(1);
 	attach_replica();
@@ -257,7 +260,7 @@ END_TEST
 START_TEST(a_put_may_be_cancelled_while_replicas_are_awaited)
 {
 	struct asked asked = { .call.done = on_asked };
-	struct queue_entry entry = note("a", "example.org", PRIORITY_HIGH);
+	struct queue_entry entry = entry_of("a", "example.org", PRIORITY_HIGH);
 
 	start_with_replicas(1);
 	redis_server_release(&replica);

@@ -1,7 +1,8 @@
--- What the scripts of the queue share. Each script keeps a note, its place in a queue, its slot and
--- the number of notes consistent. ARGV[1] is the prefix of the keys, "og:push:".
+-- What the scripts of the queue share. Each script keeps an entry, its place in a queue, its slot and
+-- the number of entries consistent. ARGV[1] is the prefix of the keys, "og:push:".
+-- The keys call an entry a note, as those of 0.1.0 do, so that entries outlive an upgrade.
 --
--- A note `n` is an array: 1 provider, 2 priority, 3 domain, 4 node, 5 slot, 6 attempts, 7 count,
+-- An entry `n` is an array: 1 provider, 2 priority, 3 domain, 4 node, 5 slot, 6 attempts, 7 count,
 -- 8 expires, then the fields that `look` was asked for besides. Its slot is "" outside its device's
 -- slot, "w" while it waits there, "l" while it is leased there.
 --
@@ -25,7 +26,7 @@ local function queue(n)
   return prefix .. 'queue:' .. n[1] .. ':' .. n[2]
 end
 
-local function entries(n)
+local function domain_queue(n)
   return queue(n) .. ':' .. n[3]
 end
 
@@ -34,13 +35,13 @@ local function slot_of(n)
 end
 
 local function schedule(id, n, due)
-  redis.call('ZADD', entries(n), due, id)
+  redis.call('ZADD', domain_queue(n), due, id)
   redis.call('ZADD', queue(n), 'LT', due, n[3])
 end
 
 local function drop(id, n)
-  redis.call('ZREM', entries(n), id)
-  if redis.call('EXISTS', entries(n)) == 0 then
+  redis.call('ZREM', domain_queue(n), id)
+  if redis.call('EXISTS', domain_queue(n)) == 0 then
     redis.call('ZREM', queue(n), n[3])
   end
   redis.call('DEL', prefix .. 'note:' .. id)
