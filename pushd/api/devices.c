@@ -38,8 +38,8 @@ static struct metric unregistered_metric = {
 	.numbers = &unregistered_number,
 };
 
-/* A request that waits for storage. */
-struct visit {
+/* A request that is answered once Redis has. */
+struct deferred {
 	struct http_request *request;
 	union {
 		struct device_registration registration;
@@ -51,26 +51,26 @@ struct visit {
 	json_t *shown; /* a device, while its verdicts are looked up */
 };
 
-static void release_visit(void *state)
+static void release_deferred(void *state)
 {
-	struct visit *visit = state;
+	struct deferred *deferred = state;
 
-	if (visit->call != NULL)
-		redis_cancel(visit->call);
+	if (deferred->call != NULL)
+		redis_cancel(deferred->call);
 	else
-		device_query_cancel(&visit->query);
-	redis_cancel(&visit->history.call);
-	json_decref(visit->shown);
-	free(visit);
+		device_query_cancel(&deferred->query);
+	redis_cancel(&deferred->history.call);
+	json_decref(deferred->shown);
+	free(deferred);
 }
 
-static struct visit *new_visit(struct http_request *request)
+static struct deferred *defer(struct http_request *request)
 {
-	struct visit *visit = mem_alloc(1, sizeof(*visit));
+	struct deferred *deferred = mem_alloc(1, sizeof(*deferred));
 
-	visit->request = request;
-	http_attach(request, visit, release_visit);
-	return visit;
+	deferred->request = request;
+	http_attach(request, deferred, release_deferred);
+	return deferred;
 }
 
 static void fail_storage(struct http_request *request)
@@ -90,35 +90,35 @@ static bool check_found(struct http_request *request, enum device_result result)
 
 /* ---- registering ---- */
 
-/* The device as a call describes it, with the texts that were changed on the heap. */
-struct claim {
+/* The device that a body describes, with the texts that were changed on the heap. */
+struct device_fields {
 	struct device device;
 	char *component, *owner, *token, *second_token, *channel;
 };
 
-static void release_claim(struct claim *claim)
+static void release_fields(struct device_fields *fields)
 {
-	free(claim->component);
-	free(claim->owner);
-	free(claim->channel);
-	mem_free_secret(claim->token);
-	mem_free_secret(claim->second_token);
+	free(fields->component);
+	free(fields->owner);
+	free(fields->channel);
+	mem_free_secret(fields->token);
+	mem_free_secret(fields->second_token);
 }
 
-static void read_owner(struct claim *claim, struct json_object *body)
+static void read_owner(struct device_fields *fields, struct json_object *body)
 {
 	const char *owner = json_string_member(body, "owner", BARE_JID_MAX, true);
 
 	if (owner != NULL && !bare_jid_valid(owner))
 		json_complain(body, "owner", "must be a bare JID");
-	claim->device.owner = claim->owner = bare_jid_prepare(owner);
+	fields->device.owner = fields->owner = bare_jid_prepare(owner);
 }
 
-static void read_component(struct claim *claim, struct json_object *body, bool needed)
+static void read_component(struct device_fields *fields, struct json_object *body, bool needed)
 {
-	claim->component = bare_jid_prepare(
+	fields->component = bare_jid_prepare(
 	        json_string_member(body, "component", BARE_JID_DOMAIN_MAX, needed));
-	claim->device.component = claim->component;
+	fields->device.component = fields->component;
 }
 
 /*
@@ -140,7 +140,7 @@ static char *read_token(struct json_object *body, const char *key, const struct 
 }
 
 /* The room whose channel alone is registered, in dialects whose devices have an id. */
-static void read_channel(struct claim *claim, struct json_object *body,
+static void read_channel(struct device_fields *fields, struct json_object *body,
                          const struct dialect *dialect)
 {
 	const char *channel = json_string_member(body, "channel", BARE_JID_MAX, false);
@@ -151,55 +151,55 @@ static void read_channel(struct claim *claim, struct json_object *body,
 		json_complain(body, "channel", "this dialect has none");
 	if (!bare_jid_valid(channel))
 		json_complain(body, "channel", "must be a bare JID");
-	claim->device.channel = claim->channel = bare_jid_prepare(channel);
+	fields->device.channel = fields->channel = bare_jid_prepare(channel);
 }
 
-static void read_dialect(struct claim *claim, struct json_object *body)
+static void read_dialect(struct device_fields *fields, struct json_object *body)
 {
 	const char *name = json_string_member(body, "dialect", 16, true);
 	const struct dialect *dialect = dialect_find(name);
 
 	if (name != NULL && (dialect == NULL || !dialect->registers))
 		json_complain(body, "dialect", "must be " DIALECTS_REGISTERING);
-	claim->device.dialect = name;
-	claim->device.device_id = json_string_member(body, "device_id", NAME_MAX_BYTES,
-	                                             dialect != NULL && dialect->by_device_id);
-	read_channel(claim, body, dialect);
+	fields->device.dialect = name;
+	fields->device.device_id = json_string_member(body, "device_id", NAME_MAX_BYTES,
+	                                              dialect != NULL && dialect->by_device_id);
+	read_channel(fields, body, dialect);
 }
 
-static void read_claim(struct claim *claim, struct json_object *body)
+static void read_fields(struct device_fields *fields, struct json_object *body)
 {
 	const char *provider;
 	const struct sender *sender = NULL;
 
-	read_component(claim, body, true);
-	read_owner(claim, body);
+	read_component(fields, body, true);
+	read_owner(fields, body);
 	provider = json_string_member(body, "provider", NAME_MAX_BYTES, true);
 	if (provider != NULL)
 		sender = senders_find(provider);
 	if (provider != NULL && sender == NULL)
 		json_complain(body, "provider", "there is no such provider");
-	claim->device.provider = provider;
-	claim->device.token = claim->token = read_token(body, "token", sender, true);
-	claim->device.second_token = claim->second_token =
+	fields->device.provider = provider;
+	fields->device.token = fields->token = read_token(body, "token", sender, true);
+	fields->device.second_token = fields->second_token =
 	        read_token(body, "second_token", sender, false);
-	read_dialect(claim, body);
+	read_dialect(fields, body);
 	json_object_end(body);
 }
 
 static void on_device_registered(struct device_registration *registration,
                                  enum device_result result)
 {
-	struct visit *visit = container_of(registration, struct visit, registration);
+	struct deferred *deferred = container_of(registration, struct deferred, registration);
 
 	if (result != DEVICE_DONE) {
-		fail_storage(visit->request);
+		fail_storage(deferred->request);
 		return;
 	}
 	metric_add(&registered_metric, 0, 1);
 	log_info("device-registered node=%.6s created=%s evicted=%u", registration->node,
 	         registration->created ? "yes" : "no", registration->evicted);
-	http_reply(visit->request, 200,
+	http_reply(deferred->request, 200,
 	           json_pack("{s:s, s:s, s:b}", "node", registration->node, "secret",
 	                     registration->secret, "created", registration->created));
 }
@@ -209,96 +209,96 @@ static void start_registration(struct http_request *request, const struct device
 	struct device_limits limits = { conf->daemon.devices_per_token_max,
 		                        conf->daemon.devices_per_owner_max,
 		                        conf->daemon.device_ttl_ms };
-	struct visit *visit = new_visit(request);
+	struct deferred *deferred = defer(request);
 
-	visit->registration.done = on_device_registered;
-	visit->call = &visit->registration.call;
-	device_register(&visit->registration, db_redis(), device, &limits);
+	deferred->registration.done = on_device_registered;
+	deferred->call = &deferred->registration.call;
+	device_register(&deferred->registration, db_redis(), device, &limits);
 }
 
 static void serve_register(struct http_request *request)
 {
 	struct json_reader reader;
 	struct json_object body;
-	struct claim claim = { 0 };
+	struct device_fields fields = { 0 };
 	const json_t *json = http_body_json(request);
 
 	if (json == NULL)
 		return;
 	body = json_object_top(&reader, json);
-	read_claim(&claim, &body);
+	read_fields(&fields, &body);
 	if (!json_reader_ok(&reader))
 		http_fail(request, 400, "bad_request", "%s", reader.complaint);
-	else if (!recipient_may_register(claim.owner))
+	else if (!recipient_may_register(fields.owner))
 		http_fail(request, 403, "forbidden", "users of %s may not register here",
-		          bare_jid_domain(claim.owner));
+		          bare_jid_domain(fields.owner));
 	else
-		start_registration(request, &claim.device);
-	release_claim(&claim);
+		start_registration(request, &fields.device);
+	release_fields(&fields);
 }
 
 /* ---- unregistering ---- */
 
 static void on_device_unregistered(struct device_removal *removal, enum device_result result)
 {
-	struct visit *visit = container_of(removal, struct visit, removal);
+	struct deferred *deferred = container_of(removal, struct deferred, removal);
 
 	metric_add(&unregistered_metric, 0, removal->count);
-	if (!check_found(visit->request, result))
+	if (!check_found(deferred->request, result))
 		return;
 	log_info("device-unregistered count=%u", removal->count);
-	http_reply(visit->request, 200, json_pack("{s:i}", "removed", (int)removal->count));
+	http_reply(deferred->request, 200, json_pack("{s:i}", "removed", (int)removal->count));
 }
 
 static void start_unregistration(struct http_request *request, const struct device *device)
 {
-	struct visit *visit = new_visit(request);
+	struct deferred *deferred = defer(request);
 
-	visit->removal.done = on_device_unregistered;
-	visit->call = &visit->removal.call;
-	device_unregister(&visit->removal, db_redis(), device);
+	deferred->removal.done = on_device_unregistered;
+	deferred->call = &deferred->removal.call;
+	device_unregister(&deferred->removal, db_redis(), device);
 }
 
 static void serve_unregister(struct http_request *request)
 {
 	struct json_reader reader;
 	struct json_object body;
-	struct claim claim = { 0 };
+	struct device_fields fields = { 0 };
 	const json_t *json = http_body_json(request);
 
 	if (json == NULL)
 		return;
 	body = json_object_top(&reader, json);
-	read_component(&claim, &body, false);
-	read_owner(&claim, &body);
-	claim.device.provider = json_string_member(&body, "provider", NAME_MAX_BYTES, false);
-	claim.device.token = claim.token = read_token(&body, "token", NULL, true);
+	read_component(&fields, &body, false);
+	read_owner(&fields, &body);
+	fields.device.provider = json_string_member(&body, "provider", NAME_MAX_BYTES, false);
+	fields.device.token = fields.token = read_token(&body, "token", NULL, true);
 	json_object_end(&body);
 	if (json_reader_ok(&reader))
-		start_unregistration(request, &claim.device);
+		start_unregistration(request, &fields.device);
 	else
 		http_fail(request, 400, "bad_request", "%s", reader.complaint);
-	release_claim(&claim);
+	release_fields(&fields);
 }
 
 static void on_device_removed(struct device_removal *removal, enum device_result result)
 {
-	struct visit *visit = container_of(removal, struct visit, removal);
+	struct deferred *deferred = container_of(removal, struct deferred, removal);
 
 	metric_add(&unregistered_metric, 0, removal->count);
-	if (!check_found(visit->request, result))
+	if (!check_found(deferred->request, result))
 		return;
-	log_info("device-removed node=%.6s", http_param(visit->request, 0));
-	http_reply(visit->request, 204, NULL);
+	log_info("device-removed node=%.6s", http_param(deferred->request, 0));
+	http_reply(deferred->request, 204, NULL);
 }
 
 static void serve_remove(struct http_request *request)
 {
-	struct visit *visit = new_visit(request);
+	struct deferred *deferred = defer(request);
 
-	visit->removal.done = on_device_removed;
-	visit->call = &visit->removal.call;
-	device_remove(&visit->removal, db_redis(), http_param(request, 0));
+	deferred->removal.done = on_device_removed;
+	deferred->call = &deferred->removal.call;
+	device_remove(&deferred->removal, db_redis(), http_param(request, 0));
 }
 
 /* ---- looking ---- */
@@ -318,63 +318,63 @@ static json_t *describe(const struct device *device)
 
 static void on_history_found(struct history_query *history, json_t *verdicts)
 {
-	struct visit *visit = container_of(history, struct visit, history);
+	struct deferred *deferred = container_of(history, struct deferred, history);
 
-	json_object_set(visit->shown, "verdicts", verdicts);
-	http_reply(visit->request, 200, json_incref(visit->shown));
+	json_object_set(deferred->shown, "verdicts", verdicts);
+	http_reply(deferred->request, 200, json_incref(deferred->shown));
 }
 
 static void on_device_found(struct device_query *query, enum device_result result,
                             const struct device *devices, size_t count)
 {
-	struct visit *visit = container_of(query, struct visit, query);
+	struct deferred *deferred = container_of(query, struct deferred, query);
 
-	if (!check_found(visit->request, result))
+	if (!check_found(deferred->request, result))
 		return;
-	visit->shown = describe(devices);
-	json_object_set_new(visit->shown, "waiting", json_boolean(query->waiting));
-	visit->history.done = on_history_found;
-	history_find(&visit->history, http_param(visit->request, 0));
+	deferred->shown = describe(devices);
+	json_object_set_new(deferred->shown, "waiting", json_boolean(query->waiting));
+	deferred->history.done = on_history_found;
+	history_find(&deferred->history, http_param(deferred->request, 0));
 }
 
 static void serve_show(struct http_request *request)
 {
-	struct visit *visit = new_visit(request);
+	struct deferred *deferred = defer(request);
 
-	visit->query.done = on_device_found;
-	device_find(&visit->query, db_redis(), http_param(request, 0));
+	deferred->query.done = on_device_found;
+	device_find(&deferred->query, db_redis(), http_param(request, 0));
 }
 
 static void on_devices_listed(struct device_query *query, enum device_result result,
                               const struct device *devices, size_t count)
 {
-	struct visit *visit = container_of(query, struct visit, query);
+	struct deferred *deferred = container_of(query, struct deferred, query);
 	json_t *list;
 
 	if (result != DEVICE_DONE) {
-		fail_storage(visit->request);
+		fail_storage(deferred->request);
 		return;
 	}
 	list = json_array();
 	for (size_t i = 0; i < count; i++)
 		json_array_append_new(list, describe(&devices[i]));
-	http_reply(visit->request, 200, json_pack("{s:o}", "devices", list));
+	http_reply(deferred->request, 200, json_pack("{s:o}", "devices", list));
 }
 
 static void serve_list(struct http_request *request)
 {
 	const char *owner = http_query(request, "owner");
-	struct visit *visit;
+	struct deferred *deferred;
 	char *prepared;
 
 	if (owner == NULL || strlen(owner) > BARE_JID_MAX || !bare_jid_valid(owner)) {
 		http_fail(request, 400, "bad_request", "owner: must be a bare JID");
 		return;
 	}
-	visit = new_visit(request);
-	visit->query.done = on_devices_listed;
+	deferred = defer(request);
+	deferred->query.done = on_devices_listed;
 	prepared = bare_jid_prepare(owner);
-	device_list(&visit->query, db_redis(), prepared);
+	device_list(&deferred->query, db_redis(), prepared);
 	free(prepared);
 }
 

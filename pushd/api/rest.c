@@ -54,17 +54,18 @@ static struct metric results_metric = {
 	.numbers = result_numbers,
 };
 
-struct visit {
+/* A request that is answered once Redis has. */
+struct deferred {
 	struct http_request *request;
 	struct device_removal removal;
 };
 
-static void release_visit(void *state)
+static void release_deferred(void *state)
 {
-	struct visit *visit = state;
+	struct deferred *deferred = state;
 
-	redis_cancel(&visit->removal.call);
-	free(visit);
+	redis_cancel(&deferred->removal.call);
+	free(deferred);
 }
 
 /*
@@ -72,16 +73,16 @@ static void release_visit(void *state)
  */
 static void on_device_unregistered(struct device_removal *removal, enum device_result result)
 {
-	struct visit *visit = container_of(removal, struct visit, removal);
+	struct deferred *deferred = container_of(removal, struct deferred, removal);
 
 	if (result == DEVICE_UNAVAILABLE) {
-		http_fail(visit->request, 503, "unavailable", "try again later");
+		http_fail(deferred->request, 503, "unavailable", "try again later");
 		return;
 	}
 	metric_add(&results_metric, removal->count > 0 ? RESULT_REMOVED : RESULT_UNKNOWN, 1);
 	if (removal->count > 0)
 		log_info("device-unregistered count=%u by=rest", removal->count);
-	http_reply(visit->request, 200, json_pack("{s:s}", "result", "success"));
+	http_reply(deferred->request, 200, json_pack("{s:s}", "result", "success"));
 }
 
 /* As Tigase does: a malformed request is answered as if nothing were served at this path. */
@@ -166,15 +167,15 @@ static uint64_t wait_ns(struct http_request *request)
 /* The provider isn't compared: Snikket's app names another than it registered with. */
 static void unregister(struct http_request *request, const char *account, const char *token)
 {
-	struct visit *visit = mem_alloc(1, sizeof(*visit));
+	struct deferred *deferred = mem_alloc(1, sizeof(*deferred));
 	char *owner = bare_jid_prepare(account);
 	char *component = bare_jid_prepare(http_param(request, 0));
 	struct device device = { .owner = owner, .component = component, .token = token };
 
-	visit->request = request;
-	visit->removal.done = on_device_unregistered;
-	http_attach(request, visit, release_visit);
-	device_unregister(&visit->removal, db_redis(), &device);
+	deferred->request = request;
+	deferred->removal.done = on_device_unregistered;
+	http_attach(request, deferred, release_deferred);
+	device_unregister(&deferred->removal, db_redis(), &device);
 	free(component);
 	free(owner);
 }

@@ -13,17 +13,18 @@
 
 static const struct conf *conf;
 
-struct visit {
+/* A request that is answered once Redis has. */
+struct deferred {
 	struct http_request *request;
 	struct queue_counting counting;
 };
 
-static void release_visit(void *state)
+static void release_deferred(void *state)
 {
-	struct visit *visit = state;
+	struct deferred *deferred = state;
 
-	redis_cancel(&visit->counting.call);
-	free(visit);
+	redis_cancel(&deferred->counting.call);
+	free(deferred);
 }
 
 static json_t *describe_outcomes(const int64_t *numbers)
@@ -97,25 +98,25 @@ static json_t *describe(size_t index, const struct waiting *waiting)
 static void on_queue_counted(struct queue_counting *counting, enum queue_result result,
                              const struct queue_count *counts, size_t count)
 {
-	struct visit *visit = container_of(counting, struct visit, counting);
+	struct deferred *deferred = container_of(counting, struct deferred, counting);
 	struct waiting waiting = { result == QUEUE_DONE ? counts : NULL, count };
 	json_t *providers = json_array();
 
 	for (size_t i = 0; i < conf->providers.count; i++)
 		json_array_append_new(providers, describe(i, &waiting));
-	http_reply(visit->request, 200,
+	http_reply(deferred->request, 200,
 	           json_pack("{s:I, s:o}", "since_ms", (json_int_t)counters_since_ms(), "providers",
 	                     providers));
 }
 
 static void serve_statistics(struct http_request *request)
 {
-	struct visit *visit = mem_alloc(1, sizeof(*visit));
+	struct deferred *deferred = mem_alloc(1, sizeof(*deferred));
 
-	visit->request = request;
-	visit->counting.done = on_queue_counted;
-	http_attach(request, visit, release_visit);
-	queue_counts(&visit->counting);
+	deferred->request = request;
+	deferred->counting.done = on_queue_counted;
+	http_attach(request, deferred, release_deferred);
+	queue_counts(&deferred->counting);
 }
 
 /* ---- the module ---- */
