@@ -18,7 +18,7 @@ static void on_reply(struct redis_call *call, const struct redisReply *reply)
 	const char *error = redis_reply_error(reply);
 
 	if (error != NULL)
-		log_warn("lookup-trouble why=\"%s\"", error);
+		log_warn("query-refused reason=\"%s\"", error);
 	if (error != NULL || reply == NULL)
 		http_fail(query->request, 503, "unavailable", "Redis did not answer");
 	else
