@@ -157,6 +157,7 @@ static void teardown(void)
 
 START_TEST(outcomes_are_answered_in_the_order_of_the_notifications)
 {
+	given.concludes = OUTCOME_COUNT;
 	start_call(2, 60000);
 	WAIT_UNTIL(given.started_count == 2);
 	end_with(given.started[1], OUTCOME_GONE);
