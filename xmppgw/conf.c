@@ -45,6 +45,9 @@ static const struct config_key component_keys[] = {
 	{ COMPONENT("role", CONFIG_LIST, roles), NULL,
 	  "relay (file-transfer proxy), push (app server), or both.", .needed = true },
 	{ COMPONENT("name", CONFIG_STRING, name), "Outrigger", "Name that clients show (disco)." },
+	{ COMPONENT("standby", CONFIG_BOOLEAN, standby), "no",
+	  "Several gateways have this component and one of them at a time connects: for servers "
+	  "that let one connection in (Prosody, MongooseIM)." },
 	{ NULL },
 };
 
@@ -152,6 +155,10 @@ static void check_component(const struct conf *conf, const struct conf_component
 		           conf_domain(component));
 	if (bits == 0)
 		buf_printf(complaints, "component %s: role must be relay, push or both\n",
+		           component->id);
+	if (component->standby && !conf_with_redis(conf))
+		buf_printf(complaints,
+		           "component %s: standby needs redis, where gateways agree on one\n",
 		           component->id);
 	if ((bits & ROLE_PUSH) && !conf_with_redis(conf))
 		buf_printf(

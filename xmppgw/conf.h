@@ -31,6 +31,7 @@ struct conf_component {
 	char *secret;
 	char **roles;
 	char *name;
+	bool standby;
 };
 
 /* A relay that is not in the registry because there is no Redis. */

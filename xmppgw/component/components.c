@@ -6,8 +6,10 @@
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
 #include "common/daemon.h"
+#include "xmppgw/component/standby.h"
 
 static struct stream *streams;
+static struct standby *standbys; /* of each stream; not started: it connects by itself */
 static size_t stream_count;
 static void (*stanza_handler)(struct stream *stream, enum xml_event event,
                               const struct xml *element);
@@ -23,7 +25,8 @@ static const char **up_domains; /* the labels, in the order of the streams */
 static void exit_when_all_off(void)
 {
 	for (size_t i = 0; i < stream_count; i++)
-		if (streams[i].state != STREAM_OFF)
+		if (streams[i].state != STREAM_OFF ||
+		    (streams[i].conf->standby && standbys[i].step != STANDBY_OVER))
 			return;
 	daemon_exit();
 }
@@ -32,9 +35,11 @@ static void exit_when_all_off(void)
 static void on_change(struct stream *stream)
 {
 	up_metric.numbers[stream - streams] = stream_is_up(stream);
-	if (!stream->draining)
-		return;
-	stream_drain(stream);
+	if (stream->draining)
+		stream_drain(stream);
+	else if (stream->yielding)
+		stream_yield(stream);
+	standby_on_change(&standbys[stream - streams]);
 	if (stream->state == STREAM_OFF)
 		exit_when_all_off();
 }
@@ -45,12 +50,20 @@ void components_on_stanza(void (*on_stanza)(struct stream *stream, enum xml_even
 	stanza_handler = on_stanza;
 }
 
+static void start_stream(size_t i, const char *gateway)
+{
+	stream_start(&streams[i]);
+	if (streams[i].conf->standby)
+		standby_start(&standbys[i], &streams[i], gateway, exit_when_all_off);
+}
+
 static int start(void *config)
 {
 	const struct conf *conf = config;
 
 	stream_count = conf->components.count;
 	streams = mem_alloc(stream_count, sizeof(*streams));
+	standbys = mem_alloc(stream_count, sizeof(*standbys));
 	up_domains = mem_alloc(stream_count, sizeof(*up_domains));
 	for (size_t i = 0; i < stream_count; i++) {
 		stream_init(&streams[i], conf_component(conf, i));
@@ -64,7 +77,7 @@ static int start(void *config)
 	metrics_add(&up_metric);
 	metrics_add(&stream_ends_metric);
 	for (size_t i = 0; i < stream_count; i++)
-		stream_start(&streams[i]);
+		start_stream(i, daemon_id(conf->daemon.id));
 	return 0;
 }
 
@@ -85,8 +98,11 @@ static void drain(void)
 
 static void stop(void)
 {
-	for (size_t i = 0; i < stream_count; i++)
+	for (size_t i = 0; i < stream_count; i++) {
+		standby_stop(&standbys[i]);
 		stream_stop(&streams[i]);
+	}
+	free(standbys);
 	free(up_metric.numbers);
 	up_metric.numbers = NULL;
 	free(up_domains);
@@ -98,7 +114,8 @@ static void stop(void)
 bool components_all_up(void)
 {
 	for (size_t i = 0; i < stream_count; i++)
-		if (!stream_is_up(&streams[i]))
+		if (!stream_is_up(&streams[i]) &&
+		    !(standbys[i].step == STANDBY_TAKE && standbys[i].covered))
 			return false;
 	return true;
 }
@@ -106,9 +123,10 @@ bool components_all_up(void)
 void components_dump(void)
 {
 	for (size_t i = 0; i < stream_count; i++)
-		log_info("stream-state component=%s state=%s iqs=%zu unsent=%zu", streams[i].domain,
-		         stream_state_name(&streams[i]), streams[i].iq_count,
-		         stream_unsent(&streams[i]));
+		log_info("stream-state component=%s state=%s lease=%s iqs=%zu unsent=%zu",
+		         streams[i].domain, stream_state_name(&streams[i]),
+		         streams[i].conf->standby ? standby_step_names[standbys[i].step] : "none",
+		         streams[i].iq_count, stream_unsent(&streams[i]));
 }
 
 const struct daemon_module components_module = { "components", start, stop, drain };

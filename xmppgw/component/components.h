@@ -28,7 +28,7 @@ void components_on_stanza(void (*on_stanza)(struct stream *stream, enum xml_even
  */
 struct stream *components_next(struct stream *previous);
 
-/* True while every component's stream is up. */
+/* True while every component's stream is up, or another gateway has it (standby = yes). */
 bool components_all_up(void);
 
 /* Logs each stream's state. */

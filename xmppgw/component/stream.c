@@ -24,6 +24,7 @@
 #define KEEPALIVE_IDLE_S 30
 #define KEEPALIVE_INTERVAL_S 10
 #define USER_TIMEOUT_MS 30000
+#define YIELD_MS 2000    /* for the answers, when another gateway is to have the stream */
 #define SILENCE_MS 60000 /* after which a space is sent, so that TCP notices a dead server */
 
 /* How long a reconnection waits: least and most of the backoff, and jitter beyond a fixed wait. */
@@ -88,7 +89,8 @@ static void try_next(struct stream *stream, int why);
 static void watch(struct stream *stream)
 {
 	size_t unsent = buf_len(&stream->output);
-	bool stops = stream->state == STREAM_UP && (stream->draining || unsent > OUTPUT_PAUSE);
+	bool stops = stream->state == STREAM_UP &&
+	             (stream->draining || stream->yielding || unsent > OUTPUT_PAUSE);
 	uint32_t events = stops ? EPOLLRDHUP : EPOLLIN;
 
 	if (unsent > 0)
@@ -314,6 +316,10 @@ static void keep_alive(struct stream *stream)
 {
 	uint64_t silent_ms = loop_now_ms() - stream->written_ms;
 
+	if (stream->yielding) {
+		enter(stream, STREAM_CLOSING);
+		return;
+	}
 	if (silent_ms >= SILENCE_MS) {
 		buf_text(stream_output(stream), " ");
 		silent_ms = 0;
@@ -360,6 +366,7 @@ static const struct {
 	void (*expired)(struct stream *stream);
 } states[] = {
 	[STREAM_WAITING]        = { "waiting", 0, NULL, NULL, resolve_again },
+	[STREAM_STANDBY]        = { "standby", 0, NULL, NULL, NULL },
 	[STREAM_RESOLVING]      = { "resolving", 10000, begin_resolving, NULL, time_out },
 	[STREAM_CONNECTING]     = { "connecting", 0, begin_connecting, NULL, next_address },
 	[STREAM_OPENING]        = { "opening", 10000, begin_opening, take_header, time_out },
@@ -463,6 +470,14 @@ static void log_end(struct stream *stream, enum end_reason reason, const char *d
 	stream->logged_end = (int)reason;
 }
 
+static void stand_by(struct stream *stream, bool displaced, uint32_t rest_ms)
+{
+	stream->displaced = displaced;
+	stream->rest_ms = rest_ms;
+	stream->yielding = false;
+	enter(stream, STREAM_STANDBY);
+}
+
 /*
  * The one function that ends a connection. DETAIL may point into what disconnect() frees, so it is
  * logged first.
@@ -470,20 +485,28 @@ static void log_end(struct stream *stream, enum end_reason reason, const char *d
 static void end(struct stream *stream, enum end_reason reason, const char *detail)
 {
 	uint64_t up_ms = stream->state == STREAM_UP ? loop_now_ms() - stream->up_since_ms : 0;
+	bool displaced = stream->state == STREAM_UP && reason == END_CONFLICT;
 	uint32_t wait_ms;
 
-	if (stream->draining) {
+	if (stream->draining || stream->yielding) {
 		log_info("stream-closed component=%s detail=\"%s\"", stream->domain, detail);
 		disconnect(stream);
-		enter(stream, STREAM_OFF);
+		if (stream->draining)
+			enter(stream, STREAM_OFF);
+		else
+			stand_by(stream, false, 0);
 		return;
 	}
 	wait_ms = next_wait(stream, reason, up_ms);
 	log_end(stream, reason, detail, up_ms, wait_ms);
 	end_numbers[reason]++;
 	disconnect(stream);
-	enter(stream, STREAM_WAITING);
-	timer_start(&stream->timer, wait_ms);
+	if (stream->conf->standby && wait_ms > 0) {
+		stand_by(stream, displaced, wait_ms);
+	} else {
+		enter(stream, STREAM_WAITING);
+		timer_start(&stream->timer, wait_ms);
+	}
 }
 
 void stream_init(struct stream *stream, const struct conf_component *conf)
@@ -503,7 +526,31 @@ void stream_init(struct stream *stream, const struct conf_component *conf)
 
 void stream_start(struct stream *stream)
 {
+	if (stream->conf->standby)
+		stand_by(stream, false, 0);
+	else
+		enter(stream, STREAM_RESOLVING);
+}
+
+void stream_connect(struct stream *stream)
+{
 	enter(stream, STREAM_RESOLVING);
+}
+
+void stream_yield(struct stream *stream)
+{
+	bool begins = !stream->yielding;
+
+	stream->yielding = true;
+	if (stream->state == STREAM_UP && stream->iq_count == 0) {
+		enter(stream, STREAM_CLOSING);
+	} else if (stream->state == STREAM_UP && begins) {
+		timer_start(&stream->timer, YIELD_MS);
+		watch(stream);
+	} else if (stream->state < STREAM_UP) {
+		disconnect(stream);
+		stand_by(stream, false, 0);
+	}
 }
 
 void stream_stop(struct stream *stream)

@@ -4,6 +4,9 @@
  *
  *   waiting -> resolving -> connecting -> opening -> authenticating -> up -> closing -> off
  *      ^__________|____________|__________|____________|__________|
+ *
+ * Of a component with standby = yes the stream connects when its owner says so, and stands by
+ * instead of waiting.
  */
 #ifndef OG_XMPPGW_COMPONENT_STREAM_H
 #define OG_XMPPGW_COMPONENT_STREAM_H
@@ -23,6 +26,7 @@
 
 enum stream_state {
 	STREAM_WAITING, /* until the next attempt to connect */
+	STREAM_STANDBY, /* until stream_connect() */
 	STREAM_RESOLVING,
 	STREAM_CONNECTING,
 	STREAM_OPENING,        /* until the server's stream header came */
@@ -46,6 +50,9 @@ struct stream {
 	unsigned roles;
 	enum stream_state state;
 	bool draining;         /* nothing is read any more */
+	bool yielding;         /* the same, to stand by then */
+	bool displaced;        /* in STREAM_STANDBY: another connection took the stream's place */
+	uint32_t rest_ms;      /* in STREAM_STANDBY: how long not to connect */
 	uint64_t up_since_ms;  /* in STREAM_UP */
 	bool misrouted_logged; /* route.c's: the hint about stanzas for other hosts was given */
 
@@ -70,8 +77,20 @@ struct stream {
 /* Prepares a stream for CONF, whose domain and roles have been checked. */
 void stream_init(struct stream *stream, const struct conf_component *conf);
 
-/* Connects, and reconnects until stream_stop() or stream_drain(). */
+/*
+ * Connects, and reconnects until stream_stop() or stream_drain(). With standby = yes the stream
+ * stands by.
+ */
 void stream_start(struct stream *stream);
+
+/* Connects a stream that stands by. It stands by again when that fails or it has to wait. */
+void stream_connect(struct stream *stream);
+
+/*
+ * Has the stream stand by: as stream_drain(), but unanswered IQs are waited for no longer than 2 s,
+ * and their answers are lost then. The owner calls it again after each change.
+ */
+void stream_yield(struct stream *stream);
 
 /* Ends the connection at once, without an end tag. */
 void stream_stop(struct stream *stream);

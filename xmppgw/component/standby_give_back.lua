@@ -1,0 +1,7 @@
+-- Ends a lease if it is still this gateway's. Returns 1 if it was, else 0.
+-- KEYS: the lease
+-- ARGV: the gateway
+local key, gateway = KEYS[1], ARGV[1]
+if redis.call('HGET', key, 'holder') ~= gateway then return 0 end
+redis.call('HSET', key, 'ends', '0')
+return 1
