@@ -62,7 +62,10 @@ struct daemon_spec {
 	 * check has found nothing. NULL: nothing.
 	 */
 	int (*check_more)(const void *config, struct buf *complaints);
-	/* SIGHUP: live keys were changed in place. NULL: nothing more to do. */
+	/*
+	 * SIGHUP: live keys were changed in place, and the items of live sections exchanged; the
+	 * old ones are freed after it returns. NULL: nothing more to do.
+	 */
 	void (*reloaded)(void *config);
 	/* SIGUSR1: logs the state. NULL: nothing. */
 	void (*dump)(void);

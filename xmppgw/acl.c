@@ -3,14 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/base/map.h"
 #include "common/base/mem.h"
-#include "common/daemon.h"
 #include "common/text/jid.h"
-#include "xmppgw/conf.h"
-
-/* Sets of prepared texts: each is its own key. */
-static struct map served, admins;
 
 static void add(struct map *set, char *text)
 {
@@ -22,7 +16,7 @@ static bool has(const struct map *set, const char *text)
 	return map_get(set, text, strlen(text)) != NULL;
 }
 
-/* TEXTS (NULL: none) are domains or bare JIDs; conf_check() has made sure of that. */
+/* TEXTS (NULL: none) are domains or bare JIDs. */
 static void fill(struct map *set, char *const *texts)
 {
 	char bare[JID_TEXT_MAX];
@@ -42,42 +36,38 @@ static void clear(struct map *set)
 	map_release(set);
 }
 
-bool acl_serves(const char *domain)
+void acl_init(struct acl *acl, const struct conf_component *conf)
 {
-	return served.count == 0 || has(&served, domain);
+	fill(&acl->served, conf->served_domains);
+	fill(&acl->admins, conf->admins);
 }
 
-bool acl_is_admin(const char *jid)
+void acl_release(struct acl *acl)
+{
+	clear(&acl->served);
+	clear(&acl->admins);
+}
+
+bool acl_serves(const struct acl *acl, const char *domain)
+{
+	return acl->served.count == 0 || has(&acl->served, domain);
+}
+
+bool acl_is_admin(const struct acl *acl, const char *jid)
 {
 	struct jid parsed;
 	char bare[JID_TEXT_MAX];
 
-	return admins.count > 0 && jid_parse(jid, &parsed) == 0 &&
-	       has(&admins, jid_bare(&parsed, bare));
+	return acl->admins.count > 0 && jid_parse(jid, &parsed) == 0 &&
+	       has(&acl->admins, jid_bare(&parsed, bare));
 }
 
-void acl_each_admin(void (*each)(const char *admin, void *state), void *state)
+void acl_each_admin(const struct acl *acl, void (*each)(const char *admin, void *state),
+                    void *state)
 {
 	size_t cursor = 0;
 	const char *admin;
 
-	while ((admin = map_next(&admins, &cursor)) != NULL)
+	while ((admin = map_next(&acl->admins, &cursor)) != NULL)
 		each(admin, state);
 }
-
-static int start(void *config)
-{
-	const struct conf *conf = config;
-
-	fill(&served, conf->daemon.served_domains);
-	fill(&admins, conf->daemon.admins);
-	return 0;
-}
-
-static void stop(void)
-{
-	clear(&served);
-	clear(&admins);
-}
-
-const struct daemon_module acl_module = { "access", start, stop };

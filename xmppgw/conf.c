@@ -8,6 +8,13 @@
 #define COMPONENT(name, kind, member) name, kind, offsetof(struct conf_component, member)
 #define RELAY(name, kind, member) name, kind, offsetof(struct conf_relay, member)
 
+/* A key that moved into the components' sections. */
+#define RETIRED(name)                                                                              \
+	{                                                                                          \
+		DAEMON(name, CONFIG_LIST, retired),                                                \
+		        .retired = "set " name " in each [component ID] that it is for"            \
+	}
+
 #define ID_MAX 64
 #define ID_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_"
 
@@ -28,23 +35,30 @@ static const struct config_key daemon_keys[] = {
 	  "Address of /metrics, /healthz and /readyz; an internal one." },
 	{ DAEMON("api-token", CONFIG_SECRET, api_token), NULL,
 	  "Bearer token of relayd's and pushd's API.", .needed = true },
-	{ DAEMON("served-domains", CONFIG_LIST, served_domains), NULL,
-	  "Domains to one of which a party of a transfer must belong; none: everybody is served." },
-	{ DAEMON("admins", CONFIG_LIST, admins), NULL,
-	  "JIDs (user@domain) that may run the commands for operators." },
+	RETIRED("served-domains"),
+	RETIRED("admins"),
 	{ NULL },
 };
 
 static const struct config_key component_keys[] = {
 	{ COMPONENT("domain", CONFIG_STRING, domain), NULL,
-	  "The component's domain. The section's id if not given.", .never_empty = true },
+	  "The component's domain. The section's id if not given.", .never_empty = true,
+	  .live = true },
 	{ COMPONENT("server", CONFIG_ADDRESS, server), NULL,
 	  "The XMPP server's port for components (XEP-0114).", .needed = true },
 	{ COMPONENT("secret", CONFIG_SECRET, secret), NULL,
-	  "The password that the server has for this component.", .needed = true },
+	  "The password that the server has for this component.", .needed = true, .live = true },
 	{ COMPONENT("role", CONFIG_LIST, roles), NULL,
-	  "relay (file-transfer proxy), push (app server), or both.", .needed = true },
-	{ COMPONENT("name", CONFIG_STRING, name), "Outrigger", "Name that clients show (disco)." },
+	  "relay (file-transfer proxy), push (app server), or both.", .needed = true,
+	  .live = true },
+	{ COMPONENT("name", CONFIG_STRING, name), "Outrigger", "Name that clients show (disco).",
+	  .live = true },
+	{ COMPONENT("admins", CONFIG_LIST, admins), NULL,
+	  "JIDs (user@domain) that may run the administrators' commands at this component.",
+	  .live = true },
+	{ COMPONENT("served-domains", CONFIG_LIST, served_domains), NULL,
+	  "Domains to one of which a party of a transfer must belong; none: everybody is served.",
+	  .live = true },
 	{ COMPONENT("standby", CONFIG_BOOLEAN, standby), "no",
 	  "Several gateways have this component and one of them at a time connects: for servers "
 	  "that let one connection in (Prosody, MongooseIM)." },
@@ -63,7 +77,7 @@ static const struct config_section sections[] = {
 	{ "daemon", "The gateway.", daemon_keys, sizeof(struct conf_daemon),
 	  offsetof(struct conf, daemon), false },
 	{ "component", "One component of an XMPP server.", component_keys,
-	  sizeof(struct conf_component), offsetof(struct conf, components), true },
+	  sizeof(struct conf_component), offsetof(struct conf, components), true, true },
 	{ "relay", "A relay, if there is no Redis to find it.", relay_keys,
 	  sizeof(struct conf_relay), offsetof(struct conf, relays), true },
 	{ NULL },
@@ -85,6 +99,11 @@ const struct conf_component *conf_component(const struct conf *conf, size_t inde
 const struct conf_relay *conf_relay(const struct conf *conf, size_t index)
 {
 	return config_item(&conf->relays, sizeof(struct conf_relay), index);
+}
+
+bool conf_same_link(const struct conf_component *one, const struct conf_component *other)
+{
+	return !config_keys_differ(component_keys, one, other);
 }
 
 static unsigned role_by_name(const char *name)
@@ -132,16 +151,18 @@ static void check_redis(const struct conf *conf, const char *key, const char *ur
 		buf_printf(complaints, "%s can't be none; without it, redis is used\n", key);
 }
 
-static void check_access(const struct conf_daemon *daemon, struct buf *complaints)
+static void check_access(const struct conf_component *component, struct buf *complaints)
 {
 	char text[JID_TEXT_MAX];
 
-	for (char **domain = daemon->served_domains; domain != NULL && *domain != NULL; domain++)
+	for (char **domain = component->served_domains; domain != NULL && *domain != NULL; domain++)
 		if (jid_domain(*domain, text) != 0)
-			buf_printf(complaints, "served-domains: %s is no domain\n", *domain);
-	for (char **admin = daemon->admins; admin != NULL && *admin != NULL; admin++)
+			buf_printf(complaints, "component %s: served-domains: %s is no domain\n",
+			           component->id, *domain);
+	for (char **admin = component->admins; admin != NULL && *admin != NULL; admin++)
 		if (jid_parse_bare(*admin, text) != 0 || strchr(text, '@') == NULL)
-			buf_printf(complaints, "admins: %s is no user@domain\n", *admin);
+			buf_printf(complaints, "component %s: admins: %s is no user@domain\n",
+			           component->id, *admin);
 }
 
 static void check_component(const struct conf *conf, const struct conf_component *component,
@@ -207,7 +228,6 @@ int conf_check(const void *config, struct buf *complaints)
 	check_id(conf, complaints);
 	check_redis(conf, "relay-redis", conf->daemon.relay_redis, complaints);
 	check_redis(conf, "push-redis", conf->daemon.push_redis, complaints);
-	check_access(&conf->daemon, complaints);
 	if (conf->components.count == 0)
 		buf_text(complaints, "there must be a section [component ID]\n");
 	if (conf->relays.count > 0 && conf_with_redis(conf))
@@ -216,6 +236,7 @@ int conf_check(const void *config, struct buf *complaints)
 		buf_text(complaints, "redis = none needs a section [relay ID]\n");
 	for (size_t i = 0; i < conf->components.count; i++) {
 		check_component(conf, conf_component(conf, i), complaints);
+		check_access(conf_component(conf, i), complaints);
 		check_twins(conf, i, complaints);
 	}
 	for (size_t i = 0; i < conf->relays.count; i++)

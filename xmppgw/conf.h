@@ -20,8 +20,7 @@ struct conf_daemon {
 	char *redis_prefix;
 	char *ops_listen;
 	char *api_token;
-	char **served_domains;
-	char **admins;
+	char **retired; /* never set: where retired keys would go */
 };
 
 struct conf_component {
@@ -32,6 +31,8 @@ struct conf_component {
 	char **roles;
 	char *name;
 	bool standby;
+	char **admins;
+	char **served_domains;
 };
 
 /* A relay that is not in the registry because there is no Redis. */
@@ -60,6 +61,9 @@ static inline const char *conf_domain(const struct conf_component *component)
 {
 	return component->domain != NULL ? component->domain : component->id;
 }
+
+/* True unless ONE and OTHER, of one domain, differ in what needs another connection. */
+bool conf_same_link(const struct conf_component *one, const struct conf_component *other);
 
 /* The bits of COMPONENT's roles; 0 if one of them is unknown. */
 unsigned conf_roles(const struct conf_component *component);

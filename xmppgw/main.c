@@ -9,7 +9,6 @@
 #include "common/net/resolve.h"
 #include "common/redis/redis.h"
 #include "common/text/jid.h"
-#include "xmppgw/acl.h"
 #include "xmppgw/backend/api_call.h"
 #include "xmppgw/backend/backend.h"
 #include "xmppgw/commands/command_call.h"
@@ -25,19 +24,9 @@
 #include "xmppgw/xmpp/xml.h"
 
 static const struct daemon_module *const modules[] = {
-	&acl_module,
-	&db_module,
-	&backend_module,
-	&api_call_module,
-	&publish_send_module,
-	&command_call_module,
-	&activation_module,
-	&route_module,
-	&components_module,
-	&iq_module,
-	&events_module,
-	&ops_module,
-	NULL,
+	&db_module,           &backend_module,    &api_call_module, &publish_send_module,
+	&command_call_module, &activation_module, &route_module,    &components_module,
+	&iq_module,           &events_module,     &ops_module,      NULL,
 };
 
 static const char *(*const versions[])(void) = {
@@ -51,6 +40,7 @@ static const struct daemon_spec spec = {
 	.health_offset = offsetof(struct conf, daemon.ops_listen),
 	.modules = modules,
 	.check = conf_check,
+	.reloaded = components_reload,
 	.dump = components_dump,
 	.serving = components_all_up,
 	.versions = versions,

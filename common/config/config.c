@@ -306,15 +306,15 @@ void config_free(const struct config *config, void *root)
 	free(root);
 }
 
-/* The choices and the default of KEY. */
-static void dump_help(const struct config_key *key, struct buf *out)
+/* The choices and the default of KEY; LIVE: SIGHUP changes it. */
+static void dump_help(const struct config_key *key, bool live, struct buf *out)
 {
 	buf_printf(out, "# %s", key->help);
 	for (size_t i = 0; key->choices != NULL && key->choices[i] != NULL; i++)
 		buf_printf(out, "%s%s", i == 0 ? " One of: " : ", ", key->choices[i]);
 	if (key->choices != NULL)
 		buf_text(out, ".");
-	if (key->live)
+	if (live)
 		buf_text(out, " SIGHUP changes it.");
 	if (key->needed)
 		buf_text(out, " Needed.");
@@ -323,8 +323,9 @@ static void dump_help(const struct config_key *key, struct buf *out)
 	buf_text(out, "\n");
 }
 
-/* One key; BASE NULL: only its form is shown, as comments. */
-static void dump_key(const struct config_key *key, const void *base, struct buf *out)
+/* A key of SECTION; BASE NULL: only its form is shown, as comments. */
+static void dump_key(const struct config_section *section, const struct config_key *key,
+                     const void *base, struct buf *out)
 {
 	struct buf value = { 0 };
 	char *text;
@@ -337,7 +338,7 @@ static void dump_key(const struct config_key *key, const void *base, struct buf 
 	/* An empty value must be written if the default isn't empty: reading must not give that. */
 	given = base != NULL && (buf_len(&value) > 0 || key->fallback != NULL);
 	text = buf_take(&value);
-	dump_help(key, out);
+	dump_help(key, key->live || section->live, out);
 	buf_printf(out, "%s%s =%s%s\n", given ? "" : "#", key->name, *text == '\0' ? "" : " ",
 	           text);
 	free(text);
@@ -351,7 +352,7 @@ static void dump_section(const struct config_section *section, const char *id, c
 	           id == NULL ? "" : " ", id == NULL ? "" : id);
 	for (const struct config_key *key = section->keys; key->name != NULL; key++)
 		if (key->retired == NULL)
-			dump_key(key, base, out);
+			dump_key(section, key, base, out);
 	buf_text(out, "\n");
 }
 
@@ -418,21 +419,59 @@ static size_t take_items(const struct config_section *section, void *root, void 
 	return differed;
 }
 
+static size_t count_differing(const struct config_section *section, const void *one,
+                              const void *other)
+{
+	size_t differed = 0;
+
+	for (const struct config_key *key = section->keys; key->name != NULL; key++)
+		if (key->retired == NULL && !config_value_equal(key, one, other))
+			differed++;
+	return differed;
+}
+
+static size_t exchange_items(const struct config_section *section, void *root, void *fresh)
+{
+	struct config_items *items = items_of(section, root), *others = items_of(section, fresh);
+	struct config_items old = *items;
+	size_t differed = 0;
+
+	for (size_t i = 0; i < items->count; i++) {
+		const void *base = config_item(items, section->size, i);
+		const void *twin = find_twin(section, fresh, base);
+
+		differed += twin == NULL ? 1 : count_differing(section, base, twin);
+	}
+	for (size_t i = 0; i < others->count; i++)
+		if (find_twin(section, root, config_item(others, section->size, i)) == NULL)
+			differed++;
+	*items = *others;
+	*others = old;
+	return differed;
+}
+
+static size_t take_section(const struct config_section *section, void *root, void *fresh)
+{
+	if (!section->with_id)
+		return take_keys(section, (char *)root + section->offset,
+		                 (char *)fresh + section->offset);
+	return section->live ? exchange_items(section, root, fresh)
+	                     : take_items(section, root, fresh);
+}
+
 size_t config_take_live(const struct config *config, void *root, void *fresh)
 {
 	size_t differed = 0;
 
 	for (const struct config_section *section = config->sections; section->name != NULL;
 	     section++)
-		differed += section->with_id ? take_items(section, root, fresh)
-		                             : take_keys(section, (char *)root + section->offset,
-		                                         (char *)fresh + section->offset);
+		differed += take_section(section, root, fresh);
 	return differed;
 }
 
-static bool keys_differ(const struct config_section *section, const void *one, const void *other)
+bool config_keys_differ(const struct config_key *keys, const void *one, const void *other)
 {
-	for (const struct config_key *key = section->keys; key->name != NULL; key++)
+	for (const struct config_key *key = keys; key->name != NULL; key++)
 		if (!key->live && key->retired == NULL && !config_value_equal(key, one, other))
 			return true;
 	return false;
@@ -448,19 +487,26 @@ static bool items_differ(const struct config_section *section, const void *root,
 		const void *base = config_item(items, section->size, i);
 		const void *twin = find_twin(section, other, base);
 
-		if (twin == NULL || keys_differ(section, base, twin))
+		if (twin == NULL || config_keys_differ(section->keys, base, twin))
 			return true;
 	}
 	return false;
+}
+
+static bool section_differs(const struct config_section *section, const void *root,
+                            const void *other)
+{
+	if (section->with_id)
+		return !section->live && items_differ(section, root, other);
+	return config_keys_differ(section->keys, (const char *)root + section->offset,
+	                          (const char *)other + section->offset);
 }
 
 bool config_differs(const struct config *config, const void *root, const void *other)
 {
 	for (const struct config_section *section = config->sections; section->name != NULL;
 	     section++)
-		if (section->with_id ? items_differ(section, root, other)
-		                     : keys_differ(section, (const char *)root + section->offset,
-		                                   (const char *)other + section->offset))
+		if (section_differs(section, root, other))
 			return true;
 	return false;
 }

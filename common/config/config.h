@@ -27,13 +27,16 @@ void config_free(const struct config *config, void *root);
 void config_dump(const struct config *config, const void *root, struct buf *out);
 
 /*
- * Moves the values of live keys from FRESH into ROOT (and the old ones into FRESH); how many
- * differed.
+ * Moves the values of live keys and the items of live sections from FRESH into ROOT (and the old
+ * ones into FRESH); how many keys differed, and how many items came or went.
  */
 size_t config_take_live(const struct config *config, void *root, void *fresh);
 
-/* True when ROOT and OTHER have other sections, or differ in a key that isn't live. */
+/* True when ROOT and OTHER differ in what config_take_live() doesn't take. */
 bool config_differs(const struct config *config, const void *root, const void *other);
+
+/* True when ONE and OTHER, structs that KEYS fill, differ in a key that isn't live. */
+bool config_keys_differ(const struct config_key *keys, const void *one, const void *other);
 
 /* Item INDEX of ITEMS whose structs have SIZE bytes. */
 static inline void *config_item(const struct config_items *items, size_t size, size_t index)

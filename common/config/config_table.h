@@ -51,6 +51,11 @@ struct config_section {
 	size_t size;   /* of its struct; with an id: of one item, whose first member is char *id */
 	size_t offset; /* in the root struct: of the struct itself, or of a struct config_items */
 	bool with_id;  /* [name ID], any number of times */
+	/*
+	 * With an id: SIGHUP exchanges all items, so also adds and removes some. A key that isn't
+	 * live makes the thing that its item describes begin anew.
+	 */
+	bool live;
 };
 
 /* All sections of one name that carry ids. */

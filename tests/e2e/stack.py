@@ -14,7 +14,8 @@ class Stack:
     """
     What `make run` and the tests of the whole start; TELL gets a line of text at each step.
     USERS are there beside alice and bob; RELAY_KEYS and GATEWAY_KEYS are keys of [daemon] beyond
-    the usual, PROVIDER_KEYS those of pushd's providers, by id.
+    the usual, COMPONENT_KEYS those of both components, PROVIDER_KEYS those of pushd's providers, by
+    id.
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class Stack:
         relay_keys=None,
         gateway_keys=None,
         provider_keys=None,
+        component_keys=None,
     ):
         self.stage, self.domain, self.tell = stage, domain, tell
         self.relay_jid, self.push_jid = f"proxy.{domain}", f"push.{domain}"
@@ -37,6 +39,7 @@ class Stack:
         peers = {"peer_listen": "127.0.0.1:0", "peer_secret": secrets.token_hex(16)}
         self.relay_keys, self.gateway_keys = {**peers, **(relay_keys or {})}, gateway_keys or {}
         self.provider_keys = provider_keys or {}
+        self.component_keys = component_keys or {}
         self.redis = self.fake = self.push = self.gateway = None
         self.relays = []
 
@@ -77,6 +80,7 @@ class Stack:
                 "server": f"127.0.0.1:{self.server.component_port(jid)}",
                 "secret": self.server.secret(jid),
                 "role": role,
+                **self.component_keys,
             }
             for jid, role in ((self.relay_jid, "relay"), (self.push_jid, "push"))
         }

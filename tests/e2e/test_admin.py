@@ -26,15 +26,16 @@ ADMIN_COMMANDS = {
     "list-relays",
     "drain-relay",
 }
+ADMIN = {"admins": "root@example.org"}
 FORBIDDEN = ("auth", "forbidden")
 
 
 @pytest.fixture(scope="module", params=["prosody", "ejabberd"])
 def stack(request, tmp_path_factory):
     with Stage(tmp_path_factory.mktemp(request.param)) as stage:
-        gateway_keys = {"admins": "Root@example.org, other@example.net"}
+        keys = {"admins": "Root@example.org, other@example.net"}
         stack = Stack(
-            stage, request.param, users=("root",), relay_keys=KEYS, gateway_keys=gateway_keys
+            stage, request.param, users=("root",), relay_keys=KEYS, component_keys=keys
         )
         yield stack.start()
 
@@ -344,8 +345,8 @@ def test_another_relay_answers_when_one_is_gone(stage):
     keys = [f"og:registry:relay:{relay.name}" for relay in relays]
     wait_until(lambda: redis.command("EXISTS", *keys) == 2, what="the relays to register")
     with contextlib.closing(ComponentServer("proxy.example.org")) as server:
-        components = {server.domain: {**server.section, "role": "relay"}}
-        gateway = stage.xmppgw(redis, components, admins="root@example.org")
+        components = {server.domain: {**server.section, "role": "relay", **ADMIN}}
+        gateway = stage.xmppgw(redis, components)
         gateway.wait_log("backend-found .*", count=2)
         link = server.accept().log_in()
         relays[0].kill()

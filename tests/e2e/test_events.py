@@ -228,11 +228,12 @@ def test_each_admin_is_told_once_by_the_push_component_that_is_next(stage, redis
     with contextlib.closing(ComponentServer("push.example.net")) as first, contextlib.closing(
         ComponentServer("push.example.org")
     ) as second:
-        components = {RELAY: {**server.section, "role": "relay"}}
-        for push in (first, second):
-            components[push.domain] = {**push.section, "role": "push"}
         admins = "root@example.org, boss@example.com, one@xexample.net"
-        stage.xmppgw(redis, components, admins=admins)
+        relay_admins = {"admins": f"relays@example.org, {admins}"}
+        components = {RELAY: {**server.section, "role": "relay", **relay_admins}}
+        for push in (first, second):
+            components[push.domain] = {**push.section, "role": "push", "admins": admins}
+        stage.xmppgw(redis, components)
         links = [one.accept().log_in() for one in (server, first, second)]
         add(redis, notice())
         found = wait_until(lambda: [all_of for all_of in [[bodies(link) for link in links]]
@@ -247,8 +248,8 @@ def test_each_admin_is_told_once_by_the_push_component_that_is_next(stage, redis
 def test_an_old_notice_is_no_news(stage, redis, server):
     week_ms = 7 * 86400 * 1000
     old = notice(at_ms=int(time.time() * 1000) - week_ms - 1000)
-    section = {**server.section, "role": "push"}
-    gateway = stage.xmppgw(redis, {RELAY: section}, admins="root@example.org")
+    section = {**server.section, "role": "push", "admins": "root@example.org"}
+    gateway = stage.xmppgw(redis, {RELAY: section})
     link = server.accept().log_in()
     add(redis, old)
     add(redis, notice(text="This is new."))

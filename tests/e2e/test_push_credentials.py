@@ -608,7 +608,8 @@ def test_the_admins_get_a_message(stage, redis, fake, authority, tmp_path, run):
     server.add_user("root", "secret")
     address = f"127.0.0.1:{server.component_port(component)}"
     section = {"server": address, "secret": secret, "role": "push"}
-    gateway = stage.xmppgw(redis, {component: section}, admins="root@example.org")
+    section["admins"] = "root@example.org"
+    gateway = stage.xmppgw(redis, {component: section})
     gateway.wait_log("stream-up")
     file = tmp_path / "push.pem"
     file.write_text(authority.pem(TOPIC, days=10))

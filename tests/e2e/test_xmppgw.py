@@ -4,6 +4,9 @@ import contextlib
 import hashlib
 import itertools
 import json
+import os
+import re
+import signal
 import socket
 import time
 
@@ -54,6 +57,107 @@ def command(node, **fields):
     )
 
 
+# The configuration, read again
+
+
+ADMIN = "root@example.org"
+COMMAND_LIST = (
+    "<query xmlns='http://jabber.org/protocol/disco#items' "
+    "node='http://jabber.org/protocol/commands'/>"
+)
+
+
+def reload(gateway, components):
+    """SIGHUP with these sections of components instead."""
+    sections = {"daemon": gateway.sections["daemon"]}
+    sections.update({f"component {domain}": keys for domain, keys in components.items()})
+    sections.update({k: v for k, v in gateway.sections.items() if k.startswith("relay ")})
+    gateway.configure(sections)
+    times = gateway.log_text().count("config-reloaded")
+    os.kill(gateway.pid, signal.SIGHUP)
+    gateway.wait_log("config-reloaded", count=times + 1)
+    assert "config-needs-restart" not in gateway.log_text()
+
+
+def may_run_commands(link, jid, to):
+    return error_of(link.ask(new_id(), "get", COMMAND_LIST, jid, to)) is None
+
+
+def test_an_administrator_counts_only_on_the_link_that_names_him(stage, server):
+    with contextlib.closing(ComponentServer("proxy.other.example")) as other:
+        start(stage, server, other, component_keys={RELAY: {"admins": ADMIN}})
+        link, theirs = server.accept().log_in(), other.accept().log_in()
+        assert may_run_commands(link, f"{ADMIN}/desk", RELAY)
+        assert not may_run_commands(theirs, f"{ADMIN}/desk", other.domain)
+        refused = theirs.ask(new_id(), "set", command("list-relays"), ADMIN)
+        assert error_of(refused)[:2] == ("auth", "forbidden")
+
+
+def test_a_reload_changes_admins_served_domains_and_components(stage, server):
+    with contextlib.closing(ComponentServer("proxy.other.example")) as other:
+        gateway = start(stage, server)
+        link = server.accept().log_in()
+        section = {**server.section, "role": "relay"}
+        assert not may_run_commands(link, ADMIN, RELAY)
+        both = {
+            RELAY: {**section, "admins": ADMIN, "served_domains": "served.example"},
+            other.domain: {**other.section, "role": "relay"},
+        }
+        reload(gateway, both)
+        theirs = other.accept().log_in()
+        assert may_run_commands(link, ADMIN, RELAY)
+        query = f"<query xmlns='{BYTESTREAMS}'/>"
+        assert error_of(link.ask(new_id(), "get", query))[:2] == ("auth", "forbidden")
+        assert theirs.ask(new_id(), "get", query).get("type") == "result"
+        assert 'stream_up{component="proxy.other.example"} 1' in gateway.call("GET", "/metrics")[1]
+        reload(gateway, {RELAY: section})
+        theirs.wait_closed()
+        assert not may_run_commands(link, ADMIN, RELAY)
+        assert not link.closed
+        assert "proxy.other.example" not in gateway.call("GET", "/metrics")[1]
+        assert gateway.log_text().count(f"stream-up component={RELAY}") == 1
+
+
+def test_a_reload_brings_another_secret_and_another_server(stage, server):
+    gateway = start(stage, server)
+    link = server.accept()
+    link.open()
+    link.handshake()
+    link.error("not-authorized")
+    gateway.wait_log("stream-ended .*reason=refused")
+    server.secret = "another secret"
+    reload(gateway, {RELAY: {**server.section, "role": "relay"}})
+    link = server.accept().log_in()  # at once, not after the minute that a refusal costs
+    with contextlib.closing(ComponentServer(RELAY)) as moved:
+        reload(gateway, {RELAY: {**moved.section, "role": "relay"}})
+        link.wait_closed()
+        link.close()
+        there = moved.accept().log_in()
+        assert there.ask(new_id(), "get", PING).get("type") == "result"
+
+
+def test_a_wrong_configuration_changes_nothing(stage, server):
+    gateway = start(stage, server)
+    link = server.accept().log_in()
+    keys = {**server.section, "role": "relay"}
+    sections = {**gateway.sections, f"component {RELAY}": {**keys, "admins": "nobody"}}
+    gateway.configure(sections)
+    os.kill(gateway.pid, signal.SIGHUP)
+    gateway.wait_log("config-refused text=component .*admins: nobody is no user@domain")
+    assert link.ask(new_id(), "get", PING).get("type") == "result"
+
+
+def test_keys_that_moved_into_the_components_sections_are_refused_with_a_hint(stage, server):
+    for key in ("admins", "served_domains"):
+        gateway = start(stage, server, name=f"with-{key}", begin=False, **{key: "example.org"})
+        gateway.start(wait=False)
+        assert gateway.wait_exit() == 1
+        name = key.replace("_", "-")
+        hint = f"{name} is retired: set {name} in each \\[component ID\\] that it is for"
+        assert re.search(hint, gateway.log_text())
+        gateway.clean = (1,)
+
+
 # The link
 
 
@@ -64,11 +168,14 @@ def server():
         yield it
 
 
-def start(stage, *servers, role="relay", **keys):
-    """A gateway without Redis whose one relay is nowhere."""
-    components = {s.domain: {**s.section, "role": role} for s in servers}
+def start(stage, *servers, role="relay", begin=True, component_keys=None, **keys):
+    """A gateway without Redis whose one relay is nowhere. COMPONENT_KEYS: by domain."""
+    components = {
+        s.domain: {**s.section, "role": role, **(component_keys or {}).get(s.domain, {})}
+        for s in servers
+    }
     relays = {"relay-1": {"control": "http://127.0.0.1:9", "advertise": "192.0.2.1:1080"}}
-    return stage.xmppgw(None, components, relays=relays, **keys)
+    return stage.xmppgw(None, components, relays=relays, start=begin, **keys)
 
 
 def test_it_logs_in_with_header_and_handshake_and_answers(stage, server):
@@ -375,7 +482,8 @@ def test_one_party_must_be_of_a_served_domain(stage, server):
     relay = stage.relayd("relay-1", None)
     relays = {"relay-1": {"control": relay.url(), "advertise": "192.0.2.1:1080"}}
     components = {RELAY: {**server.section, "role": "relay"}}
-    stage.xmppgw(None, components, relays=relays, served_domains="Served.example, other.example")
+    components[RELAY]["served_domains"] = "Served.example, other.example"
+    stage.xmppgw(None, components, relays=relays)
     link = server.accept().log_in()
     forbidden = ("auth", "forbidden")
     stranger, served = "alice@example.org/x", "alice@served.example/x"

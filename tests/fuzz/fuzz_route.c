@@ -3,7 +3,6 @@
 #include "common/base/loop.h"
 #include "common/daemon.h"
 #include "tests/fuzz/stream.h"
-#include "xmppgw/acl.h"
 #include "xmppgw/backend/api_call.h"
 #include "xmppgw/backend/backend.h"
 #include "xmppgw/commands/command_call.h"
@@ -14,24 +13,25 @@
 #include "xmppgw/services/publish_send.h"
 
 static char *roles[] = { (char *)"relay", (char *)"push", NULL };
+static char *admins[] = { (char *)"admin@example.org", NULL };
 static const struct conf_component component = {
 	.domain = (char *)"both.example.org",
 	.server = (char *)"127.0.0.1:1",
 	.secret = (char *)"s",
 	.roles = roles,
 	.name = (char *)"A \"name\"",
+	.admins = admins,
 };
 static char *addresses[] = { (char *)"192.0.2.1:1080", NULL };
 static struct conf_relay relay = { (char *)"r1", (char *)"http://127.0.0.1:1", addresses };
-static char *admins[] = { (char *)"admin@example.org", NULL };
 static struct conf conf = {
-	.daemon = { .redis = (char *)"none", .admins = admins },
+	.daemon = { .redis = (char *)"none" },
 	.relays = { &relay, 1 },
 };
 
 /* All that handlers call, as main.c has it. */
 static const struct daemon_module *const modules[] = {
-	&acl_module,          &backend_module,    &api_call_module, &publish_send_module,
+	&backend_module,      &api_call_module,   &publish_send_module,
 	&command_call_module, &activation_module, &iq_module,
 };
 
@@ -46,6 +46,7 @@ static struct stream *start(void)
 	log_init("fuzz", LOG_ERROR);
 	loop_init();
 	stream_init(stream, &component);
+	acl_init(&stream->acl, &component);
 	stream->on_change = on_change;
 	stream->state = STREAM_UP;
 	for (size_t i = 0; i < ARRAY_LEN(modules); i++)
@@ -57,6 +58,7 @@ static void stop(struct stream *stream)
 {
 	for (size_t i = ARRAY_LEN(modules); i > 0; i--)
 		modules[i - 1]->stop();
+	acl_release(&stream->acl);
 	task_stop(&stream->flush);
 	buf_release(&stream->output);
 	free(stream);

@@ -18,7 +18,7 @@ static enum commands_access check_access(const struct adhoc_command *command,
 {
 	if (!(command->roles & stream->roles))
 		return COMMANDS_UNKNOWN;
-	if (command->right == ADHOC_ADMINS && !acl_is_admin(from))
+	if (command->right == ADHOC_ADMINS && !acl_is_admin(&stream->acl, from))
 		return COMMANDS_FORBIDDEN;
 	return COMMANDS_ALLOWED;
 }

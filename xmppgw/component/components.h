@@ -23,10 +23,23 @@ void components_on_stanza(void (*on_stanza)(struct stream *stream, enum xml_even
                                             const struct xml *element));
 
 /*
- * The stream after PREVIOUS (NULL: the first one) in the order of the configuration, or NULL. They
- * live from start to stop.
+ * CAME is called with a stream that a reload added, LEFT with one that it removed, before it goes.
+ * Both NULL: nobody is told. Set by the layer above.
+ */
+void components_watch(void (*came)(struct stream *stream), void (*left)(struct stream *stream));
+
+/*
+ * The stream after PREVIOUS (NULL: the first one), or NULL. They are those of the configuration,
+ * and live until LEFT is called or the module stops.
  */
 struct stream *components_next(struct stream *previous);
+
+/*
+ * Takes over the sections [component ID] of CONFIG, a struct conf: who may do what changes at once
+ * and a secret counts from the next connection on, a stream to another server begins anew, new ones
+ * are started and those whose section has gone are drained. No other stream is touched.
+ */
+void components_reload(void *config);
 
 /* True while every component's stream is up, or another gateway has it (standby = yes). */
 bool components_all_up(void);

@@ -524,8 +524,21 @@ void stream_init(struct stream *stream, const struct conf_component *conf)
 	stream->flush.run = on_flush;
 }
 
+void stream_configure(struct stream *stream, const struct conf_component *conf)
+{
+	stream->conf = conf;
+	stream->roles = conf_roles(conf);
+	if (stream->state != STREAM_WAITING)
+		return;
+	backoff_reset(&stream->backoff);
+	enter(stream, STREAM_RESOLVING);
+}
+
 void stream_start(struct stream *stream)
 {
+	stream->draining = false;
+	stream->retries_at_once = true;
+	backoff_reset(&stream->backoff);
 	if (stream->conf->standby)
 		stand_by(stream, false, 0);
 	else

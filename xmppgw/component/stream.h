@@ -19,6 +19,7 @@
 #include "common/net/net.h"
 #include "common/net/resolve.h"
 #include "common/text/jid.h"
+#include "xmppgw/acl.h"
 #include "xmppgw/conf.h"
 #include "xmppgw/xmpp/xml.h"
 
@@ -48,6 +49,7 @@ struct stream {
 	const struct conf_component *conf; /* borrowed */
 	char domain[JID_PART_MAX + 1];     /* prepared: lower case */
 	unsigned roles;
+	struct acl acl; /* the owner's */
 	enum stream_state state;
 	bool draining;         /* nothing is read any more */
 	bool yielding;         /* the same, to stand by then */
@@ -78,7 +80,13 @@ struct stream {
 void stream_init(struct stream *stream, const struct conf_component *conf);
 
 /*
- * Connects, and reconnects until stream_stop() or stream_drain(). With standby = yes the stream
+ * Takes CONF, of the same domain, from now on: its roles and name at once, the rest for the next
+ * connection. A stream that waits for that makes it now.
+ */
+void stream_configure(struct stream *stream, const struct conf_component *conf);
+
+/*
+ * Connects, and reconnects until stream_stop() or stream_drain(); also one that is off again. With standby = yes the stream
  * stands by.
  */
 void stream_start(struct stream *stream);

@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/list.h"
 #include "common/base/log.h"
 #include "common/base/loop.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
 #include "common/daemon.h"
 #include "common/redis/redis.h"
-#include "xmppgw/acl.h"
 #include "xmppgw/component/components.h"
 #include "xmppgw/db.h"
 #include "xmppgw/events/event.h"
@@ -35,6 +35,7 @@ enum step { STEP_GROUP, STEP_RECOVER, STEP_TAKE_OVER, STEP_READ, STEP_ACKNOWLEDG
 
 /* A component's place in a stream of events: there is one in each Redis. */
 struct follower {
+	struct list_link link;
 	struct stream *stream; /* borrowed */
 	struct redis *redis;   /* borrowed */
 	struct redis_call call;
@@ -49,8 +50,7 @@ struct follower {
 	bool complained; /* that Redis refuses; reset once it doesn't */
 };
 
-static struct follower *followers;
-static size_t follower_count;
+static struct list followers;
 static const char *consumer;
 
 enum { OUTCOME_TOLD, OUTCOME_FOREIGN, OUTCOME_MALFORMED };
@@ -80,14 +80,17 @@ static bool same_server(const char *domain, const char *admin)
 	       strcmp(domain + len - admin_len, admin) == 0;
 }
 
-/* The push component that writes to ADMIN: the first one of the same server, else the first one. */
+/*
+ * The push component that writes to ADMIN: of those that name him the first one of the same server,
+ * else the first one.
+ */
 static const struct stream *component_for_admin(const char *admin)
 {
 	struct stream *stream = NULL;
 	const struct stream *first = NULL;
 
 	while ((stream = components_next(stream)) != NULL) {
-		if (!(stream->roles & ROLE_PUSH))
+		if (!(stream->roles & ROLE_PUSH) || !acl_is_admin(&stream->acl, admin))
 			continue;
 		if (same_server(stream->domain, admin))
 			return stream;
@@ -135,7 +138,7 @@ static bool write_event(struct stream *stream, const struct event *event, const 
 		return true;
 	}
 	if (loop_wall_ms() - event->at_ms < NOTICE_LIFE_MS)
-		acl_each_admin(write_to_admin, &notice);
+		acl_each_admin(&stream->acl, write_to_admin, &notice);
 	return notice.sent > 0;
 }
 
@@ -390,47 +393,68 @@ static void on_reply(struct redis_call *call, const struct redisReply *reply)
 	}
 }
 
-/* Has every component follow the events in REDIS. */
-static void follow(struct redis *redis)
+static void follow_in(struct redis *redis, struct stream *stream)
 {
-	struct stream *stream = NULL;
+	struct follower *follower = mem_alloc(1, sizeof(*follower));
 
-	while ((stream = components_next(stream)) != NULL) {
-		struct follower *follower = &followers[follower_count++];
+	follower->stream = stream;
+	follower->redis = redis;
+	follower->call.done = on_reply;
+	follower->timer.expired = on_timer;
+	list_append(&followers, &follower->link);
+	begin_round(follower);
+}
 
-		follower->stream = stream;
-		follower->redis = redis;
-		follower->call.done = on_reply;
-		follower->timer.expired = on_timer;
-		begin_round(follower);
+static void follow(struct stream *stream)
+{
+	struct redis *relays = db_redis(DB_RELAY), *push = db_redis(DB_PUSH);
+
+	follow_in(relays, stream);
+	if (push != relays)
+		follow_in(push, stream);
+}
+
+static void free_follower(struct follower *follower)
+{
+	redis_cancel(&follower->call);
+	timer_stop(&follower->timer);
+	list_remove(&follower->link);
+	free(follower);
+}
+
+static void unfollow(struct stream *stream)
+{
+	list_for_each (link, &followers) {
+		struct follower *follower = container_of(link, struct follower, link);
+
+		if (follower->stream == stream)
+			free_follower(follower);
 	}
 }
 
 static int start(void *config)
 {
 	const struct conf *conf = config;
-	struct redis *relays = db_redis(DB_RELAY), *push = db_redis(DB_PUSH);
+	struct stream *stream = NULL;
 
 	consumer = daemon_id(conf->daemon.id);
-	if (relays == NULL)
+	list_init(&followers);
+	if (db_redis(DB_RELAY) == NULL)
 		return 0;
 	metrics_add(&outcome_metric);
-	followers = mem_alloc(2 * conf->components.count, sizeof(*followers));
-	follow(relays);
-	if (push != relays)
-		follow(push);
+	while ((stream = components_next(stream)) != NULL)
+		follow(stream);
+	components_watch(follow, unfollow);
 	return 0;
 }
 
 static void stop(void)
 {
-	for (size_t i = 0; i < follower_count; i++) {
-		redis_cancel(&followers[i].call);
-		timer_stop(&followers[i].timer);
-	}
-	free(followers);
-	followers = NULL;
-	follower_count = 0;
+	struct list_link *first;
+
+	components_watch(NULL, NULL);
+	while ((first = list_first(&followers)) != NULL)
+		free_follower(container_of(first, struct follower, link));
 }
 
 const struct daemon_module events_module = { "events", start, stop };

@@ -201,7 +201,8 @@ static void activate(struct iq *iq, const struct xml *query)
 
 	if (bytestreams_read(query, iq->to, &bytestream, &condition) != 0)
 		iq_error(iq, condition, NULL);
-	else if (!acl_serves(bytestream.requester.domain) && !acl_serves(bytestream.target.domain))
+	else if (!acl_serves(&iq->stream->acl, bytestream.requester.domain) &&
+	         !acl_serves(&iq->stream->acl, bytestream.target.domain))
 		iq_error(iq, IQ_FORBIDDEN, BYTESTREAMS_NOT_SERVED);
 	else
 		begin(iq, &bytestream);

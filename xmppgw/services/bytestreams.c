@@ -33,7 +33,7 @@ static bool serves_requester(const struct iq *iq)
 {
 	struct jid jid;
 
-	return jid_parse(iq->to, &jid) == 0 && acl_serves(jid.domain);
+	return jid_parse(iq->to, &jid) == 0 && acl_serves(&iq->stream->acl, jid.domain);
 }
 
 /*

@@ -80,12 +80,12 @@ START_TEST(served_domains_are_domains)
 	char *good[] = { (char *)"Example.org", (char *)"m\xc3\xbcnchen.example", NULL };
 	char *bad[] = { (char *)"example.org", (char *)"a@example.org", NULL };
 
-	conf.daemon.served_domains = good;
+	components[0].served_domains = good;
 	is_right();
-	conf.daemon.served_domains = bad;
-	is_wrong("served-domains: a@example.org is no domain\n");
+	components[0].served_domains = bad;
+	is_wrong("component proxy.example.org: served-domains: a@example.org is no domain\n");
 	bad[1] = (char *)"*.example.org";
-	is_wrong("served-domains: *.example.org is no domain\n");
+	is_wrong("component proxy.example.org: served-domains: *.example.org is no domain\n");
 }
 END_TEST
 
@@ -94,12 +94,12 @@ START_TEST(admins_are_users)
 	char *good[] = { (char *)"Root@example.org", NULL };
 	char *bad[] = { (char *)"root@example.org", (char *)"example.org", NULL };
 
-	conf.daemon.admins = good;
+	components[0].admins = good;
 	is_right();
-	conf.daemon.admins = bad;
-	is_wrong("admins: example.org is no user@domain\n");
+	components[0].admins = bad;
+	is_wrong("component proxy.example.org: admins: example.org is no user@domain\n");
 	bad[1] = (char *)"root@example.org/desk";
-	is_wrong("admins: root@example.org/desk is no user@domain\n");
+	is_wrong("component proxy.example.org: admins: root@example.org/desk is no user@domain\n");
 }
 END_TEST
 

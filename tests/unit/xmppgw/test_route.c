@@ -42,7 +42,6 @@ static void setup(void)
 	stream_init(stream, &component);
 	stream->on_change = on_change;
 	stream->state = STREAM_UP;
-	ck_assert_int_eq(acl_module.start(&conf), 0);
 	ck_assert_int_eq(backend_module.start(&conf), 0);
 	ck_assert_int_eq(iq_module.start(&conf), 0);
 	ck_assert_int_eq(activation_module.start(&conf), 0);
@@ -55,7 +54,7 @@ static void teardown(void)
 	publish_send_module.stop();
 	activation_module.stop();
 	backend_module.stop();
-	acl_module.stop();
+	acl_release(&stream->acl);
 	task_stop(&stream->flush);
 	buf_release(&stream->output);
 	free(stream);
@@ -308,6 +307,7 @@ START_TEST(the_address_query_tells_all_of_a_relay_in_order)
 END_TEST
 
 static char *served[] = { (char *)"served.example", NULL };
+static const struct conf_component serving = { .served_domains = served };
 
 START_TEST(only_served_domains_are_offered_the_proxy)
 {
@@ -315,9 +315,7 @@ START_TEST(only_served_domains_are_offered_the_proxy)
 	const char *query = "<query xmlns='" BYTESTREAMS_NS "'/>";
 	char *stanza;
 
-	acl_module.stop();
-	conf.daemon.served_domains = served;
-	ck_assert_int_eq(acl_module.start(&conf), 0);
+	acl_init(&stream->acl, &serving);
 	has(IQ("get", "<query xmlns='" BYTESTREAMS_NS "'/>"), forbidden);
 	stanza = mem_printf("<iq type='get' id='i1' from='a@SERVED.example/c' "
 	                    "to='both.example.org'>%s</iq>",
@@ -332,9 +330,7 @@ END_TEST
 
 START_TEST(one_party_of_a_served_domain_is_enough_to_activate)
 {
-	acl_module.stop();
-	conf.daemon.served_domains = served;
-	ck_assert_int_eq(acl_module.start(&conf), 0);
+	acl_init(&stream->acl, &serving);
 	has(IQ("set", ACTIVATE("d@e/f")), ERROR("auth", "forbidden"));
 	has(IQ("set", ACTIVATE("d@sub.served.example/f")), ERROR("auth", "forbidden"));
 	ck_assert_uint_eq(stream->iq_count, 0);

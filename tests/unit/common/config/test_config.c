@@ -383,6 +383,26 @@ START_TEST(live_keys_are_taken_over_and_the_others_stay)
 }
 END_TEST
 
+START_TEST(items_of_a_live_section_are_exchanged_whole)
+{
+	struct config_section live_sections[] = { sections[0], sections[1], { NULL } };
+	struct config live = { "testd", live_sections, sizeof(struct root) };
+	struct root *root = read_text(TOKEN "[item a]\nsecret=a\n[item b]\nsecret=b\non=yes\n");
+	struct root *fresh = read_text(TOKEN "[item c]\nsecret=c\n[item a]\nsecret=new\non=no\n");
+	struct item *old = root->items.items, *new = fresh->items.items;
+
+	live_sections[1].live = true;
+	ck_assert(!config_differs(&live, root, fresh));
+	ck_assert(config_keys_differ(item_keys, &old[0], &new[1]));
+	ck_assert(!config_keys_differ(item_keys, &old[0], &old[1]));
+	ck_assert_uint_eq(config_take_live(&live, root, fresh), 4); /* secret, on, b and c */
+	ck_assert_ptr_eq(root->items.items, new);
+	ck_assert_ptr_eq(fresh->items.items, old);
+	config_free(&config, root);
+	config_free(&config, fresh);
+}
+END_TEST
+
 static bool differ(const char *one, const char *other)
 {
 	struct root *root = read_text(one), *fresh = read_text(other);
@@ -424,6 +444,7 @@ int main(void)
 		a_dump_hides_secrets_and_shows_the_form_of_absent_sections,
 		a_complaint_never_quotes_a_secret,
 		live_keys_are_taken_over_and_the_others_stay,
+		items_of_a_live_section_are_exchanged_whole,
 		sections_and_keys_that_are_not_live_make_a_difference,
 	};
 

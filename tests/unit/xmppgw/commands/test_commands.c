@@ -22,11 +22,12 @@ static const struct conf_component component = {
 	.secret = (char *)"s",
 	.roles = both,
 	.name = (char *)"Proxy",
+	.admins = operators,
 };
 static char *addresses[] = { (char *)"192.0.2.1:1080", (char *)"[2001:db8::1]:1081", NULL };
 static struct conf_relay relay = { (char *)"relay-1", (char *)"http://127.0.0.1:1", addresses };
 static struct conf conf = {
-	.daemon = { .redis = (char *)"none", .admins = operators },
+	.daemon = { .redis = (char *)"none" },
 	.relays = { &relay, 1 },
 };
 static struct stream *stream;
@@ -44,7 +45,7 @@ static void setup(void)
 	stream->on_change = on_change;
 	stream->state = STREAM_UP;
 	ck_assert_int_eq(iq_module.start(&conf), 0);
-	ck_assert_int_eq(acl_module.start(&conf), 0);
+	acl_init(&stream->acl, &component);
 	ck_assert_int_eq(backend_module.start(&conf), 0);
 	ck_assert_int_eq(command_call_module.start(&conf), 0);
 }
@@ -54,7 +55,7 @@ static void teardown(void)
 	command_call_module.stop();
 	iq_module.stop();
 	backend_module.stop();
-	acl_module.stop();
+	acl_release(&stream->acl);
 	task_stop(&stream->flush);
 	buf_release(&stream->output);
 	free(stream);
