@@ -86,8 +86,8 @@ void stream_init(struct stream *stream, const struct conf_component *conf);
 void stream_configure(struct stream *stream, const struct conf_component *conf);
 
 /*
- * Connects, and reconnects until stream_stop() or stream_drain(); also one that is off again. With standby = yes the stream
- * stands by.
+ * Connects, and reconnects until stream_stop() or stream_drain(); also one that is off again. With
+ * standby = yes the stream stands by.
  */
 void stream_start(struct stream *stream);
 

@@ -9,6 +9,7 @@
 #include "common/base/buf.h"
 #include "common/base/mem.h"
 #include "common/base/panic.h"
+#include "xmppgw/xmpp/skip.h"
 
 /*
  * What expat puts between namespace and name. It ends the stream if a namespace has this character
@@ -45,10 +46,14 @@ struct xml_reader {
 	XML_Index began;    /* where the stanza began in the stream */
 	size_t quiet; /* bytes fed since expat's last callback: a token that isn't whole yet */
 	size_t fed;   /* bytes in expat's buffer that it has not looked at */
+	char *room;   /* where those that were fed last begin */
 	enum xml_event event; /* what stopped the parser; XML_MORE: nothing */
 	bool stopped;         /* the parser must be resumed */
 	bool ended;           /* the stream's own end tag was seen */
 	bool skipping;        /* the stanza has passed a limit */
+	bool hands_over;      /* and one beyond which expat isn't to read on */
+	bool counting;        /* so the stanza's tags are counted; the parser waits for the next */
+	struct skip skip;
 	const char *why;
 };
 
@@ -134,16 +139,17 @@ static void stop(struct xml_reader *reader, enum xml_event event)
 	XML_StopParser(reader->parser, XML_TRUE);
 }
 
-/* True if the stanza is too large to be kept. Beyond XML_SKIPPED_MAX the stream ends. */
-static bool too_large(struct xml_reader *reader)
+/* Within a stanza: skips it if it is too large to be kept, and has expat stop if to be parsed. */
+static void check_size(struct xml_reader *reader)
 {
 	XML_Index size = XML_GetCurrentByteIndex(reader->parser) - reader->began;
 
-	if (size > XML_SKIPPED_MAX) {
-		reader->why = "policy-violation";
-		XML_StopParser(reader->parser, XML_FALSE);
+	if (size > XML_STANZA_MAX)
+		reader->skipping = true;
+	if (size > XML_PARSED_MAX && !reader->hands_over) {
+		reader->hands_over = true;
+		XML_StopParser(reader->parser, XML_TRUE);
 	}
-	return size > XML_STANZA_MAX;
 }
 
 /* The bytes in expat's buffer from the current event on. */
@@ -203,9 +209,9 @@ static void XMLCALL on_start(void *user, const char *name, const char **attribut
 	buf_release(&reader->text);
 	if (reader->depth <= 1)
 		begin_top(reader, name, attributes);
-	else if (too_large(reader))
-		reader->skipping = true;
-	else if (!reader->skipping)
+	else
+		check_size(reader);
+	if (reader->depth > 1 && !reader->skipping)
 		begin_child(reader, name, attributes);
 	if (reader->depth++ > 0)
 		return;
@@ -235,12 +241,13 @@ static void XMLCALL on_end(void *user, const char *name)
 	reader->quiet = 0;
 	take_text(reader);
 	buf_release(&reader->text);
-	if (reader->depth > 1 && too_large(reader))
-		reader->skipping = true;
+	if (reader->depth > 1)
+		check_size(reader);
 	if (--reader->depth == 0) {
 		reader->ended = true;
 		XML_StopParser(reader->parser, XML_TRUE);
 	} else if (reader->depth == 1) {
+		reader->hands_over = false;
 		stop(reader, reader->skipping ? XML_SKIPPED : XML_STANZA);
 	} else if (!reader->skipping) {
 		reader->open = reader->open->parent;
@@ -254,8 +261,7 @@ static void XMLCALL on_text(void *user, const char *text, int len)
 	reader->quiet = 0;
 	if (reader->depth <= 1)
 		return;
-	if (too_large(reader))
-		reader->skipping = true;
+	check_size(reader);
 	if (!reader->skipping && buf_append(&reader->text, text, (size_t)len) != 0)
 		reader->skipping = true;
 }
@@ -337,6 +343,7 @@ void *xml_reader_room(struct xml_reader *reader, size_t size)
 
 	if (room == NULL)
 		panic("XML_GetBuffer of %zu bytes", size);
+	reader->room = room;
 	return room;
 }
 
@@ -353,22 +360,46 @@ static enum xml_event bad(struct xml_reader *reader, const char *why)
 	return XML_BAD;
 }
 
-/* After a stanza: gives the stream's header and the bytes that are left to a new parser. */
-static void renew(struct xml_reader *reader)
+/* A parser that has read the stream's header. */
+static XML_Parser parser_in_stream(const struct xml_reader *reader)
 {
 	XML_Parser parser = new_parser();
-	size_t len, told = (size_t)XML_GetCurrentByteCount(reader->parser);
-	const char *left = input(reader, &len);
 
 	if (XML_Parse(parser, buf_data(&reader->header), (int)buf_len(&reader->header),
 	              XML_FALSE) != XML_STATUS_OK)
 		panic("expat refused the header of its own stream");
-	reader->fed = len - told;
-	if (reader->fed > 0)
-		memcpy(XML_GetBuffer(parser, (int)reader->fed), left + told, reader->fed);
+	return parser;
+}
+
+/* Gives LEFT, LEN bytes in the parser's buffer, to a new parser in its place. */
+static void start_anew(struct xml_reader *reader, const char *left, size_t len)
+{
+	XML_Parser parser = parser_in_stream(reader);
+
+	reader->fed = reader->quiet = len;
+	if (len > 0)
+		memcpy(XML_GetBuffer(parser, (int)len), left, len);
 	XML_ParserFree(reader->parser);
 	use_parser(reader, parser);
 	reader->stopped = false;
+}
+
+/* After an event: the bytes behind it. */
+static const char *behind_event(const struct xml_reader *reader, size_t *len)
+{
+	size_t told = (size_t)XML_GetCurrentByteCount(reader->parser);
+	const char *left = input(reader, len);
+
+	*len -= told;
+	return left + told;
+}
+
+static void renew(struct xml_reader *reader)
+{
+	size_t len;
+	const char *left = behind_event(reader, &len);
+
+	start_anew(reader, left, len);
 }
 
 static bool is_worn(const struct xml_reader *reader)
@@ -389,6 +420,64 @@ static enum XML_Status work(struct xml_reader *reader)
 	return XML_ResumeParser(reader->parser);
 }
 
+/*
+ * The start tag of a stanza is too long: those of its attributes that are whole among its first LEN
+ * bytes are kept, as far as they can be.
+ */
+static void keep_whole_attributes(struct xml_reader *reader, const char *tag, size_t len)
+{
+	XML_Parser parser = reader->parser;
+
+	reader->top = NULL;
+	use_parser(reader, parser_in_stream(reader));
+	if (XML_Parse(reader->parser, tag, (int)skip_whole(tag, len), XML_FALSE) == XML_STATUS_OK)
+		XML_Parse(reader->parser, "/>", 2, XML_FALSE);
+	XML_ParserFree(reader->parser);
+	reader->parser = parser;
+}
+
+/* What comes of the stanza whose tags are counted, with RESULT. */
+static enum xml_event count_on(struct xml_reader *reader, enum skip_result result,
+                               const struct xml **element)
+{
+	reader->counting = result == SKIP_MORE;
+	if (result == SKIP_BAD)
+		return bad(reader, "policy-violation");
+	if (result == SKIP_MORE)
+		return XML_MORE;
+	reader->depth = 1;
+	*element = reader->top;
+	return XML_SKIPPED;
+}
+
+/* The tags are counted from here on: behind the event, or from the tag that is too long. */
+static enum xml_event hand_over(struct xml_reader *reader, const struct xml **element)
+{
+	enum skip_result result;
+	size_t len, used;
+	const char *left = reader->stopped ? behind_event(reader, &len) : input(reader, &len);
+
+	if (reader->depth == 1)
+		keep_whole_attributes(reader, left, len);
+	reader->hands_over = false;
+	reader->skip = (struct skip){ .depth = reader->depth };
+	result = skip_feed(&reader->skip, left, len, &used);
+	start_anew(reader, left + used, len - used);
+	return count_on(reader, result, element);
+}
+
+/* The bytes that were fed go by the count; those behind the stanza to the parser. */
+static enum xml_event count_fed(struct xml_reader *reader, const struct xml **element)
+{
+	size_t used;
+	enum skip_result result = skip_feed(&reader->skip, reader->room, reader->fed, &used);
+
+	reader->fed -= used;
+	reader->quiet = reader->fed;
+	memmove(reader->room, reader->room + used, reader->fed);
+	return count_on(reader, result, element);
+}
+
 enum xml_event xml_reader_next(struct xml_reader *reader, const struct xml **element)
 {
 	enum XML_Status status;
@@ -396,6 +485,8 @@ enum xml_event xml_reader_next(struct xml_reader *reader, const struct xml **ele
 	*element = NULL;
 	if (reader->ended)
 		return XML_END;
+	if (reader->counting)
+		return count_fed(reader, element);
 	if (reader->stopped && is_worn(reader))
 		renew(reader);
 	if (!reader->stopped && reader->fed == 0)
@@ -409,8 +500,10 @@ enum xml_event xml_reader_next(struct xml_reader *reader, const struct xml **ele
 		*element = reader->top;
 	else if (reader->ended)
 		return XML_END;
-	else if (reader->quiet > XML_TOKEN_MAX)
+	else if (reader->quiet > XML_TOKEN_MAX && reader->depth == 0)
 		return bad(reader, "policy-violation");
+	else if (reader->quiet > XML_TOKEN_MAX || reader->hands_over)
+		return hand_over(reader, element);
 	return reader->event;
 }
 

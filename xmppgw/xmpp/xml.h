@@ -1,7 +1,7 @@
 /*
  * Reading an XMPP stream (expat): bytes in, the stream's header and then one element tree per
  * stanza out. Its memory is bounded whatever the bytes are: a stanza that is too large, too deep or
- * has too many attributes is skipped by counting its depth, and the stream lives on. DOCTYPE,
+ * has too many attributes is skipped, however long it is, and the stream lives on. DOCTYPE,
  * processing instructions and comments end the stream (RFC 6120 11.1). Pure.
  */
 #ifndef OG_XMPPGW_XMPP_XML_H
@@ -14,10 +14,9 @@
 #define XML_MEMORY_MAX (4 * XML_STANZA_MAX) /* bytes of its tree */
 #define XML_DEPTH_MAX 32      /* elements within each other, the stanza's own included */
 #define XML_ATTRIBUTES_MAX 32 /* of one element */
-#define XML_SKIPPED_MAX                                                                            \
-	(4 * 1024 * 1024) /* bytes of a stanza that is skipped; beyond, the stream ends */
-#define XML_TOKEN_MAX                                                                              \
-	(1024 * 1024) /* a single tag beyond this ends the stream: it can't be skipped */
+/* Beyond so many bytes a stanza, and a single tag, isn't parsed any more: its tags are counted. */
+#define XML_PARSED_MAX (2 * 1024 * 1024)
+#define XML_TOKEN_MAX (1024 * 1024)
 
 struct xml_attribute {
 	const char *ns; /* "" for most */

@@ -296,23 +296,119 @@ START_TEST(attributes_that_fit_nowhere_are_not_told)
 }
 END_TEST
 
-START_TEST(a_tag_without_end_ends_the_stream)
+/* BEGIN, then MIDDLE until it is COUNT bytes, then END: a stanza that is skipped. */
+static void skip_stanza(const char *begin, const char *middle, size_t count, const char *end)
 {
 	open_stream();
-	feed("<iq id='");
+	feed(begin);
 	ck_assert_int_eq(xml_reader_next(reader, &element), XML_MORE);
-	ck_assert_int_eq(feed_many("x", XML_TOKEN_MAX + 65536), XML_BAD);
-	ck_assert_str_eq(xml_reader_why(reader), "policy-violation");
+	ck_assert_int_eq(feed_many(middle, count / strlen(middle)), XML_MORE);
+	ck_assert(reader->counting);
+	feed(end);
+	ck_assert_int_eq(xml_reader_next(reader, &element), XML_SKIPPED);
+	ck_assert_uint_le(reader->arena.used, XML_MEMORY_MAX);
+}
+
+static void next_reader(void)
+{
+	check_alive();
+	teardown();
+	setup();
+}
+
+START_TEST(a_tag_of_any_length_is_skipped_and_the_attributes_before_told)
+{
+	size_t count = 5 * XML_TOKEN_MAX;
+
+	skip_stanza("<iq type='set' id='1' from='a@b' x='", "y>", count, "'><a/></iq>");
+	ck_assert_str_eq(xml_attribute(element, "from"), "a@b");
+	ck_assert_ptr_null(xml_attribute(element, "x"));
+	next_reader();
+	skip_stanza("<iq type='set' id='", "y", count, "' from='a@b'/>");
+	ck_assert_ptr_null(xml_attribute(element, "id"));
+	ck_assert_str_eq(xml_attribute(element, "type"), "set");
+	next_reader();
+	skip_stanza("<iq", "q", count, "><a/></iq>");
+	ck_assert_ptr_null(element);
+	next_reader();
+	skip_stanza("<iq id='1'><a b='", "/iq>", count, "'/><c>x</c></iq>");
+	ck_assert_str_eq(xml_attribute(element, "id"), "1");
+	next_reader();
+	skip_stanza("<iq id='1'><aa></a", " ", count, "></iq>");
+	ck_assert_str_eq(xml_attribute(element, "id"), "1");
 }
 END_TEST
 
-START_TEST(a_stanza_without_end_ends_the_stream)
+START_TEST(a_stanza_of_any_length_is_skipped_and_its_attributes_told)
+{
+	size_t count = 3 * XML_PARSED_MAX;
+
+	skip_stanza("<iq id='1'>", "<a>text</a>", count, "</iq>");
+	ck_assert_str_eq(xml_attribute(element, "id"), "1");
+	next_reader();
+	skip_stanza("<iq id='2'>", "<a/>", count, "</iq>");
+	ck_assert_str_eq(xml_attribute(element, "id"), "2");
+	next_reader();
+	skip_stanza("<iq id='3'><b>", "&lt;text", count, "<![CDATA[</iq>]]></b></iq>");
+	ck_assert_str_eq(xml_attribute(element, "id"), "3");
+	next_reader();
+	skip_stanza("<iq id='4'>", "<![CDATA[]]>", count, "</iq>");
+	ck_assert_str_eq(xml_attribute(element, "id"), "4");
+}
+END_TEST
+
+START_TEST(the_end_of_a_skipped_stanza_may_come_with_the_limit)
 {
 	open_stream();
-	feed("<iq>");
+	feed("<iq id='1'><b>");
 	ck_assert_int_eq(xml_reader_next(reader, &element), XML_MORE);
-	ck_assert_int_eq(feed_many("<a>text</a>", XML_SKIPPED_MAX / 11 + 16384), XML_BAD);
+	ck_assert_int_eq(feed_many("x", XML_PARSED_MAX - 100), XML_MORE);
+	ck_assert(!reader->counting);
+	feed("<c>"
+	     "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+	     "xxxxxxxxxxxxxxxxxxxxx</c><d/></b></iq>" IQ IQ);
+	ck_assert_int_eq(xml_reader_next(reader, &element), XML_SKIPPED);
+	ck_assert_str_eq(xml_attribute(element, "id"), "1");
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(xml_reader_next(reader, &element), XML_STANZA);
+		check_iq();
+	}
+	check_alive();
+}
+END_TEST
+
+START_TEST(what_is_skipped_may_be_the_only_child_whose_end_passes_the_limit)
+{
+	open_stream();
+	feed("<iq id='1'>");
+	ck_assert_int_eq(xml_reader_next(reader, &element), XML_MORE);
+	ck_assert_int_eq(feed_many("x", XML_PARSED_MAX - 8), XML_MORE);
+	feed("</iq>" IQ);
+	ck_assert_int_eq(xml_reader_next(reader, &element), XML_SKIPPED);
+	ck_assert_int_eq(xml_reader_next(reader, &element), XML_STANZA);
+	check_iq();
+	check_alive();
+}
+END_TEST
+
+START_TEST(what_is_no_element_is_not_skipped)
+{
+	open_stream();
+	feed("<iq id='1'><!-- ");
+	ck_assert_int_eq(xml_reader_next(reader, &element), XML_MORE);
+	ck_assert_int_eq(feed_many("x", 2 * XML_TOKEN_MAX), XML_BAD);
 	ck_assert_str_eq(xml_reader_why(reader), "policy-violation");
+	teardown();
+	setup();
+	open_stream();
+	feed("</stream");
+	ck_assert_int_eq(xml_reader_next(reader, &element), XML_MORE);
+	ck_assert_int_eq(feed_many("x", 2 * XML_TOKEN_MAX), XML_BAD);
+	teardown();
+	setup();
+	feed("<stream a='");
+	ck_assert_int_eq(xml_reader_next(reader, &element), XML_MORE);
+	ck_assert_int_eq(feed_many("x", 2 * XML_TOKEN_MAX), XML_BAD);
 }
 END_TEST
 
@@ -370,8 +466,11 @@ int main(void)
 		depth_is_limited,
 		attributes_are_limited,
 		attributes_that_fit_nowhere_are_not_told,
-		a_tag_without_end_ends_the_stream,
-		a_stanza_without_end_ends_the_stream,
+		a_tag_of_any_length_is_skipped_and_the_attributes_before_told,
+		a_stanza_of_any_length_is_skipped_and_its_attributes_told,
+		the_end_of_a_skipped_stanza_may_come_with_the_limit,
+		what_is_skipped_may_be_the_only_child_whose_end_passes_the_limit,
+		what_is_no_element_is_not_skipped,
 		a_stream_outlives_many_parsers_fed_in_any_pieces,
 	};
 
