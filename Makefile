@@ -158,12 +158,12 @@ asan:
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/asan SANITIZE=1 all
 
 #: make fuzz     every parser of strangers' bytes under libFuzzer, FUZZ_SECONDS=20 for each; inputs
-#:               that break one stay in build/fuzz
+#:               that break one stay in build/fuzz; and FUZZ_STANZAS=1000000 mutated stanzas
 .PHONY: fuzz
 fuzz:
 	$(Q)deploy/install-packages build fuzz
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/fuzz SANITIZE=1 FUZZ=1 CC=clang \
-	        fuzz-programs
+	        fuzz-programs $(BUILD)/fuzz/unit/xmppgw/test_route_mutated
 	$(Q)tests/run-fuzz $(BUILD)/fuzz
 
 #: make lint     the house's rules: ranks, circles, fences, sizes, banned calls, format, Lua
