@@ -1,9 +1,11 @@
-"""What xmppgw costs: publish stanzas that are read, passed on in arrays and answered, per CPU
-second of the gateway. Prints one line per run.
+"""What xmppgw costs: publish stanzas that are read, passed on in arrays and answered, per second
+and per CPU second of the gateways, and how long an answer takes. Prints one line per run.
 
-The XMPP server and the push daemon are played here, by the least that does it, so that both cores
-have room: the server sends a recorded stanza of Prosody's or ejabberd's with a window of
-unanswered ones, the push daemon answers "sent" to everything. CPU time is that of /proc/PID/stat.
+The pretend XMPP server sends Prosody's or ejabberd's publishes with so many unanswered at a time,
+to one gateway or two; the push daemon is played here by the least that does it, so that there is
+room on two cores, and answers "sent" to everything. Then a real Prosody and a real ejabberd publish
+for what users write, as fast as they can. Times are from a publish to its answer, at the pretend
+server.
 """
 
 import asyncio
@@ -19,18 +21,23 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 
+import gateway_real  # noqa: E402
 import namespace  # noqa: E402
 import report  # noqa: E402
 import usage  # noqa: E402
-from component import ComponentServer  # noqa: E402
 from harness import HOST, TOKEN, Stage, wait_until  # noqa: E402
+from pretend import PretendServer  # noqa: E402
 from report import Samples, Target  # noqa: E402
 
 BUILD = os.environ.get("OG_BUILD", ROOT / "build")
-COUNT = int(os.environ.get("COUNT", "400000"))
-WINDOW = int(os.environ.get("WINDOW", "4000"))
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
-STANZAS = {"Prosody": "prosody-body", "ejabberd": "ejabberd-message"}
+SECONDS = float(os.environ.get("SECONDS", "2"))
+COMPONENT = "push.example.org"
+NODES = 1000
+IN_FLIGHT = (1, 10, 100, 1000)
+# What is played, by how many gateways: Prosody allows one.
+PLAYED = (("prosody", 1), ("ejabberd", 1), ("ejabberd", 2))
+NAMES = {"prosody": "Prosody", "ejabberd": "ejabberd"}
 
 
 class PushDaemon(asyncio.Protocol):
@@ -77,88 +84,104 @@ def keep_record(redis, port):
     redis.command("ZADD", "og:registry:push", "9e15", "bench")
 
 
-def stanzas(name, domain, count):
-    """COUNT times the recorded publish, each with an id of its own and one of 1000 nodes."""
-    text = (ROOT / "tests/data/publish" / f"{name}.xml").read_text().strip()
-    text = re.sub(r"\bto='[^']*'", f"to='{domain}'", text)
-    text = re.sub(r"\bid='([^']*)'", lambda m: f"id='{m.group(1)[:-8]}@ID@'", text)
-    text = re.sub(r"node='[^']*'", "node='0123456789abcdef01234567@NODE@'", text)
-    return [
-        text.replace("@ID@", f"{n:08x}").replace("@NODE@", f"{n % 1000:08x}").encode()
-        for n in range(count)
-    ]
+class Scene:
+    """The registry, the push daemon and as many gateways as the pretend server KIND is to have."""
+
+    def __init__(self, stage, kind, gateways, port):
+        self.server = stage.run(PretendServer(stage, kind, [COMPONENT]))
+        redis = stage.redis()
+        keep_record(redis, port)
+        components = {COMPONENT: self.server.section(COMPONENT)}
+        self.gateways = [
+            stage.xmppgw(redis, components, name=f"gateway-{n}") for n in range(gateways)
+        ]
+        self.server.wait_links(COMPONENT, gateways)
+        for gateway in self.gateways:
+            gateway.wait_log("backend-found")
+        nodes = [(COMPONENT, f"0123456789abcdef01234567{n:08x}", "5" * 32) for n in range(NODES)]
+        self.server.register_all(nodes)
+
+    def cpu(self):
+        return sum(usage.cpu_seconds(gateway.pid) for gateway in self.gateways)
+
+    def load(self, count, in_flight):
+        """One load: publishes per second and CPU second, microseconds to an answer."""
+        before = self.cpu()
+        self.server.load(count=count, in_flight=in_flight)
+        report = self.server.wait_load()
+        assert report["result"] == count, report
+        memory = max(usage.private_bytes(gateway.pid) for gateway in self.gateways)
+        return {
+            "per_second": report["per_second"],
+            "per_cpu_second": count / (self.cpu() - before),
+            "p50_us": report["p50_us"],
+            "p99_us": report["p99_us"],
+            "memory_mib": memory / (1 << 20),
+        }
 
 
-def load(link, texts):
-    """Sends all with at most WINDOW unanswered; returns how many results came."""
-    sent = answered = 0
-    link.socket.setblocking(True)
-    tail = b""
-    while answered < len(texts):
-        if sent < len(texts) and sent - answered <= WINDOW - 500:
-            link.socket.sendall(b"".join(texts[sent : sent + 500]))
-            sent = min(sent + 500, len(texts))
-            continue
-        data = tail + link.socket.recv(1 << 20)
-        cut = data.rfind(b">") + 1
-        answered += data[:cut].count(b"<iq type='result'")
-        assert b"<error" not in data, data[:500]
-        tail = data[cut:]
-    return answered
-
-
-def run(name, gateway, link, texts):
-    """One round: publishes per CPU second and per second."""
-    before, began = usage.cpu_seconds(gateway.pid), time.monotonic()
-    count = load(link, texts)
-    cpu, wall = usage.cpu_seconds(gateway.pid) - before, time.monotonic() - began
-    figures = {"per_cpu_second": count / cpu, "per_second": count / wall}
-    print(f"  {name}: {figures['per_cpu_second']:.0f} per CPU second")
-    return {**figures, "memory_mib": usage.private_bytes(gateway.pid) / (1 << 20)}
-
-
-def measure(name, stanza):
-    """All rounds with one server's stanza."""
-    port = multiprocessing.Value("i", 0)
-    pushes = multiprocessing.Process(target=serve_pushes, args=(port,), daemon=True)
-    pushes.start()
-    texts = stanzas(stanza, "push.example.org", COUNT)
+def measure(kind, gateways, port):
+    """All rounds: runs by how many are in flight."""
+    found = {in_flight: [] for in_flight in IN_FLIGHT}
     with tempfile.TemporaryDirectory() as folder:
         with Stage(folder, build=BUILD, record=False, token=TOKEN) as stage:
-            redis = stage.redis()
-            wait_until(lambda: port.value)
-            keep_record(redis, port.value)
-            server = ComponentServer("push.example.org")
-            section = {**server.section, "role": "push"}
-            gateway = stage.xmppgw(redis, {"push.example.org": section})
-            link = server.accept().log_in()
-            gateway.wait_log("backend-found")
-            load(link, texts[: COUNT // 20])
-            runs = [run(name, gateway, link, texts) for _ in range(ROUNDS)]
-            link.close()
-    pushes.terminate()
-    return {"stanza_bytes": len(texts[0]), "runs": runs}
+            scene = Scene(stage, kind, gateways, port)
+            warm = {n: scene.load(200 * n, n)["per_second"] for n in IN_FLIGHT}
+            for _ in range(ROUNDS):
+                for n in IN_FLIGHT:
+                    run = scene.load(max(1000, int(warm[n] * SECONDS)), n)
+                    found[n].append(run)
+                    print(f"  {kind}, {gateways} gateway(s), {n} in flight: {run}")
+    return found
 
 
-def samples(found, server, figure):
-    return Samples(run[figure] for run in found[server]["runs"])
+def columns(runs):
+    cells = []
+    for figure in ("per_second", "per_cpu_second", "p50_us", "p99_us"):
+        cells.append(Samples(run[figure] for run in runs).text(0))
+    return [*cells, Samples(run["memory_mib"] for run in runs).text(1)]
+
+
+def played_table(found):
+    head = ["publishes of", "gateways", "in flight", "per second", "per CPU second", "p50 us"]
+    rows = [
+        [NAMES[kind], gateways, n, *columns(runs)]
+        for (kind, gateways), by_window in found.items()
+        for n, runs in by_window.items()
+    ]
+    return report.table([*head, "p99 us", "MiB"], rows)
+
+
+def real_table(found):
+    head = ["real server", "publishes", "per second", "per CPU second of the gateway"]
+    rows = [
+        [NAMES[kind], run["count"], f"{run['per_second']:.0f}", f"{run['per_cpu_second']:.0f}"]
+        for kind, run in found.items()
+    ]
+    return report.table(head, rows)
 
 
 def main():
     namespace.enter()
-    found = {server: measure(server, stanza) for server, stanza in STANZAS.items()}
-    head = ["stanzas of", "bytes each", "per CPU second", "per second", "MiB"]
-    rows, targets = [], []
-    for server, figures in found.items():
-        speed = samples(found, server, "per_cpu_second")
-        cells = [speed.text(0), samples(found, server, "per_second").text(0)]
-        memory = samples(found, server, "memory_mib").text(1)
-        rows.append([server, figures["stanza_bytes"], *cells, memory])
-        what = f"xmppgw: publishes as {server} sends them, per CPU second"
-        targets.append(Target(what, speed.median, 40000, digits=0))
-    title = f"{report.machine()}\n{ROUNDS} rounds of {COUNT} publishes"
-    text = "\n\n".join([title, report.table(head, rows), report.targets_table(targets)])
-    data = {"machine": report.machine(), "rounds": ROUNDS, "count": COUNT, "found": found}
+    port = multiprocessing.Value("i", 0)
+    pushes = multiprocessing.Process(target=serve_pushes, args=(port,), daemon=True)
+    pushes.start()
+    wait_until(lambda: port.value)
+    found = {(kind, count): measure(kind, count, port.value) for kind, count in PLAYED}
+    real = gateway_real.measure(BUILD, lambda redis: keep_record(redis, port.value))
+    pushes.terminate()
+    targets = []
+    for kind in NAMES:
+        speed = Samples(run["per_cpu_second"] for run in found[kind, 1][1000])
+        what = f"xmppgw: publishes as {NAMES[kind]} sends them, 1000 in flight, per CPU second"
+        targets.append(Target(what, speed.median, 70000, digits=0))
+    title = f"{report.machine()}\n{ROUNDS} rounds of {SECONDS:g} s"
+    parts = [title, played_table(found), real_table(real), report.targets_table(targets)]
+    text = "\n\n".join(parts)
+    data = {"machine": report.machine(), "rounds": ROUNDS, "real": real}
+    data["found"] = [
+        {"server": kind, "gateways": count, "runs": runs} for (kind, count), runs in found.items()
+    ]
     data.update(targets=[target.record() for target in targets])
     print("\n" + text)
     report.write("gateway", text, data)

@@ -57,12 +57,14 @@ static void on_done(struct publish *publish, enum ending ending, const struct el
 /* One publish; false if there is nothing to send it for or by. */
 static bool send_one(void)
 {
+	struct list_link *before = next;
 	struct registration *registration = take_registration();
 	struct publish *publish = NULL;
 
 	if (registration != NULL)
 		publish = publish_send(server, registration, options.form->text);
 	if (publish == NULL) {
+		next = before;
 		unlinked++;
 		return false;
 	}

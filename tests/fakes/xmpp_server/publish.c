@@ -17,12 +17,13 @@ const char *const ending_names[ENDINGS] = { "result", "error", "lost", "timeout"
 
 /* Replies that nobody waits for. */
 enum stray {
-	STRAY_UNASKED, /* to nothing that was sent, or for the second time */
-	STRAY_ASTRAY,  /* on another connection than the publish */
-	STRAY_LATE,    /* after the server has given up */
+	STRAY_UNASKED,  /* to nothing that was sent, or for the second time */
+	STRAY_ASTRAY,   /* on another connection than the publish */
+	STRAY_LATE,     /* after the server has given up */
+	STRAY_RETURNED, /* after the publish's connection was lost, on a new one */
 	STRAYS,
 };
-static const char *const stray_names[STRAYS] = { "unasked", "astray", "late" };
+static const char *const stray_names[STRAYS] = { "unasked", "astray", "late", "returned" };
 
 static struct server *server;
 static struct map pending; /* struct publish by id */
@@ -129,29 +130,37 @@ static void on_reply(struct link *link, const struct element *element)
 		log_warn("unasked-reply id=%s", element->id);
 		return;
 	}
-	if (publish->link != link) {
+	if (publish->link != NULL && publish->link != link) {
 		strays[STRAY_ASTRAY]++;
 		log_warn("reply-astray id=%s", element->id);
 	}
-	if (publish->late)
+	if (publish->link == NULL)
+		strays[STRAY_RETURNED]++;
+	else if (publish->late)
 		strays[STRAY_LATE]++;
-	else
+	if (publish->link == NULL || !publish->late)
 		judge(publish, element);
 	if (!publish->late)
 		end(publish, element->type[0] == 'r' ? ENDING_RESULT : ENDING_ERROR, element);
 	free_publish(publish);
 }
 
+/*
+ * What the connection still owed ends as lost. But servers know a reply by its id, so one that
+ * comes on a later connection is obeyed all the same.
+ */
 static void on_left(struct link *link)
 {
 	struct list_link *first;
 
-	while ((first = list_first(&link->owed)) != NULL) {
+	while ((first = list_take(&link->owed)) != NULL) {
 		struct publish *publish = container_of(first, struct publish, of_link);
+		bool late = publish->late;
 
-		if (!publish->late)
+		publish->late = true;
+		publish->link = NULL;
+		if (!late)
 			end(publish, ENDING_LOST, NULL);
-		free_publish(publish);
 	}
 }
 

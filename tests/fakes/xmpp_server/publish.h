@@ -24,9 +24,9 @@ struct publish {
 	struct list_link of_link, of_time;
 	char *id;
 	struct registration *registration;
-	struct link *link;
+	struct link *link; /* NULL: it is gone */
 	uint64_t sent_ns;
-	bool late; /* the server has given up */
+	bool late; /* it has ended without a reply */
 	/* Called once, when it ends; ELEMENT is the reply, or NULL. It lives until this returns. */
 	void (*done)(struct publish *publish, enum ending ending, const struct element *element);
 	void *owner;
