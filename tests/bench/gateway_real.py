@@ -1,5 +1,5 @@
-"""Publishes of real servers: Prosody's mod_cloud_notify and ejabberd's mod_push, for messages to users
-who are offline, as fast as the servers take them from one client."""
+"""Publishes of real servers: Prosody's mod_cloud_notify and ejabberd's mod_push, for messages to
+users who are offline, as fast as the servers take them from one client."""
 
 import asyncio
 import tempfile

@@ -39,7 +39,7 @@ static struct conf router_conf = {
 
 /* All that handlers call, as main.c has it. */
 static const struct daemon_module *const router_modules[] = {
-	&backend_module,    &api_call_module, &publish_send_module,
+	&backend_module,      &api_call_module,   &publish_send_module,
 	&command_call_module, &activation_module, &iq_module,
 };
 
