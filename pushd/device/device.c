@@ -27,7 +27,7 @@
 
 #define LIST_MAX 1000  /* devices that are shown of one owner, which may be a whole domain */
 #define KEY_HEX 65     /* a SHA-256 as hex digits, and a NUL */
-#define UNHEARD_MAX 64 /* calls under way for whose answer nobody waits */
+#define UNHEARD_MAX 64 /* calls under way that no caller waits for */
 
 static struct redis_script expire_script = { expire_lua };
 static struct redis_script list_script = { list_lua };
@@ -165,7 +165,7 @@ static void make_implicit_node(const struct device *device, char node[DEVICE_HEX
 	node[DEVICE_HEX - 1] = '\0';
 }
 
-/* Under which a token (its hash TOKEN) of PROVIDER is held dead. remove_dead.lua does the same. */
+/* The key that marks a token (TOKEN: its hash) as dead. remove_dead.lua makes it likewise. */
 static void hash_dead(const char *provider, const char *token, char hex[SHA1_TEXT_SIZE])
 {
 	char *text = mem_printf("%s:%s", provider, token);
@@ -175,8 +175,8 @@ static void hash_dead(const char *provider, const char *token, char hex[SHA1_TEX
 }
 
 /*
- * The token counts in lower case, since the hex of APNs comes in either and an app that unregisters
- * may not name the provider.
+ * The hash is of the token in lower case: apps write APNs's hex in upper or lower case, and without
+ * a provider in the request it isn't known whether the token is hex.
  */
 static void hash_token(const char *token, char hex[KEY_HEX])
 {
@@ -271,7 +271,7 @@ static void on_unheard(struct redis_call *call, const struct redisReply *reply)
 		fail(reply);
 }
 
-/* The same without an answer: best effort, dropped while too many are under way. */
+/* The same for a call that no caller waits for; dropped while UNHEARD_MAX are under way. */
 static void run_unheard(struct redis *redis, struct redis_script *script, size_t keys,
                         struct arguments *arguments)
 {
@@ -415,7 +415,11 @@ void device_remove(struct device_removal *removal, struct redis *redis, const ch
 	run(redis, &removal->call, &remove_script, 0, &arguments);
 }
 
-/* The token FIELD is dead since MS[0], and held dead for MS[1]; 0: the device goes alone. */
+/*
+ * Removes DEVICE, or from it the token in FIELD if that is the second one, unless it has registered
+ * after MS[0]. MS[1]: how long the token is marked as dead; 0: it isn't, and other devices with
+ * this token stay.
+ */
 static void remove_token(struct device_removal *removal, struct redis *redis,
                          const struct device *device, enum field field, const int64_t ms[2])
 {
@@ -501,7 +505,7 @@ void device_record_success(struct redis *redis, const struct device *device,
 
 /* ---- looking ---- */
 
-/* The device to register if it isn't there; its texts are on the heap. */
+/* The device that is registered if none is found; its texts are on the heap. */
 struct implicit {
 	struct redis *redis;
 	struct device device;

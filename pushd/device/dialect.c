@@ -4,9 +4,9 @@
 #include <string.h>
 
 /*
- * Siskin's family registers once and never again, so its devices have no TTL; Conversations' family
- * never unregisters and renews, so its devices have one. Monal's doesn't register: whoever knows
- * the token can push, and the server's publishes are all that renews.
+ * Apps of Siskin's family register once, so their devices have no TTL. Apps of Conversations'
+ * family renew their registration and never unregister, so their devices have a TTL. Monal doesn't
+ * register: anyone who knows the token can push, and only publishes renew the device.
  */
 static const struct dialect dialects[] = {
 	{ .name = "tigase", .registers = true },

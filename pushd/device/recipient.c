@@ -14,7 +14,7 @@
 
 #define MODULE_DEFAULT "default" /* the module of a publish that names none */
 
-/* Strangers make such devices, so a node that can't be a token is refused, as fpush does. */
+/* Any server can make such a device, so a node that can't be a token is refused, as in fpush. */
 #define TOKEN_MIN 64
 #define TOKEN_MAX 512
 
