@@ -16,7 +16,7 @@
 
 #define CLOCK_SLACK_MS (60 * 1000)
 
-/* Google: renewed some minutes before the end; a short life is used to three quarters. */
+/* Google's are renewed 5 minutes before their end, or after 3/4 of a shorter life. */
 #define RENEW_EARLY_MS (300 * 1000)
 
 /* The token endpoint, and the life of what it gives. */
@@ -37,8 +37,8 @@
  *              │  └── later ◀───┴─────────────────────────┴─────┘
  *              └──▶ idle, with the one that was found
  *
- * Without a sealed store: idle, making, and idle or later. Where Redis refuses writes and the token
- * in use is about to end: from locking straight to making, and the new token isn't shared.
+ * Without a sealed store: idle, making, and idle or later. If Redis refuses writes and the token
+ * in use ends soon: from locking straight to making, and the new token isn't shared.
  */
 enum step {
 	STEP_IDLE,
@@ -92,7 +92,7 @@ static const struct bearer_life *life_of(const struct access_token *token)
 
 /* ---- how old it is ---- */
 
-/* A token from the future counts as old: the clock was wrong when it was made. */
+/* A token that was made in the future counts as old: a clock was wrong when it was made. */
 static bool older_than(int64_t made_ms, int64_t most_ms)
 {
 	int64_t age_ms = loop_wall_ms() - made_ms;
@@ -116,14 +116,14 @@ static bool is_fresh(const struct access_token *token, int64_t made_ms, int64_t 
 	       !older_than(made_ms, ends_ms - made_ms);
 }
 
-/* True if the text may be used: until its end, also while renewing it fails. */
+/* True if the text may be used. While renewing fails, it is used until its end. */
 static bool is_good(const struct access_token *token)
 {
 	return token->text != NULL && !token->refused && loop_wall_ms() < token->ends_ms &&
 	       !older_than(token->made_ms, token->ends_ms - token->made_ms);
 }
 
-/* True if the token ends before the next try to share a new one may succeed. */
+/* True if the token may end before the next attempt to write a new one to Redis. */
 static bool is_needed(const struct access_token *token)
 {
 	return !is_good(token) || token->ends_ms - loop_wall_ms() <= 2 * RETRY_MOST_MS;
@@ -270,7 +270,7 @@ static void drop_made(struct access_token *token)
 	token->made = NULL;
 }
 
-/* A signed token is renewed when it is asked for, one of an endpoint ahead of time by a timer. */
+/* A signed token is renewed when it is asked for; one from an endpoint by a timer, early. */
 static void plan_renewal(struct access_token *token)
 {
 	int64_t early = early_ms(token->made_ms, token->ends_ms);
@@ -282,7 +282,7 @@ static void plan_renewal(struct access_token *token)
 	timer_start(&token->again, (uint64_t)(delay_ms > 1000 ? delay_ms : 1000));
 }
 
-/* TEXT (owned now) is the token from here on. */
+/* Replaces the token by TEXT, which is owned from here on. */
 static void adopt(struct access_token *token, char *text, int64_t made_ms, int64_t ends_ms)
 {
 	mem_free_secret(token->text);
@@ -332,7 +332,7 @@ static void write_made(struct access_token *token)
 	free(name);
 }
 
-/* TEXT (owned now) has just been made. */
+/* Takes over TEXT, a token that was just made. */
 static void take_made(struct access_token *token, char *text, int64_t life_ms)
 {
 	token->made = text;
@@ -391,7 +391,7 @@ static void lock(struct access_token *token)
 	free(name);
 }
 
-/* Adopts the token that TEXT describes, unless it is ours already or about to end. */
+/* Uses the token that TEXT describes, unless it is the one in use or due for renewal. */
 static bool take_shared(struct access_token *token, const char *text)
 {
 	json_t *object = json_loads(text, 0, NULL);
@@ -427,7 +427,7 @@ static void after_reading(struct access_token *token, enum sealed_store_result r
 		lock(token);
 }
 
-/* After a success the lock isn't removed but expires: a late pushd first reads the new token. */
+/* After a success the lock is left to expire: a pushd that can't take it reads the new token. */
 static void after_locking(struct access_token *token, enum sealed_store_result result)
 {
 	if (result == SEALED_DONE || (result == SEALED_REFUSED && is_needed(token)))
@@ -438,8 +438,9 @@ static void after_locking(struct access_token *token, enum sealed_store_result r
 }
 
 /*
- * A token that perhaps wasn't written isn't used, since another pushd would make a second one. But
- * if Redis refuses writes (it is full), no pushd can share a token, so each uses its own.
+ * If Redis didn't answer, the new token is dropped: it may not have been written, and then another
+ * pushd makes one too. If Redis refuses writes (it is full), no pushd can share a token, so each
+ * uses its own.
  */
 static void after_writing(struct access_token *token, enum sealed_store_result result)
 {
@@ -490,7 +491,7 @@ static void renew(struct access_token *token)
 	}
 	name = name_of(token, "bearer");
 	token->step = STEP_READING;
-	sealed_store_forget(&token->call); /* so that an unchanged text is delivered again */
+	sealed_store_forget(&token->call); /* else an unchanged text isn't given again */
 	sealed_store_get(&token->call, name);
 	free(name);
 }
@@ -581,8 +582,8 @@ void access_token_close(struct access_token *token, struct access_token_watch *w
 }
 
 /*
- * Renews the token when it is time: signed ones only here; those of an endpoint here if the clock
- * leapt past their end, since timers don't leap.
+ * Renews the token if it is due. A signed token is renewed only here; one from an endpoint by its
+ * timer, and here if the wall clock was set forward past its end, which moves no timer.
  */
 static void look_after(struct access_token *token)
 {

@@ -47,10 +47,10 @@ struct parts {
 /*
  * ---- PKCS #12 files (.p12, .pfx), also those that macOS's Keychain writes with ciphers that
  * OpenSSL keeps in its legacy provider (RC2-40, 3DES). That provider is loaded into a context of
- * its own for as long as this takes, so nothing else gets to use it. ----
+ * its own while the file is read, so no other code can use these ciphers. ----
  */
 
-/* OpenSSL's, for one file. */
+/* The context of OpenSSL for one file. */
 struct reading {
 	OSSL_LIB_CTX *context;
 	OSSL_PROVIDER *standard, *legacy; /* legacy may be NULL: not installed */
@@ -77,7 +77,7 @@ static void end(struct reading *reading)
 	ERR_clear_error();
 }
 
-/* Files without a password are made in two ways: with an empty one, and with none at all. */
+/* A file "without a password" has an empty password or none: OpenSSL tells the two apart. */
 static bool password_fits(PKCS12 *file, const char **password)
 {
 	if (PKCS12_mac_present(file) != 1)
@@ -91,7 +91,7 @@ static bool password_fits(PKCS12 *file, const char **password)
 	return PKCS12_verify_mac(file, "", 0) == 1;
 }
 
-/* A copy of KEY that doesn't belong to the context it was read in; NULL gives NULL. */
+/* A copy of KEY in OpenSSL's default context, since that of the file is freed; NULL gives NULL. */
 static EVP_PKEY *adopt_key(EVP_PKEY *key)
 {
 	unsigned char *der = NULL;
@@ -123,7 +123,7 @@ static void adopt_certificate(STACK_OF(X509) * chain, X509 *certificate)
 		panic("sk_X509_push");
 }
 
-/* The file says how often its password is hashed, which holds the whole loop up. */
+/* True if FILE wants its password hashed so often that it would block the loop. */
 static bool counts_long(PKCS12 *file)
 {
 	const ASN1_INTEGER *count = NULL;
@@ -187,7 +187,7 @@ static void release_parts(struct parts *parts)
 
 /* ---- PEM ---- */
 
-/* For encrypted keys; without a password OpenSSL would ask the terminal. */
+/* The password of encrypted keys; without this callback OpenSSL would ask the terminal. */
 static int give_password(char *buf, int size, int writing, void *password)
 {
 	size_t len = password != NULL ? strlen(password) : 0;
@@ -277,7 +277,7 @@ static char *text_of(const ASN1_STRING *string)
 	return text;
 }
 
-/* STRING if it is a bundle id, since it goes into a header as it is; heap, else NULL. */
+/* STRING if it is a bundle id, else NULL; heap. It is sent in a header without escaping. */
 static char *topic_of(const ASN1_STRING *string)
 {
 	char *text = text_of(string);
@@ -459,7 +459,7 @@ static bool serves(const struct certificate *certificate, const char *topic)
 
 /* ---- the form ---- */
 
-/* A .p12 is DER, whose first byte says: a sequence. */
+/* A .p12 is DER: its first byte is the tag of a sequence. */
 static bool recognise(const struct material_source *source)
 {
 	static const char begin[] = "-----BEGIN CERTIFICATE-----";
@@ -481,7 +481,7 @@ static char *parse(struct material *material, const struct material_source *sour
 	material_print_fingerprint(
 	        material, (const char *const[]){ "certificate", certificate->fingerprint, NULL });
 	material->starts_ms = certificate->starts_ms;
-	/* 0 would be for ever: a date that can't be read is over. */
+	/* A date that can't be read is in the past (1), since 0 means that there is no end. */
 	material->expires_ms = certificate->expires_ms != 0 ? certificate->expires_ms : 1;
 	material->topic = certificate->topic;
 	material->certificate = certificate->chain;
@@ -504,7 +504,7 @@ static char *judge_topic(const struct certificate *certificate, const char *topi
 	                  topic);
 }
 
-/* Old certificates name the one environment that they are for; today's are for both. */
+/* An old certificate names its one environment; a current one is for both. */
 static char *judge_environment(const struct certificate *certificate, bool sandbox)
 {
 	if (certificate->sandbox == certificate->production || certificate->sandbox == sandbox)
@@ -541,7 +541,7 @@ static void release(struct material *material)
 	free(material->secret);
 }
 
-/* PEM that we have made, whatever it came as: it needs no password and no old cipher. */
+/* The credential as PEM made here, whatever the form of the file: without password or cipher. */
 static json_t *keep(const struct material *material)
 {
 	const struct certificate *certificate = material->secret;

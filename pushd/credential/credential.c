@@ -13,9 +13,9 @@
 #include "pushd/credential/sealed_store.h"
 
 #define FILE_MAX (64 * 1024)
-#define POLL_MS 2000 /* between two reads of what the fleet's API calls stored */
+#define POLL_MS 2000 /* between two reads of the credential in Redis, which any pushd may replace */
 
-/* A bearer token of it, for one origin or for all. */
+/* A bearer token of the credential, for one origin or for all. */
 struct token {
 	struct list_link link; /* in the credential's */
 	struct credential *credential;
@@ -79,8 +79,8 @@ static struct material *read_file(const struct credential_wanted *wanted, char *
 }
 
 /*
- * What the file holds, or NULL if there is none or it is at fault. *WHY (heap): what is wrong; with
- * a material that it isn't valid now; NULL: nothing is.
+ * The material in the file; NULL if no file is configured, or it is at fault. *WHY (heap): what is
+ * wrong with the file; beside a material: that its dates aren't valid now; NULL: no fault.
  */
 static struct material *try_file(const struct credential_wanted *wanted, char **why)
 {
@@ -237,7 +237,7 @@ static void warn_of_lack(const struct credential *credential)
 	free(lack);
 }
 
-/* Uses MATERIAL from here on, which isn't what was used. */
+/* Uses MATERIAL, which differs from the one in use, from here on. */
 static void use_material(struct credential *credential, struct material *material)
 {
 	static unsigned versions;
@@ -262,7 +262,7 @@ static void log_replacement(const struct credential *credential)
 	         from);
 }
 
-/* Uses the better of the two: dates may have passed since the last choice. */
+/* Chooses between file and Redis again: a date may have passed since the last choice. */
 static void use_best(struct credential *credential)
 {
 	struct material *best = choose(credential);
@@ -365,7 +365,7 @@ void credential_set(struct credential *credential, struct material *material)
 
 /* ---- opened and closed ---- */
 
-/* Takes FILED and logs WHY (freed). A certificate that isn't valid now is kept. */
+/* Takes FILED, and logs and frees WHY. A certificate whose dates aren't valid is kept, too. */
 static void take_file(struct credential *credential, struct material *filed, char *why)
 {
 	if (why != NULL)

@@ -17,7 +17,7 @@
 #include "pushd/db.h"
 
 #define TICK_MS 10000
-#define UNSETTLED_TICK_MS 500 /* while it isn't known yet which credentials there are */
+#define UNSETTLED_TICK_MS 500 /* until Redis has said which credentials are stored */
 #define DAY_MS (INT64_C(24) * 60 * 60 * 1000)
 #define TOLD_LIFE_MS "34560000000" /* 400 days: longer than a certificate lives */
 #define EVENTS_MAX "10000"
@@ -31,7 +31,7 @@ struct warning {
 	struct redis_call call;
 	const struct conf_provider *provider;
 	int days;    /* its threshold */
-	char *asked; /* the key of what Redis was asked for, or has told; NULL: nothing yet */
+	char *asked; /* the key in Redis of the warning that was tried last; NULL: none */
 };
 
 static struct {
@@ -70,7 +70,7 @@ static void refresh_metric(void)
 
 /* ---- warnings ---- */
 
-/* The least threshold that EXPIRES_MS is within; -1: none yet. */
+/* The least threshold, in days, before which EXPIRES_MS comes; -1: it is later than all. */
 static int threshold_of(int64_t expires_ms)
 {
 	int64_t left_ms = expires_ms - loop_wall_ms();
@@ -81,7 +81,7 @@ static int threshold_of(int64_t expires_ms)
 	return -1;
 }
 
-/* What people are told; heap. */
+/* The text of the message to admins; heap. */
 static char *make_text(const struct conf_provider *provider, int64_t expires_ms)
 {
 	int64_t left_ms = expires_ms - loop_wall_ms();
@@ -113,7 +113,7 @@ static char *make_event(const struct warning *warning, int64_t expires_ms)
 	return event;
 }
 
-/* One that fails is tried again at the next tick. */
+/* A warning that fails is tried again at the next tick. */
 static void on_warned(struct redis_call *call, const struct redisReply *reply)
 {
 	struct warning *warning = container_of(call, struct warning, call);
@@ -127,7 +127,7 @@ static void on_warned(struct redis_call *call, const struct redisReply *reply)
 	}
 }
 
-/* Asks Redis to tell what KEY (owned now) remembers, unless somebody has. */
+/* Adds the event to Redis unless KEY (taken) exists: then a pushd has done so already. */
 static void warn(struct warning *warning, int64_t expires_ms, char *key)
 {
 	struct redis *redis = db_redis();

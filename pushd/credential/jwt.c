@@ -19,7 +19,7 @@
 
 #define P256_BYTES 32
 #define RSA_LEAST_BITS 2048 /* RFC 7518, section 3.3 */
-#define RSA_MOST_BITS 8192  /* more would hold the loop up at each signature */
+#define RSA_MOST_BITS 8192  /* each signature with a longer key would block the loop */
 
 struct jwt_key {
 	enum jwt_algorithm algorithm;
@@ -50,7 +50,7 @@ static const char *judge_key(const EVP_PKEY *pkey, enum jwt_algorithm algorithm)
 	return NULL;
 }
 
-/* A key that parses may still be damaged, which would show only when it is used. */
+/* A key that parses may be damaged; a trial signature shows it before the key is used. */
 static bool can_sign(EVP_PKEY *pkey)
 {
 	static const unsigned char text[] = "a trial";

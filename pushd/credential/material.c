@@ -122,7 +122,7 @@ char *material_lack(const struct material *material, const struct credential_wan
 
 /* ---- kept and restored ---- */
 
-/* Wipes what jansson has copied, then frees it. */
+/* Wipes the secret in OBJECT, which is jansson's copy, then frees OBJECT. */
 static void drop_secret(json_t *object)
 {
 	const char *text = json_string_value(json_object_get(object, "text"));

@@ -8,7 +8,7 @@
 #define SCOPE "https://www.googleapis.com/auth/firebase.messaging"
 #define GRANT_LIFE_S 3600 /* the most that Google takes */
 
-/* The project goes into a URL as it is. */
+/* The project is written into a URL without escaping. */
 static const char plain[] = "abcdefghijklmnopqrstuvwxyz0123456789"
                             "ABCDEFGHIJKLMNOPQRSTUVWXYZ-._:";
 
@@ -96,7 +96,7 @@ char *service_account_grant(const struct service_account *account, int64_t now_s
 
 /* ---- the form ---- */
 
-/* A provider that takes one takes nothing else. */
+/* A provider that accepts service accounts accepts no other form. */
 static bool recognise(const struct material_source *source)
 {
 	return true;

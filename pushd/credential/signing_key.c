@@ -70,7 +70,7 @@ static void release(struct material *material)
 	free(own);
 }
 
-/* PEM that we have made: the file may have text around it that isn't UTF-8. */
+/* PEM made here from the key: the file may have text around the key that isn't UTF-8. */
 static json_t *keep(const struct material *material)
 {
 	const struct signing_key *own = material->secret;
@@ -100,7 +100,7 @@ static char *sign(const struct material *material, const char *origin, int64_t n
 	return text;
 }
 
-/* Apple: no older than an hour, no younger than 20 minutes when it is replaced. */
+/* Apple refuses tokens older than an hour, and new ones more often than every 20 minutes. */
 const struct credential_form signing_key_form = {
 	.name = "key",
 	.recognise = recognise,
@@ -110,7 +110,7 @@ const struct credential_form signing_key_form = {
 	.keep = keep,
 	.describe = describe,
 	.sign = sign,
-	.life = { .life_ms = 59 * 60 * 1000, /* a minute for the way, and clocks that differ */
+	.life = { .life_ms = 59 * 60 * 1000, /* a minute less: transfer, differing clocks */
 	          .renew_after_ms = 50 * 60 * 1000,
 	          .least_ms = 20 * 60 * 1000 },
 };

@@ -4,10 +4,10 @@
 
 #define JID_MAX 3071 /* RFC 7622, section 3.1: three parts of 1023 bytes, with "@" and "/" */
 #define NAME_MAX_BYTES 1023
-#define NODE_MAX 512 /* ours have 32 bytes, device tokens up to so many */
+#define NODE_MAX 512 /* bytes: our nodes have 32, a token that serves as a node at most these */
 #define SECRET_MAX 128
 #define MODULE_MAX 128
-#define TEXT_MAX 65536 /* a body; what is too long for a provider is cut there */
+#define TEXT_MAX 65536 /* bytes of a body, which each provider then shortens to its own limit */
 #define MEDIA_MAX 8
 #define COUNT_MAX 1000000000
 
