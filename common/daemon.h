@@ -52,14 +52,14 @@ struct daemon_spec {
 	size_t health_offset; /* likewise, of the address (char *) that --health asks */
 	const struct daemon_module *const *modules; /* ended by NULL */
 	/*
-	 * What the table can't say (files parse, keys fit each other): run after reading, also by
-	 * -n, before any module starts. Returns 0, or -1 with COMPLAINTS appended, one per line.
-	 * NULL: nothing.
+	 * Checks what the table can't express (files parse, keys fit each other). Runs after the
+	 * configuration was read, with -n too, before any module starts. Returns 0, or -1 with
+	 * COMPLAINTS appended, one per line. NULL: no such check.
 	 */
 	int (*check)(const void *config, struct buf *complaints);
 	/*
-	 * The same for what is wrong but must not keep it from running: run by -n alone, once
-	 * check has found nothing. NULL: nothing.
+	 * The same for faults with which the daemon must still start: runs only with -n, after
+	 * check has returned 0. NULL: no such check.
 	 */
 	int (*check_more)(const void *config, struct buf *complaints);
 	/*
@@ -81,7 +81,7 @@ int daemon_main(int argc, char **argv, const struct daemon_spec *spec);
 /* CONFIGURED, the key `id`, or the host's name where that is NULL (static; "" if it has none). */
 const char *daemon_id(const char *configured);
 
-/* Begins to drain as SIGTERM does (also for an API call). Again: nothing. */
+/* Begins to drain as SIGTERM does (also for an API call). A second call does nothing. */
 void daemon_drain(void);
 
 /* True after daemon_drain(). */
@@ -90,7 +90,7 @@ bool daemon_draining(void);
 /* Ends the loop; the modules are stopped and the process exits 0. */
 void daemon_exit(void);
 
-/* The same with status 1: what only shows when it runs makes it unfit; the caller has logged it. */
+/* The same with status 1, for a fault that shows only while running; the caller has logged it. */
 void daemon_fail(void);
 
 /* Route handlers for GET /metrics, /healthz and /readyz, the same in every daemon. */

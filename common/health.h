@@ -1,7 +1,7 @@
 /*
  * Asks a running daemon whether it is well, for container health checks: one HTTP/1.0 GET on a
- * numeric address. It stands alone, without the loop and without libcurl, which would cost relayd a
- * megabyte of memory that is its own for a process of its own that lives for one request.
+ * numeric address. It uses neither the loop nor libcurl: linking libcurl would cost relayd a
+ * megabyte of private memory for the sake of one request by another process.
  */
 #ifndef OG_COMMON_HEALTH_H
 #define OG_COMMON_HEALTH_H

@@ -1,6 +1,6 @@
 /*
- * The daemons that run: each relayd and pushd writes a record of itself to Redis every second, and
- * gateways read all records of one kind. A record that isn't renewed is gone after
+ * The running daemons: each relayd and pushd writes a record of itself to Redis every second, and
+ * gateways read all records of one kind. A record that isn't renewed expires after
  * REGISTRY_TTL_MS.
  */
 #ifndef OG_COMMON_REGISTRY_H
@@ -48,10 +48,11 @@ void registry_touch(struct registry_entry *entry);
 void registry_leave(struct registry_entry *entry);
 
 /*
- * How others reach LISTENER (NULL: null), as a new string for the record: GIVEN, if the operator
- * says it, else SCHEME and where it listens. A wildcard stands for any address of this machine, so
- * what counts is the local address of the connection to Redis: by that network the others are
- * reached. The host's name takes its place on a unix socket, or if LISTENER isn't of its family.
+ * The address at which others reach LISTENER (NULL: JSON null), as a new string for the record:
+ * GIVEN, if the operator configured it, else SCHEME and the address on which it listens. For a
+ * wildcard address that is the local address of the connection to Redis, since the other daemons
+ * are in that network; or the host's name, if Redis is on a unix socket or LISTENER isn't of the
+ * same address family.
  */
 json_t *registry_place(const struct redis *redis, const char *given, const char *scheme,
                        const union net_address *listener);
@@ -60,14 +61,14 @@ json_t *registry_place(const struct redis *redis, const char *given, const char 
 struct registry_watch {
 	/*
 	 * Called after each reading with an object id -> record (borrowed). Not called while Redis
-	 * is away.
+	 * can't be reached.
 	 */
 	void (*changed)(struct registry_watch *watch, const json_t *records);
 	const char *kind;
 	struct redis *redis;
 	struct redis_call call;
 	struct timer again;
-	bool refused; /* as above */
+	bool refused; /* as in struct registry_entry */
 };
 
 /* Reads now and every REGISTRY_BEAT_MS. changed, kind and redis are set. */

@@ -1,5 +1,5 @@
 /*
- * An arena: many small allocations that are freed in one stroke. All zeros is empty. A cap bounds
+ * An arena: many small allocations that are freed at once. All zeros is empty. A cap bounds
  * what one conversation can make us hold.
  */
 #ifndef OG_COMMON_BASE_ARENA_H
@@ -13,10 +13,10 @@ struct arena {
 	size_t max;                 /* most bytes to hand out; 0 means no cap */
 };
 
-/* SIZE zeroed bytes, aligned for any type; NULL when the cap would be passed. */
+/* SIZE zeroed bytes, aligned for any type; NULL beyond the cap. */
 void *arena_alloc(struct arena *arena, size_t size);
 
-/* A copy of LEN bytes with a NUL behind it; NULL when the cap would be passed. */
+/* A copy of LEN bytes with a NUL behind it; NULL beyond the cap. */
 char *arena_dup(struct arena *arena, const char *text, size_t len);
 
 /* Frees everything but one block of the usual 4 KiB, which is kept for the next use. */

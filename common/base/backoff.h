@@ -10,7 +10,7 @@
 struct backoff {
 	uint32_t least_ms;
 	uint32_t most_ms;
-	uint32_t current_ms; /* the last range's top; 0 after a success */
+	uint32_t current_ms; /* the top of the last range; 0 after a success */
 };
 
 /* The next delay in milliseconds; least_ms/2 … most_ms. */

@@ -8,9 +8,9 @@
 char *base64_encode(const void *data, size_t len);
 
 /*
- * The bytes that TEXT stands for (blanks and line ends in it don't count; padding may lack), with a
- * NUL behind them, on the heap, and their number in *LEN. NULL when it is no base64. It is the only
- * copy, so that mem_wipe() on it is enough for a secret.
+ * Decodes TEXT (blanks and line ends are skipped, padding may be missing) into bytes on the heap
+ * with a NUL behind them, and their number in *LEN. NULL if it is no base64. There is no other
+ * copy, so mem_wipe() on it is enough for a secret.
  */
 char *base64_decode(const char *text, size_t *len);
 

@@ -1,7 +1,7 @@
 /*
- * A queue of bytes: appended at the end, consumed at the start, with a cap that an append can't
- * pass. All zeros is an empty buffer without a cap. Functions return 0, or -1 when the cap would be
- * passed (the buffer is then as it was); memory that runs out aborts.
+ * A queue of bytes: appended at the end, consumed at the start. All zeros is an empty buffer
+ * without a cap. Functions return 0, or -1 if the buffer would grow beyond its cap (it is then
+ * unchanged). The process aborts when memory runs out.
  */
 #ifndef OG_COMMON_BASE_BUF_H
 #define OG_COMMON_BASE_BUF_H
@@ -31,7 +31,7 @@ int buf_append(struct buf *buf, const void *data, size_t len);
 int buf_text(struct buf *buf, const char *text);
 int buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Drops the first LEN bytes (at most buf_len()); memory goes back when nothing is left. */
+/* Drops the first LEN bytes (at most buf_len()); the memory is freed when the buffer is empty. */
 void buf_consume(struct buf *buf, size_t len);
 
 /*

@@ -1,6 +1,6 @@
 /*
- * Reading JSON objects that strangers sent: each reader checks type and range and, at the first
- * thing that is wrong, keeps a complaint with the path ("notifications[3].node: must be a string of
+ * Reading JSON objects from the network: each reader checks type and range and, at the first
+ * fault, keeps a complaint with the path ("notifications[3].node: must be a string of
  * 1 to 64 bytes"). After a complaint every reader does nothing, so a handler reads all it needs and
  * asks once. A member that is null counts as absent. Keys are borrowed for the object's life: use
  * string literals.
@@ -17,7 +17,7 @@
 #define JSON_MEMBERS_MAX 24 /* most members that a caller reads of one object */
 
 struct json_reader {
-	char complaint[200]; /* "" while all is well */
+	char complaint[200]; /* "" without one */
 };
 
 /* One object being read: its place in the document is PATH ("" at the top). */

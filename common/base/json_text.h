@@ -1,7 +1,6 @@
 /*
- * Writing JSON (RFC 8259) straight as text, for what is written by the thousand. As with
- * snprintf(), what doesn't fit is left out, and the length says how much room there should have
- * been. Pure.
+ * Writing JSON (RFC 8259) directly as text, where building a tree of values would be too slow. As
+ * with snprintf(), text that doesn't fit is left out, and the length is that of the whole. Pure.
  */
 #ifndef OG_COMMON_BASE_JSON_TEXT_H
 #define OG_COMMON_BASE_JSON_TEXT_H
@@ -12,7 +11,7 @@
 struct json_text {
 	char *bytes; /* the caller's; without a NUL */
 	size_t size;
-	size_t len; /* all that was written; more than SIZE: the end is missing */
+	size_t len; /* of the whole text; more than SIZE: its end is missing */
 };
 
 /* Appends JSON as it is. */

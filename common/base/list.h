@@ -1,6 +1,6 @@
 /*
- * A doubly linked list whose links are embedded in the items, so that an item leaves in constant
- * time and no allocation is needed. A link that is all zeros is in no list.
+ * A doubly linked list whose links are embedded in the items: nothing is allocated, and an item is
+ * removed in constant time. A link that is all zeros is in no list.
  */
 #ifndef OG_COMMON_BASE_LIST_H
 #define OG_COMMON_BASE_LIST_H

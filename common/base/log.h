@@ -19,7 +19,7 @@ void log_set_level(enum log_level least);
 /* The level named NAME ("debug", "info", "warn", "error"), or -1. */
 int log_level_by_name(const char *name);
 
-/* True if debug lines are written: guards work that only serves them. */
+/* True if debug lines are written: guards work that is done only for them. */
 bool log_debugging(void);
 
 void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));

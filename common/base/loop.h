@@ -48,7 +48,7 @@ void loop_turn(int timeout_ms);
 /* Makes loop_run() return at the end of this turn, or at once if it was not yet called. */
 void loop_end(void);
 
-/* Frees the loop's own memory. What is still started is forgotten, not called. */
+/* Frees the loop's own memory. No callback runs for what is still started. */
 void loop_release(void);
 
 /* Monotonic time in nanoseconds and milliseconds, read now. */
@@ -56,8 +56,8 @@ uint64_t loop_now_ns(void);
 uint64_t loop_now_ms(void);
 
 /*
- * For what is said once in a while, however often it happens: true at most every EVERY_MS. *LAST_MS
- * is the owner's, 0 before the first.
+ * For log lines about frequent events: true at most once in EVERY_MS. *LAST_MS is the owner's, 0
+ * before the first call.
  */
 bool loop_once_in(uint64_t every_ms, uint64_t *last_ms);
 

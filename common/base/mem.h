@@ -27,8 +27,8 @@ char *mem_dup(const char *text);
 char *mem_dup_bytes(const void *data, size_t len);
 
 /*
- * Copies FROM into TO, which has SIZE bytes: up to the first byte that isn't visible ASCII, cut to
- * what fits; NULL gives "". So it can go into a log line and a metric, whoever sent it.
+ * Copies FROM into TO, which has SIZE bytes, up to the first byte that isn't visible ASCII, and
+ * truncates it; NULL gives "". The result is safe in a log line and a metric, whoever sent FROM.
  */
 void mem_copy_word(char *to, size_t size, const char *from);
 

@@ -1,7 +1,7 @@
 /*
  * Counters, gauges and histograms, printed as Prometheus text. A metric is a static struct in the
- * module that counts; it is known once metrics_add() was called. Labels: a family has at most two,
- * whose values are tables of fixed size, so no input can make series without end.
+ * module that counts; metrics_add() registers it. A family has at most two labels, whose values are
+ * tables of fixed size, so no input can make the number of series grow without bound.
  */
 #ifndef OG_COMMON_BASE_METRICS_H
 #define OG_COMMON_BASE_METRICS_H
@@ -21,7 +21,7 @@ struct metric {
 	const char *const *values;        /* the label's values */
 	size_t series;                    /* how many; without a label 0 counts as 1 */
 	const char *second_label;         /* NULL: none */
-	const char *const *second_values; /* NULL among them: not used yet, not printed */
+	const char *const *second_values; /* those that are NULL are unused and not printed */
 	size_t second_series;
 	/*
 	 * Of each series, for its life: one, SECOND_SERIES of them, or those of a histogram, which

@@ -1,8 +1,8 @@
 /*
  * Configuration files (libinih) read into structs by one table per daemon: the table fills, checks,
  * dumps (-T) and documents. Each key can be overridden by the environment: OG_<DAEMON>_<KEY> for
- * the section [daemon], OG_<DAEMON>_<SECTION>_<ID>_<KEY> for others, upper case, what isn't a
- * letter or digit as "_"; with _FILE appended the value is read from that file. Errors are
+ * the section [daemon], OG_<DAEMON>_<SECTION>_<ID>_<KEY> for others, in upper case, with "_" for
+ * what isn't a letter or digit; with _FILE appended the value is read from that file. Errors are
  * "file:line: message".
  */
 #ifndef OG_COMMON_CONFIG_CONFIG_H

@@ -56,8 +56,8 @@ void config_draft_take(struct config_draft *draft, struct config_part *part, con
                        const char *value, unsigned line);
 
 /*
- * Gives key INDEX of PART the text TEXT (taken), as WHERE (copied) says, in the place of what it
- * had.
+ * Sets the text of key INDEX of PART to TEXT (taken), which was given at WHERE (copied). The old
+ * text is freed.
  */
 void config_draft_give(struct config_draft *draft, struct config_part *part, size_t index,
                        char *text, const char *where);

@@ -9,10 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The largest limit: what a double, as JSON and Lua have it, still counts to the byte. */
+/* The largest limit: up to it a double, the number of JSON and Lua, is exact to the byte. */
 #define CONFIG_LIMIT_MOST ((INT64_C(1) << 53) - 1)
 
-/* What stands for a secret in sample configurations: refused as one, and as Redis's password. */
+/* The placeholder of secrets in sample configurations: refused as a secret or Redis password. */
 #define CONFIG_PLACEHOLDER "change-me"
 
 /* Kinds and the C type at the key's offset. */
@@ -39,7 +39,7 @@ struct config_key {
 	int64_t least, most;  /* of numbers; both 0: no check */
 	const char *const *choices; /* of CONFIG_CHOICE, ended by NULL */
 	bool needed;                /* must be given */
-	bool never_empty;           /* where it is given, as a key with a default always is */
+	bool never_empty;           /* "" is refused, as for each key with a default */
 	bool live;                  /* SIGHUP changes it in the running daemon */
 	const char *retired;        /* not a key any more: this text says what replaced it */
 };

@@ -1,7 +1,7 @@
 /*
- * The values of a configuration: what each kind of key looks like as text and in its struct. Used
- * by config.c, and where people write the like elsewhere; BASE is the struct that the key's offset
- * counts from.
+ * The values of a configuration: the form of each kind of key as text and in its struct. Used by
+ * config.c, and for values that people write elsewhere in the same form. BASE is the struct from
+ * which the key's offset counts.
  */
 #ifndef OG_COMMON_CONFIG_CONFIG_VALUE_H
 #define OG_COMMON_CONFIG_CONFIG_VALUE_H
@@ -9,7 +9,7 @@
 #include "common/base/buf.h"
 #include "common/config/config_table.h"
 
-/* True for UTF-8, as everything that may come to stand in JSON must be. */
+/* True for UTF-8: any value may be written into JSON, which must be UTF-8. */
 bool config_value_utf8(const char *text);
 
 /*
@@ -18,7 +18,7 @@ bool config_value_utf8(const char *text);
  */
 char *config_value_parse(const struct config_key *key, void *base, const char *text);
 
-/* Appends the value as the file would have it; nothing for none, "(hidden)" for a secret. */
+/* Appends the value in the form of the file; nothing if unset, "(hidden)" for a secret. */
 void config_value_print(const struct config_key *key, const void *base, struct buf *out);
 
 bool config_value_equal(const struct config_key *key, const void *one, const void *other);

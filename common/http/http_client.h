@@ -14,7 +14,7 @@
 struct http_pool;
 
 struct http_pool_options {
-	bool http2;           /* TLS with h2 only: a server that lacks it is sent nothing */
+	bool http2;           /* TLS with h2 only: nothing is sent to a server without h2 */
 	unsigned connections; /* most connections to one host; 0: 16 */
 	unsigned streams;     /* HTTP/2: most requests on one connection at once; 0: 1000 */
 	const char *ca_file;  /* PEM to trust instead of the system's; NULL: the system's; copied */
@@ -25,14 +25,14 @@ struct http_pool_options {
 };
 
 enum http_failure {
-	HTTP_OK, /* a status came; if the connection broke then, the body may lack its end */
+	HTTP_OK, /* a status was received; the body may be truncated if the connection broke */
 	HTTP_UNREACHABLE, /* no connection: nothing was sent */
 	HTTP_NOT_H2,      /* the server doesn't speak h2: nothing was sent */
 	HTTP_UNTRUSTED,   /* TLS failed: nothing was sent */
 	HTTP_TIMED_OUT,   /* no answer in time: unknown whether it was processed */
 	HTTP_BROKEN,      /* the connection ended in the middle: unknown whether it was processed */
-	HTTP_REFUSED,     /* the server refused it again and again: it was not processed */
-	HTTP_TOO_LARGE,   /* the answer passed response_max */
+	HTTP_REFUSED,     /* the server refused each attempt: it was not processed */
+	HTTP_TOO_LARGE,   /* the answer is longer than response_max */
 };
 
 struct http_call {
@@ -43,7 +43,7 @@ struct http_call {
 	const char *const *headers; /* "name: value", ended by NULL; NULL: none */
 	const char *body;
 	size_t body_len;
-	uint32_t timeout_ms; /* of the whole, from http_send() to done; not 0 */
+	uint32_t timeout_ms; /* of the whole call, from http_send() to done; not 0 */
 	size_t response_max; /* bytes of the answer's body that are accepted; 0: 64 KiB */
 	/* Out: valid in done and until the call is sent again or released. */
 	enum http_failure failure;
@@ -57,13 +57,13 @@ struct http_call {
 
 struct http_pool *http_pool_new(const struct http_pool_options *options);
 
-/* Ends its connections; calls under way are forgotten, not called. */
+/* Closes its connections; done doesn't run for calls under way. */
 void http_pool_free(struct http_pool *pool);
 
 /* Sends; done runs once in a later turn unless http_release() came first. CALL must be idle. */
 void http_send(struct http_pool *pool, struct http_call *call);
 
-/* A header of the answer (any case of NAME), or NULL. Only for calls whose answer has come. */
+/* A header of the answer (NAME in any case), or NULL. Only valid while status and response are. */
 const char *http_response_header(struct http_call *call, const char *name);
 
 /* Forgets a call that is under way and frees what it holds; fine when idle. Also after done. */
@@ -72,7 +72,7 @@ void http_release(struct http_call *call);
 /* The text for a failure, for logs and metrics: "unreachable" … */
 const char *http_failure_name(enum http_failure failure);
 
-/* The library's name and version, and those of what it is built on (static). */
+/* The names and versions of the library and of the libraries that it uses (static). */
 const char *http_client_version(void);
 
 #endif

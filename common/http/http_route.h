@@ -25,9 +25,9 @@ struct http_route {
 /*
  * The row of ROUTES (ended by an empty one) for METHOD and PATH (percent-encoded, without a query);
  * HEAD is served by a row for GET. The decoded text of each {part} goes to PARAMS (HTTP_PARAMS_MAX,
- * all NULL before), heap, owned by the caller; a part that is empty, malformed or hides a NUL
- * matches nothing. Without a row for METHOD: NULL, and the methods that PATH does take are appended
- * to ALLOW as the header of that name wants them.
+ * all NULL before), heap, owned by the caller; a part that is empty, malformed or contains a NUL
+ * matches nothing. Returns NULL if no row has this METHOD, and appends the methods of PATH's rows
+ * to ALLOW, in the form of the header of that name.
  */
 const struct http_route *http_route_find(const struct http_route *routes, const char *method,
                                          const char *path, char **params, struct buf *allow);

@@ -22,8 +22,8 @@ struct http_server_options {
 	const char *token; /* bearer token; NULL: every route is open; borrowed */
 	size_t body_max;   /* bytes */
 	/*
-	 * 0: 1000. When there are as many, whoever has said nothing whole for the longest is cut
-	 * off, so slow clients don't keep others out.
+	 * 0: 1000. Above it the connection is closed that has sent no complete request for the
+	 * longest time, so slow clients don't keep others out.
 	 */
 	unsigned connection_max;
 	unsigned idle_s; /* keep-alive connections that are silent this long are closed; 0: 60 */
@@ -43,9 +43,9 @@ struct http_server *http_server_listen(struct http_server_options *options, cons
                                        const char *text);
 
 /*
- * Uses another certificate and key (PEM; borrowed for the call) for connections from now on; those
- * that there are finish what they have begun, and get no second request served. Returns 0, or -1
- * with *WHY (heap) when these don't fit each other: then all stays as it was.
+ * Uses another certificate and key (PEM; borrowed for the call) for new connections. Existing ones
+ * finish the request that they have begun and are closed. Returns 0, or -1 with *WHY (heap) if
+ * certificate and key don't fit each other: then nothing changes.
  */
 int http_server_renew(struct http_server *server, const char *certificate, const char *key,
                       char **why);
@@ -77,18 +77,18 @@ const union net_address *http_client_address(const struct http_request *request)
 const char *http_body(const struct http_request *request, size_t *len);
 
 /*
- * The body parsed as JSON, owned by the request. When it isn't JSON the request has been answered
- * 400 and NULL is returned: the handler just returns.
+ * The body parsed as JSON, owned by the request. If it isn't JSON, the request is answered 400 and
+ * NULL is returned: the handler just returns.
  */
 const json_t *http_body_json(struct http_request *request);
 
 /*
  * Where a handler that answers later keeps its state; RELEASE (may be NULL) runs once when the
- * request ends, answered or not (the server was freed): after it REQUEST must not be touched.
+ * request ends, also without an answer (the server is freed): don't touch REQUEST after it.
  */
 void http_attach(struct http_request *request, void *state, void (*release)(void *state));
 
-/* Each request is answered exactly once by one of these; REQUEST must not be touched after. */
+/* Each request is answered exactly once, by one of these; don't touch REQUEST after it. */
 void http_reply(struct http_request *request, unsigned status,
                 json_t *body); /* takes BODY; NULL: empty */
 void http_reply_text(struct http_request *request, unsigned status, const char *type,

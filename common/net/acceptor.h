@@ -1,8 +1,7 @@
 /*
- * A listening socket whose connections are handed on once they have sent something: the first bytes
+ * A listening socket that hands its connections on once they have sent something: the first bytes
  * of a request, or with TLS the whole first record (RFC 8446, section 5.1). A silent connection
- * costs a descriptor until its deadline; above silent_max, the one that was silent longest is
- * closed.
+ * costs a descriptor until its deadline; above silent_max, the oldest silent one is closed.
  */
 #ifndef OG_COMMON_NET_ACCEPTOR_H
 #define OG_COMMON_NET_ACCEPTOR_H
@@ -23,13 +22,14 @@ struct acceptor {
 	/* The module's own. */
 	struct io io;
 	struct timer pause;
-	struct list silent; /* the one that was silent longest is first */
+	struct list silent; /* the oldest is first */
 	unsigned count;
 };
 
 /*
- * Listens on ADDRESS. Each connection that has spoken comes to spoke, with what it said still in
- * FD, which is the callee's, non-blocking and close-on-exec. 0, or -1 with errno.
+ * Listens on ADDRESS. spoke is called for each connection that has sent something: the bytes are
+ * still unread in FD, which the callee owns; it is non-blocking and close-on-exec. 0, or -1 with
+ * errno.
  */
 int acceptor_start(struct acceptor *acceptor, const union net_address *address);
 

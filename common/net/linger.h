@@ -15,7 +15,7 @@ struct lingers {
 
 void lingers_init(struct lingers *lingers);
 
-/* Ends what we send on FD and keeps its connection beyond the caller's close(FD). */
+/* Shuts FD down for writing and keeps the connection after the caller's close(FD). */
 void lingers_add(struct lingers *lingers, int fd);
 
 /* Closes all. */

@@ -49,7 +49,7 @@ bool net_is_wildcard(const union net_address *address);
 
 /*
  * A listening socket on a numeric ADDRESS (port 0: the kernel chooses); IPv6 wildcard addresses
- * also take IPv4, and take it alone on a machine without IPv6. Returns the descriptor, or -1 with
+ * also accept IPv4, and only IPv4 on a machine without IPv6. Returns the descriptor, or -1 with
  * errno.
  */
 int net_listen(const union net_address *address, int backlog);

@@ -1,7 +1,7 @@
 /*
- * Names to addresses without blocking (c-ares): hosts file and DNS, A and AAAA. A numeric host is
- * answered too, so that callers need not tell the two apart, and so is localhost; the answer always
- * comes in a later turn of the loop.
+ * Names to addresses without blocking (c-ares): hosts file and DNS, A and AAAA. Numeric
+ * hosts and localhost are answered, too, so that callers need not treat them apart. The answer
+ * always comes in a later turn of the loop.
  */
 #ifndef OG_COMMON_NET_RESOLVE_H
 #define OG_COMMON_NET_RESOLVE_H
@@ -16,8 +16,8 @@
 
 struct resolve {
 	/*
-	 * Called once; COUNT 0 means failure, WHY then says what (else NULL). ADDRESSES carry the
-	 * port.
+	 * Called once; COUNT 0 means failure, of which WHY is the reason (else NULL). ADDRESSES
+	 * carry the port.
 	 */
 	void (*done)(struct resolve *resolve, const union net_address *addresses, size_t count,
 	             const char *why);
@@ -25,7 +25,7 @@ struct resolve {
 };
 
 /*
- * Looks HOST up; resolve->done must be set. Calling it while one is under way stops that one first.
+ * Looks HOST up; resolve->done must be set. A look-up of RESOLVE that is under way is stopped.
  */
 void resolve_start(struct resolve *resolve, const char *host, uint16_t port);
 

@@ -38,7 +38,7 @@ struct redis_script {
 
 /* What a script is given; borrowed for the call that takes it. */
 struct redis_args {
-	size_t keys; /* the first so many of ARGV are keys */
+	size_t keys; /* how many of ARGV, from its start, are keys */
 	size_t argc;
 	const char *const *argv;
 };
@@ -46,7 +46,7 @@ struct redis_args {
 /* Reads the URL and starts connecting. NULL, and the log says why, when the URL isn't one. */
 struct redis *redis_new(const struct redis_options *options);
 
-/* Ends the connection; calls that are under way are forgotten, not called. */
+/* Closes the connection; done doesn't run for calls under way. */
 void redis_free(struct redis *redis);
 
 /* True while commands go out at once. */
@@ -71,9 +71,8 @@ void redis_send(struct redis *redis, struct redis_call *call, size_t argc, const
 void redis_command(struct redis *redis, struct redis_call *call, const char *format, ...);
 
 /*
- * Runs SCRIPT by EVALSHA. Where the server doesn't know it (NOSCRIPT) it is loaded and run anew,
- * after calls that were sent meanwhile. SCRIPT stays in place
- * until done.
+ * Runs SCRIPT by EVALSHA. If the server doesn't know it (NOSCRIPT), it is loaded and run again, so
+ * it may run after calls that were sent later. SCRIPT stays in place until done.
  */
 void redis_eval(struct redis *redis, struct redis_call *call, struct redis_script *script,
                 const struct redis_args *args);
@@ -88,8 +87,8 @@ bool redis_busy(const struct redis_call *call);
 const char *redis_reply_error(const struct redisReply *reply);
 
 /*
- * Logs an error reply as "EVENT reason=…", once: *LOGGED, which the owner resets when Redis serves
- * again, says that it was. Does nothing for another reply or none.
+ * Logs an error reply as "EVENT reason=…" and sets *LOGGED. Does nothing if *LOGGED is set (the
+ * owner resets it when Redis serves again), or if REPLY is no error or NULL.
  */
 void redis_log_error(const struct redisReply *reply, const char *event, bool *logged);
 

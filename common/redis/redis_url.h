@@ -1,6 +1,6 @@
 /*
- * Where a Redis is, as one line: redis://[user:password@]host[:port][/db] or unix:///path[?db=n].
- * Strict: what isn't exactly of that form is refused. User and password are percent-decoded. Pure.
+ * The address of a Redis: redis://[user:password@]host[:port][/db] or unix:///path[?db=n]. Any
+ * other form is refused. User and password are percent-decoded. Pure.
  */
 #ifndef OG_COMMON_REDIS_REDIS_URL_H
 #define OG_COMMON_REDIS_REDIS_URL_H

@@ -5,8 +5,8 @@
 #include <stddef.h>
 
 /*
- * LEN bytes of TEXT decoded into a heap string that the caller owns; NULL where an escape is
- * malformed or stands for a NUL.
+ * LEN bytes of TEXT decoded into a heap string that the caller owns; NULL if an escape is
+ * malformed or encodes a NUL.
  */
 char *percent_decode(const char *text, size_t len);
 

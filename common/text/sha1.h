@@ -1,4 +1,4 @@
-/* SHA-1 as text, which is how XEP-0065, XEP-0114 and Redis' scripts want it. Pure. */
+/* SHA-1 as text, the form in XEP-0065, XEP-0114 and EVALSHA. Pure. */
 #ifndef OG_COMMON_TEXT_SHA1_H
 #define OG_COMMON_TEXT_SHA1_H
 
