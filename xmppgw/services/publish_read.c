@@ -1,9 +1,11 @@
 #include "xmppgw/services/publish_read.h"
 
-#include <jansson.h>
+#include <assert.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/json_text.h"
 #include "common/base/mem.h"
 #include "common/text/jid.h"
 #include "xmppgw/xmpp/form.h"
@@ -27,138 +29,180 @@
 #define MEDIA_MAX 8
 #define COUNT_MAX 1000000000
 
-static int append(const char *bytes, size_t len, void *buf)
+/*
+ * All that one notification can be: the limits above, each byte escaped as six, and the keys. It is
+ * written as text, since servers publish by the thousand.
+ */
+#define ITEM_MAX (256 * 1024)
+static char item_bytes[ITEM_MAX];
+
+/* Begins a member of the object, or an element of the array, that OUT is in; KEY NULL: the latter. */
+static void add_key(struct json_text *out, const char *key)
 {
-	return buf_append(buf, bytes, len);
+	char last = out->bytes[out->len - 1];
+
+	if (last != '{' && last != '[')
+		json_text_add(out, ",");
+	if (key == NULL)
+		return;
+	json_text_string(out, key);
+	json_text_add(out, ":");
 }
 
-/* Sets KEY unless VALUE is absent, empty or longer than MOST. Returns whether it was set. */
-static bool set_text(json_t *object, const char *key, const char *value, size_t most)
+/* True unless TEXT is absent, empty or longer than MOST. */
+static bool fits(const char *text, size_t most)
 {
-	size_t len = value == NULL ? 0 : strlen(value);
+	return text != NULL && text[0] != '\0' && strlen(text) <= most;
+}
 
-	if (len == 0 || len > most)
+/* Adds KEY if TEXT fits. Returns whether it does. */
+static bool add_text(struct json_text *out, const char *key, const char *text, size_t most)
+{
+	if (!fits(text, most))
 		return false;
-	return json_object_set_new_nocheck(object, key, json_stringn_nocheck(value, len)) == 0;
+	add_key(out, key);
+	json_text_string(out, text);
+	return true;
 }
 
-static void set_count(json_t *object, const char *key, const char *value)
+/* Adds KEY with the JSON text VALUE. */
+static void add_value(struct json_text *out, const char *key, const char *value)
+{
+	add_key(out, key);
+	json_text_add(out, value);
+}
+
+static void add_count(struct json_text *out, const char *key, const char *text)
 {
 	char *end;
 	long long count;
 
-	if (value == NULL || value[0] < '0' || value[0] > '9')
+	if (text == NULL || text[0] < '0' || text[0] > '9')
 		return;
-	count = strtoll(value, &end, 10);
-	if (*end == '\0' && count <= COUNT_MAX)
-		json_object_set_new_nocheck(object, key, json_integer(count));
+	count = strtoll(text, &end, 10);
+	if (*end != '\0' || count > COUNT_MAX)
+		return;
+	add_key(out, key);
+	json_text_integer(out, count);
 }
 
-static void set_body(json_t *object, const char *body)
+/* A body that is too long is cut between two characters. */
+static void add_body(struct json_text *out, const char *body)
 {
-	size_t len = body == NULL ? 0 : strlen(body);
+	size_t len = BODY_MAX;
+	char *cut;
 
-	if (len > BODY_MAX) {
-		len = BODY_MAX;
-		while (((unsigned char)body[len] & 0xc0) == 0x80) /* between two characters */
-			len--;
+	if (body == NULL || strlen(body) <= BODY_MAX) {
+		add_text(out, "body", body, BODY_MAX);
+		return;
 	}
-	if (len > 0)
-		json_object_set_new_nocheck(object, "body", json_stringn_nocheck(body, len));
+	while (((unsigned char)body[len] & 0xc0) == 0x80)
+		len--;
+	cut = mem_dup_bytes(body, len);
+	add_text(out, "body", cut, BODY_MAX);
+	free(cut);
+}
+
+/* The media of the call ELEMENT. */
+static void add_media(struct json_text *out, const struct xml *element)
+{
+	const struct xml *media = xml_child(element, element->ns, "media");
+	unsigned count = 0;
+
+	add_value(out, "media", "[");
+	for (; media != NULL && count < MEDIA_MAX; media = xml_again(media))
+		count += add_text(out, NULL, media->text, ACTION_MAX);
+	json_text_add(out, "]");
 }
 
 /* MongooseIM's hint of a call invite (XEP-0353): its action and session, but no media. */
-static void add_call_hint(json_t *item, const struct xml *form)
+static void add_call_hint(struct json_text *out, const struct xml *form)
 {
-	json_t *voip = json_object();
+	const char *action = form_value(form, "jingle-message");
+	const char *sid = form_value(form, "jingle-session-id");
 
-	if (set_text(voip, "action", form_value(form, "jingle-message"), ACTION_MAX) &&
-	    set_text(voip, "sid", form_value(form, "jingle-session-id"), NAME_MAX_BYTES))
-		json_object_set_nocheck(item, "jingle", voip);
-	json_decref(voip);
+	if (!fits(action, ACTION_MAX) || !fits(sid, NAME_MAX_BYTES))
+		return;
+	add_value(out, "jingle", "{");
+	add_text(out, "action", action, ACTION_MAX);
+	add_text(out, "sid", sid, NAME_MAX_BYTES);
+	json_text_add(out, "}");
 }
 
 /* The summary form, of any type; some servers leave its FORM_TYPE out. */
-static void add_summary(json_t *item, const struct xml *form)
+static void add_summary(struct json_text *out, const struct xml *form)
 {
-	json_t *summary = json_object();
-
-	set_count(summary, "count", form_value(form, "message-count"));
-	if (!set_text(summary, "sender", form_value(form, "last-message-sender"), JID_MAX))
-		set_text(summary, "sender", form_value(form, "message-sender"), JID_MAX);
-	set_body(summary, form_value(form, "last-message-body"));
-	set_count(summary, "pending_subscriptions", form_value(form, "pending-subscription-count"));
-	set_text(summary, "subscription_sender", form_value(form, "last-subscription-sender"),
-	         JID_MAX);
-	json_object_set_new_nocheck(item, "summary", summary);
-	add_call_hint(item, form);
+	add_value(out, "summary", "{");
+	add_count(out, "count", form_value(form, "message-count"));
+	if (!add_text(out, "sender", form_value(form, "last-message-sender"), JID_MAX))
+		add_text(out, "sender", form_value(form, "message-sender"), JID_MAX);
+	add_body(out, form_value(form, "last-message-body"));
+	add_count(out, "pending_subscriptions", form_value(form, "pending-subscription-count"));
+	add_text(out, "subscription_sender", form_value(form, "last-subscription-sender"), JID_MAX);
+	json_text_add(out, "}");
+	if (xml_child(form->parent, JINGLE_NS, "jingle") == NULL)
+		add_call_hint(out, form);
 }
 
-static void add_priority(json_t *item, const struct xml *priority)
+static void add_priority(struct json_text *out, const struct xml *priority)
 {
-	set_text(item, "priority", strcmp(priority->text, "high") == 0 ? "high" : "low", 4);
+	add_text(out, "priority", strcmp(priority->text, "high") == 0 ? "high" : "low", 4);
 }
 
-static void add_encrypted(json_t *item, const struct xml *encrypted)
+static void add_encrypted(struct json_text *out, const struct xml *encrypted)
 {
-	const char *type = xml_attribute(encrypted, "type");
-	json_t *object = json_object();
+	const char *type = xml_attribute(encrypted, "type"), *iv = xml_attribute(encrypted, "iv");
+	bool voip = type != NULL && strcmp(type, "voip") == 0;
 
-	json_object_set_new_nocheck(object, "voip",
-	                            json_boolean(type != NULL && strcmp(type, "voip") == 0));
-	if (set_text(object, "iv", xml_attribute(encrypted, "iv"), IV_MAX) &&
-	    set_text(object, "payload", encrypted->text, PAYLOAD_MAX))
-		json_object_set_nocheck(item, "encrypted", object);
-	json_decref(object);
+	if (!fits(iv, IV_MAX) || !fits(encrypted->text, PAYLOAD_MAX))
+		return;
+	add_value(out, "encrypted", "{");
+	add_value(out, "voip", voip ? "true" : "false");
+	add_text(out, "iv", iv, IV_MAX);
+	add_text(out, "payload", encrypted->text, PAYLOAD_MAX);
+	json_text_add(out, "}");
 }
 
-static void add_media(json_t *voip, const struct xml *element)
+static void add_jingle(struct json_text *out, const struct xml *jingle)
 {
-	const struct xml *media = xml_child(element, element->ns, "media");
-	json_t *names = json_array();
+	const char *action = xml_attribute(jingle, "action"), *sid = xml_attribute(jingle, "sid");
 
-	for (; media != NULL && json_array_size(names) < MEDIA_MAX; media = xml_again(media))
-		if (media->text[0] != '\0' && strlen(media->text) <= ACTION_MAX)
-			json_array_append_new(names, json_string_nocheck(media->text));
-	json_object_set_new_nocheck(voip, "media", names);
+	if (!fits(action, ACTION_MAX) || !fits(sid, NAME_MAX_BYTES))
+		return;
+	add_value(out, "jingle", "{");
+	add_media(out, jingle);
+	add_text(out, "action", action, ACTION_MAX);
+	add_text(out, "sid", sid, NAME_MAX_BYTES);
+	json_text_add(out, "}");
 }
 
-static void add_jingle(json_t *item, const struct xml *jingle)
+static void add_meet(struct json_text *out, const struct xml *meet)
 {
-	json_t *voip = json_object();
+	const char *id = xml_attribute(meet, "id"), *jid = xml_attribute(meet, "jid");
 
-	add_media(voip, jingle);
-	if (set_text(voip, "action", xml_attribute(jingle, "action"), ACTION_MAX) &&
-	    set_text(voip, "sid", xml_attribute(jingle, "sid"), NAME_MAX_BYTES))
-		json_object_set_nocheck(item, "jingle", voip);
-	json_decref(voip);
+	if (!fits(id, NAME_MAX_BYTES) || !fits(jid, JID_MAX))
+		return;
+	add_value(out, "meet", "{");
+	add_media(out, meet);
+	add_text(out, "id", id, NAME_MAX_BYTES);
+	add_text(out, "jid", jid, JID_MAX);
+	json_text_add(out, "}");
 }
 
-static void add_meet(json_t *item, const struct xml *meet)
-{
-	json_t *voip = json_object();
-
-	add_media(voip, meet);
-	if (set_text(voip, "id", xml_attribute(meet, "id"), NAME_MAX_BYTES) &&
-	    set_text(voip, "jid", xml_attribute(meet, "jid"), JID_MAX))
-		json_object_set_nocheck(item, "meet", voip);
-	json_decref(voip);
-}
-
-static void add_groupchat(json_t *item, const struct xml *groupchat)
+static void add_groupchat(struct json_text *out, const struct xml *groupchat)
 {
 	const struct xml *nickname = xml_child(groupchat, GROUPCHAT_NS, "nickname");
 
 	if (nickname != NULL)
-		set_text(item, "nickname", nickname->text, NAME_MAX_BYTES);
+		add_text(out, "nickname", nickname->text, NAME_MAX_BYTES);
 }
 
-static void add_event(json_t *item, const struct xml *event)
+static void add_event(struct json_text *out, const struct xml *event)
 {
 	const char *name = xml_attribute(event, "name");
 
 	if (name != NULL && strcmp(name, "account-removed") == 0)
-		json_object_set_new_nocheck(item, "account_removed", json_true());
+		add_value(out, "account_removed", "true");
 }
 
 /* The children of <notification/> that are read, each at most once. */
@@ -166,7 +210,7 @@ static void add_event(json_t *item, const struct xml *event)
 static const struct {
 	const char *ns;
 	const char *name;
-	void (*add)(json_t *item, const struct xml *element);
+	void (*add)(struct json_text *out, const struct xml *element);
 } members[] = {
 	{ FORM_NS, "x", add_summary },
 	{ PRIORITY_NS, "priority", add_priority },
@@ -180,30 +224,30 @@ static const struct {
 
 /* ---- the publish ---- */
 
-/* One <item/>; false if it is no notification. */
-static bool add_item(struct publish *publish, const struct xml *item, json_t *common)
+/* One <item/>, behind what OUT has for all of them; false if it is no notification. */
+static bool add_item(struct publish *publish, const struct xml *item, struct json_text out)
 {
 	const struct xml *notification = xml_child(item, PUSH_NS, "notification");
-	json_t *object;
 
 	if (notification == NULL)
 		return false;
-	object = json_copy(common);
 	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
 		const struct xml *element = xml_child(notification, members[i].ns, members[i].name);
 
 		if (element != NULL)
-			members[i].add(object, element);
+			members[i].add(&out, element);
 	}
+	json_text_add(&out, "}");
+	assert(out.len <= out.size);
 	if (publish->count++ > 0)
 		buf_text(&publish->json, ",");
-	json_dump_callback(object, append, &publish->json, JSON_COMPACT);
-	json_decref(object);
+	buf_append(&publish->json, out.bytes, out.len);
 	return true;
 }
 
 /* Reads all items, or says what is wrong with them. */
-static const char *add_items(struct publish *publish, const struct xml *element, json_t *common)
+static const char *add_items(struct publish *publish, const struct xml *element,
+                             const struct json_text *common)
 {
 	const struct xml *item = xml_child(element, PUBSUB_NS, "item");
 
@@ -212,7 +256,7 @@ static const char *add_items(struct publish *publish, const struct xml *element,
 	for (; item != NULL; item = xml_again(item)) {
 		if (publish->count == PUBLISH_ITEMS_MAX)
 			return "too many items";
-		if (!add_item(publish, item, common))
+		if (!add_item(publish, item, *common))
 			return "an item without a notification";
 	}
 	return NULL;
@@ -243,26 +287,14 @@ static enum publish_verdict malformed(struct publish *publish, const char *why)
 	return PUBLISH_MALFORMED;
 }
 
-/* Reads the items of ELEMENT, each with what is common to all. */
-static enum publish_verdict read_items(struct publish *publish, const struct xml *element,
-                                       json_t *common)
-{
-	const char *why;
-
-	set_text(common, "node", publish->node, PUBLISH_NODE_MAX);
-	why = add_items(publish, element, common);
-	return why == NULL ? PUBLISH_READ : malformed(publish, why);
-}
-
 enum publish_verdict publish_read(const struct xml *pubsub, const char *from, const char *component,
                                   struct publish *publish)
 {
 	const struct xml *element = xml_child(pubsub, PUBSUB_NS, "publish");
 	const struct xml *options = find_options(pubsub);
-	const char *secret = form_value(options, "secret");
-	enum publish_verdict verdict;
+	const char *secret = form_value(options, "secret"), *why;
+	struct json_text common = { .bytes = item_bytes, .size = sizeof(item_bytes) };
 	struct jid server;
-	json_t *common;
 
 	publish->node = xml_attribute(element, "node");
 	publish->count = 0;
@@ -275,12 +307,12 @@ enum publish_verdict publish_read(const struct xml *pubsub, const char *from, co
 	if (strlen(publish->node) > PUBLISH_NODE_MAX ||
 	    (secret != NULL && strlen(secret) > SECRET_MAX))
 		return PUBLISH_UNKNOWN;
-	common = json_object();
-	set_text(common, "component", component, NAME_MAX_BYTES);
-	set_text(common, "domain", server.domain, NAME_MAX_BYTES);
-	set_text(common, "secret", secret, SECRET_MAX);
-	set_text(common, "module", form_value(options, "pushModule"), MODULE_MAX);
-	verdict = read_items(publish, element, common);
-	json_decref(common);
-	return verdict;
+	json_text_add(&common, "{");
+	add_text(&common, "component", component, NAME_MAX_BYTES);
+	add_text(&common, "domain", server.domain, NAME_MAX_BYTES);
+	add_text(&common, "node", publish->node, PUBLISH_NODE_MAX);
+	add_text(&common, "secret", secret, SECRET_MAX);
+	add_text(&common, "module", form_value(options, "pushModule"), MODULE_MAX);
+	why = add_items(publish, element, &common);
+	return why == NULL ? PUBLISH_READ : malformed(publish, why);
 }

@@ -13,10 +13,12 @@ const char *form_value(const struct xml *form, const char *var)
 
 	for (; field != NULL; field = xml_again(field)) {
 		const char *name = xml_attribute(field, "var");
-		const struct xml *value = xml_child(field, FORM_NS, "value");
+		const struct xml *value;
 
-		if (name != NULL && strcmp(name, var) == 0)
-			return value != NULL && value->text[0] != '\0' ? value->text : NULL;
+		if (name == NULL || strcmp(name, var) != 0)
+			continue;
+		value = xml_child(field, FORM_NS, "value");
+		return value != NULL && value->text[0] != '\0' ? value->text : NULL;
 	}
 	return NULL;
 }

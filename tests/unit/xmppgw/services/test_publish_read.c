@@ -1,6 +1,7 @@
 #include "xmppgw/services/publish_read.c"
 
 #include <dirent.h>
+#include <jansson.h>
 
 #include "tests/unit/stanza.h"
 #include "tests/unit/unit.h"
