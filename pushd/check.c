@@ -60,6 +60,9 @@ static char *find_fault(const struct conf *conf, const struct conf_provider *pro
 		return why;
 	if (!valid_proxy(provider->http_proxy))
 		return mem_dup("http-proxy must be http://[USER:PASSWORD@]HOST:PORT");
+	why = conf_check_commands(conf, provider);
+	if (why != NULL)
+		return why;
 	why = kind->check(provider);
 	if (why != NULL)
 		return why;

@@ -8,6 +8,9 @@
 #include "common/config/config_value.h"
 
 static const char *const empties[] = { "high", "low", NULL };
+static const char *const contents[] = { "dialect", "full", "sender", "none", NULL };
+
+#define NO_COMMAND "none" /* in "commands": serves no command, and stands in no other's way */
 
 #define KINDS_MAX 8
 #define ENDPOINT_MAX 280
@@ -92,6 +95,14 @@ static const struct config_key provider_keys[] = {
 	  .choices = added.names, .needed = true },
 	{ PROVIDER("push-modules", CONFIG_LIST, push_modules), NULL,
 	  "Values of pushModule whose publishes name this provider's tokens; none by default." },
+	{ PROVIDER("commands", CONFIG_LIST, commands), NULL,
+	  "Commands by which apps register here that name no provider: register-push-apns or "
+	  "register-push-fcm, as its kind is. By default that of the only provider of its kind; of "
+	  "several one must say so, or all but one that they have none." },
+	{ PROVIDER("content", CONFIG_CHOICE, content), "dialect",
+	  "How much of a message its apps are told in clear: full, sender (no body), none, or "
+	  "what the dialect is for, which is full for tigase, none for p2 and fpush. What is "
+	  "encrypted for the app always goes.", .choices = contents },
 	{ PROVIDER("endpoint", CONFIG_STRING, endpoint), NULL,
 	  "https://HOST[:PORT] to send to; the service's own by default." },
 	{ PROVIDER("http-proxy", CONFIG_SECRET, http_proxy), NULL,
@@ -204,6 +215,83 @@ size_t conf_provider_index(const struct conf *conf, const struct conf_provider *
 	        ((uintptr_t)provider - (uintptr_t)conf->providers.items) / provider_section()->size;
 
 	return index < conf->providers.count ? index : conf->providers.count;
+}
+
+/* ---- which provider serves a command ---- */
+
+static const struct conf_kind *kind_of(const struct conf_provider *provider)
+{
+	return added.kinds[provider->kind];
+}
+
+static bool is_set(char **list)
+{
+	return list != NULL && list[0] != NULL;
+}
+
+/* True if PROVIDER's key names COMMAND. */
+static bool names_command(const struct conf_provider *provider, const char *command)
+{
+	char **name = provider->commands;
+
+	for (; name != NULL && *name != NULL; name++)
+		if (strcmp(*name, command) == 0)
+			return true;
+	return false;
+}
+
+/* The provider of KIND before PROVIDER (NULL: the last one) that names COMMAND, or has no key. */
+static const struct conf_provider *
+find_before(const struct conf *conf, const struct conf_provider *provider, int kind, bool names)
+{
+	size_t i = provider == NULL ? conf->providers.count : conf_provider_index(conf, provider);
+
+	while (i-- > 0) {
+		const struct conf_provider *other = conf_provider(conf, i);
+
+		if (other->kind == kind && (names ? names_command(other, added.kinds[kind]->command)
+		                                  : !is_set(other->commands)))
+			return other;
+	}
+	return NULL;
+}
+
+const char *conf_command(const struct conf *conf, const struct conf_provider *provider)
+{
+	const char *command = kind_of(provider)->command;
+
+	if (command == NULL)
+		return NULL;
+	if (names_command(provider, command))
+		return command;
+	if (is_set(provider->commands) || find_before(conf, NULL, provider->kind, true) != NULL)
+		return NULL;
+	return command;
+}
+
+char *conf_check_commands(const struct conf *conf, const struct conf_provider *provider)
+{
+	const char *command = kind_of(provider)->command;
+	char **name = provider->commands;
+	const struct conf_provider *other;
+
+	for (; name != NULL && *name != NULL; name++)
+		if (strcmp(*name, NO_COMMAND) != 0 &&
+		    (command == NULL || strcmp(*name, command) != 0))
+			return mem_printf("commands: %s has none but %s, not %s",
+			                  kind_of(provider)->name,
+			                  command != NULL ? command : NO_COMMAND, *name);
+	if (command == NULL)
+		return NULL;
+	other = find_before(conf, provider, provider->kind, names_command(provider, command));
+	if (names_command(provider, command) && other != NULL)
+		return mem_printf("commands: %s is served by [provider %s]", command, other->id);
+	if (!is_set(provider->commands) && other != NULL &&
+	    find_before(conf, NULL, provider->kind, true) == NULL)
+		return mem_printf("commands: this one or [provider %s] must name %s, since both "
+		                  "are of kind %s (none: it serves no command)",
+		                  other->id, command, kind_of(provider)->name);
+	return NULL;
 }
 
 /* ---- what values must look like ---- */

@@ -16,12 +16,22 @@
 /* What "empty" says. */
 enum conf_empty { CONF_EMPTY_HIGH, CONF_EMPTY_LOW };
 
+/* How much of a message an app is told in clear. */
+enum conf_content {
+	CONF_CONTENT_DIALECT, /* what the device's dialect is for; the others say it themselves */
+	CONF_CONTENT_FULL,
+	CONF_CONTENT_SENDER, /* without the body */
+	CONF_CONTENT_NONE,   /* the account alone, and that there is nothing unread any more */
+};
+
 /* [provider ID]: the keys of all kinds; conf_own() has those of its own kind. */
 struct conf_provider {
 	char *id;
 	int kind;  /* place among the kinds */
 	int empty; /* enum conf_empty: the priority of a notification that says nothing */
 	char **push_modules;
+	char **commands;
+	int content;    /* enum conf_content */
 	char *endpoint; /* NULL: the kind's own */
 	char *http_proxy;
 	int64_t rate_max; /* per second; 0: no limit */
@@ -75,6 +85,7 @@ struct conf_kind {
 	const char *name;              /* the value of "kind" */
 	const struct config_key *keys; /* ended by an entry without a name; no name of another's */
 	size_t size;                   /* of the struct that their offsets count from */
+	const char *command; /* by which p2's apps register with one provider; NULL: none */
 };
 
 /* Takes one more kind (borrowed): before conf_table is used, each once, in their order. */
@@ -88,6 +99,19 @@ size_t conf_provider_index(const struct conf *conf, const struct conf_provider *
 
 /* The struct that holds the keys of PROVIDER's own kind. */
 const void *conf_own(const struct conf_provider *provider);
+
+/*
+ * The command by which p2's apps register with PROVIDER, one of CONF's: that of its kind, if its
+ * key "commands" names it, or if it is the only one of its kind without that key and none names it.
+ * NULL: none.
+ */
+const char *conf_command(const struct conf *conf, const struct conf_provider *provider);
+
+/*
+ * What is wrong with PROVIDER's key "commands" beside those of CONF's other providers (heap), or
+ * NULL: a command of another kind, one that is named twice, one of two that could serve it.
+ */
+char *conf_check_commands(const struct conf *conf, const struct conf_provider *provider);
 
 /* Names a key of another kind that is set in PROVIDER: "KEY is for kind KIND" (heap); else NULL. */
 char *conf_foreign_key(const struct conf_provider *provider);

@@ -11,11 +11,22 @@
 #include "pushd/sender/sender.h"
 
 static struct registry_entry entry;
-static const struct conf_daemon *daemon_conf;
+static const struct conf *conf;
+
+static json_t *describe_provider(const struct conf_provider *provider)
+{
+	const char *command = conf_command(conf, provider);
+	json_t *commands = json_array();
+
+	if (command != NULL)
+		json_array_append_new(commands, json_string(command));
+	return json_pack("{s:s, s:s, s:o}", "id", provider->id, "kind",
+	                 provider_kinds[provider->kind]->conf.name, "commands", commands);
+}
 
 static json_t *describe(struct registry_entry *ours)
 {
-	const char *scheme = daemon_conf->cert_file != NULL ? "https://" : "http://";
+	const char *scheme = conf->daemon.cert_file != NULL ? "https://" : "http://";
 	json_t *providers = json_array();
 
 	for (size_t i = 0; i < senders_count(); i++) {
@@ -24,23 +35,19 @@ static json_t *describe(struct registry_entry *ours)
 		/* A device that registers with it would get no notification. */
 		if (!sender_has_credential(senders_at(i)))
 			continue;
-		json_array_append_new(providers,
-		                      json_pack("{s:s, s:s}", "id", provider->id, "kind",
-		                                provider_kinds[provider->kind]->conf.name));
+		json_array_append_new(providers, describe_provider(provider));
 	}
 	return json_pack(
 	        "{s:s, s:I, s:o, s:o, s:o, s:b}", "id", ours->id, "epoch",
 	        (json_int_t)ours->epoch_ms, "api",
-	        registry_place(ours->redis, daemon_conf->api_url, "http://", server_address()),
+	        registry_place(ours->redis, conf->daemon.api_url, "http://", server_address()),
 	        "public", registry_place(ours->redis, NULL, scheme, rest_address()), "providers",
 	        providers, "draining", daemon_draining());
 }
 
 static int start(void *config)
 {
-	const struct conf *conf = config;
-
-	daemon_conf = &conf->daemon;
+	conf = config;
 	entry.describe = describe;
 	entry.kind = "push";
 	entry.id = daemon_id(conf->daemon.id);

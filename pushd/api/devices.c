@@ -272,7 +272,10 @@ static void serve_unregister(struct http_request *request)
 	read_component(&fields, &body, false);
 	read_owner(&fields, &body);
 	fields.device.provider = json_string_member(&body, "provider", NAME_MAX_BYTES, false);
-	fields.device.token = fields.token = read_token(&body, "token", NULL, true);
+	fields.device.device_id = json_string_member(&body, "device_id", NAME_MAX_BYTES, false);
+	fields.device.channel_id = json_string_member(&body, "channel_id", NAME_MAX_BYTES, false);
+	fields.device.token = fields.token =
+	        read_token(&body, "token", NULL, fields.device.device_id == NULL);
 	json_object_end(&body);
 	if (json_reader_ok(&reader))
 		start_unregistration(request, &fields.device);

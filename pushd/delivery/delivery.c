@@ -224,11 +224,19 @@ static bool same_domain(const char *given, const char *prepared)
 	return same;
 }
 
+/* The server of the owner publishes, or that of the room whose channel is registered. */
+static bool from_server(const struct notification *notification, const struct device *device)
+{
+	return same_domain(notification->domain, bare_jid_domain(device->owner)) ||
+	       (device->channel != NULL &&
+	        same_domain(notification->domain, bare_jid_domain(device->channel)));
+}
+
 /* Every refusal gets the answer of an unknown node, so that nobody can find nodes by trying. */
 static bool may_publish(const struct notification *notification, const struct device *device)
 {
 	return same_domain(notification->component, device->component) &&
-	       same_domain(notification->domain, bare_jid_domain(device->owner)) &&
+	       from_server(notification, device) &&
 	       (!device_has_secret(device) || same_secret(device->secret, notification->secret));
 }
 
@@ -247,7 +255,7 @@ static void copy_device(struct delivery *delivery, const struct device *device)
 		.token = copy_text(delivery, device->token),
 		.second_token = copy_text(delivery, device->second_token),
 		.device_id = copy_text(delivery, device->device_id),
-		.channel = copy_text(delivery, device->channel),
+		.channel_id = copy_text(delivery, device->channel_id),
 		.dialect = copy_text(delivery, device->dialect),
 		.account = copy_text(delivery, device->account),
 		.environment = copy_text(delivery, device->environment),
@@ -413,7 +421,8 @@ static void submit(struct delivery *delivery)
 	delivery->job = (struct job){
 		.done = on_job_done,
 		.notification = &delivery->notification,
-		.device = device_for_provider(&delivery->device),
+		.device = device_for_provider(&delivery->device,
+		                              sender_provider(delivery->sender)->content),
 		.priority = delivery->priority,
 		.deadline_ms = delivery->deadline_ms,
 		.expires_s = delivery->expires_ms / 1000,

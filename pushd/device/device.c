@@ -50,6 +50,7 @@ enum field {
 	FIELD_SECOND_TOKEN,
 	FIELD_DEVICE_ID,
 	FIELD_CHANNEL,
+	FIELD_CHANNEL_ID,
 	FIELD_DIALECT,
 	FIELD_ACCOUNT,
 	FIELD_ENVIRONMENT,
@@ -69,6 +70,7 @@ static const char *const field_names[FIELDS] = {
 	[FIELD_SECOND_TOKEN] = "second_token",
 	[FIELD_DEVICE_ID] = "device_id",
 	[FIELD_CHANNEL] = "channel",
+	[FIELD_CHANNEL_ID] = "channel_id",
 	[FIELD_DIALECT] = "dialect",
 	[FIELD_ACCOUNT] = "account",
 	[FIELD_ENVIRONMENT] = "environment",
@@ -87,9 +89,9 @@ bool device_has_secret(const struct device *device)
 	return dialect == NULL || dialect->has_secret;
 }
 
-struct provider_device device_for_provider(const struct device *device)
+struct provider_device device_for_provider(const struct device *device, enum conf_content content)
 {
-	static const struct dialect plain = { .name = "" };
+	static const struct dialect plain = { .name = "", .content = CONF_CONTENT_FULL };
 	const struct dialect *dialect = dialect_find(device->dialect);
 
 	if (dialect == NULL)
@@ -99,7 +101,8 @@ struct provider_device device_for_provider(const struct device *device)
 		.token = device->token,
 		.second_token = device->second_token,
 		.account = dialect->domain_owns ? NULL : device->account,
-		.terse = dialect->hides_owner || dialect->domain_owns,
+		.channel = device->channel_id,
+		.content = content == CONF_CONTENT_DIALECT ? dialect->content : content,
 	};
 }
 
@@ -309,15 +312,18 @@ static void on_registered(struct redis_call *call, const struct redisReply *repl
 	registration->done(registration, DEVICE_DONE);
 }
 
-/* What p2's apps compare with their own: SHA-1 over the bare JID, NUL and the device's id. */
-static const char *make_account(const struct device *device, const struct dialect *dialect,
-                                char text[SHA1_TEXT_SIZE])
+/*
+ * By what the app of DEVICE knows JID (NULL: nothing). p2's apps compare SHA-1 over the bare JID,
+ * NUL and the device's id with their own; TEXT is where that goes.
+ */
+static const char *hide(const struct device *device, const char *jid, char text[SHA1_TEXT_SIZE])
 {
+	const struct dialect *dialect = dialect_find(device->dialect);
 	struct buf parts = { 0 };
 
-	if (!dialect->hides_owner || device->device_id == NULL)
-		return device->owner;
-	buf_append(&parts, device->owner, strlen(device->owner) + 1);
+	if (jid == NULL || !dialect->hides_owner || device->device_id == NULL)
+		return jid;
+	buf_append(&parts, jid, strlen(jid) + 1);
 	buf_text(&parts, device->device_id);
 	sha1_text(buf_data(&parts), buf_len(&parts), text);
 	buf_release(&parts);
@@ -325,7 +331,7 @@ static const char *make_account(const struct device *device, const struct dialec
 }
 
 static void add_fields(struct arguments *arguments, const struct device *device,
-                       const char *account)
+                       const char *account, const char *channel_id)
 {
 	add_field(arguments, FIELD_COMPONENT, device->component);
 	add_field(arguments, FIELD_OWNER, device->owner);
@@ -334,6 +340,7 @@ static void add_fields(struct arguments *arguments, const struct device *device,
 	add_field(arguments, FIELD_SECOND_TOKEN, device->second_token);
 	add_field(arguments, FIELD_DEVICE_ID, device->device_id);
 	add_field(arguments, FIELD_CHANNEL, device->channel);
+	add_field(arguments, FIELD_CHANNEL_ID, channel_id);
 	add_field(arguments, FIELD_DIALECT, device->dialect);
 	add_field(arguments, FIELD_ACCOUNT, account);
 }
@@ -342,8 +349,8 @@ void device_register(struct device_registration *registration, struct redis *red
                      const struct device *device, const struct device_limits *limits)
 {
 	const struct dialect *dialect = dialect_find(device->dialect);
-	char key[KEY_HEX], token[KEY_HEX], account[SHA1_TEXT_SIZE];
-	char dead[SHA1_TEXT_SIZE];
+	char key[KEY_HEX], token[KEY_HEX], dead[SHA1_TEXT_SIZE];
+	char account[SHA1_TEXT_SIZE], channel_id[SHA1_TEXT_SIZE];
 	struct arguments arguments = { 0 };
 
 	hash_key(device, key);
@@ -367,7 +374,8 @@ void device_register(struct device_registration *registration, struct redis *red
 	add(&arguments, token);
 	add_number(&arguments, dialect->renews ? limits->ttl_ms : 0);
 	add(&arguments, dialect->registers ? "0" : "1");
-	add_fields(&arguments, device, make_account(device, dialect, account));
+	add_fields(&arguments, device, hide(device, device->owner, account),
+	           hide(device, device->channel, channel_id));
 	registration->call.done = on_registered;
 	run(redis, &registration->call, &register_script, 4, &arguments);
 }
@@ -395,12 +403,18 @@ void device_unregister(struct device_removal *removal, struct redis *redis,
 	struct arguments arguments = { 0 };
 	char token[KEY_HEX];
 
-	hash_token(device->token, token);
-	add_key(&arguments, redis, "token:", token);
+	if (device->token != NULL) {
+		hash_token(device->token, token);
+		add_key(&arguments, redis, "token:", token);
+	} else {
+		add_key(&arguments, redis, "owner:", device->owner);
+	}
 	add(&arguments, redis_prefix(redis));
 	add(&arguments, device->owner);
 	add(&arguments, device->component != NULL ? device->component : "");
 	add(&arguments, device->provider != NULL ? device->provider : "");
+	add(&arguments, device->token == NULL ? device->device_id : "");
+	add(&arguments, device->channel_id != NULL ? device->channel_id : "");
 	removal->call.done = on_removed;
 	run(redis, &removal->call, &unregister_script, 1, &arguments);
 }
@@ -565,6 +579,7 @@ static bool read_device(struct device *device, const struct redisReply *reply)
 		.second_token = values[FIELD_SECOND_TOKEN],
 		.device_id = values[FIELD_DEVICE_ID],
 		.channel = values[FIELD_CHANNEL],
+		.channel_id = values[FIELD_CHANNEL_ID],
 		.dialect = values[FIELD_DIALECT],
 		.account = values[FIELD_ACCOUNT],
 		.environment = values[FIELD_ENVIRONMENT],

@@ -30,10 +30,11 @@ struct device {
 	const char *provider;
 	const char *token;
 	const char *second_token;
-	const char *device_id; /* where the dialect has one */
-	const char *channel;   /* a room (bare JID), if that alone is registered; with DEVICE_ID */
-	const char *dialect;   /* a name in dialect.h */
-	const char *account;   /* what the app knows the owner by */
+	const char *device_id;  /* where the dialect has one */
+	const char *channel;    /* a room (bare JID), if that alone is registered; with DEVICE_ID */
+	const char *channel_id; /* what the app knows that room by */
+	const char *dialect;    /* a name in dialect.h */
+	const char *account;    /* what the app knows the owner by */
 	const char *environment; /* the provider's, where its token was good last; NULL: unknown */
 	int64_t registered_ms;   /* by Redis's clock, when it last came with this token */
 	int64_t expires_ms;      /* by Redis's clock; 0: never */
@@ -50,10 +51,10 @@ struct device_limits {
 bool device_has_secret(const struct device *device);
 
 /*
- * What a request needs of DEVICE (borrowed), as its dialect has it. A device without a dialect's
- * name is one whose app knows its owner by name.
+ * What a request needs of DEVICE (borrowed), as its dialect has it; CONTENT is its provider's. A
+ * device without a dialect's name is one whose app knows its owner by name.
  */
-struct provider_device device_for_provider(const struct device *device);
+struct provider_device device_for_provider(const struct device *device, enum conf_content content);
 
 #define DEVICE_HEX 33 /* 128 bits as hex digits, and a NUL */
 
@@ -114,7 +115,8 @@ struct device_removal {
 
 /*
  * Removes the registrations of DEVICE's owner and token; only those of its component and its
- * provider where these aren't NULL. Upper and lower case of a token are the same here.
+ * provider where these aren't NULL. Upper and lower case of a token are the same here. Without a
+ * token: of the device with its device_id, that for the room channel_id, or for none if it's NULL.
  */
 void device_unregister(struct device_removal *removal, struct redis *redis,
                        const struct device *device);

@@ -9,14 +9,15 @@
  * register: anyone who knows the token can push, and only publishes renew the device.
  */
 static const struct dialect dialects[] = {
-	{ .name = "tigase", .registers = true },
+	{ .name = "tigase", .registers = true, .content = CONF_CONTENT_FULL },
 	{ .name = "p2",
 	  .registers = true,
 	  .by_device_id = true,
 	  .has_secret = true,
 	  .renews = true,
-	  .hides_owner = true },
-	{ .name = "fpush", .renews = true, .domain_owns = true },
+	  .hides_owner = true,
+	  .content = CONF_CONTENT_NONE },
+	{ .name = "fpush", .renews = true, .domain_owns = true, .content = CONF_CONTENT_NONE },
 };
 
 const struct dialect *const dialect_fpush = &dialects[2];

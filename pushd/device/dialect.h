@@ -6,6 +6,8 @@
 
 #include <stdbool.h>
 
+#include "pushd/conf.h"
+
 struct dialect {
 	const char *name;  /* as in the API and in storage */
 	bool registers;    /* the app does; else its server's first publish makes the device */
@@ -14,6 +16,7 @@ struct dialect {
 	bool renews;       /* apps register again and again: a device has a TTL */
 	bool domain_owns;  /* the owner is a server's domain, with as many devices as come */
 	bool hides_owner;  /* the app knows the account by a hash, not by the JID */
+	enum conf_content content; /* what its apps are told in clear, unless the provider says */
 };
 
 /* The dialects in which apps register, for a complaint. */

@@ -190,7 +190,7 @@ static const char *aps_of(const struct provider_message *message, enum provider_
 		return "{}";
 	if (message->priority == PRIORITY_LOW)
 		return "{\"content-available\":1}";
-	if (message->notification->payload != NULL && cut == CUT_NOTHING && !message->terse)
+	if (message->notification->payload != NULL && cut == CUT_NOTHING)
 		return "{\"alert\":{\"body\":\"New message!\"},\"mutable-content\":1}";
 	return "{\"alert\":{\"title\":\"New message!\",\"action-loc-key\":\"Show\"},"
 	       "\"mutable-content\":1,\"content-available\":1,\"sound\":\"default\"}";
@@ -310,7 +310,7 @@ static void judge(const struct provider_answer *answer, struct judgement *judgem
 }
 
 const struct provider_kind apns_kind = {
-	.conf = { "apns", keys, sizeof(struct apns_conf) },
+	.conf = { "apns", keys, sizeof(struct apns_conf), "register-push-apns" },
 	.check = check_keys,
 	.credential = describe_credential,
 	.environments = describe_environments,

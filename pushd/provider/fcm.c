@@ -327,7 +327,7 @@ static void judge(const struct provider_answer *answer, struct judgement *judgem
 }
 
 const struct provider_kind fcm_kind = {
-	.conf = { "fcm", keys, sizeof(struct fcm_conf) },
+	.conf = { "fcm", keys, sizeof(struct fcm_conf), "register-push-fcm" },
 	.check = check_keys,
 	.credential = describe_credential,
 	.origin = find_origin,

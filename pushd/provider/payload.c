@@ -115,12 +115,10 @@ static void add_call(struct content *content, const struct notification *notific
 }
 
 static void add_plain(struct content *content, const struct notification *notification,
-                      enum provider_cut cut, struct arena *arena)
+                      bool with_body, struct arena *arena)
 {
-	if (cut == CUT_ALL)
-		return;
 	add_text(content, "sender", notification->sender);
-	if (cut == CUT_NOTHING && notification->body != NULL)
+	if (with_body && notification->body != NULL)
 		add_text(content, "body", short_body(notification->body, arena));
 	add_text(content, "nickname", notification->nickname);
 	add_number(content, "pending-subscription-count", notification->pending);
@@ -137,16 +135,23 @@ size_t payload_list(const struct provider_message *message, enum provider_cut cu
 	struct content content = { items, 0 };
 
 	add_text(&content, "account", message->account);
-	if (message->terse)
-		return content.count;
+	add_text(&content, "channel", message->channel);
 	if (notification->payload != NULL && cut == CUT_NOTHING) {
 		add_text(&content, "encrypted", notification->payload);
 		add_text(&content, "iv", notification->iv);
 		return content.count;
 	}
+	if (message->content == CONF_CONTENT_NONE) {
+		/* By 0 the app takes its notifications back. */
+		if (notification->count == 0)
+			add_number(&content, "unread-messages", 0);
+		return content.count;
+	}
 	add_number(&content, "unread-messages", notification->count);
-	if (notification->payload == NULL)
-		add_plain(&content, notification, cut, message->arena);
+	if (notification->payload == NULL && cut != CUT_ALL)
+		add_plain(&content, notification,
+		          cut == CUT_NOTHING && message->content == CONF_CONTENT_FULL,
+		          message->arena);
 	return content.count;
 }
 

@@ -9,7 +9,7 @@
 #include "common/base/json_text.h"
 #include "pushd/provider/provider.h"
 
-#define PAYLOAD_ITEMS_MAX 13 /* all that one notification can say */
+#define PAYLOAD_ITEMS_MAX 14 /* all that one notification can say */
 
 struct payload_item {
 	const char *key;
@@ -19,8 +19,8 @@ struct payload_item {
 
 /*
  * Lists what to send of MESSAGE when CUT is left out; returns how many items. With an encrypted
- * payload nothing in clear goes beside it but the account; a terse message has nothing else. Texts
- * are borrowed or in the message's arena.
+ * payload nothing in clear goes beside it but the account and the channel; else MESSAGE's content
+ * says what does. Texts are borrowed or in the message's arena.
  */
 size_t payload_list(const struct provider_message *message, enum provider_cut cut,
                     struct payload_item items[PAYLOAD_ITEMS_MAX]);

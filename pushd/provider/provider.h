@@ -36,9 +36,10 @@ enum provider_cut {
 struct provider_device {
 	const char *node;
 	const char *token;
-	const char *second_token; /* for calls */
-	const char *account;      /* what the app knows the account by */
-	bool terse;               /* the app wants to be woken, no more: nothing goes in clear */
+	const char *second_token;  /* for calls */
+	const char *account;       /* what the app knows the account by */
+	const char *channel;       /* what it knows the room by, where that alone is registered */
+	enum conf_content content; /* what goes in clear; not CONF_CONTENT_DIALECT */
 };
 
 /* The token of DEVICE to which a notification of PRIORITY goes. */
@@ -52,17 +53,18 @@ static inline const char *provider_device_token(const struct provider_device *de
 struct provider_message {
 	const struct provider_settings *settings;
 	const struct notification *notification;
-	enum priority priority; /* PRIORITY_VOIP: to the second token */
-	const char *account;    /* what the app knows the account by; NULL: it needs none */
-	const char *node;       /* the device's */
-	bool terse;             /* the app wants to be woken, no more: nothing goes in clear */
-	const char *token;      /* where it goes: for PRIORITY_VOIP the second one */
-	const char *bearer;     /* the provider's token; NULL: the connection says who we are */
-	const char *id;         /* lower-case UUID, the same for all attempts */
-	int64_t now_s;          /* since the epoch */
-	int64_t expires_s;      /* by then it is of no use any more; not kept if expiry_s is 0 */
-	enum provider_cut cut;  /* at least this is left out */
-	struct arena *arena;    /* where the request's texts go */
+	enum priority priority;    /* PRIORITY_VOIP: to the second token */
+	const char *account;       /* what the app knows the account by; NULL: it needs none */
+	const char *channel;       /* what it knows the room by; NULL: it isn't about one room */
+	const char *node;          /* the device's */
+	enum conf_content content; /* what goes in clear; not CONF_CONTENT_DIALECT */
+	const char *token;         /* where it goes: for PRIORITY_VOIP the second one */
+	const char *bearer;        /* the provider's token; NULL: the connection says who we are */
+	const char *id;            /* lower-case UUID, the same for all attempts */
+	int64_t now_s;             /* since the epoch */
+	int64_t expires_s;         /* by then it is of no use any more; not kept if expiry_s is 0 */
+	enum provider_cut cut;     /* at least this is left out */
+	struct arena *arena;       /* where the request's texts go */
 };
 
 #define PROVIDER_HEADERS_MAX 8

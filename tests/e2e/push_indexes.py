@@ -152,17 +152,23 @@ def own_faults(node, device):
     """What is wrong with a device by itself."""
     by_id = device["dialect"] == "p2" and "device_id" in device
     last = ("id", device["device_id"]) if by_id else ("token", device["token"])
-    account = device["owner"]
+    account, channel = device["owner"], device.get("channel")
     if by_id:
-        account = hashlib.sha1(f"{account}\0{device['device_id']}".encode()).hexdigest()
+        account, channel = (
+            jid and hashlib.sha1(f"{jid}\0{device['device_id']}".encode()).hexdigest()
+            for jid in (account, channel)
+        )
+    if by_id and channel:
+        last += ("channel", device["channel"])
     expected = {
         "node": node,
         "key": digest(device["component"], device["owner"], device["provider"], *last),
         "token_hash": hashlib.sha256(device["token"].lower().encode()).hexdigest(),
         "account": account,
+        "channel_id": channel,
     }
     for field, value in expected.items():
-        if device[field] != value:
-            yield f"device {node}: {field} is {device[field]}, not {value}"
+        if device.get(field) != value:
+            yield f"device {node}: {field} is {device.get(field)}, not {value}"
     if ("expires" in device) != (device["dialect"] in RENEWING):
         yield f"device {node} of {device['dialect']}: expires is {device.get('expires')}"

@@ -16,6 +16,7 @@ from stack import Stack
 
 MIB = 1024 * 1024
 KEYS = {"verifier": "limits", "pending_per_address_max": 500}
+P2_COMMANDS = {f"{un}register-push-{kind}" for un in ("", "un") for kind in ("apns", "fcm")}
 ADMIN_COMMANDS = {
     "show-limits",
     "set-limits",
@@ -114,7 +115,7 @@ def test_commands_are_listed_only_to_administrators(stack, run):
             assert COMMANDS not in (await alice.info(stack.relay_jid))[1]
             for client in (root, alice):
                 found = await nodes_of(client, stack.push_jid)
-                assert found == {"register-device", "unregister-device"}
+                assert found == {"register-device", "unregister-device", *P2_COMMANDS}
 
     run(work())
 

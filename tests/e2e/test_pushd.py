@@ -1,7 +1,9 @@
 """pushd with real Redis and pretend providers: devices, what is sent, and what verdicts do."""
 
 import hashlib
+import json
 import re
+import subprocess
 import time
 
 import pytest
@@ -131,6 +133,78 @@ def test_a_registration_that_is_not_right_is_refused(push, change, complaint):
     status, answer = push.call("POST", "/v1/devices", {**claim(), **change})
     assert (status, answer["error"]) == (400, "bad_request")
     assert complaint in answer["message"]
+
+
+def test_a_device_is_unregistered_by_its_id_or_by_its_room_alone(push):
+    account = register(push, FCM, dialect="p2", device_id="android-9")
+    same = {key: account[key] for key in ("owner", "token", "dialect", "device_id")}
+    room = register(push, FCM, **same, channel="garden@rooms.example.org")
+    channel = hashlib.sha1(b"garden@rooms.example.org\0android-9").hexdigest()
+
+    def unregister(**more):
+        claim = {"owner": account["owner"], "device_id": "android-9", **more}
+        return push.call("POST", "/v1/devices/unregister", claim)
+
+    assert unregister(device_id="android-8")[0] == 404
+    assert unregister(channel_id="f" * 40)[0] == 404
+    assert unregister(provider=APNS)[0] == 404
+    assert unregister(channel_id=channel) == (200, {"removed": 1})
+    assert known(push, account) and not known(push, room)
+    assert unregister() == (200, {"removed": 1})
+    assert not known(push, account)
+    status, answer = push.call("POST", "/v1/devices/unregister", {"owner": account["owner"]})
+    assert (status, answer["message"]) == (400, "token: is missing")
+
+
+def test_a_rooms_server_publishes_for_its_channel_and_the_app_is_told_which(push, fake):
+    room = register(push, FCM, dialect="p2", device_id="a-1", channel="garden@rooms.example.net")
+    body = {**item(room), "secret": room["secret"]}
+    assert publish(push, {**body, "domain": "rooms.example.org"})[0]["outcome"] == "gone"
+    assert publish(push, {**body, "domain": "rooms.example.net"})[0]["outcome"] == "sent"
+    assert publish(push, body)[0]["outcome"] == "sent", "the account's own server may, too"
+    hashes = {key: hashlib.sha1(f"{jid}\0a-1".encode()).hexdigest()
+              for key, jid in (("account", room["owner"]), ("channel", room["channel"]))}
+    assert [request["body"]["message"]["data"] for request in got(fake, room["token"])] == [
+        hashes, hashes]
+
+
+def test_of_two_providers_of_a_kind_one_must_say_which_serves_the_command(stage, redis, fake):
+    providers = fake.provider_sections()
+    providers["other"] = dict(providers[FCM])
+    push = stage.pushd("push-two", redis, providers=providers, start=False)
+    stage.processes.remove(push)
+    for argv in (push.argv, [*push.argv, "-n"]):
+        done = subprocess.run(list(map(str, argv)), capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1
+        assert ("[provider other]: commands: this one or [provider fcm-xmpp-api] must name "
+                "register-push-fcm, since both are of kind fcm") in done.stdout + done.stderr
+    providers[FCM]["commands"] = "register-push-fcm"
+    push = stage.pushd("push-said", redis, providers=providers)
+    text = wait_until(lambda: redis.command("GET", "og:registry:push:push-said"))
+    assert {one["id"]: one["commands"] for one in json.loads(text)["providers"]} == {
+        APNS: ["register-push-apns"], FCM: ["register-push-fcm"], "other": []}
+
+
+@pytest.mark.parametrize("content, told", [
+    ("full", {"sender", "body", "unread-messages"}),
+    ("sender", {"sender", "unread-messages"}),
+    ("none", set()),
+])
+def test_a_provider_says_how_much_goes_in_clear(stage, redis, content, told):
+    fake = stage.providers()
+    providers = {APNS: {**fake.provider_sections()[APNS], "content": content}}
+    push = stage.pushd(f"push-{content}", redis, providers=providers)
+    for dialect in ({"dialect": "tigase"}, {"dialect": "p2", "device_id": "i"}):
+        device = register(push, **dialect)
+        summary = {"count": 1, "sender": "j@capulet.example/b", "body": "it is the east"}
+        assert outcome(push, device, secret=device["secret"], summary=summary) == "sent"
+        sealed = {"iv": "aXY=", "payload": "c2VjcmV0"}
+        assert outcome(push, device, secret=device["secret"], encrypted=sealed) == "sent"
+        read = outcome(push, device, secret=device["secret"], summary={"count": 0})
+        assert read == "sent"
+        bodies = [request["body"] for request in got(fake, device["token"])]
+        assert [set(body) - {"aps", "account"} for body in bodies] == [
+            told, {"encrypted", "iv"}, {"unread-messages"}]
 
 
 def test_only_registrants_may_register(stage, redis, fake):
@@ -424,7 +498,9 @@ def test_outcomes_and_verdicts_are_counted(push):
 
 def test_it_is_in_the_registry_with_its_providers(push, redis):
     text = wait_until(lambda: redis.command("GET", "og:registry:push:push-shared"))
-    assert '"providers":[{"id":"apns-binary-api","kind":"apns"}' in text.replace(" ", "")
+    assert json.loads(text)["providers"] == [
+        {"id": APNS, "kind": "apns", "commands": ["register-push-apns"]},
+        {"id": FCM, "kind": "fcm", "commands": ["register-push-fcm"]}]
     assert push.call("GET", "/v1/providers") == (200, {"providers": [
         {"id": APNS, "kind": "apns", "topic": "org.example.chat", "state": "ready",
          "credential": {"kind": "key", "source": "file"}},

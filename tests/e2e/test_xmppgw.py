@@ -594,10 +594,10 @@ class Push:
         return error_of(self.link.ask(new_id(), "set", publish(node, **more), sender=sender))
 
 
-def fields_of(answer):
-    """{var: (type, values)} of a command's result form."""
+def fields_of(answer, kind="result"):
+    """{var: (type, values)} of a command's form, which is of KIND."""
     form = answer.find(f"{COMMANDS}command/{DATA}x")
-    assert form.get("type") == "result"
+    assert form.get("type") == kind
     return {
         field.get("var"): (field.get("type"), [value.text for value in field])
         for field in form
@@ -662,6 +662,87 @@ def test_a_device_is_unregistered_by_its_owner_alone(push):
     answer = push.link.ask(new_id(), "set", payload)
     assert answer.find(f"{COMMANDS}command").get("status") == "completed"
     assert error_of(push.link.ask(new_id(), "set", payload))[:2] == GONE
+
+
+def p2(push, node="register-push-fcm", action="execute", **fields):
+    """The answer to p2's command NODE with a form of no FORM_TYPE."""
+    form = "".join(f"<field var='{k.replace('_', '-')}'><value>{v}</value></field>"
+                   for k, v in fields.items())
+    action = f" action='{action}'" if action else ""
+    return push.link.ask(
+        new_id(),
+        "set",
+        f"<command xmlns='http://jabber.org/protocol/commands' node='{node}'{action}>"
+        f"<x xmlns='jabber:x:data' type='submit'>{form}</x></command>",
+    )
+
+
+def reply_of(answer):
+    """What p2's clients read: the values of the one form, by field, with status and types."""
+    found = answer.find(f"{COMMANDS}command")
+    assert found.get("status") == "completed" and len(found.findall(f"{DATA}x")) == 1
+    fields = fields_of(answer, "form")
+    types = {var: kind for var, (kind, _) in fields.items()}
+    assert types == {"jid": "jid-single", "node": "text-single", "secret": "text-single"}
+    return {var: value for var, (_, [value]) in fields.items()}
+
+
+@pytest.mark.parametrize("action", [None, "execute", "complete", "next"])
+def test_p2s_registration_is_answered_with_jid_node_and_secret_in_one_step(push, action):
+    token = fcm_token()
+    answer = p2(push, action=action, token=token, android_id="92afd7a91cdba9a0")
+    reply = reply_of(answer)
+    assert answer.find(f"{COMMANDS}command").get("node") == "register-push-fcm"
+    assert reply["jid"] == PUSH and len(reply["node"]) == len(reply["secret"]) == 32
+    assert reply_of(p2(push, token=fcm_token(), android_id="92afd7a91cdba9a0")) == reply
+    assert reply_of(p2(push, token=token, device_id="92afd7a91cdba9a0")) == reply
+    assert push.publish(reply["node"], secret=reply["secret"]) is None
+    assert push.publish(reply["node"]) == (*GONE, None), "without its secret"
+    [record] = [r for r in push.fake.received() if token in json.dumps(r["body"])]
+    account = hashlib.sha1(b"alice@example.org\0" b"92afd7a91cdba9a0").hexdigest()
+    assert record["body"]["message"]["data"] == {"account": account}
+    assert record["body"]["message"]["android"]["priority"] == "HIGH"
+
+
+def test_p2s_registration_serves_apns_too(push):
+    token, device = apns_token(), {"device_id": "0523AD60-ADD0-45A4-8D05-DC1AC59BB1CA"}
+    reply = reply_of(p2(push, "register-push-apns", token=token.upper(), **device))
+    assert push.publish(reply["node"], secret=reply["secret"]) is None
+    [record] = [r for r in push.fake.received() if r["path"].endswith(token)]
+    assert set(record["body"]) == {"aps", "account"}
+    assert record["headers"]["apns-push-type"] == "alert"
+    form = p2(push, "unregister-push-apns", **device)
+    assert form.find(f"{COMMANDS}command").get("status") == "completed"
+    assert push.publish(reply["node"], secret=reply["secret"]) == (*GONE, None)
+
+
+def test_a_rooms_channel_is_registered_beside_the_account_and_unregistered_alone(push):
+    room, token = "garden@rooms.example.net", fcm_token()
+    account = reply_of(p2(push, token=token, android_id="phone-1"))
+    channel = reply_of(p2(push, token=token, android_id="phone-1", muc=room))
+    assert channel["node"] != account["node"]
+    keys = {"secret": channel["secret"], "sender": "rooms.example.net"}
+    assert push.publish(channel["node"], **keys) is None
+    [record] = [r for r in push.fake.received() if token in json.dumps(r["body"])]
+    name = record["body"]["message"]["data"]["channel"]
+    assert name == hashlib.sha1(f"{room}\0phone-1".encode()).hexdigest()
+    answer = p2(push, "unregister-push-fcm", android_id="phone-1", channel="0" * 40)
+    assert error_of(answer)[:2] == GONE
+    answer = p2(push, "unregister-push-fcm", android_id="phone-1", channel=name)
+    assert answer.find(f"{COMMANDS}command").get("status") == "completed"
+    assert push.publish(channel["node"], **keys) == (*GONE, None)
+    assert push.publish(account["node"], secret=account["secret"]) is None
+    p2(push, "unregister-push-fcm", android_id="phone-1")
+    assert push.publish(account["node"], secret=account["secret"]) == (*GONE, None)
+
+
+def test_p2s_malformed_requests_are_refused_with_a_reason(push):
+    for fields, reason in (
+        ({"token": "t"}, "android-id or device-id is missing."),
+        ({"android_id": "i"}, "token is missing."),
+        ({"token": "t", "android_id": "i", "muc": "a@b/c"}, "channel: must be a bare JID"),
+    ):
+        assert error_of(p2(push, **fields)) == ("modify", "bad-request", reason)
 
 
 def test_a_publish_becomes_a_push_and_is_answered_from_the_address_it_was_sent_to(push):

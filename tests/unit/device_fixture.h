@@ -89,6 +89,7 @@ static inline void on_query(struct device_query *query, enum device_result resul
 		found[i].account = kept(devices[i].account);
 		found[i].device_id = kept(devices[i].device_id);
 		found[i].channel = kept(devices[i].channel);
+		found[i].channel_id = kept(devices[i].channel_id);
 		found[i].environment = kept(devices[i].environment);
 	}
 }
@@ -138,19 +139,22 @@ static inline size_t list_of(const char *owner)
 	return found_count;
 }
 
-static inline unsigned unregister(const char *owner, const char *token, const char *component,
-                                  const char *provider)
+static inline unsigned unregister_device(const struct device *device)
 {
 	struct device_removal removal = { .done = on_removal };
-	struct device device = {
-		.owner = owner, .token = token, .component = component, .provider = provider
-	};
 
 	answers = 0;
-	device_unregister(&removal, redis, &device);
+	device_unregister(&removal, redis, device);
 	WAIT_UNTIL(answers > 0);
 	ck_assert_int_eq(last, removal.count > 0 ? DEVICE_DONE : DEVICE_ABSENT);
 	return removal.count;
+}
+
+static inline unsigned unregister(const char *owner, const char *token, const char *component,
+                                  const char *provider)
+{
+	return unregister_device(&(struct device){
+	        .owner = owner, .token = token, .component = component, .provider = provider });
 }
 
 static inline enum device_result remove_dead(const struct device *device, bool second,

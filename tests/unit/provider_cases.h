@@ -51,6 +51,14 @@ static inline enum provider_cut least_cut(const json_t *expected)
 	return strcmp(least, "all") == 0 ? CUT_ALL : CUT_TEXT;
 }
 
+static inline enum conf_content content_of(const json_t *expected)
+{
+	static const char *const contents[] = { "dialect", "full", "sender", "none", NULL };
+	const char *content = case_text(expected, "content");
+
+	return content != NULL ? place(contents, content) : CONF_CONTENT_FULL;
+}
+
 /* One case: item, priority, what comes of them; a url of null when nothing fits. */
 static inline void check_build(const char *name, const json_t *expected)
 {
@@ -71,7 +79,8 @@ static inline void check_build(const char *name, const json_t *expected)
 		.account = json_is_null(json_object_get(expected, "account")) ? NULL
 		                                                              : "romeo@example.org",
 		.node = "0123456789abcdef0123456789abcdef",
-		.terse = json_is_true(json_object_get(expected, "terse")),
+		.channel = case_text(expected, "channel"),
+		.content = content_of(expected),
 		.token = "abababababababababababababababababababababababababababababababab",
 		.bearer = json_is_true(json_object_get(expected, "certificate")) ? NULL : "JWT",
 		.id = "11111111-2222-4333-8444-555555555555",

@@ -254,6 +254,30 @@ size_t backend_providers(const char **ids, size_t most)
 	return count;
 }
 
+static bool serves(const json_t *provider, const char *command)
+{
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach (json_object_get(provider, "commands"), i, name)
+		if (json_is_string(name) && strcmp(json_string_value(name), command) == 0)
+			return true;
+	return false;
+}
+
+const char *backend_provider_for(const char *command)
+{
+	struct backend *push = backend_first(BACKEND_PUSH);
+	json_t *provider;
+	size_t i;
+
+	for (; push != NULL; push = backend_next(push, BACKEND_PUSH))
+		json_array_foreach (json_object_get(push->record, "providers"), i, provider)
+			if (serves(provider, command))
+				return json_string_value(json_object_get(provider, "id"));
+	return NULL;
+}
+
 /* FNV-1a over id, a NUL and key, with a finish that spreads every bit (splitmix64). */
 static uint64_t weigh(const char *id, const char *key)
 {

@@ -70,6 +70,12 @@ struct backend *backend_for(const char *key);
  */
 size_t backend_providers(const char **ids, size_t most);
 
+/*
+ * The id of the provider that serves COMMAND, an ad-hoc command that names none (borrowed until the
+ * next turn of the loop); NULL when no push daemon says so.
+ */
+const char *backend_provider_for(const char *command);
+
 /* True if work may go to it: listed, not draining, not avoided. */
 bool backend_available(const struct backend *backend);
 

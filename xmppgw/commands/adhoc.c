@@ -29,12 +29,22 @@ static void end_command(const struct adhoc_request *request, struct buf *out)
 	iq_end(request->iq);
 }
 
-struct buf *adhoc_begin(const struct adhoc_request *request)
+static struct buf *begin_reply(const struct adhoc_request *request, const char *type)
 {
 	struct buf *out = begin_command(request, "completed");
 
-	buf_text(out, "><x xmlns='" FORM_NS "' type='result'>");
+	markup_add(out, "><x xmlns='" FORM_NS "' type='%s'>", type);
 	return out;
+}
+
+struct buf *adhoc_begin(const struct adhoc_request *request)
+{
+	return begin_reply(request, "result");
+}
+
+struct buf *adhoc_begin_form(const struct adhoc_request *request)
+{
+	return begin_reply(request, "form");
 }
 
 void adhoc_end(const struct adhoc_request *request, struct buf *out, const char *warning)

@@ -29,6 +29,8 @@ struct adhoc_command {
 	enum adhoc_right right;
 	const char *instructions;   /* above the form's fields; NULL: none */
 	const struct field *fields; /* ended by a var of NULL; NULL: the command asks nothing */
+	/* False while nobody behind the gateway serves it: it isn't listed. NULL: it always is. */
+	bool (*offered)(const struct adhoc_command *command);
 	/* Replies, now or later; REQUEST and VALUES live until this returns. */
 	void (*run)(struct adhoc_request *request, const struct field_values *values);
 };
@@ -38,7 +40,9 @@ void adhoc_execute(const struct adhoc_command *command, struct iq *iq, const str
 
 /* Begins the reply of a command that is completed: the caller appends the result form's fields. */
 struct buf *adhoc_begin(const struct adhoc_request *request);
-/* Ends what adhoc_begin() began; WARNING (NULL: none) is for the user. */
+/* The same with a form of the type "form", as p2 replied. */
+struct buf *adhoc_begin_form(const struct adhoc_request *request);
+/* Ends what adhoc_begin() or adhoc_begin_form() began; WARNING (NULL: none) is for the user. */
 void adhoc_end(const struct adhoc_request *request, struct buf *out, const char *warning);
 
 /* Replies that a command without a result is done: TEXT says so. */

@@ -7,11 +7,17 @@
 
 /* In the order in which disco lists them. */
 static const struct adhoc_command *const commands[] = {
-	&command_register_device, &command_unregister_device, &command_show_limits,
-	&command_set_limits,      &command_show_usage,        &command_list_transfers,
-	&command_list_streams,    &command_cut_stream,        &command_list_relays,
-	&command_drain_relay,
+	&command_register_device,     &command_unregister_device,  &command_register_push_fcm,
+	&command_unregister_push_fcm, &command_register_push_apns, &command_unregister_push_apns,
+	&command_show_limits,         &command_set_limits,         &command_show_usage,
+	&command_list_transfers,      &command_list_streams,       &command_cut_stream,
+	&command_list_relays,         &command_drain_relay,
 };
+
+static bool is_offered(const struct adhoc_command *command)
+{
+	return command->offered == NULL || command->offered(command);
+}
 
 static enum commands_access check_access(const struct adhoc_command *command,
                                          const struct stream *stream, const char *from)
@@ -44,7 +50,8 @@ const struct adhoc_command *commands_next(const struct adhoc_command *previous,
 	while (previous != NULL && commands[i++] != previous)
 		;
 	for (; i < ARRAY_LEN(commands); i++)
-		if (check_access(commands[i], stream, from) == COMMANDS_ALLOWED)
+		if (check_access(commands[i], stream, from) == COMMANDS_ALLOWED &&
+		    is_offered(commands[i]))
 			return commands[i];
 	return NULL;
 }

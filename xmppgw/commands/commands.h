@@ -9,6 +9,9 @@
 
 /* registration.c: Tigase's commands by which a client's device is registered for push. */
 extern const struct adhoc_command command_register_device, command_unregister_device;
+/* p2.c: the commands of Conversations' family, by which devices are registered and renewed. */
+extern const struct adhoc_command command_register_push_fcm, command_unregister_push_fcm;
+extern const struct adhoc_command command_register_push_apns, command_unregister_push_apns;
 /* limits.c: limits of users and domains, which relayd keeps. */
 extern const struct adhoc_command command_show_limits, command_set_limits;
 /* usage.c: the bytes of a month by user, domain, relay and in all, as relayd counts them. */
@@ -31,8 +34,8 @@ enum commands_access commands_find(const char *node, const struct stream *stream
                                    const struct adhoc_command **command);
 
 /*
- * The command after PREVIOUS (NULL: the first one) that FROM may run on STREAM's component; NULL at
- * the end.
+ * The command after PREVIOUS (NULL: the first one) that FROM may run on STREAM's component and that
+ * is offered now; NULL at the end.
  */
 const struct adhoc_command *commands_next(const struct adhoc_command *previous,
                                           const struct stream *stream, const char *from);

@@ -1,9 +1,8 @@
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "common/text/jid.h"
-#include "xmppgw/commands/command_call.h"
 #include "xmppgw/commands/commands.h"
+#include "xmppgw/commands/device_call.h"
 #include "xmppgw/xmpp/markup.h"
 
 /* How many bytes a client's server may encrypt for a push: APNs and FCM take 4 KiB in all. */
@@ -20,65 +19,6 @@ static const char *const features[] = {
 static size_t offer_providers(const char **ids)
 {
 	return backend_providers(ids, FIELD_CHOICES_MAX);
-}
-
-/* Writes the bare JID of the user who asks, who owns the device. False after answering. */
-static bool find_owner(struct iq *iq, char *owner)
-{
-	struct jid jid;
-
-	if (jid_parse(iq->to, &jid) != 0)
-		iq_error(iq, IQ_JID_MALFORMED, NULL);
-	else if (jid.local[0] == '\0')
-		iq_error(iq, IQ_NOT_ALLOWED, "Only users have devices.");
-	else
-		return jid_bare(&jid, owner) != NULL;
-	return false;
-}
-
-/* Any push daemon serves any device; hashing the owner spreads the calls. BODY is taken over. */
-static void call_push(struct adhoc_request *request, const char *path, json_t *body,
-                      void (*done)(struct command_call *call))
-{
-	struct backend *push = backend_for(json_string_value(json_object_get(body, "owner")));
-	struct command_call *call;
-
-	if (push == NULL) {
-		json_decref(body);
-		iq_error(request->iq, IQ_INTERNAL_SERVER_ERROR, "No push daemon can be reached.");
-		return;
-	}
-	call = command_call_new(sizeof(*call), request);
-	call->done = done;
-	command_call_one(call, push, "POST", path, body);
-}
-
-static void add_optional(json_t *body, const char *key, const char *value)
-{
-	if (value != NULL)
-		json_object_set_new(body, key, json_string(value));
-}
-
-/* Answers with pushd's error as an XMPP one, with a text if the client caused it. */
-static void reply_failure(const struct command_call *call)
-{
-	const struct command_reply *reply = call->replies;
-	struct iq *iq = call->request.iq;
-
-	switch (reply->status) {
-	case 400:
-		iq_error(iq, IQ_BAD_REQUEST,
-		         api_call_message(reply->body, "The device was refused."));
-		break;
-	case 403:
-		iq_error(iq, IQ_NOT_ALLOWED, "Your domain may not register devices.");
-		break;
-	case 404:
-		iq_error(iq, IQ_ITEM_NOT_FOUND, "Device is not registered");
-		break;
-	default:
-		iq_error(iq, IQ_INTERNAL_SERVER_ERROR, NULL);
-	}
 }
 
 /* ---- register-device ---- */
@@ -111,7 +51,7 @@ static void on_registered(struct command_call *call)
 	if (call->replies->status == 200 && node != NULL)
 		reply_registered(call, node);
 	else
-		reply_failure(call);
+		device_call_fail(call);
 }
 
 static void register_device(struct adhoc_request *request, const struct field_values *values)
@@ -119,13 +59,13 @@ static void register_device(struct adhoc_request *request, const struct field_va
 	char owner[JID_TEXT_MAX];
 	json_t *body;
 
-	if (!find_owner(request->iq, owner))
+	if (!device_call_owner(request->iq, owner))
 		return;
 	body = json_pack("{s:s, s:s, s:s, s:s, s:s}", "component", request->iq->stream->domain,
 	                 "owner", owner, "provider", fields_get(values, "provider")->text, "token",
 	                 fields_get(values, "device-token")->text, "dialect", "tigase");
-	add_optional(body, "second_token", fields_get(values, "device-second-token")->text);
-	call_push(request, "/v1/devices", body, on_registered);
+	device_call_add(body, "second_token", fields_get(values, "device-second-token")->text);
+	device_call(request, "/v1/devices", body, on_registered);
 }
 
 const struct adhoc_command command_register_device = {
@@ -150,7 +90,7 @@ static void on_unregistered(struct command_call *call)
 	if (call->replies->status == 200)
 		adhoc_end(&call->request, adhoc_begin(&call->request), NULL);
 	else
-		reply_failure(call);
+		device_call_fail(call);
 }
 
 static void unregister_device(struct adhoc_request *request, const struct field_values *values)
@@ -158,12 +98,12 @@ static void unregister_device(struct adhoc_request *request, const struct field_
 	char owner[JID_TEXT_MAX];
 	json_t *body;
 
-	if (!find_owner(request->iq, owner))
+	if (!device_call_owner(request->iq, owner))
 		return;
 	body = json_pack("{s:s, s:s, s:s}", "component", request->iq->stream->domain, "owner",
 	                 owner, "token", fields_get(values, "device-token")->text);
-	add_optional(body, "provider", fields_get(values, "provider")->text);
-	call_push(request, "/v1/devices/unregister", body, on_unregistered);
+	device_call_add(body, "provider", fields_get(values, "provider")->text);
+	device_call(request, "/v1/devices/unregister", body, on_unregistered);
 }
 
 const struct adhoc_command command_unregister_device = {

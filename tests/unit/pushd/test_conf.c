@@ -90,6 +90,64 @@ START_TEST(a_key_of_another_kind_is_named_unless_it_is_what_it_is_by_default)
 }
 END_TEST
 
+static void check_command(size_t index, const char *command, const char *complaint)
+{
+	const struct conf_provider *provider = conf_provider(conf, index);
+	char *found = conf_check_commands(conf, provider);
+
+	ck_assert_pstr_eq(found, complaint);
+	ck_assert_pstr_eq(complaint == NULL ? conf_command(conf, provider) : NULL, command);
+	free(found);
+}
+
+START_TEST(the_only_provider_of_its_kind_serves_its_command)
+{
+	read_sections("[provider a]\nkind = apns\n[provider f]\nkind = fcm\n");
+	check_command(0, "register-push-apns", NULL);
+	check_command(1, "register-push-fcm", NULL);
+}
+END_TEST
+
+START_TEST(of_two_of_a_kind_one_must_name_the_command_or_none)
+{
+	read_sections("[provider a]\nkind = apns\n[provider b]\nkind = apns\n"
+	              "[provider f]\nkind = fcm\n[provider g]\nkind = fcm\n"
+	              "commands = register-push-fcm\n[provider h]\nkind = fcm\n");
+	check_command(0, "register-push-apns", NULL);
+	check_command(1, NULL,
+	              "commands: this one or [provider a] must name register-push-apns, "
+	              "since both are of kind apns (none: it serves no command)");
+	check_command(2, NULL, NULL);
+	check_command(3, "register-push-fcm", NULL);
+	check_command(4, NULL, NULL);
+}
+END_TEST
+
+START_TEST(none_is_no_command_and_leaves_it_to_the_other)
+{
+	read_sections("[provider a]\nkind = apns\ncommands = none\n[provider b]\nkind = apns\n"
+	              "[provider f]\nkind = fcm\ncommands = none\n");
+	check_command(0, NULL, NULL);
+	check_command(1, "register-push-apns", NULL);
+	check_command(2, NULL, NULL);
+}
+END_TEST
+
+START_TEST(a_command_is_named_once_and_by_its_own_kind)
+{
+	read_sections("[provider a]\nkind = apns\ncommands = register-push-fcm\n"
+	              "[provider f]\nkind = fcm\ncommands = register-push-fcm\n"
+	              "[provider g]\nkind = fcm\ncommands = none, register-push-fcm\n"
+	              "[provider h]\nkind = fcm\ncommands = register-device\n");
+	check_command(0, NULL,
+	              "commands: apns has none but register-push-apns, not "
+	              "register-push-fcm");
+	check_command(1, "register-push-fcm", NULL);
+	check_command(2, NULL, "commands: register-push-fcm is served by [provider f]");
+	check_command(3, NULL, "commands: fcm has none but register-push-fcm, not register-device");
+}
+END_TEST
+
 START_TEST(an_endpoint_is_an_origin_with_https_and_a_name_is_plain)
 {
 	static const char *const bad[] = { "",           "http://h",    "https://",   "https://h/",
@@ -114,6 +172,10 @@ int main(void)
 		each_kind_finds_its_own_keys_beside_those_of_all,
 		a_provider_knows_its_place_and_a_stranger_has_none,
 		a_key_of_another_kind_is_named_unless_it_is_what_it_is_by_default,
+		the_only_provider_of_its_kind_serves_its_command,
+		of_two_of_a_kind_one_must_name_the_command_or_none,
+		none_is_no_command_and_leaves_it_to_the_other,
+		a_command_is_named_once_and_by_its_own_kind,
 		an_endpoint_is_an_origin_with_https_and_a_name_is_plain,
 	};
 

@@ -48,6 +48,37 @@ START_TEST(a_rooms_channel_is_a_device_of_its_own_beside_the_account)
 }
 END_TEST
 
+/* SHA-1 of the room, NUL and the device's id. */
+#define GARDEN_ID "7271a47cdaf8cc83a73c981d7f25ee9b2f6f04c3"
+
+START_TEST(without_a_token_the_device_of_the_account_or_of_one_room_is_unregistered)
+{
+	struct device device = phone, named = { .owner = phone.owner, .provider = "apns" };
+	struct device_registration account, garden;
+
+	device.dialect = "p2";
+	device.device_id = named.device_id = "92afd7a91cdba9a0";
+	account = enrol(&device);
+	device.channel = "garden@rooms.example.org";
+	garden = enrol(&device);
+	look_up(garden.node);
+	ck_assert_str_eq(found[0].channel_id, GARDEN_ID);
+	named.channel_id = "0000000000000000000000000000000000000000";
+	ck_assert_uint_eq(unregister_device(&named), 0);
+	named.channel_id = GARDEN_ID;
+	named.device_id = "another";
+	ck_assert_uint_eq(unregister_device(&named), 0);
+	named.device_id = "92afd7a91cdba9a0";
+	ck_assert_uint_eq(unregister_device(&named), 1);
+	ck_assert_int_eq(look_up(garden.node), DEVICE_ABSENT);
+	ck_assert_int_eq(look_up(account.node), DEVICE_DONE);
+	ck_assert_ptr_null(found[0].channel_id);
+	named.channel_id = NULL;
+	ck_assert_uint_eq(unregister_device(&named), 1);
+	ck_assert_int_eq(keys(), 0);
+}
+END_TEST
+
 START_TEST(a_device_with_an_id_moves_to_its_new_token)
 {
 	struct device device = phone;
@@ -393,6 +424,7 @@ int main(void)
 	const TTest *const tests[] = {
 		renewing_keeps_node_and_secret_and_forgets_what_is_no_longer_said,
 		a_rooms_channel_is_a_device_of_its_own_beside_the_account,
+		without_a_token_the_device_of_the_account_or_of_one_room_is_unregistered,
 		a_device_with_an_id_moves_to_its_new_token,
 		parts_of_the_key_do_not_run_into_each_other,
 		the_oldest_of_a_token_goes_and_never_the_one_that_came,

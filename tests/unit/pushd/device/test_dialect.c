@@ -30,6 +30,7 @@ END_TEST
 /* ---- what an app is told ---- */
 
 static struct device device;
+static enum conf_content content; /* what the provider says */
 static struct arena arena;
 static struct provider_request request;
 
@@ -40,6 +41,7 @@ static void setup(void)
 		                  .second_token = "ccdd",
 		                  .account = "romeo@example.org",
 		                  .dialect = "tigase" };
+	content = CONF_CONTENT_DIALECT;
 }
 
 static void teardown(void)
@@ -62,14 +64,15 @@ static void build_for(const struct provider_kind *kind)
 		                                   .pending = NOTIFICATION_ABSENT,
 		                                   .sender = "juliet@example.org/balcony",
 		                                   .body = "hello" };
-	const struct provider_device told = device_for_provider(&device);
+	const struct provider_device told = device_for_provider(&device, content);
 	const struct provider_message message = {
 		.settings = &settings,
 		.notification = &notification,
 		.priority = PRIORITY_HIGH,
 		.account = told.account,
 		.node = told.node,
-		.terse = told.terse,
+		.channel = told.channel,
+		.content = told.content,
 		.token = provider_device_token(&told, PRIORITY_HIGH),
 		.bearer = "BEARER",
 		.id = "11111111-2222-4333-8444-555555555555",
@@ -114,6 +117,31 @@ START_TEST(a_device_that_its_domain_owns_is_told_nothing_at_all)
 }
 END_TEST
 
+START_TEST(what_the_provider_says_of_content_goes_before_the_dialect)
+{
+	content = CONF_CONTENT_NONE;
+	build_for(provider_kinds[0]);
+	ck_assert(body_has("romeo@example.org"));
+	ck_assert(!body_has("juliet") && !body_has("hello"));
+	content = CONF_CONTENT_SENDER;
+	build_for(provider_kinds[0]);
+	ck_assert(body_has("juliet@example.org/balcony") && !body_has("hello"));
+	device.dialect = "p2";
+	content = CONF_CONTENT_FULL;
+	build_for(provider_kinds[0]);
+	ck_assert(body_has("juliet@example.org/balcony") && body_has("hello"));
+}
+END_TEST
+
+START_TEST(a_device_of_a_rooms_channel_is_told_which)
+{
+	device.dialect = "p2";
+	device.channel_id = "7c0e5ff1a3f9f1e4f29d5e6d2ad3a0aa5d30b8d9";
+	build_for(provider_kinds[1]);
+	ck_assert(body_has("\"channel\":\"7c0e5ff1a3f9f1e4f29d5e6d2ad3a0aa5d30b8d9\""));
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -122,6 +150,8 @@ int main(void)
 		a_device_of_tigases_dialect_is_told_all,
 		a_device_that_hides_its_owner_is_told_the_accounts_hash_alone,
 		a_device_that_its_domain_owns_is_told_nothing_at_all,
+		what_the_provider_says_of_content_goes_before_the_dialect,
+		a_device_of_a_rooms_channel_is_told_which,
 	};
 
 	return unit_run("dialect", tests, ARRAY_LEN(tests), setup, teardown);
