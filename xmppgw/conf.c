@@ -2,6 +2,7 @@
 
 #include "common/base/mem.h"
 #include "common/net/net.h"
+#include "common/net/tls_client.h"
 #include "common/text/jid.h"
 
 #define DAEMON(name, kind, member) name, kind, offsetof(struct conf_daemon, member)
@@ -62,6 +63,16 @@ static const struct config_key component_keys[] = {
 	{ COMPONENT("standby", CONFIG_BOOLEAN, standby), "no",
 	  "Several gateways have this component and one of them at a time connects: for servers "
 	  "that let one connection in (Prosody, MongooseIM)." },
+	{ COMPONENT("allow-multiple", CONFIG_BOOLEAN, allow_multiple), "no",
+	  "Several gateways connect at once to Openfire, which must be told so." },
+	{ COMPONENT("tls", CONFIG_BOOLEAN, tls), "no",
+	  "The server's port speaks TLS from the first byte (ejabberd's \"tls: true\", "
+	  "Openfire's 5276, stunnel); its certificate is verified." },
+	{ COMPONENT("tls-name", CONFIG_STRING, tls_name), NULL,
+	  "Name in the server's certificate; the host in server if not given.", .never_empty = true },
+	{ COMPONENT("ca-file", CONFIG_STRING, ca_file), NULL,
+	  "Authorities (PEM) that may have signed it; the system's if not given.",
+	  .never_empty = true },
 	{ NULL },
 };
 
@@ -165,6 +176,26 @@ static void check_access(const struct conf_component *component, struct buf *com
 			           component->id, *admin);
 }
 
+static void check_tls(const struct conf_component *component, struct buf *complaints)
+{
+	struct ssl_ctx_st *context = NULL;
+	const char *why;
+
+	if (!component->tls) {
+		if (component->tls_name != NULL || component->ca_file != NULL)
+			buf_printf(complaints,
+			           "component %s: tls-name and ca-file need tls = yes\n",
+			           component->id);
+		return;
+	}
+	context = tls_client_context(component->ca_file, &why);
+	if (context == NULL)
+		buf_printf(complaints, "component %s: ca-file %s: %s\n", component->id,
+		           component->ca_file, why);
+	else
+		tls_client_free_context(context);
+}
+
 static void check_component(const struct conf *conf, const struct conf_component *component,
                             struct buf *complaints)
 {
@@ -176,6 +207,10 @@ static void check_component(const struct conf *conf, const struct conf_component
 		           conf_domain(component));
 	if (bits == 0)
 		buf_printf(complaints, "component %s: role must be relay, push or both\n",
+		           component->id);
+	check_tls(component, complaints);
+	if (component->standby && component->allow_multiple)
+		buf_printf(complaints, "component %s: it is standby or allow-multiple, not both\n",
 		           component->id);
 	if (component->standby && !conf_with_redis(conf))
 		buf_printf(complaints,

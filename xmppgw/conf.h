@@ -31,6 +31,10 @@ struct conf_component {
 	char **roles;
 	char *name;
 	bool standby;
+	bool allow_multiple;
+	bool tls;
+	char *tls_name; /* NULL: the host in server */
+	char *ca_file;  /* NULL: the system's authorities */
 	char **admins;
 	char **served_domains;
 };

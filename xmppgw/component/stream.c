@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
+#include "common/net/tls_client.h"
 #include "common/text/hex.h"
 #include "xmppgw/xmpp/markup.h"
 
@@ -31,16 +32,19 @@
 #define RETRY_LEAST_MS 1000
 #define RETRY_MOST_MS 30000
 #define RETRY_JITTER_MS 1000
+#define REDIRECTS_MAX 3 /* that are followed in a row (RFC 6120 4.9.3.19) */
 #define STEADY_MS 10000 /* a stream that was up this long is rebuilt without a wait */
 
 /* Why a connection ended. */
 enum end_reason {
 	END_NAME,     /* the server's name was not resolved */
 	END_CONNECT,  /* no address took the connection */
+	END_TLS,      /* the server failed to prove its name, or speaks no TLS */
 	END_TIMEOUT,  /* the server didn't send in time what the state waits for */
 	END_LOST,     /* the connection broke */
 	END_CLOSED,   /* the server closed it */
 	END_CONFLICT, /* stream error: another connection has our name */
+	END_MOVED,    /* stream error: it is to connect to another host, and will */
 	END_REFUSED,  /* stream error: wrong secret or unknown domain */
 	END_ERROR,    /* any other stream error */
 	END_XML,      /* the server's XML can't be read */
@@ -51,10 +55,12 @@ enum end_reason {
 static const char *const end_names[END_REASONS] = {
 	[END_NAME] = "name-not-resolved",
 	[END_CONNECT] = "not-connected",
+	[END_TLS] = "tls-failed",
 	[END_TIMEOUT] = "timed-out",
 	[END_LOST] = "connection-lost",
 	[END_CLOSED] = "closed",
 	[END_CONFLICT] = "conflict",
+	[END_MOVED] = "see-other-host",
 	[END_REFUSED] = "refused",
 	[END_ERROR] = "stream-error",
 	[END_XML] = "bad-xml",
@@ -99,11 +105,19 @@ static void watch(struct stream *stream)
 		end(stream, END_LOST, strerror(errno));
 }
 
+/* Sends what the socket takes now; 0, or -1 with errno. */
+static int send_out(struct stream *stream)
+{
+	if (stream->tls != NULL)
+		return tls_client_flush(stream->tls, &stream->output);
+	return buf_flush(&stream->output, stream->fd);
+}
+
 static void flush(struct stream *stream)
 {
 	if (buf_len(&stream->output) > 0)
 		stream->written_ms = loop_now_ms();
-	if (buf_flush(&stream->output, stream->fd) != 0)
+	if (send_out(stream) != 0)
 		end(stream, END_LOST, strerror(errno));
 	else if (buf_len(&stream->output) > OUTPUT_MAX)
 		end(stream, END_SLOW, "too much is unsent");
@@ -119,7 +133,8 @@ static void on_flush(struct task *task)
 static void read_in(struct stream *stream)
 {
 	void *room = xml_reader_room(stream->reader, ROOM_BYTES);
-	ssize_t count = recv(stream->fd, room, ROOM_BYTES, 0);
+	ssize_t count = stream->tls != NULL ? tls_client_read(stream->tls, room, ROOM_BYTES)
+	                                    : recv(stream->fd, room, ROOM_BYTES, 0);
 
 	if (count < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -143,7 +158,22 @@ static void on_connected(struct stream *stream)
 	}
 	net_keepalive(stream->fd, KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S);
 	net_user_timeout(stream->fd, USER_TIMEOUT_MS);
-	enter(stream, STREAM_OPENING);
+	enter(stream, stream->conf->tls ? STREAM_SECURING : STREAM_OPENING);
+}
+
+/* Goes on with the handshake of TLS. */
+static void secure(struct stream *stream)
+{
+	const char *why;
+	unsigned events;
+	int done = tls_client_handshake(stream->tls, &events, &why);
+
+	if (done < 0)
+		end(stream, END_TLS, why);
+	else if (done > 0)
+		enter(stream, STREAM_OPENING);
+	else if (io_start(&stream->io, stream->fd, events) != 0)
+		end(stream, END_LOST, strerror(errno));
 }
 
 static void on_ready(struct io *io, uint32_t events)
@@ -154,12 +184,18 @@ static void on_ready(struct io *io, uint32_t events)
 		on_connected(stream);
 		return;
 	}
+	if (stream->state == STREAM_SECURING) {
+		secure(stream);
+		return;
+	}
 	if (events & EPOLLOUT)
 		task_start(&stream->flush);
 	if ((events & ~(uint32_t)EPOLLOUT) == 0)
 		return;
 	if (io->events & EPOLLIN)
-		read_in(stream);
+		do
+			read_in(stream);
+		while (stream->tls != NULL && tls_client_pending(stream->tls) > 0);
 	else
 		end(stream, END_CLOSED, "while nothing was read");
 }
@@ -191,6 +227,8 @@ static void disconnect(struct stream *stream)
 	resolve_stop(&stream->resolve);
 	task_stop(&stream->flush);
 	io_stop(&stream->io);
+	tls_client_free(stream->tls);
+	stream->tls = NULL;
 	if (stream->fd >= 0)
 		close(stream->fd);
 	stream->fd = -1;
@@ -218,10 +256,11 @@ static void on_resolved(struct resolve *resolve, const union net_address *addres
 
 static void begin_resolving(struct stream *stream)
 {
+	const char *server = stream->other_host[0] ? stream->other_host : stream->conf->server;
 	char host[NET_HOST_MAX + 1];
 	uint16_t port = 0;
 
-	if (net_split(stream->conf->server, host, &port) == 0)
+	if (net_split(server, host, &port) == 0)
 		resolve_start(&stream->resolve, host, port);
 }
 
@@ -230,13 +269,34 @@ static void begin_connecting(struct stream *stream)
 	try_next(stream, 0);
 }
 
+/* A server that sent us here is verified by the first one's name (RFC 6120 4.9.3.19). */
+static void begin_securing(struct stream *stream)
+{
+	char host[NET_HOST_MAX + 1] = "";
+	const char *why;
+	uint16_t port;
+
+	if (stream->tls_context == NULL)
+		stream->tls_context = tls_client_context(stream->conf->ca_file, &why);
+	if (stream->tls_context == NULL) {
+		end(stream, END_TLS, why);
+		return;
+	}
+	net_split(stream->conf->server, host, &port);
+	stream->tls =
+	        tls_client_new(stream->tls_context, stream->fd,
+	                       stream->conf->tls_name != NULL ? stream->conf->tls_name : host);
+	secure(stream);
+}
+
 static void begin_opening(struct stream *stream)
 {
 	stream->reader = xml_reader_new();
 	markup_add(stream_output(stream),
 	           "<?xml version='1.0'?><stream:stream to='%s' xmlns='" COMPONENT_NS
-	           "' xmlns:stream='" STREAMS_NS "'>",
+	           "' xmlns:stream='" STREAMS_NS "'",
 	           stream->domain);
+	buf_text(&stream->output, stream->conf->allow_multiple ? " allowMultiple='true'>" : ">");
 	flush(stream);
 }
 
@@ -266,6 +326,27 @@ static void take_header(struct stream *stream, enum xml_event event, const struc
 	enter(stream, STREAM_AUTHENTICATING);
 }
 
+/*
+ * Takes HOST, with a port or without one, for the next connection. False if it isn't one, or too
+ * many sent us on. RFC 6120 4.9.3.19.
+ */
+static bool follow(struct stream *stream, const char *host)
+{
+	char name[NET_HOST_MAX + 1];
+	uint16_t port;
+
+	if (++stream->redirects > REDIRECTS_MAX || strlen(host) > NET_HOST_MAX)
+		return false;
+	if (net_split(host, name, &port) == 0 && port > 0) {
+		snprintf(stream->other_host, sizeof(stream->other_host), "%s", host);
+		return true;
+	}
+	if (net_split(stream->conf->server, name, &port) != 0)
+		return false;
+	snprintf(stream->other_host, sizeof(stream->other_host), "%s:%u", host, port);
+	return net_split(stream->other_host, name, &port) == 0;
+}
+
 /* RFC 6120 4.9: the server ends the stream and says why. */
 static void take_error(struct stream *stream, const struct xml *error)
 {
@@ -281,8 +362,13 @@ static void take_error(struct stream *stream, const struct xml *error)
 	else if (xml_is(condition, ERRORS_NS, "host-unknown") ||
 	         xml_is(condition, ERRORS_NS, "not-authorized"))
 		reason = END_REFUSED;
-	snprintf(detail, sizeof(detail), "%s%s%s",
-	         condition == NULL ? "no condition" : condition->name, text != NULL ? ": " : "",
+	else if (xml_is(condition, ERRORS_NS, "see-other-host"))
+		reason = follow(stream, condition->text) ? END_MOVED : END_REFUSED;
+	stream->retries_at_once |= reason == END_MOVED;
+	snprintf(detail, sizeof(detail), "%s%s%s%s%s",
+	         condition == NULL ? "no condition" : condition->name,
+	         condition != NULL && condition->text[0] ? " " : "",
+	         condition != NULL ? condition->text : "", text != NULL ? ": " : "",
 	         text != NULL ? text->text : "");
 	end(stream, reason, detail);
 }
@@ -303,6 +389,7 @@ static void begin_up(struct stream *stream)
 
 	stream->up_since_ms = loop_now_ms();
 	stream->logged_end = -1;
+	stream->redirects = 0;
 	log_info("stream-up component=%s server=%s", stream->domain,
 	         net_format(&stream->addresses[stream->address_next - 1], text));
 }
@@ -369,6 +456,7 @@ static const struct {
 	[STREAM_STANDBY]        = { "standby", 0, NULL, NULL, NULL },
 	[STREAM_RESOLVING]      = { "resolving", 10000, begin_resolving, NULL, time_out },
 	[STREAM_CONNECTING]     = { "connecting", 0, begin_connecting, NULL, next_address },
+	[STREAM_SECURING]       = { "securing", 10000, begin_securing, NULL, time_out },
 	[STREAM_OPENING]        = { "opening", 10000, begin_opening, take_header, time_out },
 	[STREAM_AUTHENTICATING] = { "authenticating", 10000, NULL, take_handshake, time_out },
 	[STREAM_UP]             = { "up", SILENCE_MS, begin_up, take_stanza, keep_alive },
@@ -410,7 +498,7 @@ static void refuse_xml(struct stream *stream)
 
 	buf_printf(&stream->output,
 	           "<stream:error><%s xmlns='" ERRORS_NS "'/></stream:error></stream:stream>", why);
-	if (buf_flush(&stream->output, stream->fd) != 0)
+	if (send_out(stream) != 0)
 		log_debug("stream-error-unsent component=%s", stream->domain);
 	end(stream, END_XML, why);
 }
@@ -500,6 +588,10 @@ static void end(struct stream *stream, enum end_reason reason, const char *detai
 	wait_ms = next_wait(stream, reason, up_ms);
 	log_end(stream, reason, detail, up_ms, wait_ms);
 	end_numbers[reason]++;
+	if (reason != END_MOVED)
+		stream->other_host[0] = '\0';
+	if (stream->redirects > REDIRECTS_MAX)
+		stream->redirects = 0;
 	disconnect(stream);
 	if (stream->conf->standby && wait_ms > 0) {
 		stand_by(stream, displaced, wait_ms);
@@ -569,6 +661,8 @@ void stream_yield(struct stream *stream)
 void stream_stop(struct stream *stream)
 {
 	disconnect(stream);
+	tls_client_free_context(stream->tls_context);
+	stream->tls_context = NULL;
 	stream->state = STREAM_OFF;
 }
 

@@ -5,6 +5,8 @@
  *   waiting -> resolving -> connecting -> opening -> authenticating -> up -> closing -> off
  *      ^__________|____________|__________|____________|__________|
  *
+ * With TLS, securing comes between connecting and opening.
+ *
  * Of a component with standby = yes the stream connects when its owner says so, and stands by
  * instead of waiting.
  */
@@ -30,6 +32,7 @@ enum stream_state {
 	STREAM_STANDBY, /* until stream_connect() */
 	STREAM_RESOLVING,
 	STREAM_CONNECTING,
+	STREAM_SECURING,       /* until the handshake of TLS is done */
 	STREAM_OPENING,        /* until the server's stream header came */
 	STREAM_AUTHENTICATING, /* until the server took the handshake */
 	STREAM_UP,
@@ -66,7 +69,11 @@ struct stream {
 	union net_address addresses[RESOLVE_MAX];
 	size_t address_count, address_next;
 	struct io io;
-	int fd; /* -1: none */
+	int fd;                            /* -1: none */
+	struct ssl_ctx_st *tls_context;    /* from the first connection with TLS on */
+	struct ssl_st *tls;                /* NULL: none */
+	char other_host[NET_HOST_MAX + 8]; /* host:port where the server sent us; "": nowhere */
+	unsigned redirects;                /* in a row */
 	struct xml_reader *reader;
 	struct buf output;
 	struct task flush;
