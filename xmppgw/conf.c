@@ -69,7 +69,8 @@ static const struct config_key component_keys[] = {
 	  "The server's port speaks TLS from the first byte (ejabberd's \"tls: true\", "
 	  "Openfire's 5276, stunnel); its certificate is verified." },
 	{ COMPONENT("tls-name", CONFIG_STRING, tls_name), NULL,
-	  "Name in the server's certificate; the host in server if not given.", .never_empty = true },
+	  "Name in the server's certificate; the host in server if not given.",
+	  .never_empty = true },
 	{ COMPONENT("ca-file", CONFIG_STRING, ca_file), NULL,
 	  "Authorities (PEM) that may have signed it; the system's if not given.",
 	  .never_empty = true },
