@@ -167,6 +167,22 @@ static void read_dialect(struct device_fields *fields, struct json_object *body)
 	read_channel(fields, body, dialect);
 }
 
+/* What the server publishes to: another push service's node, which devices may share. */
+static void read_alias(struct device_fields *fields, struct json_object *body)
+{
+	const struct dialect *dialect = dialect_find(fields->device.dialect);
+
+	fields->device.alias = json_string_member(body, "alias", DEVICE_ALIAS_BYTES, false);
+	if (fields->device.alias == NULL)
+		return;
+	if (*fields->device.alias == '\0')
+		json_complain(body, "alias", "is empty");
+	if (device_is_node(fields->device.alias))
+		json_complain(body, "alias", "has the form of this service's own nodes");
+	if (dialect != NULL && dialect->has_secret)
+		json_complain(body, "alias", "this dialect has none: its publishes carry a secret");
+}
+
 static void read_fields(struct device_fields *fields, struct json_object *body)
 {
 	const char *provider;
@@ -184,6 +200,7 @@ static void read_fields(struct device_fields *fields, struct json_object *body)
 	fields->device.second_token = fields->second_token =
 	        read_token(body, "second_token", sender, false);
 	read_dialect(fields, body);
+	read_alias(fields, body);
 	json_object_end(body);
 }
 
@@ -192,6 +209,11 @@ static void on_device_registered(struct device_registration *registration,
 {
 	struct deferred *deferred = container_of(registration, struct deferred, registration);
 
+	if (result == DEVICE_ABSENT) {
+		http_fail(deferred->request, 409, "conflict", "the alias has %d devices already",
+		          DEVICE_ALIAS_MAX);
+		return;
+	}
 	if (result != DEVICE_DONE) {
 		fail_storage(deferred->request);
 		return;
@@ -313,10 +335,11 @@ static json_t *describe(const struct device *device)
 	char hint[HINT_BYTES + sizeof("…")];
 
 	snprintf(hint, sizeof(hint), "%.*s…", HINT_BYTES, device->token);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:s}", "node", device->node, "component",
-	                 device->component, "owner", device->owner, "provider", device->provider,
-	                 "dialect", device->dialect, "registered_ms",
-	                 (json_int_t)device->registered_ms, "token_hint", hint);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s*}", "node", device->node,
+	                 "component", device->component, "owner", device->owner, "provider",
+	                 device->provider, "dialect", device->dialect, "registered_ms",
+	                 (json_int_t)device->registered_ms, "token_hint", hint, "alias",
+	                 device->alias);
 }
 
 static void on_history_found(struct history_query *history, json_t *verdicts)

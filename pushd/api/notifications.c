@@ -19,23 +19,36 @@
 #define QUEUEING_MS 500 /* the share of a deadline in which unsettled deliveries are queued */
 #define DOMAINS_MAX 65536
 
-/* One notification of a batch. Its delivery may outlive the batch: on the wire, or queued. */
+/*
+ * One delivery of a batch: of a notification, or of its copy for one of several devices where the
+ * node is an alias. It may outlive the batch: on the wire, or queued.
+ */
 struct element {
 	struct delivery delivery;
-	struct batch *batch; /* NULL: this element of the answer is settled */
-	size_t index;
+	struct batch *batch; /* NULL: it is settled */
+	size_t index;        /* among the batch's elements */
+	size_t place;        /* in the answer */
+	json_t *item;        /* of a copy: as it would have been published to that device */
+};
+
+/* What is known of one notification. */
+struct place {
+	size_t unsettled; /* elements */
+	enum outcome outcome;
+	json_t *told; /* the best of its outcomes so far; NULL: none */
 };
 
 /* One call. It is freed when its HTTP request ends. */
 struct batch {
 	struct http_request *request;
-	struct timer conclude; /* then each unsettled delivery is asked for an outcome */
-	struct timer deadline; /* then the call is answered, whatever is unsettled */
-	uint64_t conclude_ms;  /* when CONCLUDE expires, by loop_now_ms() */
-	size_t count, unsettled;
-	json_t **outcomes;         /* NULL: not settled */
+	struct timer conclude;   /* then each unsettled delivery is asked for an outcome */
+	struct timer deadline;   /* then the call is answered, whatever is unsettled */
+	uint64_t conclude_ms;    /* when CONCLUDE expires, by loop_now_ms() */
+	size_t count, unsettled; /* notifications */
+	struct place *places;
 	struct element **elements; /* NULL: settled */
-	bool looping;              /* over its elements: an answer would free it under the loop */
+	size_t element_count, element_room;
+	bool looping; /* over its elements: an answer would free it under the loop */
 };
 
 static struct {
@@ -101,8 +114,8 @@ static void answer(struct batch *batch)
 	timer_stop(&batch->conclude);
 	timer_stop(&batch->deadline);
 	for (size_t i = 0; i < batch->count; i++) {
-		json_array_append_new(outcomes, batch->outcomes[i]);
-		batch->outcomes[i] = NULL;
+		json_array_append_new(outcomes, batch->places[i].told);
+		batch->places[i].told = NULL;
 	}
 	http_reply(batch->request, 200, json_pack("{s:o}", "outcomes", outcomes));
 }
@@ -113,11 +126,33 @@ static void answer_if_settled(struct batch *batch)
 		answer(batch);
 }
 
-static void settle(struct batch *batch, size_t index, json_t *outcome)
+/*
+ * True if A tells more than B of a notification for several devices. It is gone when all of them
+ * are. An error would make some servers forget all of them for the fault of one.
+ */
+static bool outweighs(enum outcome a, enum outcome b)
 {
-	batch->outcomes[index] = outcome;
-	batch->elements[index] = NULL;
-	batch->unsettled--;
+	static const int weights[OUTCOME_COUNT] = {
+		[OUTCOME_SENT] = 4,        [OUTCOME_QUEUED] = 3, [OUTCOME_MERGED] = 2,
+		[OUTCOME_UNAVAILABLE] = 1, [OUTCOME_GONE] = 0,
+	};
+
+	return weights[a] > weights[b];
+}
+
+/* One of the elements of PLACE has an outcome; ID and REASON may be empty. */
+static void settle(struct batch *batch, size_t place, enum outcome outcome, const char *id,
+                   const char *reason)
+{
+	struct place *at = &batch->places[place];
+
+	if (at->told == NULL || outweighs(outcome, at->outcome)) {
+		json_decref(at->told);
+		at->told = make_outcome(outcome, id, reason);
+		at->outcome = outcome;
+	}
+	if (--at->unsettled == 0)
+		batch->unsettled--;
 }
 
 static void on_delivery_settled(struct delivery *delivery)
@@ -128,15 +163,18 @@ static void on_delivery_settled(struct delivery *delivery)
 	if (batch == NULL)
 		return;
 	element->batch = NULL;
+	batch->elements[element->index] = NULL;
 	counters_outcome(delivery_provider(delivery), delivery->outcome);
-	settle(batch, element->index,
-	       make_outcome(delivery->outcome, delivery->id, delivery->reason));
+	settle(batch, element->place, delivery->outcome, delivery->id, delivery->reason);
 	answer_if_settled(batch);
 }
 
 static void on_delivery_ended(struct delivery *delivery)
 {
-	free(container_of(delivery, struct element, delivery));
+	struct element *element = container_of(delivery, struct element, delivery);
+
+	json_decref(element->item);
+	free(element);
 }
 
 /* Nobody waits for the delivery at INDEX any more. */
@@ -154,7 +192,7 @@ static void on_conclude(struct timer *timer)
 	struct batch *batch = container_of(timer, struct batch, conclude);
 
 	batch->looping = true;
-	for (size_t i = 0; i < batch->count; i++)
+	for (size_t i = 0; i < batch->element_count; i++)
 		if (batch->elements[i] != NULL)
 			delivery_conclude(&batch->elements[i]->delivery);
 	batch->looping = false;
@@ -165,13 +203,14 @@ static void on_deadline(struct timer *timer)
 {
 	struct batch *batch = container_of(timer, struct batch, deadline);
 
-	for (size_t i = 0; i < batch->count; i++) {
-		if (batch->elements[i] == NULL)
+	for (size_t i = 0; i < batch->element_count; i++) {
+		const struct element *element = batch->elements[i];
+
+		if (element == NULL)
 			continue;
-		counters_outcome(delivery_provider(&batch->elements[i]->delivery),
-		                 OUTCOME_UNAVAILABLE);
-		batch->outcomes[i] =
-		        make_outcome(OUTCOME_UNAVAILABLE, "", reason_names[REASON_DEADLINE]);
+		counters_outcome(delivery_provider(&element->delivery), OUTCOME_UNAVAILABLE);
+		settle(batch, element->place, OUTCOME_UNAVAILABLE, "",
+		       reason_names[REASON_DEADLINE]);
 		abandon(batch, i);
 	}
 	answer(batch);
@@ -183,12 +222,12 @@ static void release(void *state)
 
 	timer_stop(&batch->conclude);
 	timer_stop(&batch->deadline);
-	for (size_t i = 0; i < batch->count; i++) {
+	for (size_t i = 0; i < batch->element_count; i++)
 		if (batch->elements[i] != NULL)
 			abandon(batch, i);
-		json_decref(batch->outcomes[i]);
-	}
-	free(batch->outcomes);
+	for (size_t i = 0; i < batch->count; i++)
+		json_decref(batch->places[i].told);
+	free(batch->places);
 	free(batch->elements);
 	free(batch);
 }
@@ -208,26 +247,87 @@ static struct notification *read_items(struct json_object *body, size_t count)
 	return notifications;
 }
 
-static void start_element(struct batch *batch, size_t index,
-                          const struct notification *notification, const json_t *item)
+static void refuse(struct batch *batch, size_t place, const char *refusal)
 {
-	const char *refusal = find_refusal(notification);
-	struct element *element;
+	counters_outcome(NULL, OUTCOME_UNAVAILABLE);
+	settle(batch, place, OUTCOME_UNAVAILABLE, "", refusal);
+}
 
-	if (refusal != NULL) {
-		counters_outcome(NULL, OUTCOME_UNAVAILABLE);
-		settle(batch, index, make_outcome(OUTCOME_UNAVAILABLE, "", refusal));
-		return;
+/* A delivery of NOTIFICATION, read from ITEM (both borrowed), that isn't started yet. */
+static struct element *add_element(struct batch *batch, size_t place,
+                                   const struct notification *notification, const json_t *item)
+{
+	struct element *element = mem_alloc(1, sizeof(*element));
+
+	if (batch->element_count == batch->element_room) {
+		batch->element_room = batch->element_room * 2 + DEVICE_ALIAS_MAX;
+		batch->elements =
+		        mem_resize(batch->elements, batch->element_room, sizeof(struct element *));
 	}
-	element = mem_alloc(1, sizeof(*element));
 	element->batch = batch;
-	element->index = index;
+	element->index = batch->element_count;
+	element->place = place;
 	element->delivery.settled = on_delivery_settled;
 	element->delivery.ended = on_delivery_ended;
 	element->delivery.notification = *notification;
 	element->delivery.item = item;
 	element->delivery.deadline_ms = batch->conclude_ms;
-	batch->elements[index] = element;
+	batch->elements[batch->element_count++] = element;
+	return element;
+}
+
+/* A copy of ALIASED's notification for the device with NODE. */
+static void start_copy(const struct element *aliased, struct batch *batch, const char *node)
+{
+	struct notification notification = aliased->delivery.notification;
+	json_t *item;
+	struct element *element;
+	size_t index = batch->element_count;
+
+	if (deliveries_count() >= deliveries_max()) {
+		refuse(batch, aliased->place, reason_names[REASON_FULL]);
+		return;
+	}
+	item = json_copy((json_t *)aliased->delivery.item);
+	json_object_set_new(item, "node", json_string(node));
+	notification.node = json_string_value(json_object_get(item, "node"));
+	element = add_element(batch, aliased->place, &notification, item);
+	element->item = item;
+	delivery_start(&element->delivery);
+	if (!timer_active(&batch->conclude) && batch->elements[index] != NULL)
+		delivery_conclude(&batch->elements[index]->delivery);
+}
+
+/* The node is an alias: each of its devices gets the notification. */
+static void on_delivery_aliased(struct delivery *delivery, const struct device *devices,
+                                size_t count)
+{
+	struct element *element = container_of(delivery, struct element, delivery);
+	struct batch *batch = element->batch;
+
+	batch->elements[element->index] = NULL;
+	element->batch = NULL;
+	batch->places[element->place].unsettled += count - 1;
+	batch->looping = true;
+	for (size_t i = 0; i < count; i++)
+		start_copy(element, batch, devices[i].node);
+	batch->looping = false;
+	answer_if_settled(batch);
+}
+
+static void start_element(struct batch *batch, size_t place,
+                          const struct notification *notification, const json_t *item)
+{
+	const char *refusal = find_refusal(notification);
+	struct element *element;
+
+	batch->places[place].unsettled = 1;
+	if (refusal != NULL) {
+		refuse(batch, place, refusal);
+		return;
+	}
+	element = add_element(batch, place, notification, item);
+	element->delivery.aliased = on_delivery_aliased;
 	delivery_start(&element->delivery);
 }
 
@@ -247,7 +347,8 @@ static struct batch *make_batch(struct http_request *request, size_t count, uint
 
 	batch->request = request;
 	batch->count = batch->unsettled = count;
-	batch->outcomes = mem_alloc(count + 1, sizeof(json_t *));
+	batch->places = mem_alloc(count + 1, sizeof(*batch->places));
+	batch->element_room = count;
 	batch->elements = mem_alloc(count + 1, sizeof(struct element *));
 	batch->conclude.expired = on_conclude;
 	batch->deadline.expired = on_deadline;

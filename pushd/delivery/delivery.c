@@ -258,6 +258,7 @@ static void copy_device(struct delivery *delivery, const struct device *device)
 		.channel_id = copy_text(delivery, device->channel_id),
 		.dialect = copy_text(delivery, device->dialect),
 		.account = copy_text(delivery, device->account),
+		.alias = copy_text(delivery, device->alias),
 		.environment = copy_text(delivery, device->environment),
 		.registered_ms = device->registered_ms,
 		.expires_ms = device->expires_ms,
@@ -307,6 +308,38 @@ static void fail_admission(struct delivery *delivery, enum reason reason)
 		finish_unavailable(delivery, reason);
 }
 
+/* It is for several devices: its caller makes a delivery for each, and this one is over. */
+static void leave_to_caller(struct delivery *delivery, const struct device *devices, size_t count)
+{
+	delivery->answered = true;
+	delivery->aliased(delivery, devices, count);
+	end(delivery);
+}
+
+static void on_alias_found(struct device_query *query, enum device_result result,
+                           const struct device *devices, size_t count)
+{
+	struct delivery *delivery = container_of(query, struct delivery, query);
+
+	if (result == DEVICE_ALIAS)
+		leave_to_caller(delivery, devices, count);
+	else if (result == DEVICE_UNAVAILABLE)
+		finish_unavailable(delivery, REASON_STORAGE);
+	else
+		finish(delivery, OUTCOME_GONE, NULL);
+}
+
+/* No device has this node, which may be an alias unless its caller looked it up. */
+static void find_alias(struct delivery *delivery)
+{
+	if (delivery->aliased == NULL) {
+		finish(delivery, OUTCOME_GONE, NULL);
+		return;
+	}
+	delivery->query.done = on_alias_found;
+	device_find_alias(&delivery->query, db_redis(), delivery->notification.node);
+}
+
 static void on_device_found(struct device_query *query, enum device_result result,
                             const struct device *device, size_t count)
 {
@@ -316,11 +349,22 @@ static void on_device_found(struct device_query *query, enum device_result resul
 		fail_admission(delivery, REASON_STORAGE);
 		return;
 	}
+	if (result == DEVICE_ABSENT) {
+		find_alias(delivery);
+		return;
+	}
+	if (result == DEVICE_ALIAS && delivery->aliased != NULL) {
+		leave_to_caller(delivery, device, count);
+		return;
+	}
 	if (result != DEVICE_DONE || !may_publish(&delivery->notification, device)) {
 		finish(delivery, OUTCOME_GONE, NULL);
 		return;
 	}
 	copy_device(delivery, device);
+	/* Its server has learnt the device's own node, and would send everything twice. */
+	if (delivery->aliased != NULL && device->alias != NULL)
+		device_leave_alias(db_redis(), device);
 	delivery->sender = senders_find(device->provider);
 	if (delivery->sender == NULL) {
 		log_warn("provider-unknown provider=%s node=%.6s", device->provider, device->node);
@@ -805,6 +849,7 @@ static void on_device_removed(struct device_removal *removal, enum device_result
 	case DEVICE_NEWER:
 		fail_removal(delivery, REASON_REGISTERED_SINCE);
 		return;
+	case DEVICE_ALIAS: /* of a query only */
 	case DEVICE_UNAVAILABLE:
 		fail_removal(delivery, REASON_STORAGE);
 		return;

@@ -45,6 +45,11 @@ struct delivery {
 	/* In: set before delivery_start(); for delivery_resume() only ended. */
 	void (*settled)(struct delivery *delivery); /* there is an outcome: once */
 	void (*ended)(struct delivery *delivery);   /* the last call: DELIVERY may be freed in it */
+	/*
+	 * Instead of settled: the node is an alias of DEVICES (their nodes, borrowed for the call).
+	 * NULL when the node is not what a server published to: then it is no alias.
+	 */
+	void (*aliased)(struct delivery *delivery, const struct device *devices, size_t count);
 	struct notification notification; /* its texts are borrowed until settled or abandoned */
 	const json_t *item;               /* what it was read from: borrowed likewise */
 	uint64_t deadline_ms;             /* by loop_now_ms(): no request is sent after it */
@@ -102,8 +107,8 @@ void deliveries_watch(void (*queued)(const struct sender *sender, uint64_t delay
 void deliveries_drain(void (*idle)(void));
 
 /*
- * Starts DELIVERY, all zeros but what is In. settled and then ended are called, perhaps before this
- * returns.
+ * Starts DELIVERY, all zeros but what is In. settled (or aliased) and then ended are called,
+ * perhaps before this returns.
  */
 void delivery_start(struct delivery *delivery);
 

@@ -16,6 +16,7 @@
 #include "common/text/sha1.h"
 #include "pushd/device/dialect.h"
 #include "pushd/device/expire.lua.h"
+#include "pushd/device/leave_alias.lua.h"
 #include "pushd/device/list.lua.h"
 #include "pushd/device/mark_suspect.lua.h"
 #include "pushd/device/record_success.lua.h"
@@ -30,6 +31,7 @@
 #define UNHEARD_MAX 64 /* calls under way that no caller waits for */
 
 static struct redis_script expire_script = { expire_lua };
+static struct redis_script leave_alias_script = { leave_alias_lua };
 static struct redis_script list_script = { list_lua };
 static struct redis_script mark_suspect_script = { mark_suspect_lua };
 static struct redis_script record_success_script = { record_success_lua };
@@ -53,6 +55,7 @@ enum field {
 	FIELD_CHANNEL_ID,
 	FIELD_DIALECT,
 	FIELD_ACCOUNT,
+	FIELD_ALIAS,
 	FIELD_ENVIRONMENT,
 	FIELD_REGISTERED,
 	FIELD_EXPIRES,
@@ -73,6 +76,7 @@ static const char *const field_names[FIELDS] = {
 	[FIELD_CHANNEL_ID] = "channel_id",
 	[FIELD_DIALECT] = "dialect",
 	[FIELD_ACCOUNT] = "account",
+	[FIELD_ALIAS] = "alias",
 	[FIELD_ENVIRONMENT] = "environment",
 	[FIELD_REGISTERED] = "registered",
 	[FIELD_EXPIRES] = "expires",
@@ -374,6 +378,8 @@ void device_register(struct device_registration *registration, struct redis *red
 	add(&arguments, token);
 	add_number(&arguments, dialect->renews ? limits->ttl_ms : 0);
 	add(&arguments, dialect->registers ? "0" : "1");
+	add(&arguments, device->alias != NULL ? device->alias : "");
+	add_number(&arguments, DEVICE_ALIAS_MAX);
 	add_fields(&arguments, device, hide(device, device->owner, account),
 	           hide(device, device->channel, channel_id));
 	registration->call.done = on_registered;
@@ -526,7 +532,7 @@ struct implicit {
 	struct device_limits limits;
 	struct device_registration registration;
 	struct device_query *query; /* whose this is */
-	char *component, *owner, *provider, *token;
+	char *component, *owner, *provider, *token, *alias;
 };
 
 static void free_implicit(struct device_query *query)
@@ -541,6 +547,7 @@ static void free_implicit(struct device_query *query)
 	free(implicit->owner);
 	free(implicit->provider);
 	mem_free_secret(implicit->token);
+	mem_free_secret(implicit->alias);
 	free(implicit);
 }
 
@@ -582,6 +589,7 @@ static bool read_device(struct device *device, const struct redisReply *reply)
 		.channel_id = values[FIELD_CHANNEL_ID],
 		.dialect = values[FIELD_DIALECT],
 		.account = values[FIELD_ACCOUNT],
+		.alias = values[FIELD_ALIAS],
 		.environment = values[FIELD_ENVIRONMENT],
 		.registered_ms = redis_reply_integer(redis_reply_at(reply, FIELD_REGISTERED), 0),
 		.expires_ms = redis_reply_integer(redis_reply_at(reply, FIELD_EXPIRES), 0),
@@ -638,6 +646,63 @@ void device_find(struct device_query *query, struct redis *redis, const char *no
 	query_device(query, redis, node, on_found);
 }
 
+/* ---- those of an alias ---- */
+
+/* True when REPLY has their nodes; then the query is done. */
+static bool finish_alias(struct device_query *query, const struct redisReply *reply)
+{
+	struct device devices[DEVICE_ALIAS_MAX] = { 0 };
+	size_t count = redis_reply_count(reply);
+
+	if (count == 0 || count > DEVICE_ALIAS_MAX)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		devices[i].node = redis_reply_string(redis_reply_at(reply, i), NULL);
+	served();
+	free_implicit(query);
+	query->done(query, DEVICE_ALIAS, devices, count);
+	return true;
+}
+
+static void query_alias(struct device_query *query, struct redis *redis, const char *name,
+                        void (*done)(struct redis_call *call, const struct redisReply *reply))
+{
+	char *key = make_key(redis, "alias:", name);
+
+	query->device_call.done = done;
+	redis_send(redis, &query->device_call, 2, (const char *[]){ "SMEMBERS", key }, NULL);
+	free(key);
+}
+
+static void on_alias(struct redis_call *call, const struct redisReply *reply)
+{
+	struct device_query *query = container_of(call, struct device_query, device_call);
+
+	if (finish_alias(query, reply))
+		return;
+	if (redis_reply_nil(reply) || redis_reply_error(reply) != NULL)
+		finish(query, fail(reply), NULL);
+	else
+		finish(query, DEVICE_ABSENT, NULL);
+}
+
+void device_find_alias(struct device_query *query, struct redis *redis, const char *name)
+{
+	query_alias(query, redis, name, on_alias);
+}
+
+void device_leave_alias(struct redis *redis, const struct device *device)
+{
+	struct arguments arguments = { 0 };
+
+	add_key(&arguments, redis, "device:", device->node);
+	add_key(&arguments, redis, "alias:", device->alias);
+	add(&arguments, redis_prefix(redis));
+	add(&arguments, device->node);
+	add(&arguments, device->alias);
+	run_unheard(redis, &leave_alias_script, 2, &arguments);
+}
+
 /* ---- one that its first publish registers ---- */
 
 static void on_implicit_registered(struct device_registration *registration,
@@ -665,6 +730,26 @@ static void renew(struct redis *redis, const char *node, int64_t ttl_ms)
 	run_unheard(redis, &renew_script, 2, &arguments);
 }
 
+static void register_implicit(struct implicit *implicit)
+{
+	device_register(&implicit->registration, implicit->redis, &implicit->device,
+	                &implicit->limits);
+}
+
+/* What a server calls devices that came from elsewhere isn't a token. */
+static void on_implicit_alias(struct redis_call *call, const struct redisReply *reply)
+{
+	struct device_query *query = container_of(call, struct device_query, device_call);
+	struct implicit *implicit = query->implicit;
+
+	if (finish_alias(query, reply))
+		return;
+	if (redis_reply_nil(reply) || redis_reply_error(reply) != NULL)
+		finish(query, fail(reply), NULL);
+	else
+		register_implicit(implicit);
+}
+
 static void on_implicit_found(struct redis_call *call, const struct redisReply *reply)
 {
 	struct device_query *query = container_of(call, struct device_query, device_call);
@@ -677,8 +762,10 @@ static void on_implicit_found(struct redis_call *call, const struct redisReply *
 		on_found(call, reply);
 	} else if (redis_reply_count(reply) == FIELDS) {
 		redis_cancel(&query->slot_call);
-		device_register(&implicit->registration, implicit->redis, &implicit->device,
-		                &implicit->limits);
+		if (implicit->alias != NULL)
+			query_alias(query, implicit->redis, implicit->alias, on_implicit_alias);
+		else
+			register_implicit(implicit);
 	} else {
 		on_found(call, reply);
 	}
@@ -699,6 +786,7 @@ void device_find_or_register(struct device_query *query, struct redis *redis,
 	copy->device.owner = copy->owner = mem_dup(device->owner);
 	copy->device.provider = copy->provider = mem_dup(device->provider);
 	copy->device.token = copy->token = mem_dup(device->token);
+	copy->alias = mem_dup(device->alias);
 	query->implicit = copy;
 	make_implicit_node(&copy->device, node);
 	query_device(query, redis, node, on_implicit_found);

@@ -18,6 +18,7 @@ enum device_result {
 	DEVICE_DONE,
 	DEVICE_ABSENT, /* there is no such device */
 	DEVICE_NEWER,  /* there is one, but it was registered again since */
+	DEVICE_ALIAS,  /* the node is another name, for the devices that the answer has */
 	DEVICE_UNAVAILABLE,
 };
 
@@ -35,6 +36,7 @@ struct device {
 	const char *channel_id; /* what the app knows that room by */
 	const char *dialect;    /* a name in dialect.h */
 	const char *account;    /* what the app knows the owner by */
+	const char *alias;      /* another name, which it may share: device_find_alias() */
 	const char *environment; /* the provider's, where its token was good last; NULL: unknown */
 	int64_t registered_ms;   /* by Redis's clock, when it last came with this token */
 	int64_t expires_ms;      /* by Redis's clock; 0: never */
@@ -71,9 +73,10 @@ struct device_registration {
 };
 
 /*
- * Registers DEVICE (component, owner, provider, token, dialect, and second_token, device_id and
- * channel if it has them, all in the form in which they are compared), or renews the device with
- * the same key. Its token is no longer held dead, nor suspect.
+ * Registers DEVICE (component, owner, provider, token, dialect, and second_token, device_id,
+ * channel and alias if it has them, all in the form in which they are compared), or renews the
+ * device with the same key, which keeps its alias if DEVICE has none. Its token is no longer held
+ * dead, nor suspect. DEVICE_ABSENT when the alias has DEVICE_ALIAS_MAX devices already.
  */
 void device_register(struct device_registration *registration, struct redis *redis,
                      const struct device *device, const struct device_limits *limits);
@@ -95,11 +98,27 @@ void device_query_cancel(struct device_query *query);
 /* One device; DEVICE_ABSENT when there is none. */
 void device_find(struct device_query *query, struct redis *redis, const char *node);
 
+#define DEVICE_ALIAS_MAX 16    /* devices under one alias */
+#define DEVICE_ALIAS_BYTES 512 /* of its name */
+
+/*
+ * The devices for which NAME stands, by their nodes alone, with DEVICE_ALIAS; DEVICE_ABSENT when
+ * it stands for none. An alias is what another push service called them before they came here.
+ */
+void device_find_alias(struct device_query *query, struct redis *redis, const char *name);
+
+/*
+ * DEVICE (node, alias) is known to its server by its own node, so its alias doesn't stand for it
+ * any more. Best effort, nobody waits for it.
+ */
+void device_leave_alias(struct redis *redis, const struct device *device);
+
 /*
  * The device of the dialect fpush with the component, owner (the publisher's domain), provider and
  * token of DEVICE, all copied. If there is none it is registered implicitly (over LIMITS the
- * token's oldest device goes), unless the token is held dead: DEVICE_ABSENT. Its life begins anew
- * when less than half of it is left.
+ * token's oldest device goes), unless the token is held dead: DEVICE_ABSENT; or, with the devices,
+ * unless the alias of DEVICE (copied likewise, may be NULL) is one: DEVICE_ALIAS. Its life begins
+ * anew when less than half of it is left.
  */
 void device_find_or_register(struct device_query *query, struct redis *redis,
                              const struct device *device, const struct device_limits *limits);

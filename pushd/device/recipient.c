@@ -75,7 +75,8 @@ static void find_or_register(struct device_query *query, const struct notificati
 	                        &(struct device){ .component = component,
 	                                          .owner = owner,
 	                                          .provider = provider->id,
-	                                          .token = token },
+	                                          .token = token,
+	                                          .alias = notification->node },
 	                        &limits);
 	free(owner);
 	free(component);

@@ -18,7 +18,8 @@ extern const struct daemon_module recipient_module;
 
 /*
  * Starts QUERY (done is set; device_query_cancel() ends it) for NOTIFICATION's device. Whether its
- * publisher may publish is the caller's to check.
+ * publisher may publish is the caller's to check. DEVICE_ABSENT where its node isn't a device's:
+ * it may be an alias (device_find_alias()). DEVICE_ALIAS where it could be a token, but is that.
  */
 void recipient_find(struct device_query *query, const struct notification *notification);
 

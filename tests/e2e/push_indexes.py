@@ -33,7 +33,7 @@ class Snapshot:
 
     def __init__(self, command):
         self.command = command
-        self.hashes, self.zsets, self.strings = {}, {}, {}
+        self.hashes, self.zsets, self.strings, self.sets = {}, {}, {}, {}
         self.kinds, self.lives = {}, {}
         for key in self.scan():
             self.read(key)
@@ -57,6 +57,8 @@ class Snapshot:
         elif kind == "zset":
             members = pairs(self.command("ZRANGE", key, 0, -1, "WITHSCORES"))
             self.zsets[name] = {member: float(score) for member, score in members.items()}
+        elif kind == "set":
+            self.sets[name] = self.command("SMEMBERS", key)
         elif kind == "string":
             self.strings[name] = self.command("GET", key)
 
@@ -91,6 +93,8 @@ class Snapshot:
             wanted[f"key:{device['key']}", node] = None
             wanted[f"token:{device['token_hash']}", node] = registered
             wanted[f"owner:{device['owner']}", node] = registered
+            if "alias" in device:
+                wanted[f"alias:{device['alias']}", node] = None
             if "expires" in device:
                 wanted["expiry", node] = float(device["expires"])
         yield from differences(wanted, self.places())
@@ -98,6 +102,8 @@ class Snapshot:
     def places(self):
         keys = self.named(self.strings, "key:")
         found = {(f"key:{key}", node): None for key, node in keys.items()}
+        for name, members in self.sets.items():
+            found.update({(name, node): None for node in members})
         for name, members in self.zsets.items():
             if name.startswith(("token:", "owner:")) or name == "expiry":
                 found.update({(name, node): score for node, score in members.items()})

@@ -384,6 +384,116 @@ def test_what_a_renewed_device_was_is_forgotten(push, fake, redis):
     assert not redis.command("HEXISTS", f"og:push:device:{device['node']}", "suspect_days")
 
 
+# Devices that came from another push service, several of them under one name
+
+OLD_NODE = "01#" + "0123456789ABCDEF" * 4
+
+
+@pytest.fixture
+def alias():
+    return f"01#{random.getrandbits(192):048X}"
+
+
+def moved(push, alias, count, provider=APNS):
+    """COUNT devices of one user that share ALIAS."""
+    owner = new_owner()
+    return [register(push, provider, owner=owner, alias=alias) for _ in range(count)]
+
+
+def alias_of(push, device):
+    return push.call("GET", f"/v1/devices/{device['node']}")[1].get("alias")
+
+
+def test_a_publish_to_an_alias_reaches_each_of_its_devices_as_if_it_were_for_that(
+    pushes, fake, alias
+):
+    phones = moved(pushes[0], alias, 3) + moved(pushes[1], alias, 1, FCM)
+    sent = publish(pushes[1], item({"node": alias}, summary={"count": 1, "body": "hi"}))
+    assert [one["outcome"] for one in sent] == ["sent"]
+    for phone in phones:
+        (request,) = got(fake, phone["token"])
+        assert phone["owner"] in json.dumps(request["body"])
+    assert {alias_of(pushes[0], phone) for phone in phones} == {alias}
+
+
+def test_an_alias_is_gone_with_the_last_of_its_devices(push, fake, redis, alias):
+    one, two = moved(push, alias, 2)
+    script(fake, one["token"], 410, "Unregistered")
+    assert outcome(push, {"node": alias}) == "sent"
+    assert not known(push, one) and known(push, two)
+    assert outcome(push, {"node": alias}) == "sent"
+    assert len(got(fake, one["token"])) == 1
+    script(fake, two["token"], 410, "Unregistered")
+    assert outcome(push, {"node": alias}) == "gone"
+    assert not redis.command("EXISTS", f"og:push:alias:{alias}")
+    assert outcome(push, {"node": alias}) == "gone"
+
+
+def test_one_device_that_is_refused_does_not_cost_the_others_their_alias(push, fake, alias):
+    one, two = moved(push, alias, 2)
+    script(fake, one["token"], 400, "DeviceTokenNotForTopic")
+    assert outcome(push, {"node": alias}) == "sent"
+    script(fake, two["token"], 400, "DeviceTokenNotForTopic")
+    assert outcome(push, {"node": alias}) == "unavailable"
+    assert known(push, one) and known(push, two)
+
+
+def test_a_stranger_reaches_nobody_by_an_alias(push, fake, alias):
+    (phone,) = moved(push, alias, 1)
+    assert outcome(push, {"node": alias}, domain="example.net") == "gone"
+    assert outcome(push, {"node": alias}, component="push.example.net") == "gone"
+    assert outcome(push, {"node": alias.lower() + "x"}) == "gone"
+    assert not got(fake, phone["token"]) and known(push, phone)
+
+
+def test_an_alias_that_could_be_a_token_is_no_token(push, fake):
+    """FCM's tokens are any text, and here a publish to an unknown one registers it."""
+    alias = OLD_NODE + "-token"
+    (phone,) = moved(push, alias, 1, FCM)
+    assert outcome(push, {"node": alias}) == "sent"
+    assert not got(fake, alias) and len(got(fake, phone["token"])) == 1
+
+
+def test_a_device_that_registers_again_is_reached_by_its_alias_until_its_server_has_its_node(
+    push, fake, alias
+):
+    one, two = moved(push, alias, 2)
+    body = {key: one[key] for key in ("component", "owner", "provider", "token", "dialect")}
+    assert push.call("POST", "/v1/devices", body)[1]["node"] == one["node"]
+    assert outcome(push, {"node": alias}) == "sent"
+    assert len(got(fake, one["token"])) == 1
+    assert outcome(push, one) == "sent"
+    wait_until(lambda: alias_of(push, one) is None, what="the device to leave its alias")
+    assert outcome(push, {"node": alias}) == "sent"
+    assert len(got(fake, one["token"])) == 2 and len(got(fake, two["token"])) == 2
+
+
+def test_what_waits_for_the_devices_of_an_alias_is_sent_to_each(stage, redis, fake, alias):
+    push = stage.pushd("moved", redis, fake, providers=sections(fake))
+    one, two = moved(push, alias, 2)
+    script(fake, one["token"], 503, times=4)
+    assert outcome(push, {"node": alias}) in ("queued", "sent")
+    for phone in (one, two):
+        wait_until(lambda: any(r["answered"] == 200 for r in got(fake, phone["token"])))
+    assert alias_of(push, one) == alias == alias_of(push, two)
+
+
+def test_an_alias_has_at_most_16_devices(stage, redis, fake, alias):
+    push = stage.pushd("many", redis, fake, providers=sections(fake))
+    phones = moved(push, alias, 16)
+    status, answer = push.call("POST", "/v1/devices", claim(alias=alias))
+    assert (status, answer["error"]) == (409, "conflict")
+    assert outcome(push, {"node": alias}) == "sent"
+    assert all(len(got(fake, phone["token"])) == 1 for phone in phones)
+
+
+def test_what_can_be_no_alias_is_refused(push):
+    for body in (claim(alias="0" * 32), claim(alias="x" * 513), claim(alias=""),
+                 claim(FCM, dialect="p2", device_id="x", alias="01#AB")):
+        status, answer = push.call("POST", "/v1/devices", body)
+        assert status == 400 and answer["message"].startswith("alias"), answer
+
+
 # The look at the indexes itself
 
 
@@ -404,6 +514,8 @@ def damages(device):
     yield "DEL", f"og:push:device:{node}"
     yield "HDEL", f"og:push:device:{node}", "expires"
     yield "HSET", f"og:push:device:{node}", "account", device["owner"]
+    yield "SADD", "og:push:alias:01#AB", "0" * 32
+    yield "HSET", f"og:push:device:{node}", "alias", "01#AB"
     yield "SET", f"og:push:slot:{node}", "no-note"
     yield "ZADD", "og:push:notes", 1, "no-note"
     yield "HSET", "og:push:stored", FCM, 1

@@ -65,7 +65,7 @@ static inline struct device_registration enrol(const struct device *device)
 }
 
 /* What was found, with its texts kept. */
-static struct device found[8];
+static struct device found[DEVICE_ALIAS_MAX];
 static size_t found_count;
 
 static inline const char *kept(const char *text)
@@ -91,6 +91,7 @@ static inline void on_query(struct device_query *query, enum device_result resul
 		found[i].channel = kept(devices[i].channel);
 		found[i].channel_id = kept(devices[i].channel_id);
 		found[i].environment = kept(devices[i].environment);
+		found[i].alias = kept(devices[i].alias);
 	}
 }
 
@@ -111,6 +112,16 @@ static inline enum device_result look_up(const char *node)
 	WAIT_UNTIL(answers > 0);
 	ck_assert(!is_under_way(&query));
 	last_waiting = query.waiting;
+	return last;
+}
+
+static inline enum device_result look_up_alias(const char *name)
+{
+	struct device_query query = { .done = on_query };
+
+	answers = 0;
+	device_find_alias(&query, redis, name);
+	WAIT_UNTIL(answers > 0);
 	return last;
 }
 

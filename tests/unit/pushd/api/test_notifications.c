@@ -15,7 +15,7 @@ static struct conf conf = { .providers = { &provider, 1 } };
 static struct {
 	size_t count, max;
 	bool at_once; /* each is settled when it starts */
-	struct delivery *started[8];
+	struct delivery *started[32];
 	size_t started_count;
 	unsigned concluded, abandoned;
 	enum outcome concludes; /* with this; OUTCOME_COUNT: not at all */
@@ -224,6 +224,101 @@ START_TEST(beyond_in_flight_max_and_domain_rate_nothing_is_started)
 }
 END_TEST
 
+/* ---- an alias ---- */
+
+/* DELIVERY's node is an alias of COUNT devices. */
+static void alias_of(struct delivery *delivery, size_t count)
+{
+	struct device devices[DEVICE_ALIAS_MAX];
+	char nodes[DEVICE_ALIAS_MAX][8];
+
+	for (size_t i = 0; i < count; i++) {
+		snprintf(nodes[i], sizeof(nodes[i]), "node%zu", i);
+		devices[i] = (struct device){ .node = nodes[i] };
+	}
+	for (size_t i = 0; i < given.started_count; i++)
+		if (given.started[i] == delivery)
+			given.started[i] = NULL;
+	delivery->aliased(delivery, devices, count);
+	delivery->ended(delivery);
+}
+
+START_TEST(a_publish_to_an_alias_goes_to_each_of_its_devices)
+{
+	start_call(2, 60000);
+	WAIT_UNTIL(given.started_count == 2);
+	alias_of(given.started[0], 2);
+	ck_assert_uint_eq(given.started_count, 4);
+	ck_assert_str_eq(given.started[2]->notification.node, "node0");
+	ck_assert_str_eq(given.started[3]->notification.node, "node1");
+	ck_assert_str_eq(given.started[3]->notification.domain, "example.org");
+	ck_assert_str_eq(json_string_value(json_object_get(given.started[3]->item, "node")),
+	                 "node1");
+	ck_assert(given.started[3]->aliased == NULL);
+	end_with(given.started[3], OUTCOME_GONE);
+	end_with(given.started[1], OUTCOME_MERGED);
+	end_with(given.started[2], OUTCOME_QUEUED);
+	expect("{\"outcomes\":[{\"outcome\":\"queued\"},{\"outcome\":\"merged\"}]}");
+}
+END_TEST
+
+START_TEST(an_alias_is_gone_only_when_all_of_its_devices_are)
+{
+	static const struct {
+		enum outcome outcomes[3];
+		const char *answer;
+	} cases[] = {
+		{ { OUTCOME_GONE, OUTCOME_GONE, OUTCOME_GONE }, "{\"outcome\":\"gone\"}" },
+		{ { OUTCOME_GONE, OUTCOME_UNAVAILABLE, OUTCOME_GONE },
+		  "{\"outcome\":\"unavailable\"}" },
+		{ { OUTCOME_UNAVAILABLE, OUTCOME_SENT, OUTCOME_GONE },
+		  "{\"outcome\":\"sent\",\"id\":\"id-1\"}" },
+		{ { OUTCOME_QUEUED, OUTCOME_UNAVAILABLE, OUTCOME_MERGED },
+		  "{\"outcome\":\"queued\"}" },
+	};
+	char answer[128];
+
+	notifications_module.stop();
+	conf.daemon.domain_rate = 0;
+	ck_assert_int_eq(notifications_module.start(&conf), 0);
+	for (size_t c = 0; c < ARRAY_LEN(cases); c++) {
+		given.started_count = 0;
+		start_call(1, 60000);
+		WAIT_UNTIL(given.started_count == 1);
+		alias_of(given.started[0], 3);
+		for (size_t i = 0; i < 3; i++)
+			end_with(given.started[1 + i], cases[c].outcomes[i]);
+		snprintf(answer, sizeof(answer), "{\"outcomes\":[%s]}", cases[c].answer);
+		expect(answer);
+	}
+}
+END_TEST
+
+START_TEST(the_devices_of_an_alias_are_concluded_and_abandoned_with_the_call)
+{
+	given.concludes = OUTCOME_COUNT;
+	start_call(1, 200);
+	WAIT_UNTIL(given.started_count == 1);
+	WAIT_UNTIL(given.concluded == 1);
+	alias_of(given.started[0], DEVICE_ALIAS_MAX);
+	ck_assert_uint_eq(given.concluded, 1 + DEVICE_ALIAS_MAX);
+	end_with(given.started[1], OUTCOME_GONE);
+	expect("{\"outcomes\":[{\"outcome\":\"unavailable\",\"reason\":\"deadline\"}]}");
+	ck_assert_uint_eq(given.abandoned, DEVICE_ALIAS_MAX - 1);
+}
+END_TEST
+
+START_TEST(no_more_devices_of_an_alias_than_may_be_in_flight)
+{
+	start_call(1, 60000);
+	WAIT_UNTIL(given.started_count == 1);
+	given.count = given.max;
+	alias_of(given.started[0], 2);
+	expect("{\"outcomes\":[{\"outcome\":\"unavailable\",\"reason\":\"full\"}]}");
+	ck_assert_uint_eq(given.started_count, 1);
+}
+END_TEST
+
 /* ---- the limit of a domain ---- */
 
 START_TEST(a_domain_may_do_its_burst_and_then_what_its_rate_says)
@@ -265,6 +360,10 @@ int main(void)
 		at_the_deadline_the_call_is_answered_and_the_rest_abandoned,
 		when_the_request_ends_its_deliveries_are_abandoned,
 		beyond_in_flight_max_and_domain_rate_nothing_is_started,
+		a_publish_to_an_alias_goes_to_each_of_its_devices,
+		an_alias_is_gone_only_when_all_of_its_devices_are,
+		the_devices_of_an_alias_are_concluded_and_abandoned_with_the_call,
+		no_more_devices_of_an_alias_than_may_be_in_flight,
 		a_domain_may_do_its_burst_and_then_what_its_rate_says,
 		domains_are_apart_and_their_case_is_the_same,
 		without_a_rate_everything_is_allowed,

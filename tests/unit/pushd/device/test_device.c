@@ -419,6 +419,94 @@ START_TEST(a_redis_that_refuses_or_is_gone_is_away_and_nothing_else)
 }
 END_TEST
 
+/* The devices of one alias: TOKEN's. */
+static struct device_registration enrol_alias(const char *token)
+{
+	struct device device = phone;
+
+	device.token = token;
+	device.alias = "01#AB";
+	return enrol(&device);
+}
+
+START_TEST(an_alias_stands_for_its_devices_and_leaves_with_the_last)
+{
+	struct device_registration first = enrol_alias("01"), second = enrol_alias("02");
+
+	ck_assert_int_eq(look_up_alias("01#AB"), DEVICE_ALIAS);
+	ck_assert_uint_eq(found_count, 2);
+	ck_assert(strcmp(found[0].node, first.node) == 0 || strcmp(found[1].node, first.node) == 0);
+	ck_assert_int_eq(look_up("01#AB"), DEVICE_ABSENT);
+	ck_assert_int_eq(look_up_alias("01#ab"), DEVICE_ABSENT);
+	ck_assert_int_eq(take_away(first.node), DEVICE_DONE);
+	ck_assert_int_eq(look_up_alias("01#AB"), DEVICE_ALIAS);
+	ck_assert_uint_eq(found_count, 1);
+	ck_assert_str_eq(found[0].node, second.node);
+	look_up(second.node);
+	ck_assert_str_eq(found[0].alias, "01#AB");
+	ck_assert_uint_eq(unregister("romeo@example.org", "02", NULL, NULL), 1);
+	ck_assert_int_eq(look_up_alias("01#AB"), DEVICE_ABSENT);
+	ck_assert_int_eq(keys(), 0);
+}
+END_TEST
+
+START_TEST(an_app_that_registers_again_keeps_its_alias)
+{
+	struct device device = phone;
+	struct device_registration first;
+
+	device.alias = "01#AB";
+	first = enrol(&device);
+	ck_assert_str_eq(enrol(&phone).node, first.node);
+	look_up(first.node);
+	ck_assert_str_eq(found[0].alias, "01#AB");
+	device.alias = "01#CD";
+	enrol(&device);
+	ck_assert_int_eq(look_up_alias("01#AB"), DEVICE_ABSENT);
+	ck_assert_int_eq(look_up_alias("01#CD"), DEVICE_ALIAS);
+	ck_assert_int_eq(keys(), 5);
+}
+END_TEST
+
+START_TEST(an_alias_has_its_most_devices_and_no_more)
+{
+	struct device_registration registration = { .done = on_registration };
+	struct device device = phone;
+	char token[8];
+
+	for (int i = 0; i < DEVICE_ALIAS_MAX; i++) {
+		snprintf(token, sizeof(token), "%02x", i);
+		enrol_alias(token);
+	}
+	device.token = "ff";
+	device.alias = "01#AB";
+	answers = 0;
+	device_register(&registration, redis, &device, &limits);
+	WAIT_UNTIL(answers > 0);
+	ck_assert_int_eq(last, DEVICE_ABSENT);
+	ck_assert_int_eq(ask("ZCARD og:push:owner:%s", phone.owner), DEVICE_ALIAS_MAX);
+	ck_assert(!enrol_alias("01").created);
+	look_up_alias("01#AB");
+	ck_assert_uint_eq(found_count, DEVICE_ALIAS_MAX);
+}
+END_TEST
+
+START_TEST(a_device_leaves_the_alias_that_it_has_and_no_other)
+{
+	struct device_registration first = enrol_alias("01");
+	struct device device = { .node = first.node, .alias = "01#CD" };
+
+	device_leave_alias(redis, &device);
+	look_up(first.node);
+	ck_assert_str_eq(found[0].alias, "01#AB");
+	device.alias = "01#AB";
+	device_leave_alias(redis, &device);
+	WAIT_FOUND(first.node, found[0].alias == NULL);
+	ck_assert_int_eq(look_up_alias("01#AB"), DEVICE_ABSENT);
+	ck_assert_int_eq(keys(), 4);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -440,6 +528,10 @@ int main(void)
 		suspect_days_are_counted_once_a_day_and_forgotten_when_one_is_sent,
 		the_environment_is_remembered_of_the_token_that_is_there,
 		more_notes_than_fit_are_dropped,
+		an_alias_stands_for_its_devices_and_leaves_with_the_last,
+		an_app_that_registers_again_keeps_its_alias,
+		an_alias_has_its_most_devices_and_no_more,
+		a_device_leaves_the_alias_that_it_has_and_no_other,
 		a_redis_that_refuses_or_is_gone_is_away_and_nothing_else,
 	};
 

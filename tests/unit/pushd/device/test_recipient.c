@@ -94,12 +94,29 @@ START_TEST(what_can_be_no_token_or_no_ones_module_makes_no_device)
 }
 END_TEST
 
+START_TEST(an_alias_that_could_be_a_token_makes_no_device)
+{
+	struct device device = phone;
+	struct device_registration registration;
+	long long before;
+
+	device.alias = HEX_64;
+	registration = enrol(&device);
+	before = keys();
+	ck_assert_int_eq(find(HEX_64, NULL, "example.org"), DEVICE_ALIAS);
+	ck_assert_uint_eq(found_count, 1);
+	ck_assert_str_eq(found[0].node, registration.node);
+	ck_assert_int_eq(keys(), before);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
 		a_node_of_ours_is_found_whatever_module_is_named,
 		a_token_of_a_known_module_is_pinned_to_the_publishers_domain,
 		what_can_be_no_token_or_no_ones_module_makes_no_device,
+		an_alias_that_could_be_a_token_makes_no_device,
 	};
 
 	return unit_run("recipient", tests, ARRAY_LEN(tests), start_addressee, stop_addressee);
