@@ -29,11 +29,10 @@ def test_relays_and_push_daemons_are_found_each_in_their_own(stage):
             own,
             {
                 RELAY: {**proxy.section, "role": "relay"},
-                PUSH: {**push.section, "role": "push"},
+                PUSH: {**push.section, "role": "push", "admins": "root@example.org"},
             },
             relay_redis=relays.url,
             push_redis=pushes.url,
-            admins="root@example.org",
         )
         proxy_link, push_link = proxy.accept().log_in(), push.accept().log_in()
         for kind in ("relay", "push"):
