@@ -43,6 +43,12 @@ int buf_flush(struct buf *buf, int fd);
 /* The content as a NUL-terminated heap string that the caller owns; the buffer is empty after. */
 char *buf_take(struct buf *buf);
 
+/* Empties it, and keeps its memory for what comes next. */
+static inline void buf_clear(struct buf *buf)
+{
+	buf->start = buf->end = 0;
+}
+
 /* Frees the memory; the buffer is empty and may be used again, with the same cap. */
 void buf_release(struct buf *buf);
 

@@ -5,17 +5,22 @@ lost, which the next push of each device shows. And the same on a real Prosody a
 at the rate that they give.
 """
 
+import asyncio
 import http.client
 import json
+import re
 import time
 
 import pytest
 
+from chat import Client
 from harness import Stage, wait_until
-from notify import claim, metric
+from notify import APNS, apns_token, claim, got, metric
 from pretend import ENDINGS, PretendServer
+from stack import SERVERS
 
 COMPONENT = "push.example.org"
+PASSWORD = "secret-of-all"
 RATE = 1000
 IN_FLIGHT = 150
 DEVICES = 600
@@ -220,6 +225,96 @@ def test_of_two_gateways_one_is_drained_and_comes_back(scene, second):
     assert report["error"] == 0
     assert scene.pushes() == before + report["result"]
     scene.check_registrations()
+
+
+# Real servers
+
+
+USERS = [f"user{number}" for number in range(6)]
+EACH = 20  # messages to each of them, at a time
+
+
+class RealScene:
+    """A real server, whose users are offline and have enabled pushes, and gateways."""
+
+    def __init__(self, stage, kind, gateways):
+        self.stage, self.kind = stage, kind
+        self.server = SERVERS[kind](stage, "example.org", {COMPONENT: "secret"}, name=kind)
+        for user in (*USERS, "writer"):
+            self.server.add_user(user, PASSWORD)
+        stage.run(self.server)
+        self.redis, self.fake = stage.redis(), stage.providers()
+        self.push = stage.pushd("push-1", self.redis, self.fake, answer_within="15s")
+        address = f"127.0.0.1:{self.server.component_port(COMPONENT)}"
+        section = {"server": address, "secret": "secret", "role": "push"}
+        self.gateways = [
+            stage.xmppgw(self.redis, {COMPONENT: section}, name=f"gateway-{n}") for n in gateways
+        ]
+        for gateway in self.gateways:
+            self.wait_up(gateway)
+        self.tokens = {user: apns_token() for user in USERS}
+        asyncio.run(self.enable_all())
+
+    def wait_up(self, gateway):
+        gateway.wait_log("backend-found")
+        gateway.wait_log("stream-up")
+
+    async def enable_all(self):
+        for user, token in self.tokens.items():
+            async with Client(self.server, user, PASSWORD) as phone:
+                node = await phone.register_device(COMPONENT, APNS, token)
+                await phone.enable_push(COMPONENT, node)
+
+    async def write(self, each, trouble=lambda: None):
+        """EACH messages to everybody, with TROUBLE after the first third of them."""
+        async with Client(self.server, "writer", PASSWORD) as writer:
+            for number in range(each):
+                for user in USERS:
+                    to = f"{user}@{self.server.domain}"
+                    writer.send_message(to, "Are you there?", mtype="chat")
+                await asyncio.sleep(0)
+                if number == each // 3:
+                    trouble()
+
+    def check_registrations(self):
+        """One message to each is pushed to each."""
+        before = {user: len(got(self.fake, token)) for user, token in self.tokens.items()}
+        asyncio.run(self.write(1))
+        for user, token in self.tokens.items():
+            wait_until(
+                lambda: len(got(self.fake, token)) > before[user], what=f"a push for {user}"
+            )
+        assert not re.search(self.server.gone, self.server.log_text()), "a registration is lost"
+
+
+@pytest.fixture(params=SERVERS)
+def real(request, tmp_path):
+    """Two gateways where the server lets them share; Prosody's own gets one."""
+    gateways = (1, 2) if request.param == "ejabberd" else (1,)
+    with Stage(tmp_path, record=False) as stage:
+        yield RealScene(stage, request.param, gateways)
+
+
+def test_a_real_server_keeps_its_registrations_while_parts_go_away(real):
+    def restart(part):
+        part.kill()
+        part.start()
+
+    def restart_gateway():
+        restart(real.gateways[-1])
+        real.wait_up(real.gateways[-1])
+
+    def drain_gateway():
+        real.gateways[-1].stop()
+        real.gateways[-1].start()
+        real.wait_up(real.gateways[-1])
+
+    for trouble in (restart_gateway, drain_gateway, lambda: restart(real.redis),
+                    lambda: restart(real.push)):
+        asyncio.run(real.write(EACH, trouble))
+        real.check_registrations()
+    if real.kind == "ejabberd":
+        assert all(answered(gateway) > 0 for gateway in real.gateways), "both have a share"
 
 
 # For long

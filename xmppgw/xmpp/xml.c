@@ -206,7 +206,7 @@ static void XMLCALL on_start(void *user, const char *name, const char **attribut
 	struct xml_reader *reader = user;
 
 	reader->quiet = 0;
-	buf_release(&reader->text);
+	buf_clear(&reader->text);
 	if (reader->depth <= 1)
 		begin_top(reader, name, attributes);
 	else
@@ -240,7 +240,7 @@ static void XMLCALL on_end(void *user, const char *name)
 
 	reader->quiet = 0;
 	take_text(reader);
-	buf_release(&reader->text);
+	buf_clear(&reader->text);
 	if (reader->depth > 1)
 		check_size(reader);
 	if (--reader->depth == 0) {

@@ -163,6 +163,23 @@ START_TEST(flushing_to_a_closed_peer_fails_with_errno_and_keeps_the_bytes)
 }
 END_TEST
 
+START_TEST(a_cleared_buffer_is_empty_and_takes_as_much_as_before)
+{
+	struct buf buf = { .max = 4 };
+	const char *bytes;
+
+	ck_assert_int_eq(buf_text(&buf, "abcd"), 0);
+	buf_consume(&buf, 1);
+	bytes = buf.bytes;
+	buf_clear(&buf);
+	ck_assert_uint_eq(buf_len(&buf), 0);
+	ck_assert_int_eq(buf_text(&buf, "efgh"), 0);
+	ck_assert_ptr_eq(buf.bytes, bytes);
+	ck_assert_mem_eq(buf_data(&buf), "efgh", 4);
+	buf_release(&buf);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -175,6 +192,7 @@ int main(void)
 		taking_from_an_empty_buffer_gives_an_empty_string,
 		flushing_stops_where_the_kernel_does_and_goes_on_later,
 		flushing_to_a_closed_peer_fails_with_errno_and_keeps_the_bytes,
+		a_cleared_buffer_is_empty_and_takes_as_much_as_before,
 	};
 
 	return unit_run("buf", tests, ARRAY_LEN(tests), NULL, NULL);
