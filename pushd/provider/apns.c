@@ -51,6 +51,11 @@ static const char *const environments[] = { "production", "sandbox", NULL };
 
 #define KEY(name, kind, member) name, kind, offsetof(struct apns_conf, member)
 /* clang-format off */
+#define RETIRED(name, text)                                                                        \
+	{                                                                                          \
+		KEY(name, CONFIG_STRING, retired), .retired = text                                 \
+	}
+
 static const struct config_key keys[] = {
 	{ KEY("topic", CONFIG_STRING, topic), NULL, "APNs: the app's bundle id." },
 	{ KEY("key-file", CONFIG_STRING, key_file), NULL, "APNs: signing key (.p8).",
@@ -71,6 +76,11 @@ static const struct config_key keys[] = {
 	  "kept." },
 	{ KEY("other-endpoint", CONFIG_STRING, other_endpoint), NULL,
 	  "https://HOST[:PORT] of the other environment; Apple's by default." },
+	RETIRED("apns-topic", "use topic"),
+	RETIRED("pushkit-cert-file", "calls go by cert-file, whose certificate must be for the "
+	        "topic and its .voip, or by key-file"),
+	RETIRED("pushkit-cert-password", "calls go by cert-file, with cert-password"),
+	RETIRED("fallbackToSandbox", "use try-other-environment"),
 	{ NULL },
 };
 /* clang-format on */

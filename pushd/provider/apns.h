@@ -12,6 +12,7 @@ struct apns_conf {
 	int environment; /* production or sandbox, in this order */
 	bool try_other_environment;
 	char *other_endpoint;
+	char *retired; /* never set: where retired keys would go */
 };
 
 extern const struct provider_kind apns_kind;

@@ -14,6 +14,7 @@
 #include "relayd/quota/calendar.h"
 #include "relayd/quota/denial.h"
 #include "relayd/quota/ledger_credit.lua.h"
+#include "relayd/quota/ledger_import.lua.h"
 
 #define NUMBER_SIZE 24
 #define KEY_SIZE 32
@@ -22,6 +23,7 @@
 static struct redis_script list_script = { usage_list_lua, "" };
 static struct redis_script account_script = { usage_account_lua, "" };
 static struct redis_script credit_script = { ledger_credit_lua, "" };
+static struct redis_script import_script = { ledger_import_lua, "" };
 static struct redis_script transfers_script = { usage_transfers_lua, "" };
 
 /* The keys of MONTH, for the scripts. */
@@ -117,7 +119,7 @@ static void serve_list(struct http_request *request)
 		query_eval(query, &list_script, keys.names, (const char *[]){ from, count, NULL });
 }
 
-static void on_credited(struct query *query, const struct redisReply *reply)
+static void on_changed(struct query *query, const struct redisReply *reply)
 {
 	json_t *row = describe(reply);
 	char month[NUMBER_SIZE];
@@ -127,39 +129,68 @@ static void on_credited(struct query *query, const struct redisReply *reply)
 	http_reply(query->request, 200, row);
 }
 
-/* An account with an @ is a user, any other a domain. */
-static void serve_credit(struct http_request *request)
+/* Reads the body's `bytes`, LEAST (0 or 1) at least. -1 after answering. */
+static int64_t read_bytes(struct http_request *request, int64_t least)
 {
 	const json_t *body = http_body_json(request);
 	struct json_reader reader = { 0 };
 	struct json_object top;
-	struct month_keys keys;
-	struct query *query;
-	char bytes[NUMBER_SIZE], *ledger;
-	const char *account;
-	int64_t credit;
+	int64_t bytes;
 
 	if (body == NULL)
-		return;
+		return -1;
 	top = json_object_top(&reader, body);
-	credit = json_integer_member(&top, "bytes", 1, CONFIG_LIMIT_MOST, 0);
-	if (credit == 0)
-		json_complain(&top, "bytes", "must be an integer from 1 on");
+	bytes = json_integer_member(&top, "bytes", least, CONFIG_LIMIT_MOST, -1);
+	if (bytes < 0)
+		json_complain(&top, "bytes", "is missing");
 	json_object_end(&top);
-	if (!json_reader_ok(&reader)) {
-		http_fail(request, 400, "bad_request", "%s", reader.complaint);
-		return;
-	}
-	account = query_account(request, http_param(request, 0));
-	query = account == NULL ? NULL : query_new(request, on_credited);
+	if (json_reader_ok(&reader))
+		return bytes;
+	http_fail(request, 400, "bad_request", "%s", reader.complaint);
+	return -1;
+}
+
+/*
+ * Changes the ledger of the account in MONTH by SCRIPT. An account with an @ is a user, "global" all
+ * of them, any other a domain.
+ */
+static void change(struct http_request *request, struct redis_script *script, unsigned month,
+                   int64_t number)
+{
+	const char *account = query_account(request, http_param(request, 0));
+	struct query *query = account == NULL ? NULL : query_new(request, on_changed);
+	struct month_keys keys;
+	char bytes[NUMBER_SIZE], *ledger;
+
 	if (query == NULL)
 		return;
-	query->month = calendar_month()->number;
-	name_keys(&keys, query->month);
-	snprintf(bytes, sizeof(bytes), "%lld", (long long)credit);
-	ledger = mem_printf("%s:%s", strchr(account, '@') != NULL ? "user" : "domain", account);
-	query_eval(query, &credit_script, keys.names, (const char *[]){ ledger, bytes, NULL });
+	query->month = month;
+	name_keys(&keys, month);
+	snprintf(bytes, sizeof(bytes), "%lld", (long long)number);
+	if (strcmp(account, "global") == 0)
+		ledger = mem_dup(account);
+	else
+		ledger = mem_printf("%s:%s", strchr(account, '@') != NULL ? "user" : "domain",
+		                    account);
+	query_eval(query, script, keys.names, (const char *[]){ ledger, bytes, NULL });
 	free(ledger);
+}
+
+static void serve_credit(struct http_request *request)
+{
+	int64_t bytes = read_bytes(request, 1);
+
+	if (bytes >= 0)
+		change(request, &credit_script, calendar_month()->number, bytes);
+}
+
+static void serve_import(struct http_request *request)
+{
+	int64_t bytes = read_bytes(request, 0);
+	unsigned month = bytes < 0 ? MONTH_NONE : read_month(request);
+
+	if (month != MONTH_NONE)
+		change(request, &import_script, month, bytes);
 }
 
 /* Transfers */
@@ -226,9 +257,10 @@ static void serve_transfers(struct http_request *request)
 
 /* clang-format off */
 const struct http_route usage_routes[] = {
-	{ "GET",  "/v1/usage",                  serve_list },
-	{ "POST", "/v1/usage/{account}/credit", serve_credit },
-	{ "GET",  "/v1/transfers",              serve_transfers },
+	{ "GET",  "/v1/usage",                    serve_list },
+	{ "POST", "/v1/usage/{account}/credit",   serve_credit },
+	{ "PUT",  "/v1/usage/{account}/imported", serve_import },
+	{ "GET",  "/v1/transfers",                serve_transfers },
 	{ NULL },
 };
 /* clang-format on */

@@ -385,6 +385,29 @@ def test_a_credit_lets_a_blocked_user_go_on(relay):
     assert usage(relay, domain) == 0
 
 
+def test_what_another_proxy_counted_counts_and_importing_it_again_replaces_it(stage):
+    redis = stage.redis()
+    relay = limited(stage, redis, "relay-1")
+    one, other = new_user(), new_user()
+
+    def count(account, bytes_, month=""):
+        status, body = relay.call("PUT", f"/v1/usage/{account}/imported{month}", {"bytes": bytes_})
+        assert (status, body["account"]) == (200, account)
+        return body["bytes"]
+
+    set_limits(relay, one, user=MIB)
+    assert count(one, MIB - 5000) == count(one, MIB - 5000) == MIB - 5000
+    assert count("global", 7 * MIB) == 7 * MIB
+    assert usage(relay, "global", "global") == 7 * MIB
+    send_through(*pair(relay, about(one, other))[:2], 5000)
+    assert denial(relay, about(one, other))[0] == 403
+    assert count(one, 1000) == usage(relay, one) == 6000
+    assert count(one, 0) == 5000
+    assert count("example.org", 5, "?month=203001") == 5 and not usage(relay, "example.org")
+    keys = redis.command("KEYS", "og:usage:*") + redis.command("KEYS", "og:ledgers:*")
+    assert len(keys) == 4 and all(redis.command("TTL", key) > 0 for key in keys)
+
+
 def test_what_a_stream_leaves_of_its_lease_comes_back_when_it_idles(relay):
     one, other = new_user(), new_user()
     set_limits(relay, one, user=MIB)
@@ -430,6 +453,7 @@ def test_without_redis_there_are_no_limits_and_nothing_to_ask(stage):
     for path in ("/v1/limits", f"/v1/limits/{ROMEO}", "/v1/usage", "/v1/transfers"):
         assert relay.call("GET", path)[0] == 503
     assert relay.call("POST", f"/v1/usage/{ROMEO}/credit", {"bytes": 1})[0] == 503
+    assert relay.call("PUT", f"/v1/usage/{ROMEO}/imported", {"bytes": 1})[0] == 503
 
 
 def test_a_relay_that_stops_gives_leases_back_and_writes_its_records(stage):
@@ -893,6 +917,9 @@ BAD_BODIES = {
     "a limit beyond what counts": ("PUT", "/v1/limits/a@b", {"file": 1 << 53}),
     "an unknown limit": ("PUT", "/v1/limits/a@b", {"month": 1}),
     "no object": ("PUT", "/v1/limits/a@b", [1]),
+    "no import": ("PUT", "/v1/usage/a@b/imported", {}),
+    "an import that takes": ("PUT", "/v1/usage/a@b/imported", {"bytes": -1}),
+    "an import in no month": ("PUT", "/v1/usage/a@b/imported?month=1", {"bytes": 1}),
     "no credit": ("POST", "/v1/usage/a@b/credit", {}),
     "a credit of nothing": ("POST", "/v1/usage/a@b/credit", {"bytes": 0}),
     "a credit that takes": ("POST", "/v1/usage/a@b/credit", {"bytes": -5}),

@@ -166,6 +166,40 @@ START_TEST(an_endpoint_is_an_origin_with_https_and_a_name_is_plain)
 }
 END_TEST
 
+START_TEST(what_tigase_calls_otherwise_is_refused_with_our_name_for_it)
+{
+	static const struct {
+		const char *line, *hint;
+	} cases[] = {
+		{ "apns-topic = a.b", "apns-topic is retired: use topic\n" },
+		{ "pushkit-cert-file = x.p12",
+		  "pushkit-cert-file is retired: calls go by cert-file" },
+		{ "pushkit-cert-password = x", "with cert-password\n" },
+		{ "fallbackToSandbox = true", "is retired: use try-other-environment\n" },
+		{ "server-key = x", "use service-account-file\n" },
+		{ "sender-id = 1", "use service-account-file and project-id\n" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char path[] = "/tmp/og-unit-XXXXXX";
+		char *text = mem_printf("[daemon]\napi-token = x\n[provider a]\nkind = apns\n%s\n",
+		                        cases[i].line);
+		struct buf complaints = { 0 };
+		int fd = mkstemp(path);
+
+		ck_assert_int_eq(write(fd, text, strlen(text)), (int)strlen(text));
+		close(fd);
+		ck_assert_ptr_null(config_read(&conf_table, path, &complaints));
+		ck_assert_msg(strstr(buf_data(&complaints), cases[i].hint) != NULL, "%s",
+		              buf_data(&complaints));
+		unlink(path);
+		free(text);
+		buf_release(&complaints);
+	}
+	conf = NULL;
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -177,6 +211,7 @@ int main(void)
 		none_is_no_command_and_leaves_it_to_the_other,
 		a_command_is_named_once_and_by_its_own_kind,
 		an_endpoint_is_an_origin_with_https_and_a_name_is_plain,
+		what_tigase_calls_otherwise_is_refused_with_our_name_for_it,
 	};
 
 	return unit_run("conf", tests, ARRAY_LEN(tests), setup, teardown);
