@@ -151,8 +151,8 @@ static int64_t read_bytes(struct http_request *request, int64_t least)
 }
 
 /*
- * Changes the ledger of the account in MONTH by SCRIPT. An account with an @ is a user, "global" all
- * of them, any other a domain.
+ * Changes the ledger of the account in MONTH by SCRIPT. An account with an @ is a user, "global"
+ * all of them, any other a domain.
  */
 static void change(struct http_request *request, struct redis_script *script, unsigned month,
                    int64_t number)

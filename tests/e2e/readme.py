@@ -19,6 +19,7 @@ KINDS = {
     "stack": "runs by sh -e in deploy/, where Docker is: deploy-test does that, in this order",
     "demo": "runs by sh -e from the project's top, where Docker is, and stays up until Ctrl-C",
     "balancer": "as stack, on the way to one port for all relays",
+    "tigase": "runs by sh -e beside a dump, a table of devices and a token (test_import_tigase.py)",
     "daemon.json": "the configuration of Docker's daemon",
     "pushd": "sections of pushd's configuration",
     "prosody": "a file that Prosody's configuration includes",

@@ -7,6 +7,13 @@ COPY public.tig_socks5_users (uid, user_id, sha1_user_id, domain, sha1_domain, f
 3	example.net	d2	example.net	d2	0	\N	3000
 \.
 
-COPY public.tig_socks5_connections (conn_id, uid) FROM stdin;
-1	1
+COPY public.tig_socks5_connections (conn_id, uid, instance, direction, transferred_bytes, transfer_timestamp) FROM stdin;
+1	1	host	0	1048576	2026-11-01 00:00:00
+2	2	host	1	1048576	2026-11-01 00:00:00
+3	2	host	0	1000	2026-11-30 23:59:59.999
+4	1	host	0	77	2026-10-31 23:59:59
+5	9	host	0	77	2026-11-02 00:00:00
+6	1	host	0	-1	2026-11-02 00:00:00
+7	1	host	0	5	yesterday
+8	1	host	0	many	2026-11-02 00:00:00
 \.
