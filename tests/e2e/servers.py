@@ -8,22 +8,35 @@ SASL PLAIN without TLS is allowed, which is why nothing listens beyond loopback.
 import glob
 import os
 import subprocess
+import xml.etree.ElementTree as ET
 
-from harness import HOST, ROOT, Process, Trouble, free_port
+from harness import HOST, ROOT, Process, Trouble, free_port, http
+
+HERE = ROOT / "tests/e2e"
+
+
+def community_modules():
+    """The folder of Prosody's modules for encrypted pushes."""
+    done = subprocess.run([ROOT / "tests/prosody-modules"], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Trouble(f"prosody-modules: {done.stderr}")
+    return done.stdout.strip()
+
 
 PROSODY_CONFIG = """\
 {run_as_root}
 pidfile = "{folder}/prosody.pid"
 data_path = "{folder}/data"
 certificates = "{folder}/certs"
-plugin_paths = {{ "{here}", "/usr/lib/prosody/modules", "/usr/share/prosody/modules" }}
+plugin_paths = {{ "{here}", "{community}", "/usr/lib/prosody/modules",
+                 "/usr/share/prosody/modules" }}
 log = {{ debug = "*console" }}
 interfaces = {{ "{host}" }}
 c2s_ports = {{ {c2s} }}
 component_ports = {{ {component} }}
 component_interfaces = {{ "{host}" }}
 modules_enabled = {{ "roster", "saslauth", "disco", "ping", "smacks", "offline", "cloud_notify",
-                    "answers" }}
+                    "answers", "publishes"{modules} }}
 modules_disabled = {{ "s2s", "tls", "http" }}
 c2s_require_encryption = false
 allow_unencrypted_plain_auth = true
@@ -54,9 +67,11 @@ class Prosody(Process):
     def wait_ready(self):
         self.wait_log(r"Activated service '(component|c2s)' on", count=2)
 
-    def __init__(self, stage, domain, components, name="prosody"):
-        super().__init__(stage, name, [])
+    def __init__(self, stage, domain, components, name="prosody", modules=()):
+        """MODULES: community modules beyond the usual."""
+        super().__init__(stage, name, [], {"LUA_PATH": f"{HERE}/prosody-0.12/?.lua;;"})
         self.domain, self.secrets = domain, components
+        self.modules = modules
         self.c2s_port, self._component_port = free_port(), free_port()
         self.config = self.folder / "prosody.cfg.lua"
         self.argv = ["prosody", "--config", self.config, "-F"]
@@ -66,7 +81,9 @@ class Prosody(Process):
         text = PROSODY_CONFIG.format(
             run_as_root="run_as_root = true" if os.getuid() == 0 else "",
             folder=self.folder,
-            here=ROOT / "tests/e2e",
+            here=HERE,
+            community=community_modules() if self.modules else HERE,
+            modules="".join(f', "{module}"' for module in self.modules),
             host=HOST,
             domain=self.domain,
             c2s=self.c2s_port,
@@ -77,6 +94,11 @@ class Prosody(Process):
         for name in ("data", "certs"):
             (self.folder / name).mkdir(exist_ok=True)
         self.config.write_text(text)
+
+    async def publish(self, client, stanza):
+        """Sends STANZA (an IQ as text) as the server's own; CLIENT is logged in."""
+        stanza = stanza.replace("<iq ", "<iq xmlns='jabber:client' ", 1)
+        client.send_raw(f"<message to='{self.domain}'>{stanza}</message>")
 
     def component_port(self, component):
         return self._component_port
@@ -100,7 +122,10 @@ default_db: mnesia
 acme: {{auto: false}}
 listen:
   - {{port: {c2s}, ip: "{host}", module: ejabberd_c2s, starttls_required: false}}
+  - {{port: {api}, ip: "{host}", module: ejabberd_http, request_handlers: {{"/api": mod_http_api}}}}
 {components}
+api_permissions:
+  tests: {{from: mod_http_api, who: {{ip: "127.0.0.1/8"}}, what: send_stanza}}
 modules:
   mod_admin_extra: {{}}
   mod_disco: {{}}
@@ -138,7 +163,7 @@ class Ejabberd(Process):
     def __init__(self, stage, domain, components, name="ejabberd"):
         super().__init__(stage, name, [])
         self.domain, self.secrets, self.users = domain, components, {}
-        self.c2s_port = free_port()
+        self.c2s_port, self.api_port = free_port(), free_port()
         self.ports = {component: free_port() for component in components}
         self.config = self.folder / "ejabberd.yml"
         self.env = {
@@ -157,7 +182,11 @@ class Ejabberd(Process):
         )
         self.config.write_text(
             EJABBERD_CONFIG.format(
-                domain=self.domain, c2s=self.c2s_port, host=HOST, components=components
+                domain=self.domain,
+                c2s=self.c2s_port,
+                api=self.api_port,
+                host=HOST,
+                components=components,
             )
         )
 
@@ -168,6 +197,14 @@ class Ejabberd(Process):
         self.argv = ["erl", "-noinput", "+sbwt", "none", "-mnesia", "dir", database]
         self.argv += ["-eval", eval_text]
         return super().start(wait)
+
+    async def publish(self, client, stanza):
+        """Sends STANZA (an IQ as text) as the server's own."""
+        to = ET.fromstring(stanza).get("to")
+        body = {"from": self.domain, "to": to, "stanza": stanza}
+        status, answer = http("POST", f"http://{HOST}:{self.api_port}/api/send_stanza", body)
+        if status != 200:
+            raise Trouble(f"send_stanza: {status} {answer}")
 
     def component_port(self, component):
         return self.ports[component]

@@ -15,7 +15,8 @@ class Stack:
     What `make run` and the tests of the whole start; TELL gets a line of text at each step.
     USERS are there beside alice and bob; RELAY_KEYS and GATEWAY_KEYS are keys of [daemon] beyond
     the usual, COMPONENT_KEYS those of both components, PROVIDER_KEYS those of pushd's providers, by
-    id.
+    id. PROVIDERS makes pushd's providers of the usual ones; SERVER_KEYS are further arguments of
+    the XMPP server.
     """
 
     def __init__(
@@ -29,16 +30,18 @@ class Stack:
         gateway_keys=None,
         provider_keys=None,
         component_keys=None,
+        providers=None,
+        server_keys=None,
     ):
         self.stage, self.domain, self.tell = stage, domain, tell
         self.relay_jid, self.push_jid = f"proxy.{domain}", f"push.{domain}"
         self.user1, self.user2, self.password = "alice", "bob", secrets.token_hex(8)
         components = {self.relay_jid: secrets.token_hex(16), self.push_jid: secrets.token_hex(16)}
-        self.server = SERVERS[server](stage, domain, components, name=server)
+        self.server = SERVERS[server](stage, domain, components, name=server, **(server_keys or {}))
         self.users = (self.user1, self.user2, *users)
         peers = {"peer_listen": "127.0.0.1:0", "peer_secret": secrets.token_hex(16)}
         self.relay_keys, self.gateway_keys = {**peers, **(relay_keys or {})}, gateway_keys or {}
-        self.provider_keys = provider_keys or {}
+        self.provider_keys, self.providers = provider_keys or {}, providers
         self.component_keys = component_keys or {}
         self.redis = self.fake = self.push = self.gateway = None
         self.relays = []
@@ -63,6 +66,8 @@ class Stack:
             id: {**keys, **self.provider_keys.get(id, {})}
             for id, keys in self.fake.provider_sections().items()
         }
+        if self.providers:
+            providers = self.providers(providers)
         self.push = stage.pushd("pushd", self.redis, providers=providers)
         self.tell(f"pushd      {self.push.url()}")
         if redis:
