@@ -49,6 +49,8 @@ struct deferred {
 	struct redis_call *call; /* of the one that is used; NULL: the query's */
 	struct history_query history;
 	json_t *shown; /* a device, while its verdicts are looked up */
+	char *owner;   /* whose devices are forgotten */
+	unsigned forgotten;
 };
 
 static void release_deferred(void *state)
@@ -61,6 +63,7 @@ static void release_deferred(void *state)
 		device_query_cancel(&deferred->query);
 	redis_cancel(&deferred->history.call);
 	json_decref(deferred->shown);
+	free(deferred->owner);
 	free(deferred);
 }
 
@@ -326,6 +329,51 @@ static void serve_remove(struct http_request *request)
 	device_remove(&deferred->removal, db_redis(), http_param(request, 0));
 }
 
+/* ---- forgetting an account ---- */
+
+#define FORGET_MOST 100 /* in one call of Redis */
+
+static void forget_more(struct deferred *deferred);
+
+static void on_forgotten(struct device_removal *removal, enum device_result result)
+{
+	struct deferred *deferred = container_of(removal, struct deferred, removal);
+
+	if (result == DEVICE_UNAVAILABLE) {
+		fail_storage(deferred->request);
+		return;
+	}
+	deferred->forgotten += removal->count;
+	if (removal->count == FORGET_MOST) {
+		forget_more(deferred);
+		return;
+	}
+	metric_add(&unregistered_metric, 0, deferred->forgotten);
+	log_info("account-forgotten devices=%u", deferred->forgotten);
+	http_reply(deferred->request, 200, json_pack("{s:i}", "devices", (int)deferred->forgotten));
+}
+
+static void forget_more(struct deferred *deferred)
+{
+	deferred->removal.done = on_forgotten;
+	device_forget(&deferred->removal, db_redis(), deferred->owner, FORGET_MOST);
+}
+
+static void serve_forget(struct http_request *request)
+{
+	const char *owner = http_param(request, 0);
+	struct deferred *deferred;
+
+	if (strlen(owner) > BARE_JID_MAX || !bare_jid_valid(owner)) {
+		http_fail(request, 400, "bad_request", "the account must be a bare JID");
+		return;
+	}
+	deferred = defer(request);
+	deferred->call = &deferred->removal.call;
+	deferred->owner = bare_jid_prepare(owner);
+	forget_more(deferred);
+}
+
 /* ---- looking ---- */
 
 #define HINT_BYTES 6 /* of a token: enough to tell a user's phones apart */
@@ -413,6 +461,7 @@ const struct http_route devices_routes[] = {
 	{ "GET", "/v1/devices", serve_list },
 	{ "GET", "/v1/devices/{node}", serve_show },
 	{ "DELETE", "/v1/devices/{node}", serve_remove },
+	{ "DELETE", "/v1/accounts/{jid}", serve_forget },
 	{ NULL },
 };
 /* clang-format on */

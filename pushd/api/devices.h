@@ -1,7 +1,7 @@
 /*
  * The internal API's calls about devices: to register (POST /v1/devices), unregister (POST
  * /v1/devices/unregister), list (GET /v1/devices?owner=), show and remove (GET and DELETE
- * /v1/devices/{node}) them.
+ * /v1/devices/{node}) them; and to forget an account (DELETE /v1/accounts/{jid}).
  */
 #ifndef OG_PUSHD_API_DEVICES_H
 #define OG_PUSHD_API_DEVICES_H

@@ -16,6 +16,7 @@
 #include "common/text/sha1.h"
 #include "pushd/device/dialect.h"
 #include "pushd/device/expire.lua.h"
+#include "pushd/device/forget.lua.h"
 #include "pushd/device/leave_alias.lua.h"
 #include "pushd/device/list.lua.h"
 #include "pushd/device/mark_suspect.lua.h"
@@ -31,6 +32,7 @@
 #define UNHEARD_MAX 64 /* calls under way that no caller waits for */
 
 static struct redis_script expire_script = { expire_lua };
+static struct redis_script forget_script = { forget_lua };
 static struct redis_script leave_alias_script = { leave_alias_lua };
 static struct redis_script list_script = { list_lua };
 static struct redis_script mark_suspect_script = { mark_suspect_lua };
@@ -423,6 +425,18 @@ void device_unregister(struct device_removal *removal, struct redis *redis,
 	add(&arguments, device->channel_id != NULL ? device->channel_id : "");
 	removal->call.done = on_removed;
 	run(redis, &removal->call, &unregister_script, 1, &arguments);
+}
+
+void device_forget(struct device_removal *removal, struct redis *redis, const char *owner,
+                   unsigned most)
+{
+	struct arguments arguments = { 0 };
+
+	add_key(&arguments, redis, "owner:", owner);
+	add(&arguments, redis_prefix(redis));
+	add_number(&arguments, most);
+	removal->call.done = on_removed;
+	run(redis, &removal->call, &forget_script, 1, &arguments);
 }
 
 void device_remove(struct device_removal *removal, struct redis *redis, const char *node)

@@ -140,6 +140,13 @@ struct device_removal {
 void device_unregister(struct device_removal *removal, struct redis *redis,
                        const struct device *device);
 
+/*
+ * Removes up to MOST devices of OWNER with what is known of their notifications; fewer than MOST:
+ * there are no more.
+ */
+void device_forget(struct device_removal *removal, struct redis *redis, const char *owner,
+                   unsigned most);
+
 /* Removes one by its node. */
 void device_remove(struct device_removal *removal, struct redis *redis, const char *node);
 

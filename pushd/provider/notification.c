@@ -11,6 +11,8 @@
 #define MEDIA_MAX 8
 #define COUNT_MAX 1000000000
 
+const char *const priority_names[PRIORITY_COUNT] = { "voip", "high", "low" };
+
 static void read_summary(struct notification *notification, struct json_object *item)
 {
 	struct json_object summary = json_object_member(item, "summary", false);

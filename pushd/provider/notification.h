@@ -13,6 +13,7 @@
 
 /* In the order in which they are sent. */
 enum priority { PRIORITY_VOIP, PRIORITY_HIGH, PRIORITY_LOW, PRIORITY_COUNT };
+extern const char *const priority_names[PRIORITY_COUNT];
 
 /* What the publisher asked for. */
 enum requested_priority { REQUESTED_NONE, REQUESTED_HIGH, REQUESTED_LOW };

@@ -13,6 +13,7 @@
 #include "pushd/conf.h"
 #include "pushd/db.h"
 #include "pushd/queue/expire.lua.h"
+#include "pushd/queue/list.lua.h"
 #include "pushd/queue/put.lua.h"
 #include "pushd/queue/return.lua.h"
 #include "pushd/queue/settle.lua.h"
@@ -27,6 +28,7 @@
 static struct redis_script put_script = { put_lua };
 static struct redis_script take_script = { take_lua };
 static struct redis_script expire_script = { expire_lua };
+static struct redis_script list_script = { list_lua };
 static struct redis_script settle_script = { settle_lua };
 static struct redis_script return_script = { return_lua };
 
@@ -50,8 +52,6 @@ enum entry_field {
 static const char queue_rule[] = "rar" /* high */
                                  "rrr" /* low */
                                  "rrr" /* dismissal */;
-
-static const char *const priority_names[PRIORITY_COUNT] = { "voip", "high", "low" };
 
 static struct {
 	struct redis *redis;
@@ -495,6 +495,59 @@ void queue_counts(struct queue_counting *counting)
 {
 	counting->call.done = on_counted;
 	redis_command(self.redis, &counting->call, "HGETALL %sstored", self.prefix);
+}
+
+/* ---- listing ---- */
+
+static const char *text_at(const struct redisReply *row, size_t index)
+{
+	const char *text = redis_reply_string(redis_reply_at(row, index), NULL);
+
+	return text != NULL ? text : "";
+}
+
+static void read_row(struct queue_entry *entry, const struct redisReply *row)
+{
+	*entry = (struct queue_entry){
+		.id = text_at(row, 0),
+		.node = text_at(row, 1),
+		.provider = text_at(row, 2),
+		.domain = text_at(row, 3),
+		.priority = find_priority(text_at(row, 4)),
+		.attempts = (unsigned)strtoul(text_at(row, 5), NULL, 10),
+		.created_ms = strtoll(text_at(row, 6), NULL, 10),
+		.expires_ms = strtoll(text_at(row, 7), NULL, 10),
+		.due_ms = strtoll(text_at(row, 8), NULL, 10),
+	};
+}
+
+static void on_entries_listed(struct redis_call *call, const struct redisReply *reply)
+{
+	struct queue_listing *listing = container_of(call, struct queue_listing, call);
+	const struct redisReply *rows = redis_reply_at(reply, 1);
+	size_t count = redis_reply_count(rows);
+	struct queue_entry *entries;
+
+	if (redis_reply_count(reply) != 2) {
+		listing->done(listing, fail(reply), NULL, 0, 0);
+		return;
+	}
+	entries = mem_alloc(count + 1, sizeof(*entries));
+	for (size_t i = 0; i < count; i++)
+		read_row(&entries[i], redis_reply_at(rows, i));
+	listing->done(listing, QUEUE_DONE, entries, count,
+	              redis_reply_integer(redis_reply_at(reply, 0), 0));
+	free(entries);
+}
+
+void queue_list(struct queue_listing *listing, const char *after, int64_t after_ms, unsigned count)
+{
+	struct arguments arguments = begin(after != NULL ? after : "");
+
+	add_number(&arguments, after_ms);
+	add_number(&arguments, count);
+	listing->call.done = on_entries_listed;
+	run(&listing->call, &list_script, &arguments);
 }
 
 /* ---- the module ---- */

@@ -41,6 +41,7 @@ struct queue_entry {
 	int64_t count;    /* message-count, instead of the item's own; or NOTIFICATION_ABSENT */
 	int64_t created_ms, expires_ms;
 	unsigned attempts;
+	int64_t due_ms; /* of queue_list() alone */
 };
 
 /* What the rule which of two entries survives distinguishes; the numbers are kept in Redis. */
@@ -100,6 +101,17 @@ struct queue_counting {
 	struct redis_call call; /* the module's; redis_cancel() takes the call back */
 };
 
+/* A page of what waits. */
+struct queue_listing {
+	/*
+	 * ENTRIES are borrowed for the call: without item and count, but with due_ms by Redis's
+	 * clock. TOTAL: how many there are in all.
+	 */
+	void (*done)(struct queue_listing *listing, enum queue_result result,
+	             const struct queue_entry *entries, size_t count, int64_t total);
+	struct redis_call call; /* the module's; redis_cancel() takes the call back */
+};
+
 /* For the daemon's table of modules, after db: it has its own connection to the same Redis. */
 extern const struct daemon_module queue_module;
 
@@ -144,6 +156,12 @@ void queue_give_back(struct queue_call *call, const char *id, const struct queue
 
 /* How many entries there are, per provider. */
 void queue_counts(struct queue_counting *counting);
+
+/*
+ * Lists up to COUNT entries, those that expire first first, leased ones too: the first ones (AFTER
+ * NULL), or those behind the entry AFTER that expires at AFTER_MS.
+ */
+void queue_list(struct queue_listing *listing, const char *after, int64_t after_ms, unsigned count);
 
 /* Forgets CALL: done won't run (it may be carried out all the same). Does nothing when idle. */
 void queue_cancel(struct queue_call *call);

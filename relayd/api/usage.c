@@ -20,6 +20,9 @@
 #define KEY_SIZE 32
 #define ID_SIZE 48 /* of the id of an entry in a Redis stream */
 
+/* Records of transfers that one call looks at: some 20 ms of Redis's time. */
+#define LOOKED_AT_MAX "5000"
+
 static struct redis_script list_script = { usage_list_lua, "" };
 static struct redis_script account_script = { usage_account_lua, "" };
 static struct redis_script credit_script = { ledger_credit_lua, "" };
@@ -211,48 +214,97 @@ static json_t *describe_transfer(const struct redisReply *entry)
 
 static void on_transfers(struct query *query, const struct redisReply *reply)
 {
-	size_t count = redis_reply_count(reply);
-	json_t *page = json_array(), *next = json_null();
+	const struct redisReply *found = redis_reply_at(reply, 2);
+	bool more = redis_reply_integer(redis_reply_at(reply, 0), 0) != 0;
+	const char *last = redis_reply_string(redis_reply_at(reply, 1), NULL);
+	json_t *page = json_array();
 
-	for (size_t i = 0; i < count && i < query->limit; i++)
-		json_array_append_new(page, describe_transfer(redis_reply_at(reply, i)));
-	if (count > query->limit)
-		next = json_string(redis_reply_string(
-		        redis_reply_at(redis_reply_at(reply, query->limit - 1), 0), NULL));
-	http_reply(query->request, 200, json_pack("{s:o, s:o}", "transfers", page, "next", next));
+	for (size_t i = 0; i < redis_reply_count(found); i++)
+		json_array_append_new(page, describe_transfer(redis_reply_at(found, i)));
+	http_reply(query->request, 200,
+	           json_pack("{s:o, s:o}", "transfers", page, "next",
+	                     more && last != NULL ? json_string(last) : json_null()));
 }
 
-/* Puts "(ID" into FROM, or "-" without `after`. False after answering 400. */
-static bool read_id(struct http_request *request, char from[ID_SIZE])
+/* The range of ids in which the transfers of a page are, for the script. */
+struct range {
+	bool newest_first;
+	char low[ID_SIZE], high[ID_SIZE];
+};
+
+/* Reads the time NAME (milliseconds since 1970) as an id into BOUND. False after answering 400. */
+static bool read_bound(struct http_request *request, const char *name, char bound[ID_SIZE])
+{
+	const char *text = http_query(request, name);
+
+	if (text == NULL)
+		return true;
+	if (text[0] == '\0' || strlen(text) > 18 || text[strspn(text, "0123456789")] != '\0') {
+		http_fail(request, 400, "bad_request", "%s: must be milliseconds since 1970", name);
+		return false;
+	}
+	snprintf(bound, ID_SIZE, "%s", text);
+	return true;
+}
+
+/* Reads `order`: oldest (the default) or newest. False after answering 400. */
+static bool read_order(struct http_request *request, bool *newest_first)
+{
+	const char *order = http_query(request, "order");
+
+	*newest_first = order != NULL && strcmp(order, "newest") == 0;
+	if (order == NULL || *newest_first || strcmp(order, "oldest") == 0)
+		return true;
+	http_fail(request, 400, "bad_request", "order: must be oldest or newest");
+	return false;
+}
+
+/* Moves the end of RANGE at which the page starts behind the id `after`, if there is one. */
+static bool read_after(struct http_request *request, struct range *range)
 {
 	const char *after = http_query(request, "after");
 	size_t digits = after == NULL ? 0 : strspn(after, "0123456789");
 	size_t more =
 	        digits == 0 || after[digits] != '-' ? 0 : strspn(after + digits + 1, "0123456789");
 
-	if (after != NULL && (digits > 19 || more == 0 || more > 19 || after[digits + 1 + more])) {
+	if (after == NULL)
+		return true;
+	if (digits > 19 || more == 0 || more > 19 || after[digits + 1 + more]) {
 		http_fail(request, 400, "bad_request", "after: must be the id of a transfer");
 		return false;
 	}
-	snprintf(from, ID_SIZE, after == NULL ? "-" : "(%s", after);
+	snprintf(range->newest_first ? range->high : range->low, ID_SIZE, "(%s", after);
 	return true;
+}
+
+static bool read_range(struct http_request *request, struct range *range)
+{
+	*range = (struct range){ .low = "-", .high = "+" };
+	return read_order(request, &range->newest_first) &&
+	       read_bound(request, "from_ms", range->low) &&
+	       read_bound(request, "to_ms", range->high) && read_after(request, range);
 }
 
 static void serve_transfers(struct http_request *request)
 {
-	char from[ID_SIZE], count[NUMBER_SIZE];
+	const char *user = http_query(request, "user"), *domain = http_query(request, "domain");
+	char count[NUMBER_SIZE];
+	struct range range;
 	struct query *query;
 	size_t limit;
 
-	if (!query_page(request, &limit) || !read_id(request, from))
+	if (!query_page(request, &limit) || !read_range(request, &range) ||
+	    (user != NULL && query_account(request, user) == NULL) ||
+	    (domain != NULL && query_account(request, domain) == NULL))
 		return;
 	query = query_new(request, on_transfers);
 	if (query == NULL)
 		return;
-	query->limit = limit;
-	snprintf(count, sizeof(count), "%zu", limit + 1);
+	snprintf(count, sizeof(count), "%zu", limit);
 	query_eval(query, &transfers_script, (const char *[]){ "transfers", NULL },
-	           (const char *[]){ from, count, NULL });
+	           (const char *[]){ range.newest_first ? "1" : "0", range.low, range.high,
+	                             user != NULL ? user : "", domain != NULL ? domain : "", count,
+	                             LOOKED_AT_MAX, NULL });
 }
 
 /* clang-format off */

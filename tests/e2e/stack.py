@@ -15,8 +15,8 @@ class Stack:
     What `make run` and the tests of the whole start; TELL gets a line of text at each step.
     USERS are there beside alice and bob; RELAY_KEYS and GATEWAY_KEYS are keys of [daemon] beyond
     the usual, COMPONENT_KEYS those of both components, PROVIDER_KEYS those of pushd's providers, by
-    id. PROVIDERS makes pushd's providers of the usual ones; SERVER_KEYS are further arguments of
-    the XMPP server.
+    id, PUSH_KEYS those of pushd's [daemon]. PROVIDERS makes pushd's providers of the usual ones;
+    SERVER_KEYS are further arguments of the XMPP server.
     """
 
     def __init__(
@@ -32,6 +32,7 @@ class Stack:
         component_keys=None,
         providers=None,
         server_keys=None,
+        push_keys=None,
     ):
         self.stage, self.domain, self.tell = stage, domain, tell
         self.relay_jid, self.push_jid = f"proxy.{domain}", f"push.{domain}"
@@ -42,7 +43,7 @@ class Stack:
         peers = {"peer_listen": "127.0.0.1:0", "peer_secret": secrets.token_hex(16)}
         self.relay_keys, self.gateway_keys = {**peers, **(relay_keys or {})}, gateway_keys or {}
         self.provider_keys, self.providers = provider_keys or {}, providers
-        self.component_keys = component_keys or {}
+        self.component_keys, self.push_keys = component_keys or {}, push_keys or {}
         self.redis = self.fake = self.push = self.gateway = None
         self.relays = []
 
@@ -68,7 +69,7 @@ class Stack:
         }
         if self.providers:
             providers = self.providers(providers)
-        self.push = stage.pushd("pushd", self.redis, providers=providers)
+        self.push = stage.pushd("pushd", self.redis, providers=providers, **self.push_keys)
         self.tell(f"pushd      {self.push.url()}")
         if redis:
             self.wait_registered()

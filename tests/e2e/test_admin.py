@@ -8,7 +8,8 @@ import pytest
 from slixmpp.exceptions import IqError
 
 import bytestream
-from chat import COMMANDS, DISCO, FORMS, open_bytestream, transfer
+from adhoc import command, nodes_of
+from chat import COMMANDS, FORMS, open_bytestream, transfer
 from component import ComponentServer
 from component import error_of as error_in
 from harness import Stage, wait_until
@@ -41,44 +42,6 @@ def stack(request, tmp_path_factory):
         yield stack.start()
 
 
-class Result:
-    """What a command was answered with: its fields, its table's rows and its notes."""
-
-    def __init__(self, command):
-        self.status = command.get("status")
-        self.notes = [note.text for note in command.iter(f"{{{COMMANDS}}}note")]
-        form = command.find(f"{{{FORMS}}}x")
-        self.type = None if form is None else form.get("type")
-        self.fields = {} if form is None else dict(map(value_of, form.findall(f"{{{FORMS}}}field")))
-        items = [] if form is None else form.findall(f"{{{FORMS}}}item")
-        self.rows = [dict(map(value_of, item)) for item in items]
-        head = None if form is None else form.find(f"{{{FORMS}}}reported")
-        self.columns = [] if head is None else [field.get("var") for field in head]
-        for row in self.rows:
-            assert list(row) == self.columns
-
-    def row(self, **wanted):
-        """The one row in which WANTED is."""
-        (found,) = [row for row in self.rows if wanted.items() <= row.items()]
-        return found
-
-
-def value_of(field):
-    return field.get("var"), field.findtext(f"{{{FORMS}}}value", "")
-
-
-async def command(client, to, node, fields=None, **attributes):
-    """Runs an ad-hoc command, with a form if FIELDS are given."""
-    payload = f'<command xmlns="{COMMANDS}" node="{node}"'
-    payload += "".join(f' {name}="{value}"' for name, value in attributes.items()) + ">"
-    if fields is not None:
-        payload += f'<x xmlns="{FORMS}" type="submit">'
-        for var, value in fields.items():
-            payload += f'<field var="{var}"><value>{value}</value></field>'
-        payload += "</x>"
-    return Result((await client.query("set", to, payload + "</command>")).xml[0])
-
-
 def ask(stack, run, node, fields=None, user="root", **attributes):
     """USER runs a command of the relay component."""
 
@@ -96,11 +59,6 @@ def error_of(stack, run, node, fields=None, user="root"):
     return error.value.etype, error.value.condition, error.value.text
 
 
-async def nodes_of(client, to):
-    query = f'<query xmlns="{DISCO}#items" node="{COMMANDS}"/>'
-    return {item.get("node") for item in (await client.query("get", to, query)).xml[0]}
-
-
 # Who may
 
 
@@ -113,9 +71,8 @@ def test_commands_are_listed_only_to_administrators(stack, run):
                 await nodes_of(alice, stack.relay_jid)
             assert error.value.condition == "item-not-found"
             assert COMMANDS not in (await alice.info(stack.relay_jid))[1]
-            for client in (root, alice):
-                found = await nodes_of(client, stack.push_jid)
-                assert found == {"register-device", "unregister-device", *P2_COMMANDS}
+            found = await nodes_of(alice, stack.push_jid)
+            assert found == {"register-device", "unregister-device", *P2_COMMANDS}
 
     run(work())
 
@@ -204,6 +161,9 @@ def test_wrong_fields_have_their_errors(stack, run):
         ("drain-relay", {"relay": "relay-9"}, "item-not-found"),
         ("list-streams", {"after": "nothing"}, "bad-request"),
         ("show-usage", {"month": "202613"}, "bad-request"),
+        ("list-transfers", {"from": "yesterday"}, "bad-request"),
+        ("list-transfers", {"user": "example.org"}, "jid-malformed"),
+        ("list-transfers", {"domain": "a@b"}, "jid-malformed"),
     ):
         assert error_of(stack, run, node, fields)[1] == condition, (node, fields)
 
@@ -317,14 +277,10 @@ def test_transfers_are_listed(stack, run):
     run(send(stack, MIB))
     jids = {f"{user}@{stack.domain}/e2e" for user in ("alice", "bob")}
 
-    def last():
-        rows, after = [], ""
-        while after is not None:
-            page = ask(stack, run, "list-transfers", {"after": after})
-            rows += page.rows
-            after = page.fields.get("next")
+    def last(**fields):
+        rows = ask(stack, run, "list-transfers", fields).rows
         found = [row for row in rows if {row["first"], row["second"]} == {"0", str(MIB)}]
-        return found[-1] if found else None
+        return found[0] if found else None
 
     row = wait_until(last, what="the transfer's record")
     assert row["reason"] == "completed"
@@ -333,6 +289,12 @@ def test_transfers_are_listed(stack, run):
         jid.split("/")[0] for jid in jids
     }
     assert row["started"] <= row["ended"]
+    day = row["ended"][:10]
+    assert last(user=f"Alice@{stack.domain}", domain=stack.domain, **{"from": day}) == row
+    for others in ({"user": f"nobody@{stack.domain}"}, {"domain": "c.example"}, {"to": day}):
+        assert ask(stack, run, "list-transfers", others).rows == []
+    rows = ask(stack, run, "list-transfers", {}).rows
+    assert [row["ended"] for row in rows] == sorted((row["ended"] for row in rows), reverse=True)
 
 
 # Trouble

@@ -902,7 +902,47 @@ BAD_QUERIES = [
     "/v1/transfers?after=1-",
     "/v1/transfers?after=1-1-1",
     "/v1/transfers?limit=0",
+    "/v1/transfers?order=best",
+    "/v1/transfers?from_ms=x",
+    "/v1/transfers?to_ms=-1",
+    "/v1/transfers?to_ms=",
+    "/v1/transfers?user=",
 ]
+
+
+def test_transfers_are_searched_by_user_domain_and_time_the_newest_first(stage):
+    redis = stage.redis()
+    relay = stage.relayd("relay-1", redis)
+    for i in range(1200):
+        parties = [{"user": f"u{i % 100}@a.example", "domain": "a.example"}]
+        parties.append({"user": "x@b.example" if i % 3 else "y@c.example"})
+        parties[1]["domain"] = parties[1]["user"][2:]
+        record = {"hash": f"{i:040x}", "parties": parties, "tag": None, "bytes": [1, 2]}
+        record.update(started_ms=i, ended_ms=1000 + i, relay="relay-1", reason="completed")
+        redis.command("XADD", "og:transfers", f"{1000 + i}-1", "record", json.dumps(record))
+
+    def search(**arguments):
+        """The numbers of the transfers, over all pages."""
+        found, after = [], None
+        while True:
+            query = "&".join(f"{key}={value}" for key, value in arguments.items())
+            query += f"&after={after}" if after else ""
+            status, page = relay.call("GET", f"/v1/transfers?limit=9&{query}")
+            assert status == 200 and len(page["transfers"]) <= 9
+            found += [int(row["hash"], 16) for row in page["transfers"]]
+            after = page["next"]
+            if not after:
+                return found
+
+    everything = list(range(1200))
+    assert search() == search(order="oldest") == everything
+    assert search(order="newest") == everything[::-1]
+    assert search(order="newest", user="u7@a.example") == everything[7::100][::-1]
+    assert search(domain="c.example") == everything[::3]
+    assert search(user="y@c.example", domain="c.example", from_ms=1100, to_ms=1109) == [102, 105, 108]
+    assert search(user="y@c.example", domain="a.example") == []
+    assert search(order="newest", from_ms=2190) == list(range(1190, 1200))[::-1]
+    assert search(user="nobody@a.example") == []
 
 
 @pytest.mark.parametrize("path", BAD_QUERIES)

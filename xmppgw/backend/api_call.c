@@ -56,7 +56,7 @@ static void release(struct api_call *call)
 
 	http_release(&call->http);
 	free(call->url);
-	free(call->body);
+	mem_free_secret(call->body); /* it may be a credential */
 	call->url = call->body = NULL;
 	call->backend = NULL;
 	if (backend != NULL)

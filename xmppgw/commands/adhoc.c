@@ -2,10 +2,12 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/backoff.h"
 #include "common/base/mem.h"
+#include "common/text/percent.h"
 #include "xmppgw/xmpp/form.h"
 #include "xmppgw/xmpp/markup.h"
 
@@ -27,6 +29,36 @@ static void end_command(const struct adhoc_request *request, struct buf *out)
 {
 	buf_text(out, "</command>");
 	iq_end(request->iq);
+}
+
+/*
+ * The id of a session that goes on behind AFTER: "RANDOM?VAR=VALUE&…". False if it is too long for
+ * one; the user may still copy AFTER into the field.
+ */
+static bool make_part_id(struct adhoc_request *request, const char *after)
+{
+	char *encoded = percent_encode(after);
+	char id[ADHOC_SESSION_MAX + 1];
+	int len = snprintf(id, sizeof(id), "%08" PRIx32 "?%s%safter=%s", backoff_random(),
+	                   request->saved, request->saved[0] == '\0' ? "" : "&", encoded);
+
+	free(encoded);
+	if (len < 0 || (size_t)len >= sizeof(id))
+		return false;
+	memcpy(request->session_id, id, (size_t)len + 1);
+	return true;
+}
+
+struct buf *adhoc_begin_part(struct adhoc_request *request, const char *after)
+{
+	struct buf *out;
+
+	if (!make_part_id(request, after))
+		return adhoc_begin(request);
+	out = begin_command(request, "executing");
+	buf_text(out, "><actions execute='next'><next/><complete/></actions><x xmlns='" FORM_NS
+	              "' type='result'>");
+	return out;
 }
 
 static struct buf *begin_reply(const struct adhoc_request *request, const char *type)
@@ -63,7 +95,7 @@ void adhoc_reply_note(const struct adhoc_request *request, const char *text)
 	end_command(request, out);
 }
 
-static void ask_form(const struct adhoc_request *request)
+void adhoc_ask(const struct adhoc_request *request, const struct field_offer *offer)
 {
 	const struct adhoc_command *command = request->command;
 	struct buf *out = begin_command(request, "executing");
@@ -71,14 +103,15 @@ static void ask_form(const struct adhoc_request *request)
 	markup_add(out, "><x xmlns='" FORM_NS "' type='form'><title>%s</title>", command->name);
 	if (command->instructions != NULL)
 		markup_add(out, "<instructions>%s</instructions>", command->instructions);
-	fields_add(command->fields, out);
+	fields_add(command->fields, offer, out);
 	buf_text(out, "</x>");
 	end_command(request, out);
 }
 
-static void reply_canceled(const struct adhoc_request *request)
+/* The user has seen enough of a listing, or doesn't want the command: it ends with STATUS. */
+static void reply_empty(const struct adhoc_request *request, const char *status)
 {
-	struct buf *out = begin_command(request, "canceled");
+	struct buf *out = begin_command(request, status);
 
 	buf_text(out, "/>");
 	iq_end(request->iq);
@@ -103,15 +136,73 @@ static void set_session_id(struct adhoc_request *request, const char *id)
 		         "%08" PRIx32 "%08" PRIx32, backoff_random(), backoff_random());
 }
 
-static void run(struct adhoc_request *request, const struct xml *form)
+/* Keeps what was submitted, but for where a listing went on; nothing if it is too much. */
+static void save_values(struct adhoc_request *request, const struct field_values *values)
+{
+	struct buf saved = { 0 };
+
+	for (size_t i = 0; values->fields[i].var != NULL; i++) {
+		const struct field *field = &values->fields[i];
+		char *encoded;
+
+		if (field->kind == FIELD_LINES || field->kind == FIELD_SECRET ||
+		    field->kind == FIELD_HIDDEN || values->values[i].text == NULL)
+			continue;
+		encoded = percent_encode(values->values[i].text);
+		buf_printf(&saved, "%s%s=%s", buf_len(&saved) > 0 ? "&" : "", field->var, encoded);
+		free(encoded);
+	}
+	if (buf_len(&saved) > 0 && buf_len(&saved) <= ADHOC_SESSION_MAX)
+		snprintf(request->saved, sizeof(request->saved), "%.*s", (int)buf_len(&saved),
+		         buf_data(&saved));
+	buf_release(&saved);
+}
+
+static void run(struct adhoc_request *request, const struct xml *form, const char *saved)
 {
 	const struct adhoc_command *command = request->command;
+	struct arena arena = { 0 };
+	struct field_source source = { form, saved, &arena };
 	struct field_values values;
 
-	if (command->fields == NULL)
+	if (command->fields == NULL) {
 		command->run(request, NULL);
-	else if (fields_read(command->fields, form, request->iq, &values))
+		return;
+	}
+	if (fields_read(command->fields, &source, request->iq, &values)) {
+		save_values(request, &values);
 		command->run(request, &values);
+	}
+	fields_release(&values);
+	arena_release(&arena);
+}
+
+/* What the session's id ID (may be NULL) keeps, or NULL. */
+static const char *saved_in(const char *id)
+{
+	const char *mark = id == NULL ? NULL : strchr(id, '?');
+
+	return mark == NULL ? NULL : mark + 1;
+}
+
+static void act(struct adhoc_request *request, const struct xml *form, const char *action)
+{
+	const struct adhoc_command *command = request->command;
+	const char *saved = form == NULL ? saved_in(request->session_id) : NULL;
+	char copy[ADHOC_SESSION_MAX + 1];
+
+	if (saved != NULL && strcmp(action, "complete") == 0) {
+		reply_empty(request, "completed");
+	} else if (saved != NULL) {
+		snprintf(copy, sizeof(copy), "%s", saved);
+		run(request, NULL, copy);
+	} else if (form != NULL || !fields_visible(command->fields)) {
+		run(request, form, NULL);
+	} else if (command->ask != NULL) {
+		command->ask(request);
+	} else {
+		adhoc_ask(request, NULL);
+	}
 }
 
 void adhoc_execute(const struct adhoc_command *command, struct iq *iq, const struct xml *payload)
@@ -130,11 +221,9 @@ void adhoc_execute(const struct adhoc_command *command, struct iq *iq, const str
 	if (action == NULL)
 		action = "";
 	if (strcmp(action, "cancel") == 0 || (type != NULL && strcmp(type, "cancel") == 0))
-		reply_canceled(&request);
-	else if (!is_forward(action))
-		iq_error(iq, IQ_BAD_REQUEST, "There is no such action.");
-	else if (form == NULL && command->fields != NULL)
-		ask_form(&request);
+		reply_empty(&request, "canceled");
+	else if (is_forward(action))
+		act(&request, form, action);
 	else
-		run(&request, form);
+		iq_error(iq, IQ_BAD_REQUEST, "There is no such action.");
 }

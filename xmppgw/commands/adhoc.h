@@ -1,7 +1,8 @@
 /*
  * Ad-hoc commands (XEP-0050): what a command is made of, how its request is carried out and how it
  * replies. There are no sessions: whoever submits the form is served, with or without having asked
- * for the form first.
+ * for the form first. A command whose form asks for nothing runs at once; what a listing needs to go
+ * on is in the session's id that it replies with.
  */
 #ifndef OG_XMPPGW_COMMANDS_ADHOC_H
 #define OG_XMPPGW_COMMANDS_ADHOC_H
@@ -20,6 +21,7 @@ struct adhoc_request {
 	struct iq *iq; /* consumed by the reply */
 	const struct adhoc_command *command;
 	char session_id[ADHOC_SESSION_MAX + 1]; /* the client's, or one of ours */
+	char saved[ADHOC_SESSION_MAX + 1];      /* what was submitted, for adhoc_begin_part() */
 };
 
 struct adhoc_command {
@@ -31,6 +33,8 @@ struct adhoc_command {
 	const struct field *fields; /* ended by a var of NULL; NULL: the command asks nothing */
 	/* False while nobody behind the gateway serves it: it isn't listed. NULL: it always is. */
 	bool (*offered)(const struct adhoc_command *command);
+	/* Gives the form where its choices have to be asked for, now or later; NULL: adhoc.c does. */
+	void (*ask)(struct adhoc_request *request);
 	/* Replies, now or later; REQUEST and VALUES live until this returns. */
 	void (*run)(struct adhoc_request *request, const struct field_values *values);
 };
@@ -40,10 +44,18 @@ void adhoc_execute(const struct adhoc_command *command, struct iq *iq, const str
 
 /* Begins the reply of a command that is completed: the caller appends the result form's fields. */
 struct buf *adhoc_begin(const struct adhoc_request *request);
+/*
+ * Begins the reply of a listing of which there is more: the client may ask for the next part, which
+ * the field "after" with the value AFTER gives.
+ */
+struct buf *adhoc_begin_part(struct adhoc_request *request, const char *after);
 /* The same with a form of the type "form", as p2 replied. */
 struct buf *adhoc_begin_form(const struct adhoc_request *request);
-/* Ends what adhoc_begin() or adhoc_begin_form() began; WARNING (NULL: none) is for the user. */
+/* Ends what one of these began; WARNING (NULL: none) is for the user. */
 void adhoc_end(const struct adhoc_request *request, struct buf *out, const char *warning);
+
+/* Replies with the command's form, in which OFFER says what can be chosen. */
+void adhoc_ask(const struct adhoc_request *request, const struct field_offer *offer);
 
 /* Replies that a command without a result is done: TEXT says so. */
 void adhoc_reply_note(const struct adhoc_request *request, const char *text);

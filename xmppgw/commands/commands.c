@@ -7,11 +7,15 @@
 
 /* In the order in which disco lists them. */
 static const struct adhoc_command *const commands[] = {
-	&command_register_device,     &command_unregister_device,  &command_register_push_fcm,
-	&command_unregister_push_fcm, &command_register_push_apns, &command_unregister_push_apns,
-	&command_show_limits,         &command_set_limits,         &command_show_usage,
-	&command_list_transfers,      &command_list_streams,       &command_cut_stream,
-	&command_list_relays,         &command_drain_relay,
+	&command_register_device,     &command_unregister_device,    &command_register_push_fcm,
+	&command_unregister_push_fcm, &command_register_push_apns,   &command_unregister_push_apns,
+	&command_show_limits,         &command_set_limits,           &command_show_usage,
+	&command_list_transfers,      &command_list_streams,         &command_cut_stream,
+	&command_list_relays,         &command_drain_relay,          &command_list_devices,
+	&command_show_device,         &command_delete_device,        &command_test_push,
+	&command_forget_account,      &command_list_credentials,     &command_set_apns_certificate,
+	&command_set_fcm_account,     &command_show_push_statistics, &command_show_queue,
+	&command_list_push_daemons,   &command_drain_push_daemon,
 };
 
 static bool is_offered(const struct adhoc_command *command)

@@ -16,12 +16,22 @@ extern const struct adhoc_command command_register_push_apns, command_unregister
 extern const struct adhoc_command command_show_limits, command_set_limits;
 /* usage.c: the bytes of a month by user, domain, relay and in all, as relayd counts them. */
 extern const struct adhoc_command command_show_usage;
-/* transfers.c: the records of transfers that ended, the oldest first. */
+/* transfers.c: the records of transfers that ended, the newest first, by user, domain and time. */
 extern const struct adhoc_command command_list_transfers;
 /* streams.c: the bytestreams that live, over all relays. */
 extern const struct adhoc_command command_list_streams, command_cut_stream;
 /* relays.c: the relays of the registry. */
 extern const struct adhoc_command command_list_relays, command_drain_relay;
+
+/* devices.c: the push devices of an account. */
+extern const struct adhoc_command command_list_devices, command_show_device, command_delete_device,
+        command_test_push, command_forget_account;
+/* credentials.c: what pushd's providers are authorised with. */
+extern const struct adhoc_command command_list_credentials, command_set_apns_certificate,
+        command_set_fcm_account;
+/* push_daemons.c: the push daemons of the registry, what they did and what they have to do. */
+extern const struct adhoc_command command_show_push_statistics, command_show_queue,
+        command_list_push_daemons, command_drain_push_daemon;
 
 /* What becomes of a request for a command. */
 enum commands_access { COMMANDS_UNKNOWN, COMMANDS_FORBIDDEN, COMMANDS_ALLOWED };

@@ -9,6 +9,7 @@
 #include "common/base/mem.h"
 #include "common/config/config_value.h"
 #include "common/text/hex.h"
+#include "common/text/percent.h"
 #include "xmppgw/xmpp/form.h"
 #include "xmppgw/xmpp/markup.h"
 
@@ -106,6 +107,40 @@ static char *read_hash(const struct field *field, const char *text, struct field
 	return read_text(field, text, values, value);
 }
 
+static char *read_user(const struct field *field, const char *text, struct field_values *values,
+                       struct field_value *value)
+{
+	if (jid_parse_bare(text, values->account) != 0 || strchr(values->account, '@') == NULL)
+		return mem_printf("%s must be user@domain.", field->var);
+	value->text = values->account;
+	return NULL;
+}
+
+static char *read_domain(const struct field *field, const char *text, struct field_values *values,
+                         struct field_value *value)
+{
+	if (jid_domain(text, values->domain) != 0)
+		return mem_printf("%s must be a domain.", field->var);
+	value->text = values->domain;
+	return NULL;
+}
+
+/* "2026-11-30" or "2026-11-30T12:00:00Z". */
+static char *read_time(const struct field *field, const char *text, struct field_values *values,
+                       struct field_value *value)
+{
+	struct tm parts = { 0 };
+	const char *end = strptime(text, "%Y-%m-%d", &parts);
+
+	if (end != NULL && *end == 'T')
+		end = strptime(end, "T%H:%M:%SZ", &parts);
+	if (end == NULL || *end != '\0')
+		return mem_printf("%s must be YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ.", field->var);
+	value->at_ms = (int64_t)timegm(&parts) * 1000;
+	value->text = text;
+	return NULL;
+}
+
 /* clang-format off */
 static const struct {
 	const char *type; /* XEP-0004 3.3 */
@@ -120,6 +155,12 @@ static const struct {
 	[FIELD_BYTES]   = { "text-single", read_bytes, IQ_BAD_REQUEST },
 	[FIELD_MONTH]   = { "text-single", read_month, IQ_BAD_REQUEST },
 	[FIELD_HASH]    = { "text-single", read_hash, IQ_BAD_REQUEST },
+	[FIELD_USER]    = { "jid-single", read_user, IQ_JID_MALFORMED },
+	[FIELD_DOMAIN]  = { "jid-single", read_domain, IQ_JID_MALFORMED },
+	[FIELD_TIME]    = { "text-single", read_time, IQ_BAD_REQUEST },
+	[FIELD_LINES]   = { "text-multi", read_text, IQ_BAD_REQUEST },
+	[FIELD_SECRET]  = { "text-private", read_text, IQ_BAD_REQUEST },
+	[FIELD_HIDDEN]  = { "hidden", read_text, IQ_BAD_REQUEST },
 };
 /* clang-format on */
 
@@ -144,13 +185,29 @@ static void add_options(const char *const *values, size_t count, struct buf *out
 		           values[i]);
 }
 
-static void add_choices(const struct field *field, struct buf *out)
+static void add_offered(const json_t *options, struct buf *out)
+{
+	const json_t *option;
+	size_t i;
+
+	json_array_foreach (options, i, option)
+		markup_add(out, "<option label='%s'><value>%s</value></option>",
+		           json_string_value(json_object_get(option, "label")),
+		           json_string_value(json_object_get(option, "value")));
+}
+
+static void add_choices(const struct field *field, const struct field_offer *offer, struct buf *out)
 {
 	const char *offered[FIELD_CHOICES_MAX];
 	size_t count = 1;
 
+	if (offer != NULL && strcmp(offer->var, field->var) == 0) {
+		add_offered(offer->options, out);
+		return;
+	}
 	if (field->choices == NULL) {
-		add_options(offered, field->offer(offered), out);
+		if (field->offer != NULL)
+			add_options(offered, field->offer(offered), out);
 		return;
 	}
 	while (field->choices[count] != NULL)
@@ -165,13 +222,16 @@ static bool has_children(const struct field *field)
 	       field->kind == FIELD_CHOICE;
 }
 
-static void add_field(const struct field *field, struct buf *out)
+static void add_field(const struct field *field, const struct field_offer *offer, struct buf *out)
 {
 	char month[FIELD_MONTH_LEN + 1];
+	const char *given = NULL;
 
 	markup_add(out, "<field var='%s' type='%s' label='%s'", field->var, kinds[field->kind].type,
 	           field->label);
-	if (!has_children(field)) {
+	if (offer != NULL && offer->given_var != NULL && strcmp(offer->given_var, field->var) == 0)
+		given = offer->given;
+	if (!has_children(field) && given == NULL) {
 		buf_text(out, "/>");
 		return;
 	}
@@ -183,14 +243,32 @@ static void add_field(const struct field *field, struct buf *out)
 	if (field->kind == FIELD_MONTH)
 		markup_add(out, "<value>%s</value>", this_month(month));
 	if (field->kind == FIELD_CHOICE)
-		add_choices(field, out);
+		add_choices(field, offer, out);
+	if (given != NULL)
+		markup_add(out, "<value>%s</value>", given);
 	buf_text(out, "</field>");
 }
 
-void fields_add(const struct field *fields, struct buf *out)
+/* What can be chosen isn't known before other fields are submitted. */
+static bool lacks_choices(const struct field *field, const struct field_offer *offer)
+{
+	return field->kind == FIELD_CHOICE && field->choices == NULL && field->offer == NULL &&
+	       (offer == NULL || strcmp(offer->var, field->var) != 0);
+}
+
+bool fields_visible(const struct field *fields)
+{
+	for (const struct field *field = fields; field != NULL && field->var != NULL; field++)
+		if (field->kind != FIELD_HIDDEN)
+			return true;
+	return false;
+}
+
+void fields_add(const struct field *fields, const struct field_offer *offer, struct buf *out)
 {
 	for (const struct field *field = fields; field->var != NULL; field++)
-		add_field(field, out);
+		if (field->kind != FIELD_HIDDEN && !lacks_choices(field, offer))
+			add_field(field, offer, out);
 }
 
 /* ---- reading what was submitted ---- */
@@ -208,14 +286,55 @@ static char *use_default(const struct field *field, struct field_values *values,
 	return NULL;
 }
 
-bool fields_read(const struct field *fields, const struct xml *form, struct iq *iq,
+/* The value of VAR in SAVED, or NULL. */
+static const char *find_saved(const struct field_source *source, const char *var)
+{
+	const char *saved = source->saved;
+	size_t len = strlen(var);
+
+	while (saved != NULL && *saved != '\0') {
+		size_t pair = strcspn(saved, "&");
+
+		if (pair > len && strncmp(saved, var, len) == 0 && saved[len] == '=') {
+			char *value = percent_decode(saved + len + 1, pair - len - 1);
+			const char *kept = NULL;
+
+			if (value != NULL && *value != '\0')
+				kept = arena_dup(source->arena, value, strlen(value));
+			free(value);
+			return kept;
+		}
+		saved += pair + (saved[pair] == '&');
+	}
+	return NULL;
+}
+
+static const char *find_text(const struct field_source *source, const struct field *field,
+                             struct field_values *values)
+{
+	if (source->form == NULL)
+		return find_saved(source, field->var);
+	if (field->kind != FIELD_LINES)
+		return form_value(source->form, field->var);
+	values->lines = form_lines(source->form, field->var);
+	return values->lines;
+}
+
+void fields_release(struct field_values *values)
+{
+	mem_free_secret(values->lines);
+	values->lines = NULL;
+}
+
+bool fields_read(const struct field *fields, const struct field_source *source, struct iq *iq,
                  struct field_values *values)
 {
 	values->fields = fields;
+	values->lines = NULL;
 	memset(values->values, 0, sizeof(values->values));
 	for (size_t i = 0; fields[i].var != NULL; i++) {
 		const struct field *field = &fields[i];
-		const char *text = form_value(form, field->var);
+		const char *text = find_text(source, field, values);
 		char *complaint;
 
 		assert(i < FIELDS_MAX);

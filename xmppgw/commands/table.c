@@ -65,7 +65,7 @@ static void add_size(const json_t *value, struct buf *out)
 	buf_printf(out, unit == 0 ? "%.0f %s" : "%.1f %s", size, units[unit]);
 }
 
-static void add_time(const json_t *value, struct buf *out)
+void table_add_time(const json_t *value, struct buf *out)
 {
 	time_t seconds = (time_t)(json_integer_value(value) / 1000);
 	struct tm parts;
@@ -97,7 +97,7 @@ static const struct {
 	[TABLE_NUMBER]  = { "text-single", add_number },
 	[TABLE_LIMIT]   = { "text-single", add_limit },
 	[TABLE_SIZE]    = { "text-single", add_size },
-	[TABLE_TIME]    = { "text-single", add_time },
+	[TABLE_TIME]    = { "text-single", table_add_time },
 	[TABLE_SECONDS] = { "text-single", add_seconds },
 	[TABLE_YES_NO]  = { "text-single", add_yes_no },
 };
@@ -135,19 +135,55 @@ static void add_rows(const struct table *table, const json_t *rows, struct buf *
 		add_row(table, row, out);
 }
 
-void table_reply(const struct adhoc_request *request, const struct table *table,
+/* The same for clients that show no tables: a line for each row, without its empty cells. */
+static void add_text_rows(const struct table *table, const json_t *rows, struct buf *out)
+{
+	size_t i;
+	const json_t *row;
+
+	buf_text(out, "<field var='text' type='text-multi' label='As text'>");
+	if (json_array_size(rows) == 0)
+		buf_text(out, "<value>There is nothing to show.</value>");
+	json_array_foreach (rows, i, row) {
+		bool first = true;
+
+		buf_text(out, "<value>");
+		for (size_t k = 0; k < table->count; k++) {
+			const struct table_column *column = &table->columns[k];
+			struct buf cell = { 0 };
+
+			kinds[column->kind].add(find(row, column->path), &cell);
+			if (buf_len(&cell) > 0) {
+				markup_add(out, first ? "%s: " : ", %s: ", column->label);
+				buf_append(out, buf_data(&cell), buf_len(&cell));
+				first = false;
+			}
+			buf_release(&cell);
+		}
+		buf_text(out, "</value>");
+	}
+	buf_text(out, "</field>");
+}
+
+void table_reply(struct adhoc_request *request, const struct table *table,
                  const struct table_page *page)
 {
-	struct buf *out = adhoc_begin(request);
+	struct buf *out =
+	        page->next != NULL ? adhoc_begin_part(request, page->next) : adhoc_begin(request);
 
 	markup_add(out, "<title>%s</title>", request->command->name);
+	if (page->text != NULL)
+		markup_add(out,
+		           "<instructions>%s</instructions><field var='about' type='fixed'>"
+		           "<value>%s</value></field>",
+		           page->text, page->text);
 	if (page->next != NULL)
-		markup_add(
-		        out,
-		        "<instructions>There is more: run this again with \"Continue after\" set "
-		        "to what Next says.</instructions><field var='next' type='text-single' "
-		        "label='Next'><value>%s</value></field>",
-		        page->next);
+		markup_add(out,
+		           "<instructions>There is more: \"next\" shows it.</instructions>"
+		           "<field var='next' type='text-single' label='Next'><value>%s</value>"
+		           "</field>",
+		           page->next);
+	add_text_rows(table, page->rows, out);
 	add_rows(table, page->rows, out);
 	adhoc_end(request, out, page->warning);
 }

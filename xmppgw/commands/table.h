@@ -40,12 +40,16 @@ struct table {
 /* A part of a table. */
 struct table_page {
 	const json_t *rows;  /* borrowed; an array of objects, or NULL */
+	const char *text;    /* stands above the table; NULL: nothing */
 	const char *next;    /* what the field "after" takes to go on; NULL: these are all */
 	const char *warning; /* NULL: none */
 };
 
-/* Replies with PAGE of TABLE. */
-void table_reply(const struct adhoc_request *request, const struct table *table,
+/* Replies with PAGE of TABLE, as a table and as text; with the action "next" if there is more. */
+void table_reply(struct adhoc_request *request, const struct table *table,
                  const struct table_page *page);
+
+/* Appends a time as TABLE_TIME has it: VALUE is in milliseconds since 1970. */
+void table_add_time(const json_t *value, struct buf *out);
 
 #endif

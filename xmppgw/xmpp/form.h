@@ -17,4 +17,7 @@ const struct xml *form_find(const struct xml *parent);
  */
 const char *form_value(const struct xml *form, const char *var);
 
+/* All values of the field VAR, a line feed between each two: heap; NULL as above. */
+char *form_lines(const struct xml *form, const char *var);
+
 #endif

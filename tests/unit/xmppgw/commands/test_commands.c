@@ -152,7 +152,8 @@ END_TEST
 
 static bool is_known_type(const char *type)
 {
-	static const char *const types[] = { "text-single", "list-single", "jid-single" };
+	static const char *const types[] = { "text-single", "list-single", "jid-single",
+		                             "text-multi", "text-private" };
 
 	for (size_t i = 0; i < ARRAY_LEN(types); i++)
 		if (strcmp(types[i], type) == 0)
@@ -181,7 +182,7 @@ START_TEST(every_form_is_titled_typed_and_labelled)
 		char *payload, *text;
 		struct xml_reader *reader;
 
-		if (commands[i]->fields == NULL)
+		if (!fields_visible(commands[i]->fields) || commands[i]->ask != NULL)
 			continue;
 		payload = mem_printf(RUN("%s"), commands[i]->node);
 		text = answer_to("set", ADMIN, payload);
@@ -196,8 +197,11 @@ END_TEST
 START_TEST(a_command_without_a_form_runs_at_once)
 {
 	has("set", ADMIN, RUN("list-relays"),
-	    "status='completed'><x xmlns='jabber:x:data' type='result'><title>List relays</title>"
+	    "status='completed'><x xmlns='jabber:x:data' type='result'><title>List relays</title>");
+	has("set", ADMIN, RUN("list-relays"),
 	    "<reported><field var='id' type='text-single' label='Relay'/>");
+	has("set", ADMIN, RUN("list-relays"),
+	    "<value>Relay: relay-1, Addresses: 192.0.2.1:1080, [2001:db8::1]:1081, ");
 	has("set", ADMIN, RUN("list-relays"),
 	    FIELD("id", "relay-1") FIELD("addresses", "192.0.2.1:1080, [2001:db8::1]:1081"));
 	has("set", ADMIN, RUN("drain-relay"),
@@ -258,8 +262,13 @@ START_TEST(a_table_says_how_to_go_on)
 	table_reply(&request, &one,
 	            &(struct table_page){ .next = "a'b", .warning = "Half of it." });
 	got = buf_take(&stream->output);
+	ck_assert_ptr_nonnull(strstr(got, "status='executing'><actions execute='next'><next/>"
+	                                  "<complete/></actions>"));
+	ck_assert_ptr_nonnull(strstr(got, "?after=a%27b'"));
 	ck_assert_ptr_nonnull(strstr(got, "<field var='next' type='text-single' label='Next'>"
-	                                  "<value>a&apos;b</value></field><reported>"));
+	                                  "<value>a&apos;b</value></field>"));
+	ck_assert_ptr_nonnull(strstr(got, "<value>There is nothing to show.</value></field>"
+	                                  "<reported>"));
 	ck_assert_ptr_nonnull(strstr(got, "</x><note type='warn'>Half of it.</note></command>"));
 	free(got);
 }

@@ -70,7 +70,9 @@ static bool read_form(const char *content)
 	bool read;
 
 	xml_reader_free(reader);
-	read = fields_read(fields, stanza_parse(&reader, text), iq, &values);
+	read = fields_read(fields,
+	                   &(struct field_source){ stanza_parse(&reader, text), NULL, NULL }, iq,
+	                   &values);
 	free(text);
 	ck_assert_uint_eq(stream->iq_count, read ? 1 : 0);
 	if (read)
@@ -161,7 +163,7 @@ START_TEST(the_form_says_what_is_asked_for)
 	        "<field var='month' type='text-single' label='Month'><value>%s</value></field>"
 	        "<field var='hash' type='text-single' label='Hash'/>",
 	        this_month(month));
-	fields_add(fields, &out);
+	fields_add(fields, NULL, &out);
 	got = buf_take(&out);
 	ck_assert_str_eq(got, expected);
 	free(got);
@@ -190,6 +192,54 @@ START_TEST(what_is_no_amount_is_complained_about)
 }
 END_TEST
 
+START_TEST(what_a_session_keeps_is_read_like_a_form)
+{
+	static const struct field asked[] = { { "account", "A", FIELD_ACCOUNT },
+		                               { "after", "B", FIELD_HIDDEN },
+		                               { NULL } };
+	struct arena arena = { 0 };
+	struct field_source source = { NULL, "account=Bob%40example.org&after=a%26b", &arena };
+	struct field_values taken;
+	struct iq *iq = iq_new(stream, "proxy.example.org", "root@example.org", "i1", 1000);
+
+	ck_assert(fields_read(asked, &source, iq, &taken));
+	ck_assert_str_eq(fields_get(&taken, "account")->text, "bob@example.org");
+	ck_assert_str_eq(fields_get(&taken, "after")->text, "a&b");
+	source.saved = "after=%zz&account=";
+	ck_assert(fields_read(asked, &source, iq, &taken));
+	ck_assert_ptr_null(fields_get(&taken, "account")->text);
+	ck_assert_ptr_null(fields_get(&taken, "after")->text);
+	source.saved = "account=%40";
+	ck_assert(!fields_read(asked, &source, iq, &taken));
+	arena_release(&arena);
+}
+END_TEST
+
+START_TEST(times_are_days_or_moments)
+{
+	static const struct field field = { "from", "From", FIELD_TIME };
+	struct field_values taken;
+	struct field_value value;
+	static const char *const odd[] = { "x",
+		                             "2026-11",
+		                             "2026-13-01",
+		                             "2026-11-30T1",
+		                             "2026-11-30T12:00:00",
+		                             "2026-11-30T12:00:00Zx" };
+
+	ck_assert_ptr_null(read_time(&field, "2026-11-30", &taken, &value));
+	ck_assert_int_eq(value.at_ms, INT64_C(1795996800000));
+	ck_assert_ptr_null(read_time(&field, "1970-01-01T00:00:09Z", &taken, &value));
+	ck_assert_int_eq(value.at_ms, 9000);
+	for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
+		char *why = read_time(&field, odd[i], &taken, &value);
+
+		ck_assert_msg(why != NULL, "%s", odd[i]);
+		free(why);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -198,6 +248,8 @@ int main(void)
 		what_is_wrong_is_answered_with_the_fields_name,
 		the_form_says_what_is_asked_for,
 		what_is_no_amount_is_complained_about,
+		what_a_session_keeps_is_read_like_a_form,
+		times_are_days_or_moments,
 	};
 
 	return unit_run("fields", tests, ARRAY_LEN(tests), setup, teardown);

@@ -42,7 +42,7 @@ static const char *offered(const struct adhoc_command *command)
 	char *markup;
 
 	buf_text(&form, "<x xmlns='jabber:x:data'>");
-	fields_add(command->fields, &form);
+	fields_add(command->fields, NULL, &form);
 	buf_text(&form, "</x>");
 	markup = buf_take(&form);
 	option = xml_child(stanza_parse(&reader, markup)->first, "jabber:x:data", "option");
