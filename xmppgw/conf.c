@@ -60,6 +60,9 @@ static const struct config_key component_keys[] = {
 	{ COMPONENT("served-domains", CONFIG_LIST, served_domains), NULL,
 	  "Domains to one of which a party of a transfer must belong; none: everybody is served.",
 	  .live = true },
+	{ COMPONENT("remote-disable", CONFIG_BOOLEAN, remote_disable), "no",
+	  "The owner of a push device that is removed is told (XEP-0357 8): for Tigase, which ends "
+	  "the registration then. Other servers pass it on to clients." },
 	{ COMPONENT("standby", CONFIG_BOOLEAN, standby), "no",
 	  "Several gateways have this component and one of them at a time connects: for servers "
 	  "that let one connection in (Prosody, MongooseIM)." },

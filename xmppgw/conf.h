@@ -35,6 +35,7 @@ struct conf_component {
 	bool tls;
 	char *tls_name; /* NULL: the host in server */
 	char *ca_file;  /* NULL: the system's authorities */
+	bool remote_disable;
 	char **admins;
 	char **served_domains;
 };

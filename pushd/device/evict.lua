@@ -2,10 +2,18 @@
 
 local prefix = ARGV[1] .. 'push:'
 
+-- Leaves for the gateways that a user's device is gone, under the node that its server knows.
+local function tell_gone(component, owner, node)
+  if not component or not owner:find('@', 1, true) then return end
+  redis.call('XADD', prefix .. 'gone', 'MAXLEN', '~', 10000, '*', 'event',
+    cjson.encode({ type = 'device-gone', component = component, owner = owner, node = node }))
+end
+
 -- Removes a device and its places in the indexes; true if it was there. An alias goes with its last.
 local function evict(node)
   local device = prefix .. 'device:' .. node
-  local d = redis.call('HMGET', device, 'key', 'token_hash', 'owner', 'alias')
+  local d = redis.call('HMGET', device, 'key', 'token_hash', 'owner', 'alias',
+    'component')
   if not d[1] then return false end
   local key = prefix .. 'key:' .. d[1]
   if redis.call('GET', key) == node then redis.call('DEL', key) end
@@ -14,5 +22,9 @@ local function evict(node)
   redis.call('ZREM', prefix .. 'expiry', node)
   if d[4] then redis.call('SREM', prefix .. 'alias:' .. d[4], node) end
   redis.call('DEL', device)
+  tell_gone(d[5], d[3], node)
+  if d[4] and redis.call('EXISTS', prefix .. 'alias:' .. d[4]) == 0 then
+    tell_gone(d[5], d[3], d[4])
+  end
   return true
 end

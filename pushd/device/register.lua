@@ -8,7 +8,7 @@
 --       isn't accepted, alias ("": the one that it has), the most devices of an alias, then fields
 --       and their values
 -- finds: PREFIXpush:device:NODE PREFIXpush:key:HASH PREFIXpush:token:HASH PREFIXpush:owner:JID
---        PREFIXpush:expiry PREFIXpush:alias:NAME
+--        PREFIXpush:gone PREFIXpush:expiry PREFIXpush:alias:NAME
 -- include: evict.lua
 -- include: now.lua
 

@@ -4,10 +4,12 @@ import contextlib
 import json
 import time
 
+import jsonschema
 import pytest
 
 from component import ACCEPT, STANZAS, ComponentServer
-from harness import Trouble, wait_until
+from harness import ROOT, Trouble, wait_until
+from notify import outcome, register, script
 
 RELAY = "proxy.example.org"
 STREAM = "og:events"
@@ -255,6 +257,43 @@ def test_an_old_notice_is_no_news(stage, redis, server):
     add(redis, notice(text="This is new."))
     gateway.wait_log("event-told")
     assert wait_until(lambda: bodies(link)) == {"root@example.org": "This is new."}
+
+
+def test_the_server_is_told_of_devices_that_are_gone_where_that_is_configured(stage, redis):
+    fake = stage.providers()
+    with contextlib.closing(ComponentServer("push.example.org")) as tigase, contextlib.closing(
+        ComponentServer("push.example.net")
+    ) as other:
+        push = stage.pushd("push-1", redis, fake)
+        components = {
+            tigase.domain: {**tigase.section, "role": "push", "remote_disable": "yes"},
+            other.domain: {**other.section, "role": "push"},
+        }
+        stage.xmppgw(redis, components)
+        link, silent = tigase.accept().log_in(), other.accept().log_in()
+        wait_until(lambda: redis.command("EXISTS", "og:push:gone"), what="the group")
+        nodes = []
+        for component in (other.domain, tigase.domain, tigase.domain):
+            device = register(push, component=component)
+            nodes.append(device["node"])
+            assert push.call("DELETE", f"/v1/devices/{device['node']}")[0] == 204
+        dead = register(push, component=tigase.domain, owner="romeo@example.org")
+        script(fake, dead["token"], 410, "Unregistered", timestamp=4102444800000)
+        assert outcome(push, dead) == "gone"
+        for node, owner in (*((node, None) for node in nodes[1:]), (dead["node"], dead["owner"])):
+            message = link.wait(lambda: link.take(lambda e: e.tag == ACCEPT + "message"))
+            (pubsub,) = message
+            (affiliation,) = pubsub
+            assert pubsub.tag == "{http://jabber.org/protocol/pubsub}pubsub"
+            assert (message.get("from"), pubsub.get("node")) == (tigase.domain, node)
+            assert affiliation.get("affiliation") == "none"
+            assert affiliation.get("jid") == message.get("to")
+            assert owner in (None, message.get("to"))
+        entries = redis.command("XRANGE", "og:push:gone", "-", "+")
+        for _, fields in entries:
+            schema = json.loads((ROOT / "schemas/pushd/gone.json").read_text())
+            jsonschema.validate(json.loads(fields[1]), schema)
+        assert len(entries) == 4 and not silent.stanzas
 
 
 def test_events_are_read_again_when_redis_was_emptied_or_away(stage, redis, server):

@@ -195,6 +195,10 @@ static void change(struct component *component, const struct conf_component *con
 	if (same_link)
 		return;
 	log_info("component-moved component=%s server=%s", stream->domain, conf->server);
+	if (on_left != NULL)
+		on_left(stream);
+	if (on_came != NULL)
+		on_came(stream);
 	component->begins_anew = true;
 	drain(component);
 }

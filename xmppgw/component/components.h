@@ -23,7 +23,8 @@ void components_on_stanza(void (*on_stanza)(struct stream *stream, enum xml_even
                                             const struct xml *element));
 
 /*
- * CAME is called with a stream that a reload added, LEFT with one that it removed, before it goes.
+ * CAME is called with a stream that a reload added, LEFT with one that it removed, before it goes;
+ * LEFT and CAME with one that begins anew.
  * Both NULL: nobody is told. Set by the layer above.
  */
 void components_watch(void (*came)(struct stream *stream), void (*left)(struct stream *stream));

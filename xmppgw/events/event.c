@@ -7,6 +7,7 @@
 #include "xmppgw/xmpp/markup.h"
 
 #define STANZAS_NS "urn:ietf:params:xml:ns:xmpp-stanzas"
+#define PUBSUB_NS "http://jabber.org/protocol/pubsub"
 #define KIND_MAX 64
 #define JID_MAX (JID_TEXT_MAX - 1)
 
@@ -37,6 +38,18 @@ static enum event_verdict read_over_limit(struct json_object *top, struct event 
 	return read_reason(top, "reason", event);
 }
 
+static enum event_verdict read_gone(struct json_object *top, struct event *event)
+{
+	const char *node = json_string_member(top, "node", EVENT_REASON_MAX, true);
+
+	event->kind = EVENT_DEVICE_GONE;
+	read_jid(top, "owner", &event->requester);
+	if (!json_reader_ok(top->reader))
+		return EVENT_MALFORMED;
+	snprintf(event->reason, sizeof(event->reason), "%s", node);
+	return EVENT_READ;
+}
+
 static enum event_verdict read_expiry(struct json_object *top, struct event *event)
 {
 	event->kind = EVENT_CREDENTIAL_EXPIRY;
@@ -55,9 +68,11 @@ static enum event_verdict read_object(struct json_object *top, const char *compo
 	owner = json_string_member(top, "component", JID_PART_MAX, true);
 	if (!json_reader_ok(top->reader))
 		return EVENT_MALFORMED;
-	if (strcmp(owner, component) != 0 || strcmp(kind, "over-limit") != 0)
+	if (strcmp(owner, component) != 0)
 		return EVENT_FOREIGN;
-	return read_over_limit(top, event);
+	if (strcmp(kind, "device-gone") == 0)
+		return read_gone(top, event);
+	return strcmp(kind, "over-limit") == 0 ? read_over_limit(top, event) : EVENT_FOREIGN;
 }
 
 enum event_verdict event_read(const char *text, size_t len, const char *component,
@@ -83,6 +98,13 @@ void event_write(const struct event *event, const char *component, const char *i
 		           "<not-allowed xmlns='" STANZAS_NS "'/><text xmlns='" STANZAS_NS
 		           "' xml:lang='en'>%s</text></error></message>",
 		           id, component, to, event->reason);
+		break;
+	case EVENT_DEVICE_GONE: /* XEP-0357 8 */
+		markup_add(out,
+		           "<message id='%s' from='%s' to='%s'><pubsub xmlns='" PUBSUB_NS
+		           "' node='%s'><affiliation jid='%s' affiliation='none'/></pubsub>"
+		           "</message>",
+		           id, component, to, event->reason, to);
 		break;
 	case EVENT_CREDENTIAL_EXPIRY:
 		markup_add(out,

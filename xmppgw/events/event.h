@@ -15,14 +15,15 @@
 
 enum event_kind {
 	EVENT_OVER_LIMIT,        /* for the parties */
+	EVENT_DEVICE_GONE,       /* for the server of its owner, who is the requester */
 	EVENT_CREDENTIAL_EXPIRY, /* for the admins; it names no component, so every one reads it */
 };
 
 struct event {
 	enum event_kind kind;
-	struct jid requester, target;      /* EVENT_OVER_LIMIT */
-	int64_t at_ms;                     /* EVENT_CREDENTIAL_EXPIRY: since 1970 */
-	char reason[EVENT_REASON_MAX + 1]; /* for people */
+	struct jid requester, target; /* EVENT_OVER_LIMIT; the requester of EVENT_DEVICE_GONE */
+	int64_t at_ms;                /* EVENT_CREDENTIAL_EXPIRY: since 1970 */
+	char reason[EVENT_REASON_MAX + 1]; /* for people; the node of EVENT_DEVICE_GONE */
 };
 
 enum event_verdict {

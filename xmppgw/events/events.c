@@ -33,11 +33,21 @@
  */
 enum step { STEP_GROUP, STEP_RECOVER, STEP_TAKE_OVER, STEP_READ, STEP_ACKNOWLEDGE };
 
+/* A stream of events in Redis. */
+struct source {
+	const char *key;
+	const char *first; /* where a new group begins: at the first entry ("0"), or at new ones */
+};
+
+static const struct source all_events = { "events", "0" };
+static const struct source gone_devices = { "push:gone", "$" };
+
 /* A component's place in a stream of events: there is one in each Redis. */
 struct follower {
 	struct list_link link;
 	struct stream *stream; /* borrowed */
 	struct redis *redis;   /* borrowed */
+	const struct source *source;
 	struct redis_call call;
 	struct timer timer;
 	enum step step;
@@ -137,6 +147,10 @@ static bool write_event(struct stream *stream, const struct event *event, const 
 		write_to_party(stream, event, id, &event->target);
 		return true;
 	}
+	if (event->kind == EVENT_DEVICE_GONE) {
+		write_to_party(stream, event, id, &event->requester);
+		return true;
+	}
 	if (loop_wall_ms() - event->at_ms < NOTICE_LIFE_MS)
 		acl_each_admin(&stream->acl, write_to_admin, &notice);
 	return notice.sent > 0;
@@ -204,37 +218,41 @@ static void take_entries(struct follower *follower, const struct redisReply *ent
 
 static void create_group(struct follower *follower, struct redis *redis)
 {
-	redis_command(redis, &follower->call, "XGROUP CREATE %sevents %s 0 MKSTREAM",
-	              redis_prefix(redis), follower->stream->domain);
+	redis_command(redis, &follower->call, "XGROUP CREATE %s%s %s %s MKSTREAM",
+	              redis_prefix(redis), follower->source->key, follower->stream->domain,
+	              follower->source->first);
 }
 
 /* Reads the entries that this gateway was given before it went down and did not acknowledge. */
 static void read_own(struct follower *follower, struct redis *redis)
 {
 	redis_command(redis, &follower->call,
-	              "XREADGROUP GROUP %s %s COUNT " ENTRIES_MAX_TEXT " STREAMS %sevents 0",
-	              follower->stream->domain, consumer, redis_prefix(redis));
+	              "XREADGROUP GROUP %s %s COUNT " ENTRIES_MAX_TEXT " STREAMS %s%s 0",
+	              follower->stream->domain, consumer, redis_prefix(redis),
+	              follower->source->key);
 }
 
 static void take_over(struct follower *follower, struct redis *redis)
 {
 	follower->taken_ms = loop_now_ms();
 	redis_command(redis, &follower->call,
-	              "XAUTOCLAIM %sevents %s %s " ABANDONED_MS " %s COUNT " ENTRIES_MAX_TEXT,
-	              redis_prefix(redis), follower->stream->domain, consumer, follower->cursor);
+	              "XAUTOCLAIM %s%s %s %s " ABANDONED_MS " %s COUNT " ENTRIES_MAX_TEXT,
+	              redis_prefix(redis), follower->source->key, follower->stream->domain,
+	              consumer, follower->cursor);
 }
 
 static void read_new(struct follower *follower, struct redis *redis)
 {
 	redis_command(redis, &follower->call,
-	              "XREADGROUP GROUP %s %s COUNT " ENTRIES_MAX_TEXT " STREAMS %sevents >",
-	              follower->stream->domain, consumer, redis_prefix(redis));
+	              "XREADGROUP GROUP %s %s COUNT " ENTRIES_MAX_TEXT " STREAMS %s%s >",
+	              follower->stream->domain, consumer, redis_prefix(redis),
+	              follower->source->key);
 }
 
 static void acknowledge(struct follower *follower, struct redis *redis)
 {
 	const char *argv[3 + ENTRIES_MAX] = { "XACK" };
-	char *key = mem_printf("%sevents", redis_prefix(redis));
+	char *key = mem_printf("%s%s", redis_prefix(redis), follower->source->key);
 	size_t argc = 3;
 
 	argv[1] = key;
@@ -393,12 +411,13 @@ static void on_reply(struct redis_call *call, const struct redisReply *reply)
 	}
 }
 
-static void follow_in(struct redis *redis, struct stream *stream)
+static void follow_in(struct redis *redis, const struct source *source, struct stream *stream)
 {
 	struct follower *follower = mem_alloc(1, sizeof(*follower));
 
 	follower->stream = stream;
 	follower->redis = redis;
+	follower->source = source;
 	follower->call.done = on_reply;
 	follower->timer.expired = on_timer;
 	list_append(&followers, &follower->link);
@@ -409,9 +428,11 @@ static void follow(struct stream *stream)
 {
 	struct redis *relays = db_redis(DB_RELAY), *push = db_redis(DB_PUSH);
 
-	follow_in(relays, stream);
+	follow_in(relays, &all_events, stream);
 	if (push != relays)
-		follow_in(push, stream);
+		follow_in(push, &all_events, stream);
+	if (stream->conf->remote_disable)
+		follow_in(push, &gone_devices, stream);
 }
 
 static void free_follower(struct follower *follower)

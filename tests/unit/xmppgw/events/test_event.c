@@ -114,6 +114,31 @@ START_TEST(admins_get_a_message_with_the_text)
 }
 END_TEST
 
+START_TEST(a_device_that_is_gone_is_told_to_the_server_of_its_owner)
+{
+	static const char gone[] = "{\"type\":\"device-gone\",\"component\":\"" COMPONENT "\","
+	                           "\"owner\":\"A@example.org\",\"node\":\"0'1\"}";
+	struct buf out = { 0 };
+	char *text;
+
+	ck_assert_int_eq(read_text(gone), EVENT_READ);
+	ck_assert_int_eq(event.kind, EVENT_DEVICE_GONE);
+	write_to(&event.requester, "1-0", &out);
+	text = buf_take(&out);
+	ck_assert_str_eq(text, "<message id='1-0' from='proxy.example.org' to='a@example.org'>"
+	                       "<pubsub xmlns='http://jabber.org/protocol/pubsub' node='0&apos;1'>"
+	                       "<affiliation jid='a@example.org' affiliation='none'/></pubsub>"
+	                       "</message>");
+	free(text);
+	ck_assert_int_eq(read_text("{\"type\":\"device-gone\",\"component\":\"" COMPONENT
+	                           "\",\"owner\":\"a@b\"}"),
+	                 EVENT_MALFORMED);
+	ck_assert_int_eq(read_text("{\"type\":\"device-gone\",\"component\":\"x.example\","
+	                           "\"owner\":\"a@b\",\"node\":\"1\"}"),
+	                 EVENT_FOREIGN);
+}
+END_TEST
+
 START_TEST(what_is_for_others_is_foreign)
 {
 	ck_assert_int_eq(read_with("component", json_string("other.example.org")), EVENT_FOREIGN);
@@ -182,6 +207,7 @@ int main(void)
 		both_parties_get_an_error_message_with_the_reason_and_the_events_id,
 		addresses_are_prepared_and_can_break_out_of_no_attribute,
 		admins_get_a_message_with_the_text,
+		a_device_that_is_gone_is_told_to_the_server_of_its_owner,
 		what_is_for_others_is_foreign,
 		what_is_malformed_is_complained_about,
 		texts_have_an_end,
