@@ -24,6 +24,7 @@ ADMIN_COMMANDS = {
     "list-push-daemons",
     "drain-push-daemon",
 }
+P2_COMMANDS = {f"{un}register-push-{kind}" for un in ("", "un") for kind in ("apns", "fcm")}
 TOPIC = "org.example.chat"
 
 
@@ -77,13 +78,15 @@ def register(stack, run, user="alice", provider=APNS):
 def test_the_commands_are_listed_to_administrators_and_for_nobody_else(stack, run):
     async def work():
         async with stack.client("root") as root, stack.client("alice") as alice:
-            common = {"register-device", "unregister-device"}
-            assert await nodes_of(root, stack.push_jid) == ADMIN_COMMANDS | common
-            assert await nodes_of(alice, stack.push_jid) == common
+            common = {"register-device", "unregister-device", *P2_COMMANDS}
+            theirs = await nodes_of(alice, stack.push_jid)
+            assert theirs <= common
+            assert await nodes_of(root, stack.push_jid) == ADMIN_COMMANDS | theirs
 
     run(work())
     for node in sorted(ADMIN_COMMANDS):
-        assert condition_of(stack, run, node, {"account": "bob@example.org"}, "alice") == "forbidden"
+        fields = {"account": "bob@example.org"}
+        assert condition_of(stack, run, node, fields, "alice") == "forbidden"
 
 
 def test_a_certificate_is_set_as_tigases_form_has_it(stack, run, authority):
@@ -161,7 +164,8 @@ def test_an_account_is_forgotten(stack, run):
     done = ask(stack, run, "forget-account", account)
     assert done.notes == ["The account is forgotten: it had 2 devices."]
     assert ask(stack, run, "list-devices", account).rows == []
-    assert condition_of(stack, run, "forget-account", {"account": "a b@example.org"}) == "jid-malformed"
+    wrong = {"account": "a b@example.org"}
+    assert condition_of(stack, run, "forget-account", wrong) == "jid-malformed"
 
 
 def test_statistics_are_those_of_all_push_daemons_and_the_queue_is_paged(stack, run, key):

@@ -35,7 +35,8 @@ def routes(*files):
     return found
 
 
-INTERNAL = routes("pushd/api/server.c", "common/daemon.h")
+API = [str(path.relative_to(ROOT)) for path in (ROOT / "pushd/api").glob("*.c")]
+INTERNAL = routes("common/daemon.h", *(file for file in API if not file.endswith("/rest.c")))
 PUBLIC = routes("pushd/api/rest.c")
 
 

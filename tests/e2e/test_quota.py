@@ -939,7 +939,8 @@ def test_transfers_are_searched_by_user_domain_and_time_the_newest_first(stage):
     assert search(order="newest") == everything[::-1]
     assert search(order="newest", user="u7@a.example") == everything[7::100][::-1]
     assert search(domain="c.example") == everything[::3]
-    assert search(user="y@c.example", domain="c.example", from_ms=1100, to_ms=1109) == [102, 105, 108]
+    within = {"from_ms": 1100, "to_ms": 1109}
+    assert search(user="y@c.example", domain="c.example", **within) == [102, 105, 108]
     assert search(user="y@c.example", domain="a.example") == []
     assert search(order="newest", from_ms=2190) == list(range(1190, 1200))[::-1]
     assert search(user="nobody@a.example") == []

@@ -1,6 +1,6 @@
 /* What a daemon answers, as a table in a stanza: whatever it is, the stanza is whole. */
 #include "tests/fuzz/stream.h"
-#include "xmppgw/commands/table.c"
+#include "xmppgw/adhoc/table.c"
 #include "xmppgw/xmpp/form.h"
 
 /* clang-format off */

@@ -5,7 +5,7 @@
 #ifndef OG_XMPPGW_COMMANDS_COMMANDS_H
 #define OG_XMPPGW_COMMANDS_COMMANDS_H
 
-#include "xmppgw/commands/adhoc.h"
+#include "xmppgw/adhoc/adhoc.h"
 
 /* registration.c: Tigase's commands by which a client's device is registered for push. */
 extern const struct adhoc_command command_register_device, command_unregister_device;

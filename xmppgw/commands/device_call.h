@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 #include "common/text/jid.h"
-#include "xmppgw/commands/command_call.h"
+#include "xmppgw/adhoc/command_call.h"
 
 /* Writes the bare JID of the user who asks, who owns the device. False after answering. */
 bool device_call_owner(struct iq *iq, char owner[JID_TEXT_MAX]);

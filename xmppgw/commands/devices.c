@@ -4,9 +4,9 @@
 
 #include "common/base/mem.h"
 #include "common/text/percent.h"
-#include "xmppgw/commands/command_call.h"
+#include "xmppgw/adhoc/command_call.h"
+#include "xmppgw/adhoc/table.h"
 #include "xmppgw/commands/commands.h"
-#include "xmppgw/commands/table.h"
 #include "xmppgw/xmpp/markup.h"
 
 /* The path (heap) BASE/NAME and REST. */

@@ -3,9 +3,9 @@
 
 #include "common/base/mem.h"
 #include "common/text/percent.h"
-#include "xmppgw/commands/command_call.h"
+#include "xmppgw/adhoc/command_call.h"
+#include "xmppgw/adhoc/table.h"
 #include "xmppgw/commands/commands.h"
-#include "xmppgw/commands/table.h"
 
 /* The path (heap) BASE/ACCOUNT and REST. */
 static char *path_of(const char *account, const char *base, const char *rest)

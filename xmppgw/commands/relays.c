@@ -1,9 +1,9 @@
 #include <stdlib.h>
 
 #include "common/base/mem.h"
-#include "xmppgw/commands/command_call.h"
+#include "xmppgw/adhoc/command_call.h"
+#include "xmppgw/adhoc/table.h"
 #include "xmppgw/commands/commands.h"
-#include "xmppgw/commands/table.h"
 
 /* ---- list-relays ---- */
 

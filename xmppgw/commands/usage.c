@@ -2,9 +2,9 @@
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "xmppgw/commands/command_call.h"
+#include "xmppgw/adhoc/command_call.h"
+#include "xmppgw/adhoc/table.h"
 #include "xmppgw/commands/commands.h"
-#include "xmppgw/commands/table.h"
 
 #define ALL "all" /* of the kinds */
 #define GLOBAL "global"

@@ -2,8 +2,8 @@
  * The fields of commands' forms (XEP-0004): a command lists what it asks for, and the form is
  * written, the submission read and its faults answered here for all of them.
  */
-#ifndef OG_XMPPGW_COMMANDS_FIELDS_H
-#define OG_XMPPGW_COMMANDS_FIELDS_H
+#ifndef OG_XMPPGW_ADHOC_FIELDS_H
+#define OG_XMPPGW_ADHOC_FIELDS_H
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -50,16 +50,17 @@ struct field {
 	/* FIELD_CHOICE: the values that are taken, ended by NULL; the first one is the default. */
 	const char *const *choices;
 	/*
-	 * FIELD_CHOICE without choices: where this is NULL too, a struct field_offer has them and the
-	 * form has no such field without it. Else it writes the values that the form offers, at most
-	 * FIELD_CHOICES_MAX, and returns how many. The command itself judges what is submitted.
+	 * FIELD_CHOICE without choices: where this is NULL too, a struct field_offer has them and
+	 * the form has no such field without it. Else it writes the values that the form offers, at
+	 * most FIELD_CHOICES_MAX, and returns how many. The command itself judges what is
+	 * submitted.
 	 */
 	size_t (*offer)(const char **values);
 };
 
 #define FIELD_ACCOUNT_LABEL "User (user@domain) or domain"
 
-/* The field by which a listing goes on where the last reply ended: see adhoc_more(). */
+/* The field by which a listing goes on where the last reply ended: see adhoc_begin_part(). */
 /* clang-format off */
 #define FIELD_AFTER { "after", "Continue after", FIELD_HIDDEN }
 /* clang-format on */

@@ -2,15 +2,15 @@
  * Calls to daemons' APIs that a command waits for before it replies: to one daemon or to all of a
  * kind, and one after the other where a command needs several.
  */
-#ifndef OG_XMPPGW_COMMANDS_COMMAND_CALL_H
-#define OG_XMPPGW_COMMANDS_COMMAND_CALL_H
+#ifndef OG_XMPPGW_ADHOC_COMMAND_CALL_H
+#define OG_XMPPGW_ADHOC_COMMAND_CALL_H
 
 #include <jansson.h>
 
 #include "common/base/list.h"
 #include "common/base/loop.h"
+#include "xmppgw/adhoc/adhoc.h"
 #include "xmppgw/backend/api_call.h"
-#include "xmppgw/commands/adhoc.h"
 
 /* What one daemon answered. */
 struct command_reply {

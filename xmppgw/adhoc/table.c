@@ -1,4 +1,4 @@
-#include "xmppgw/commands/table.h"
+#include "xmppgw/adhoc/table.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,12 +3,12 @@
  * daemons answer them: a table is its columns, each of which says where its value is and what it
  * means. What is missing or of another type is an empty cell.
  */
-#ifndef OG_XMPPGW_COMMANDS_TABLE_H
-#define OG_XMPPGW_COMMANDS_TABLE_H
+#ifndef OG_XMPPGW_ADHOC_TABLE_H
+#define OG_XMPPGW_ADHOC_TABLE_H
 
 #include <jansson.h>
 
-#include "xmppgw/commands/adhoc.h"
+#include "xmppgw/adhoc/adhoc.h"
 
 enum table_kind {
 	TABLE_TEXT,    /* a string, or strings with commas between */

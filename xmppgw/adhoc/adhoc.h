@@ -1,13 +1,13 @@
 /*
  * Ad-hoc commands (XEP-0050): what a command is made of, how its request is carried out and how it
  * replies. There are no sessions: whoever submits the form is served, with or without having asked
- * for the form first. A command whose form asks for nothing runs at once; what a listing needs to go
- * on is in the session's id that it replies with.
+ * for the form first. A command whose form asks for nothing runs at once; what a listing needs to
+ * go on is in the session's id that it replies with.
  */
-#ifndef OG_XMPPGW_COMMANDS_ADHOC_H
-#define OG_XMPPGW_COMMANDS_ADHOC_H
+#ifndef OG_XMPPGW_ADHOC_ADHOC_H
+#define OG_XMPPGW_ADHOC_ADHOC_H
 
-#include "xmppgw/commands/fields.h"
+#include "xmppgw/adhoc/fields.h"
 #include "xmppgw/component/iq.h"
 #include "xmppgw/xmpp/xml.h"
 
@@ -33,7 +33,7 @@ struct adhoc_command {
 	const struct field *fields; /* ended by a var of NULL; NULL: the command asks nothing */
 	/* False while nobody behind the gateway serves it: it isn't listed. NULL: it always is. */
 	bool (*offered)(const struct adhoc_command *command);
-	/* Gives the form where its choices have to be asked for, now or later; NULL: adhoc.c does. */
+	/* Gives the form, now or later, where its choices are asked for; NULL: adhoc.c does. */
 	void (*ask)(struct adhoc_request *request);
 	/* Replies, now or later; REQUEST and VALUES live until this returns. */
 	void (*run)(struct adhoc_request *request, const struct field_values *values);

@@ -1,4 +1,4 @@
-#include "xmppgw/commands/fields.c"
+#include "xmppgw/adhoc/fields.c"
 
 #include "common/base/log.h"
 #include "tests/unit/stanza.h"
@@ -195,8 +195,8 @@ END_TEST
 START_TEST(what_a_session_keeps_is_read_like_a_form)
 {
 	static const struct field asked[] = { { "account", "A", FIELD_ACCOUNT },
-		                               { "after", "B", FIELD_HIDDEN },
-		                               { NULL } };
+		                              { "after", "B", FIELD_HIDDEN },
+		                              { NULL } };
 	struct arena arena = { 0 };
 	struct field_source source = { NULL, "account=Bob%40example.org&after=a%26b", &arena };
 	struct field_values taken;
@@ -221,11 +221,11 @@ START_TEST(times_are_days_or_moments)
 	struct field_values taken;
 	struct field_value value;
 	static const char *const odd[] = { "x",
-		                             "2026-11",
-		                             "2026-13-01",
-		                             "2026-11-30T1",
-		                             "2026-11-30T12:00:00",
-		                             "2026-11-30T12:00:00Zx" };
+		                           "2026-11",
+		                           "2026-13-01",
+		                           "2026-11-30T1",
+		                           "2026-11-30T12:00:00",
+		                           "2026-11-30T12:00:00Zx" };
 
 	ck_assert_ptr_null(read_time(&field, "2026-11-30", &taken, &value));
 	ck_assert_int_eq(value.at_ms, INT64_C(1795996800000));

@@ -1,4 +1,4 @@
-#include "xmppgw/commands/table.c"
+#include "xmppgw/adhoc/table.c"
 
 #include "common/base/mem.h"
 #include "tests/unit/stanza.h"

@@ -1,4 +1,4 @@
-#include "xmppgw/commands/adhoc.h"
+#include "xmppgw/adhoc/adhoc.h"
 
 #include <inttypes.h>
 #include <stdio.h>

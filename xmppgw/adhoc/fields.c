@@ -1,4 +1,4 @@
-#include "xmppgw/commands/fields.h"
+#include "xmppgw/adhoc/fields.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "xmppgw/commands/command_call.h"
+#include "xmppgw/adhoc/command_call.h"
 
 #include <stdlib.h>
 
