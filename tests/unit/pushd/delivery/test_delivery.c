@@ -148,7 +148,8 @@ static void on_registered(struct device_registration *registration, enum device_
 	registered = true;
 }
 
-static void register_device(const char *second_token)
+/* Under ALIAS, too, unless it is NULL. */
+static void register_alias(const char *second_token, const char *alias)
 {
 	static struct device_registration registration;
 	struct device device = {
@@ -158,12 +159,18 @@ static void register_device(const char *second_token)
 		.token = "aabb",
 		.second_token = second_token,
 		.dialect = "tigase",
+		.alias = alias,
 	};
 
 	registered = false;
 	registration.done = on_registered;
 	device_register(&registration, db_redis(), &device, &(struct device_limits){ 16, 64, 0 });
 	WAIT_UNTIL(registered);
+}
+
+static void register_device(const char *second_token)
+{
+	register_alias(second_token, NULL);
 }
 
 /* ---- the queue ---- */
@@ -309,6 +316,73 @@ START_TEST(an_unknown_node_a_wrong_component_and_a_wrong_domain_are_gone_alike)
 		ck_assert_str_eq(ones[i].reason, "");
 	}
 	ck_assert_uint_eq(sender.submitted, 0);
+}
+END_TEST
+
+/* ---- a node from elsewhere ---- */
+
+static struct {
+	int calls;
+	size_t count;
+	char node[DEVICE_HEX];
+} aliased;
+
+static void on_aliased(struct delivery *delivery, const struct device *devices, size_t count)
+{
+	aliased.calls++;
+	aliased.count = count;
+	mem_copy_word(aliased.node, sizeof(aliased.node), devices[0].node);
+}
+
+/* The server published to NAME. */
+static void start_named(struct one *one, const char *name)
+{
+	start_one(one, name);
+	one->delivery.aliased = on_aliased;
+}
+
+START_TEST(an_alias_is_left_to_the_caller_who_published_to_it)
+{
+	struct one named, copy;
+
+	memset(&aliased, 0, sizeof(aliased));
+	register_alias(NULL, "01#AB");
+	start_named(&named, "01#AB");
+	start_one(&copy, "01#AB");
+	WAIT_UNTIL(deliveries_count() == 0);
+	ck_assert_int_eq(aliased.calls, 1);
+	ck_assert_uint_eq(aliased.count, 1);
+	ck_assert_str_eq(aliased.node, node);
+	ck_assert_int_eq(named.settled, 0);
+	ck_assert_int_eq(named.ended, 1);
+	ck_assert_int_eq(copy.outcome, OUTCOME_GONE);
+	ck_assert_uint_eq(sender.submitted, 0);
+	start_named(&named, "01#CD");
+	WAIT_UNTIL(deliveries_count() == 0);
+	ck_assert_int_eq(named.outcome, OUTCOME_GONE);
+	ck_assert_int_eq(aliased.calls, 1);
+}
+END_TEST
+
+START_TEST(a_device_keeps_its_alias_until_its_own_node_is_published_to)
+{
+	struct one one;
+
+	memset(&aliased, 0, sizeof(aliased));
+	register_alias(NULL, "01#AB");
+	start_one(&one, node);
+	WAIT_UNTIL(sender.job != NULL);
+	judge(VERDICT_SENT, NULL);
+	start_named(&one, "01#AB");
+	WAIT_UNTIL(deliveries_count() == 0);
+	ck_assert_int_eq(aliased.calls, 1);
+	start_named(&one, node);
+	WAIT_UNTIL(sender.job != NULL);
+	judge(VERDICT_SENT, NULL);
+	start_named(&one, "01#AB");
+	WAIT_UNTIL(deliveries_count() == 0);
+	ck_assert_int_eq(aliased.calls, 1);
+	ck_assert_int_eq(one.outcome, OUTCOME_GONE);
 }
 END_TEST
 
@@ -720,6 +794,8 @@ int main(void)
 		what_the_provider_accepts_is_sent_and_leaves_nothing_in_the_queue,
 		a_domain_is_the_owners_in_any_spelling_that_prepares_to_it,
 		an_unknown_node_a_wrong_component_and_a_wrong_domain_are_gone_alike,
+		an_alias_is_left_to_the_caller_who_published_to_it,
+		a_device_keeps_its_alias_until_its_own_node_is_published_to,
 		a_refused_credential_queues_nothing_new,
 		what_cannot_be_sent_now_is_queued_and_redeliver_is_told,
 		a_transient_verdict_queues_with_a_delay,
