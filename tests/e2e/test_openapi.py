@@ -11,7 +11,7 @@ from harness import ROOT
 
 SCHEMAS = ROOT / "schemas"
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options"}
-ROUTE = re.compile(r'\{ "([A-Z]+)", "(/[^"]*)", \w+(, \.open = true)? \}')
+ROUTE = re.compile(r'\{ "([A-Z]+)", +"(/[^"]*)", +\w+(, \.open = true)? \}')
 DOCUMENT = yaml.safe_load((SCHEMAS / "openapi.yaml").read_text())
 INDEX = json.loads((SCHEMAS / "pushd/index.json").read_text())
 
