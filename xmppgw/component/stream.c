@@ -269,23 +269,26 @@ static void begin_connecting(struct stream *stream)
 	try_next(stream, 0);
 }
 
-/* A server that sent us here is verified by the first one's name (RFC 6120 4.9.3.19). */
+/*
+ * A server that sent us here is verified by the first one's name (RFC 6120 4.9.3.19). The
+ * authorities are read for each connection: their file may have been changed.
+ */
 static void begin_securing(struct stream *stream)
 {
 	char host[NET_HOST_MAX + 1] = "";
 	const char *why;
 	uint16_t port;
+	struct ssl_ctx_st *context = tls_client_context(stream->conf->ca_file, &why);
 
-	if (stream->tls_context == NULL)
-		stream->tls_context = tls_client_context(stream->conf->ca_file, &why);
-	if (stream->tls_context == NULL) {
+	if (context == NULL) {
 		end(stream, END_TLS, why);
 		return;
 	}
 	net_split(stream->conf->server, host, &port);
 	stream->tls =
-	        tls_client_new(stream->tls_context, stream->fd,
+	        tls_client_new(context, stream->fd,
 	                       stream->conf->tls_name != NULL ? stream->conf->tls_name : host);
+	tls_client_free_context(context);
 	secure(stream);
 }
 
@@ -588,10 +591,10 @@ static void end(struct stream *stream, enum end_reason reason, const char *detai
 	wait_ms = next_wait(stream, reason, up_ms);
 	log_end(stream, reason, detail, up_ms, wait_ms);
 	end_numbers[reason]++;
-	if (reason != END_MOVED)
+	if (reason != END_MOVED) {
 		stream->other_host[0] = '\0';
-	if (stream->redirects > REDIRECTS_MAX)
 		stream->redirects = 0;
+	}
 	disconnect(stream);
 	if (stream->conf->standby && wait_ms > 0) {
 		stand_by(stream, displaced, wait_ms);
@@ -661,8 +664,6 @@ void stream_yield(struct stream *stream)
 void stream_stop(struct stream *stream)
 {
 	disconnect(stream);
-	tls_client_free_context(stream->tls_context);
-	stream->tls_context = NULL;
 	stream->state = STREAM_OFF;
 }
 

@@ -70,7 +70,6 @@ struct stream {
 	size_t address_count, address_next;
 	struct io io;
 	int fd;                            /* -1: none */
-	struct ssl_ctx_st *tls_context;    /* from the first connection with TLS on */
 	struct ssl_st *tls;                /* NULL: none */
 	char other_host[NET_HOST_MAX + 8]; /* host:port where the server sent us; "": nowhere */
 	unsigned redirects;                /* in a row */

@@ -36,7 +36,7 @@
 #define ITEM_MAX (256 * 1024)
 static char item_bytes[ITEM_MAX];
 
-/* Begins a member of the object, or an element of the array, that OUT is in; KEY NULL: the latter. */
+/* Begins a member KEY of the object that OUT is in; KEY NULL: an element of the array. */
 static void add_key(struct json_text *out, const char *key)
 {
 	char last = out->bytes[out->len - 1];

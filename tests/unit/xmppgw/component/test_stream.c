@@ -1,6 +1,7 @@
 #include "xmppgw/component/stream.c"
 
 #include "common/base/log.h"
+#include "tests/unit/certificate.h"
 #include "tests/unit/stanza.h"
 #include "tests/unit/unit.h"
 
@@ -21,22 +22,32 @@ static void on_change(struct stream *which)
 	told = which->state;
 }
 
-/* The link has just been connected to us. */
-static void setup(void)
+/* A new connection to us; the one before is closed. */
+static void connect_anew(void)
 {
 	int pair[2];
 
+	disconnect(proxy);
+	if (server >= 0)
+		close(server);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+	proxy->fd = pair[0];
+	server = pair[1];
+	ck_assert_int_eq(io_start(&proxy->io, proxy->fd, EPOLLIN), 0);
+}
+
+/* The link has just been connected to us. */
+static void setup(void)
+{
 	log_init("test_stream", LOG_ERROR);
 	loop_init();
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+	server = -1;
 	proxy = mem_alloc(1, sizeof(*proxy));
 	stream_init(proxy, &component);
 	proxy->on_change = on_change;
 	proxy->address_count = proxy->address_next = 1;
 	net_parse("127.0.0.1:1", &proxy->addresses[0]);
-	proxy->fd = pair[0];
-	server = pair[1];
-	ck_assert_int_eq(io_start(&proxy->io, proxy->fd, EPOLLIN), 0);
+	connect_anew();
 	enter(proxy, STREAM_OPENING);
 }
 
@@ -251,6 +262,212 @@ START_TEST(every_reason_has_a_name)
 }
 END_TEST
 
+#define MOVED(host)                                                                                \
+	"<stream:error><see-other-host xmlns='" ERRORS_NS "'>" host                                \
+	"</see-other-host></stream:error></stream:stream>"
+
+START_TEST(another_host_is_followed_three_times_in_a_row)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		say(STREAM_HEADER MOVED("127.0.0.2:5347"));
+		ck_assert_str_eq(proxy->other_host, "127.0.0.2:5347");
+		connect_anew();
+		enter(proxy, STREAM_OPENING);
+	}
+	say(STREAM_HEADER MOVED("127.0.0.2:5347"));
+	ck_assert_str_eq(proxy->other_host, "");
+	ck_assert_int_eq(end_numbers[END_MOVED], 3);
+	ck_assert_int_eq(end_numbers[END_REFUSED], 1);
+	connect_anew();
+	enter(proxy, STREAM_OPENING);
+	say(STREAM_HEADER MOVED("127.0.0.2"));
+	ck_assert_str_eq(proxy->other_host, "127.0.0.2:1"); /* the configured port */
+}
+END_TEST
+
+START_TEST(another_host_that_fails_is_forgotten_and_ends_the_row)
+{
+	for (unsigned i = 0; i < 5; i++) {
+		say(STREAM_HEADER MOVED("127.0.0.2:5347"));
+		ck_assert_str_eq(proxy->other_host, "127.0.0.2:5347");
+		end(proxy, END_CONNECT, "it is down");
+		ck_assert_str_eq(proxy->other_host, "");
+		connect_anew();
+		enter(proxy, STREAM_OPENING);
+	}
+	say(STREAM_HEADER MOVED("127.0.0.2:5347"));
+	connect_anew();
+	enter(proxy, STREAM_OPENING);
+	come_up();
+	ck_assert_uint_eq(proxy->redirects, 0);
+}
+END_TEST
+
+/* The greeting of TLS that the server gets from a stream with CONF. */
+static const char *greeting(const struct conf_component *conf, size_t *len)
+{
+	static char bytes[4096];
+	ssize_t count;
+
+	connect_anew();
+	proxy->conf = conf;
+	enter(proxy, STREAM_SECURING);
+	ck_assert_int_eq(proxy->state, STREAM_SECURING);
+	count = recv(server, bytes, sizeof(bytes), 0);
+	ck_assert_int_gt(count, 0);
+	*len = (size_t)count;
+	return bytes;
+}
+
+static bool names(const struct conf_component *conf, const char *name)
+{
+	size_t len;
+	const char *bytes = greeting(conf, &len);
+
+	return memmem(bytes, len, name, strlen(name)) != NULL;
+}
+
+START_TEST(tls_proves_the_configured_name_wherever_the_server_sent_us)
+{
+	struct conf_component conf = component;
+
+	conf.tls = true;
+	conf.server = (char *)"first.example.org:5347";
+	snprintf(proxy->other_host, sizeof(proxy->other_host), "other.example.net:5347");
+	ck_assert(names(&conf, "first.example.org"));
+	conf.tls_name = (char *)"xmpp.example.org";
+	ck_assert(names(&conf, "xmpp.example.org"));
+}
+END_TEST
+
+START_TEST(each_connection_reads_the_authorities_anew)
+{
+	struct conf_component conf = component;
+	struct certificate certificate;
+	size_t len;
+
+	certificate_init(&certificate);
+	conf.tls = true;
+	conf.ca_file = certificate.file;
+	greeting(&conf, &len);
+	connect_anew();
+	ck_assert_int_eq(truncate(certificate.file, 0), 0);
+	enter(proxy, STREAM_SECURING);
+	ck_assert_int_eq(proxy->state, STREAM_WAITING);
+	ck_assert_int_eq(end_numbers[END_TLS], 1);
+	certificate_release(&certificate);
+}
+END_TEST
+
+START_TEST(several_gateways_are_told_of_where_they_are_configured)
+{
+	struct conf_component conf = component;
+
+	ck_assert_ptr_null(strstr(received(), "allowMultiple"));
+	conf.allow_multiple = true;
+	proxy->conf = &conf;
+	connect_anew();
+	enter(proxy, STREAM_OPENING);
+	ck_assert_ptr_nonnull(strstr(received(), " allowMultiple='true'>"));
+}
+END_TEST
+
+START_TEST(a_yielding_stream_answers_first_but_no_longer_than_its_time)
+{
+	come_up();
+	received();
+	proxy->iq_count = 1;
+	stream_yield(proxy);
+	ck_assert_int_eq(proxy->state, STREAM_UP);
+	ck_assert(!(proxy->io.events & EPOLLIN));
+	ck_assert_uint_le(proxy->timer.due_ns, loop_now_ns() + YIELD_MS * 1000000ull);
+	proxy->timer.expired(&proxy->timer);
+	ck_assert_int_eq(proxy->state, STREAM_CLOSING);
+	ck_assert_str_eq(received(), "</stream:stream>");
+	say("</stream:stream>");
+	ck_assert_int_eq(proxy->state, STREAM_STANDBY);
+	ck_assert(!proxy->yielding);
+	ck_assert(!proxy->displaced);
+	ck_assert_uint_eq(proxy->rest_ms, 0);
+}
+END_TEST
+
+START_TEST(a_stream_that_is_not_up_yields_at_once)
+{
+	stream_yield(proxy);
+	ck_assert_int_eq(proxy->state, STREAM_STANDBY);
+	ck_assert_int_eq(proxy->fd, -1);
+	ck_assert(!proxy->yielding);
+}
+END_TEST
+
+START_TEST(a_stream_that_drains_while_it_yields_goes_off)
+{
+	come_up();
+	proxy->iq_count = 1;
+	stream_yield(proxy);
+	stream_drain(proxy);
+	say("</stream:stream>");
+	close(server);
+	server = -1;
+	loop_turn(0);
+	ck_assert_int_eq(proxy->state, STREAM_OFF);
+}
+END_TEST
+
+START_TEST(with_standby_a_wait_is_left_to_the_owner_and_a_conflict_told)
+{
+	struct conf_component conf = component;
+
+	conf.standby = true;
+	proxy->conf = &conf;
+	end(proxy, END_LOST, "");
+	ck_assert_int_eq(proxy->state, STREAM_WAITING); /* no wait, so no other need try */
+	connect_anew();
+	enter(proxy, STREAM_AUTHENTICATING);
+	end(proxy, END_CONFLICT, "");
+	ck_assert_int_eq(proxy->state, STREAM_STANDBY);
+	ck_assert(!proxy->displaced); /* the older connection was kept */
+	ck_assert_uint_ge(proxy->rest_ms, 5000);
+	connect_anew();
+	enter(proxy, STREAM_UP);
+	end(proxy, END_CONFLICT, "");
+	ck_assert(proxy->displaced);
+	connect_anew();
+	enter(proxy, STREAM_UP);
+	end(proxy, END_LOST, "");
+	ck_assert_int_eq(proxy->state, STREAM_STANDBY);
+	ck_assert(!proxy->displaced);
+}
+END_TEST
+
+START_TEST(a_server_that_does_not_read_is_not_read_and_then_left)
+{
+	char *megabyte = mem_alloc(1, 1 << 20);
+
+	come_up();
+	for (unsigned i = 0; i < 3; i++)
+		buf_append(stream_output(proxy), megabyte, 1 << 20);
+	loop_turn(0);
+	ck_assert(stream_is_up(proxy));
+	ck_assert(!(proxy->io.events & EPOLLIN));
+	for (unsigned i = 0; i < 32; i++)
+		buf_append(stream_output(proxy), megabyte, 1 << 20);
+	loop_turn(0);
+	ck_assert(!stream_is_up(proxy));
+	ck_assert_int_eq(end_numbers[END_SLOW], 1);
+	free(megabyte);
+}
+END_TEST
+
+START_TEST(a_new_configuration_leaves_a_stream_up)
+{
+	come_up();
+	stream_configure(proxy, &component);
+	ck_assert(stream_is_up(proxy));
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -267,6 +484,17 @@ int main(void)
 		a_stream_that_lived_is_rebuilt_at_once_and_a_short_one_is_not,
 		a_conflict_and_a_refusal_wait_longer_even_the_first_time,
 		every_reason_has_a_name,
+		another_host_is_followed_three_times_in_a_row,
+		another_host_that_fails_is_forgotten_and_ends_the_row,
+		tls_proves_the_configured_name_wherever_the_server_sent_us,
+		each_connection_reads_the_authorities_anew,
+		several_gateways_are_told_of_where_they_are_configured,
+		a_yielding_stream_answers_first_but_no_longer_than_its_time,
+		a_stream_that_is_not_up_yields_at_once,
+		a_stream_that_drains_while_it_yields_goes_off,
+		with_standby_a_wait_is_left_to_the_owner_and_a_conflict_told,
+		a_server_that_does_not_read_is_not_read_and_then_left,
+		a_new_configuration_leaves_a_stream_up,
 	};
 
 	return unit_run("stream", tests, ARRAY_LEN(tests), setup, teardown);
