@@ -79,7 +79,7 @@ static enum skip_result take_cdata(struct skip *skip, char byte)
 {
 	if (byte == ']' && skip->matched == 2)
 		return SKIP_MORE; /* of three brackets the last two count */
-	skip->matched = byte == CDATA_ENDS[skip->matched] ? skip->matched + 1 : byte == ']';
+	skip->matched = byte == CDATA_ENDS[skip->matched] ? skip->matched + 1 : 0;
 	return CDATA_ENDS[skip->matched] == '\0' ? enter(skip, STATE_TEXT) : SKIP_MORE;
 }
 
