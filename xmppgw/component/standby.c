@@ -144,7 +144,7 @@ static void take_end(struct standby *standby, const char *holder)
 }
 
 /* Redis didn't answer, or refused. */
-static void fail(struct standby *standby)
+static void take_failure(struct standby *standby)
 {
 	standby->away = true;
 	standby->covered = false;
@@ -202,7 +202,7 @@ static void on_reply(struct redis_call *call, const struct redisReply *reply)
 
 	redis_log_error(reply, "lease-refused", &standby->refused);
 	if (reply == NULL || redis_reply_error(reply) != NULL) {
-		fail(standby);
+		take_failure(standby);
 		return;
 	}
 	standby->away = standby->refused = false;

@@ -5,6 +5,7 @@
 
 #include "common/daemon.h"
 #include "tests/unit/redis_server.h"
+#include "tests/unit/redis_tell.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/wait.h"
 
@@ -234,6 +235,87 @@ START_TEST(after_redis_was_away_the_holder_renews_first)
 }
 END_TEST
 
+START_TEST(a_lease_that_was_being_taken_when_the_stream_went_off_is_given_back)
+{
+	start(one, "gw1");
+	on_timer(&one->standby.timer);
+	ck_assert(redis_busy(&one->standby.call));
+	stream_stop(&one->stream);
+	on_change(&one->stream);
+	ck_assert_int_eq(one->standby.step, STANDBY_GIVE_BACK);
+	WAIT_UNTIL(one->standby.step == STANDBY_OVER);
+}
+END_TEST
+
+START_TEST(after_redis_was_away_the_holder_has_time_to_renew)
+{
+	uint64_t before_ns = loop_now_ns();
+
+	start(one, "gw1");
+	take_failure(&one->standby);
+	ck_assert_int_eq(one->standby.step, STANDBY_LOOK);
+	take_look(&one->standby, "gw2 0");
+	ck_assert_int_eq(one->standby.step, STANDBY_TAKE);
+	ck_assert_uint_ge(one->standby.timer.due_ns, before_ns + GRACE_MS * 1000000ull);
+}
+END_TEST
+
+START_TEST(a_reply_of_redis_ends_its_absence_and_a_lease_the_refusals)
+{
+	start(one, "gw1");
+	take_failure(&one->standby);
+	go(&one->standby, STANDBY_TAKE, 0);
+	one->standby.refusals = REFUSALS_MAX;
+	WAIT_UNTIL(one->standby.step == STANDBY_HOLD);
+	ck_assert(!one->standby.away);
+	ck_assert_int_eq(one->standby.refusals, 0);
+}
+END_TEST
+
+START_TEST(while_redis_is_away_a_stream_that_ended_stays_with_its_holder_and_rests)
+{
+	start(one, "gw1");
+	WAIT_UNTIL(one->standby.step == STANDBY_HOLD);
+	take_failure(&one->standby);
+	end_stream(one, false, 60000);
+	ck_assert_int_eq(one->standby.step, STANDBY_HOLD);
+	send_renewal(&one->standby);
+	ck_assert_int_eq(one->stream.state, STREAM_STANDBY);
+	redis_cancel(&one->standby.call);
+	one->standby.due_ms = loop_now_ms();
+	send_renewal(&one->standby);
+	ck_assert_int_ne(one->stream.state, STREAM_STANDBY);
+}
+END_TEST
+
+START_TEST(a_holder_that_gave_the_lease_back_rests_as_long_as_its_stream)
+{
+	uint64_t before_ns = loop_now_ns();
+
+	start(one, "gw1");
+	WAIT_UNTIL(one->standby.step == STANDBY_HOLD);
+	end_stream(one, false, 60000);
+	WAIT_UNTIL(one->standby.step == STANDBY_REST);
+	ck_assert_uint_ge(one->standby.timer.due_ns, before_ns + 60000 * 1000000ull);
+}
+END_TEST
+
+START_TEST(a_process_that_begins_anew_has_no_lease_by_its_name)
+{
+	start(one, "gw1");
+	start(two, "gw1");
+	ck_assert_str_ne(one->standby.holder, two->standby.holder);
+}
+END_TEST
+
+START_TEST(a_lease_from_before_the_clock_was_set_back_is_taken)
+{
+	redis_tell(server.url, "HSET og:standby:proxy.example.org holder gw2 ends 99999999999999");
+	start(one, "gw1");
+	WAIT_UNTIL(one->standby.step == STANDBY_HOLD);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -246,6 +328,13 @@ int main(void)
 		a_holder_yields_at_the_second_refusal,
 		while_redis_is_away_the_holder_connects_and_the_other_does_not,
 		after_redis_was_away_the_holder_renews_first,
+		a_lease_that_was_being_taken_when_the_stream_went_off_is_given_back,
+		after_redis_was_away_the_holder_has_time_to_renew,
+		a_reply_of_redis_ends_its_absence_and_a_lease_the_refusals,
+		while_redis_is_away_a_stream_that_ended_stays_with_its_holder_and_rests,
+		a_holder_that_gave_the_lease_back_rests_as_long_as_its_stream,
+		a_process_that_begins_anew_has_no_lease_by_its_name,
+		a_lease_from_before_the_clock_was_set_back_is_taken,
 	};
 
 	return unit_run("standby", tests, ARRAY_LEN(tests), setup, teardown);
