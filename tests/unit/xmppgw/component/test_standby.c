@@ -1,4 +1,10 @@
+#include "common/base/loop.h"
+
+/* The lease's timers run ten times as fast here. */
+#define FASTER 10
+#define timer_start(timer, delay_ms) timer_start(timer, (delay_ms) / FASTER)
 #include "xmppgw/component/standby.c"
+#undef timer_start
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -256,7 +262,7 @@ START_TEST(after_redis_was_away_the_holder_has_time_to_renew)
 	ck_assert_int_eq(one->standby.step, STANDBY_LOOK);
 	take_look(&one->standby, "gw2 0");
 	ck_assert_int_eq(one->standby.step, STANDBY_TAKE);
-	ck_assert_uint_ge(one->standby.timer.due_ns, before_ns + GRACE_MS * 1000000ull);
+	ck_assert_uint_ge(one->standby.timer.due_ns, before_ns + GRACE_MS / FASTER * 1000000ull);
 }
 END_TEST
 
@@ -296,7 +302,7 @@ START_TEST(a_holder_that_gave_the_lease_back_rests_as_long_as_its_stream)
 	WAIT_UNTIL(one->standby.step == STANDBY_HOLD);
 	end_stream(one, false, 60000);
 	WAIT_UNTIL(one->standby.step == STANDBY_REST);
-	ck_assert_uint_ge(one->standby.timer.due_ns, before_ns + 60000 * 1000000ull);
+	ck_assert_uint_ge(one->standby.timer.due_ns, before_ns + 60000 / FASTER * 1000000ull);
 }
 END_TEST
 
