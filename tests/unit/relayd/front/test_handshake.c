@@ -236,6 +236,7 @@ static struct conn *claiming(int *far)
 	struct conn *conn;
 
 	conn = conn_new(halves_connect(far, &address), &address, CONN_CLAIMING);
+	conn->release = release;
 	conn->handshake = mem_alloc(1, sizeof(*conn->handshake));
 	memcpy(conn->handshake->bytes, HALVES_REQUEST, SOCKS5_REQUEST_LEN);
 	return conn;
