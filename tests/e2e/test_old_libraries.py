@@ -14,7 +14,8 @@ from harness import ROOT
 EXPAT = ("libexpat.so.1", "expat.h", "XML_SetReparseDeferralEnabled")
 NGHTTP2 = ("libnghttp2.so.14", "nghttp2/nghttp2.h", "nghttp2_option_set_stream_reset_rate_limit")
 COMPILE = ["cc", "-std=gnu11", "-O1", "-Wall", "-Werror", "-D_GNU_SOURCE", f"-I{ROOT}"]
-SOURCES = ["tests/e2e/reader.c", "xmppgw/xmpp/xml.c", "common/base/arena.c", "common/base/buf.c",
+SOURCES = ["tests/e2e/reader.c", "xmppgw/xmpp/xml.c", "xmppgw/xmpp/skip.c",
+           "common/base/arena.c", "common/base/buf.c",
            "common/base/log.c", "common/base/mem.c", "common/base/panic.c"]
 
 
