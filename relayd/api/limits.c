@@ -52,7 +52,7 @@ static void serve_list(struct http_request *request)
 
 	if (!query_page(request, &limit) || !query_from(request, after, from))
 		return;
-	query = query_new(request, on_page);
+	query = query_new(sizeof(struct query), request, on_page);
 	if (query == NULL)
 		return;
 	query->limit = limit;
@@ -86,7 +86,7 @@ static void eval_for_account(struct http_request *request, struct redis_script *
 	argv[0] = query_account(request, http_param(request, 0));
 	if (argv[0] == NULL)
 		return;
-	query = query_new(request, found);
+	query = query_new(sizeof(struct query), request, found);
 	if (query != NULL)
 		query_eval(query, script, keys, argv);
 }

@@ -33,8 +33,8 @@ static void release(void *state)
 	free(query);
 }
 
-struct query *query_new(struct http_request *request,
-                        void (*found)(struct query *query, const struct redisReply *reply))
+void *query_new(size_t size, struct http_request *request,
+                void (*found)(struct query *query, const struct redisReply *reply))
 {
 	struct query *query;
 
@@ -42,7 +42,7 @@ struct query *query_new(struct http_request *request,
 		http_fail(request, 503, "unavailable", "this relay has no Redis");
 		return NULL;
 	}
-	query = mem_alloc(1, sizeof(*query));
+	query = mem_alloc(1, size);
 	query->request = request;
 	query->found = found;
 	query->call.done = on_reply;

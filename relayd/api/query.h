@@ -7,7 +7,7 @@
 #include "common/http/http_server.h"
 #include "common/redis/redis.h"
 
-#define QUERY_KEYS_MAX 2
+#define QUERY_KEYS_MAX 4
 #define QUERY_ACCOUNT_MAX 2047 /* a bare JID: two parts of 1023 and an @ */
 #define QUERY_FROM_SIZE (QUERY_ACCOUNT_MAX + 16)
 
@@ -20,9 +20,12 @@ struct query {
 	struct redis_call call;
 };
 
-/* Lives until the request ends. NULL after answering 503: the relay has no Redis. */
-struct query *query_new(struct http_request *request,
-                        void (*found)(struct query *query, const struct redisReply *reply));
+/*
+ * Zeroed heap of SIZE bytes that begins with a struct query and lives until the request ends. NULL
+ * after answering 503: the relay has no Redis.
+ */
+void *query_new(size_t size, struct http_request *request,
+                void (*found)(struct query *query, const struct redisReply *reply));
 
 /* Runs SCRIPT with KEYS (names without the prefix, ended by NULL) and ARGV (likewise). */
 void query_eval(struct query *query, struct redis_script *script, const char *const *keys,

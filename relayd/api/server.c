@@ -3,6 +3,7 @@
 #include "common/base/log.h"
 #include "common/daemon.h"
 #include "common/http/http_server.h"
+#include "relayd/api/accounts.h"
 #include "relayd/api/activation.h"
 #include "relayd/api/limits.h"
 #include "relayd/api/streams.h"
@@ -18,6 +19,7 @@ static const struct http_route routes[] = {
 	{ .rows = streams_routes },
 	{ .rows = limits_routes },
 	{ .rows = usage_routes },
+	{ .rows = accounts_routes },
 	DAEMON_ROUTES,
 	{ NULL },
 };

@@ -109,7 +109,7 @@ static void serve_list(struct http_request *request)
 	    !query_from(request, http_query(request, "after"), from) ||
 	    (account != NULL && query_account(request, account) == NULL))
 		return;
-	query = query_new(request, on_usage);
+	query = query_new(sizeof(struct query), request, on_usage);
 	if (query == NULL)
 		return;
 	query->limit = limit;
@@ -161,7 +161,8 @@ static void change(struct http_request *request, struct redis_script *script, un
                    int64_t number)
 {
 	const char *account = query_account(request, http_param(request, 0));
-	struct query *query = account == NULL ? NULL : query_new(request, on_changed);
+	struct query *query =
+	        account == NULL ? NULL : query_new(sizeof(struct query), request, on_changed);
 	struct month_keys keys;
 	char bytes[NUMBER_SIZE], *ledger;
 
@@ -297,7 +298,7 @@ static void serve_transfers(struct http_request *request)
 	    (user != NULL && query_account(request, user) == NULL) ||
 	    (domain != NULL && query_account(request, domain) == NULL))
 		return;
-	query = query_new(request, on_transfers);
+	query = query_new(sizeof(struct query), request, on_transfers);
 	if (query == NULL)
 		return;
 	snprintf(count, sizeof(count), "%zu", limit);

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import time
 
 import pytest
@@ -13,7 +14,7 @@ from chat import COMMANDS, FORMS, open_bytestream, transfer
 from component import ComponentServer
 from component import error_of as error_in
 from harness import Stage, wait_until
-from stack import Stack
+from stack import APNS, Stack
 
 MIB = 1024 * 1024
 KEYS = {"verifier": "limits", "pending_per_address_max": 500}
@@ -27,6 +28,7 @@ ADMIN_COMMANDS = {
     "cut-stream",
     "list-relays",
     "drain-relay",
+    "forget-account",
 }
 ADMIN = {"admins": "root@example.org"}
 FORBIDDEN = ("auth", "forbidden")
@@ -164,6 +166,8 @@ def test_wrong_fields_have_their_errors(stack, run):
         ("list-transfers", {"from": "yesterday"}, "bad-request"),
         ("list-transfers", {"user": "example.org"}, "jid-malformed"),
         ("list-transfers", {"domain": "a@b"}, "jid-malformed"),
+        ("forget-account", {"account": "a b@example.org"}, "jid-malformed"),
+        ("forget-account", {"account": "example.org"}, "bad-request"),
     ):
         assert error_of(stack, run, node, fields)[1] == condition, (node, fields)
 
@@ -297,6 +301,25 @@ def test_transfers_are_listed(stack, run):
     assert [row["ended"] for row in rows] == sorted((row["ended"] for row in rows), reverse=True)
 
 
+def test_a_forgotten_user_has_no_usage_and_no_transfers(stack, run, no_limits):
+    alice, bob = (f"{user}@{stack.domain}" for user in (stack.user1, stack.user2))
+    run(send(stack, MIB))
+    wait_until(lambda: ask(stack, run, "list-transfers", {"user": alice}).rows)
+    ask(stack, run, "set-limits", {"account": alice, "file": "10"})
+    wait_until(lambda: stack.redis.command("KEYS", "og:lease:*") == [], what="the lease's end")
+    done = ask(stack, run, "forget-account", {"account": alice.upper()})
+    (note,) = done.notes
+    assert re.fullmatch(
+        r"The account is forgotten: it had usage in 1 months, [1-9]\d* transfers on record.", note
+    )
+    assert ask(stack, run, "list-transfers", {"user": bob}).rows == []
+    assert usage(stack, run, account=alice) == {}
+    assert usage(stack, run, account=bob) and usage(stack, run, account=stack.domain)
+    assert alice not in {row["account"] for row in limits_of(stack)}
+    again = ask(stack, run, "forget-account", {"account": alice}).notes
+    assert again == ["The account is forgotten: it had usage in 0 months, 0 transfers on record."]
+
+
 # Trouble
 
 
@@ -322,6 +345,34 @@ def test_another_relay_answers_when_one_is_gone(stage):
             payload = f"<command xmlns='{COMMANDS}' node='show-limits'>{form}</command>"
             answer = link.ask(f"i{i}", "set", payload, "root@example.org/desk")
             assert error_in(answer) is None
+
+
+def test_one_component_forgets_at_relays_and_push_daemons(stage):
+    redis, fake = stage.redis(), stage.providers()
+    relay = stage.relayd("relay-1", redis, **KEYS)
+    push = stage.pushd("pushd", redis, fake)
+    with contextlib.closing(ComponentServer("both.example.org")) as server:
+        section = {**server.section, "role": "relay, push", **ADMIN}
+        gateway = stage.xmppgw(redis, {server.domain: section})
+        gateway.wait_log("backend-found .*", count=2)
+        link = server.accept().log_in()
+
+        def forget(account):
+            field = f"<field var='account'><value>{account}</value></field>"
+            form = f"<x xmlns='{FORMS}' type='submit'>{field}</x>"
+            payload = f"<command xmlns='{COMMANDS}' node='forget-account'>{form}</command>"
+            answer = link.ask("i", "set", payload, "root@example.org/desk")
+            return error_in(answer) or answer.find(f".//{{{COMMANDS}}}note").text
+
+        claim = {"component": server.domain, "owner": "bob@example.org", "provider": APNS}
+        claim |= {"token": "0a" * 32, "dialect": "tigase"}
+        assert push.call("POST", "/v1/devices", claim)[0] == 200
+        assert relay.call("PUT", "/v1/usage/bob@example.org/imported", {"bytes": 7})[0] == 200
+        known = "The account is forgotten: it had 1 devices, usage in 1 months, "
+        assert forget("bob@example.org") == known + "0 transfers on record."
+        unknown = known.replace("1", "0")
+        assert forget("bob@example.org") == unknown + "0 transfers on record."
+        assert forget("example.org") == "The account is forgotten: it had 0 devices."
 
 
 def test_a_relay_is_drained(stack, run):

@@ -4,6 +4,7 @@ import calendar
 import functools
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -854,6 +855,71 @@ def test_limits_come_and_go_and_are_listed_in_pages(stage):
     assert relay.call("DELETE", "/v1/limits/example.org")[0] == 204
     assert relay.call("DELETE", "/v1/limits/example.org")[0] == 404
     assert relay.call("GET", "/v1/limits/example.org")[0] == 404
+
+
+FORGOTTEN = {"limits": False, "months": 0, "transfers": 0, "events": 0}
+
+
+def stored(key):
+    return ("ZRANGE", key, 0, -1) if "ledgers" in key else ("HGETALL", key)
+
+
+def test_a_forgotten_account_is_named_nowhere(stage):
+    redis = stage.redis()
+    relay = limited(stage, redis)
+    path = f"/v1/accounts/{ROMEO}"
+    assert relay.call("DELETE", path) == (200, FORGOTTEN)
+    others = "romeo@example.org.net", "xromeo@example.org"
+    for parties in ((ROMEO, JULIET), (JULIET, ROMEO), others):
+        first, second, name = pair(relay, about(*parties))
+        send_through(first, second, 1000)
+        first.close()
+        second.close()
+        reason(relay, name)
+    for user in (ROMEO, others[0]):
+        set_limits(relay, user, user=1500)
+        for month in ("201911", "202001"):
+            bytes_of = {"bytes": 7}
+            call = f"/v1/usage/{user}/imported?month={month}"
+            assert relay.call("PUT", call, bytes_of)[0] == 200
+        tag = about(user, others[1])["tag"]
+        redis.command("XADD", "og:events", "*", "event", json.dumps({"type": "over-limit", **tag}))
+    redis.command("XADD", "og:events", "*", "event", '{"type": "credential-expires"}')
+    for text in ("no JSON", "[1]", '"x"', "null", '{"parties": 1}', '{"parties": [3]}'):
+        redis.command("XADD", "og:events", "*", "event", text)
+    wait_until(lambda: len(transfers(relay)) == 3)
+    wait_until(lambda: redis.command("KEYS", "og:lease:*") == [])
+    counts = {"limits": True, "months": 3, "transfers": 2, "events": 1}
+    assert relay.call("DELETE", path) == (200, counts)
+    assert relay.call("DELETE", path) == (200, FORGOTTEN)
+    content = [transfers(relay), redis.command("XRANGE", "og:events", "-", "+")]
+    for key in redis.command("KEYS", "og:usage:*") + redis.command("KEYS", "og:ledgers:*"):
+        content.append(redis.command(*stored(key)))
+    content.append(redis.command("KEYS", "*"))
+    content.append(redis.command("ZRANGE", "og:limits", 0, -1))
+    assert not re.search(rf"['\":]{re.escape(ROMEO)}(?![.\w])", str(content))
+    assert str(content).count(others[0]) > 5
+    assert usage(relay, others[0]) and usage(relay, JULIET) and usage(relay, "example.org")
+    assert len(transfers(relay)) == 1
+    for wrong in ("example.org", f"{ROMEO}%2Fone", "a" * 3000 + "@b"):
+        assert relay.call("DELETE", f"/v1/accounts/{wrong}")[0] == 400
+    assert relay.call("DELETE", path, token=None)[0] == 401
+
+
+def test_records_beyond_one_look_are_forgotten(stage):
+    redis = stage.redis()
+    relay = limited(stage, redis)
+    fill = """for i = 1, 12001 do
+        local user = i % 2 == 1 and ARGV[1] or ARGV[2]
+        local record = '{"parties":[{"user":"' .. user .. '","domain":"d"}]}'
+        redis.call('XADD', KEYS[1], '*', 'record', record)
+    end"""
+    redis.command("EVAL", fill, 1, "og:transfers", ROMEO, JULIET)
+    assert relay.call("DELETE", f"/v1/accounts/{ROMEO}")[1]["transfers"] == 6001
+    assert redis.command("XLEN", "og:transfers") == 6000
+    redis.kill()
+    assert relay.call("DELETE", f"/v1/accounts/{ROMEO}")[0] == 503
+    redis.start()
 
 
 def test_usage_and_transfers_are_listed_in_pages(stage):

@@ -25,7 +25,9 @@ extern const struct adhoc_command command_list_relays, command_drain_relay;
 
 /* devices.c: the push devices of an account. */
 extern const struct adhoc_command command_list_devices, command_show_device, command_delete_device,
-        command_test_push, command_forget_account;
+        command_test_push;
+/* forget.c: what push daemons and relays know of an account. */
+extern const struct adhoc_command command_forget_account;
 /* credentials.c: what pushd's providers are authorised with. */
 extern const struct adhoc_command command_list_credentials, command_set_apns_certificate,
         command_set_fcm_account;

@@ -321,36 +321,3 @@ const struct adhoc_command command_test_push = {
 	.fields = pick_fields,
 	.run = test,
 };
-
-/* ---- forget-account ---- */
-
-static void on_forgotten(struct command_call *call)
-{
-	const struct command_reply *reply = call->replies;
-	char *text;
-
-	if (reply->status != 200) {
-		command_call_fail(call, reply);
-		return;
-	}
-	text = mem_printf("The account is forgotten: it had %lld devices.",
-	                  (long long)json_integer_value(json_object_get(reply->body, "devices")));
-	adhoc_reply_note(&call->request, text);
-	free(text);
-}
-
-static void forget(struct adhoc_request *request, const struct field_values *values)
-{
-	ask_push(command_call_new(sizeof(struct command_call), request), "DELETE",
-	         path_of("/v1/accounts", fields_get(values, "account")->text, ""), on_forgotten);
-}
-
-const struct adhoc_command command_forget_account = {
-	.node = "forget-account",
-	.name = "Forget a user's devices",
-	.roles = ROLE_PUSH,
-	.right = ADHOC_ADMINS,
-	.instructions = "Removes all devices of the user and what is known of their notifications.",
-	.fields = list_fields,
-	.run = forget,
-};
