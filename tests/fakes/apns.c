@@ -190,8 +190,10 @@ static bool topic_served(const struct look *look, const char *text, size_t len)
 {
 	const char *const *topics = look->apns->topics;
 
+	/* A certificate for an app is for its calls, too; one for T.voip is for them alone. */
 	if (look->request->client->present)
-		return is_topic(look->request->client->topic, text, len);
+		return is_topic(look->request->client->topic, text, len) ||
+		       strcmp(look->request->client->topic, text) == 0;
 	if (topics == NULL || topics[0] == NULL)
 		return true;
 	for (size_t i = 0; topics[i] != NULL; i++) {

@@ -198,6 +198,21 @@ START_TEST(a_certificate_is_enough_and_says_the_topic)
 }
 END_TEST
 
+START_TEST(a_certificate_for_calls_is_for_nothing_else)
+{
+	static char calls[] = "org.example.chat.voip";
+	static const struct push certified[] = {
+		{ NULL, .type = "voip", .topic = calls },
+		{ "TopicDisallowed" },
+		{ "TopicDisallowed", .type = "voip", .topic = "org.example.other.voip" },
+	};
+
+	client = (struct client){ .present = true, .trusted = true, .topic = calls };
+	for (size_t i = 0; i < ARRAY_LEN(certified); i++)
+		check_case(&certified[i], NULL);
+}
+END_TEST
+
 START_TEST(a_certificate_is_for_the_environments_that_it_names)
 {
 	const struct push good = { NULL }, other = { "BadCertificateEnvironment" };
@@ -395,6 +410,7 @@ int main(void)
 		a_payload_is_as_long_as_its_push_type_allows_and_no_longer,
 		a_collapse_id_has_at_most_64_bytes,
 		a_certificate_is_enough_and_says_the_topic,
+		a_certificate_for_calls_is_for_nothing_else,
 		a_certificate_is_for_the_environments_that_it_names,
 		a_token_is_bad_in_the_environment_that_it_is_not_of,
 		the_id_of_a_request_comes_back_and_one_is_made_where_there_is_none,
