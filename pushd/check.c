@@ -69,7 +69,12 @@ static char *find_fault(const struct conf *conf, const struct conf_provider *pro
 	if (provider->ca_file != NULL && access(provider->ca_file, R_OK) != 0)
 		return mem_printf("ca-file %s: %s", provider->ca_file, strerror(errno));
 	kind->credential(provider, &wanted);
-	credential_check(&wanted, conf->daemon.master_key_file != NULL, &why);
+	if (credential_check(&wanted, conf->daemon.master_key_file != NULL, &why) != 0 ||
+	    kind->call_credential == NULL)
+		return why;
+	kind->call_credential(provider, &wanted);
+	if (wanted.file != NULL)
+		credential_check(&wanted, false, &why);
 	return why;
 }
 
@@ -257,6 +262,21 @@ static int check_identity(const struct conf_daemon *daemon, struct buf *complain
 	return -1;
 }
 
+/* Why PROVIDER's files can't be used now (heap), or NULL. */
+static char *find_file_fault(const struct conf_provider *provider)
+{
+	const struct provider_kind *kind = provider_kinds[provider->kind];
+	struct credential_wanted wanted = { 0 };
+	char *why;
+
+	kind->credential(provider, &wanted);
+	if (credential_check_file(&wanted, &why) != 0 || kind->call_credential == NULL)
+		return why;
+	kind->call_credential(provider, &wanted);
+	credential_check_file(&wanted, &why);
+	return why;
+}
+
 int check_usable(const void *config, struct buf *complaints)
 {
 	const struct conf *conf = config;
@@ -264,12 +284,8 @@ int check_usable(const void *config, struct buf *complaints)
 
 	for (size_t i = 0; i < conf->providers.count; i++) {
 		const struct conf_provider *provider = conf_provider(conf, i);
-		struct credential_wanted wanted = { 0 };
-		char *why;
 
-		provider_kinds[provider->kind]->credential(provider, &wanted);
-		credential_check_file(&wanted, &why);
-		if (complain(provider, why, complaints) != 0)
+		if (complain(provider, find_file_fault(provider), complaints) != 0)
 			result = -1;
 	}
 	return result;

@@ -54,6 +54,7 @@ static void serve_providers(struct http_request *request)
 		const struct sender *sender = senders_at(i);
 		const struct conf_provider *provider = sender_provider(sender);
 		const struct credential *credential = credential_find(provider->id);
+		const struct credential *calls = credential_find_for_calls(provider->id);
 		struct credential_wanted wanted;
 		json_t *item = json_pack("{s:s, s:s, s:s, s:o}", "id", provider->id, "kind",
 		                         provider_kinds[provider->kind]->conf.name, "state",
@@ -61,6 +62,8 @@ static void serve_providers(struct http_request *request)
 		                         describe_credential(credential));
 
 		credential_wants(credential, &wanted);
+		if (calls != NULL && credential_material(calls) != NULL)
+			json_object_set_new(item, "call_credential", describe_credential(calls));
 		if (wanted.topic != NULL)
 			json_object_set_new(item, "topic", json_string(wanted.topic));
 		json_array_append_new(list, item);

@@ -518,6 +518,8 @@ static char *check(const struct material *material, const struct credential_want
 {
 	char *why = judge_topic(material->secret, wanted->topic);
 
+	if (why == NULL && wanted->for_calls && !certificate_allows_calls(material, wanted->topic))
+		why = mem_printf("isn't for calls (%s" CERTIFICATE_CALLS ")", wanted->topic);
 	return why != NULL ? why : judge_environment(material->secret, wanted->sandbox);
 }
 
@@ -525,11 +527,13 @@ static char *lack(const struct material *material, const struct credential_wante
 {
 	const char *topic = wanted->topic != NULL ? wanted->topic : material->topic;
 
+	if (wanted->for_calls)
+		return NULL;
 	if (!covers(material->secret, topic, ""))
 		return mem_printf("is for calls (%s" CERTIFICATE_CALLS
 		                  ") alone: nothing else can be sent with it",
 		                  topic);
-	if (certificate_allows_calls(material, topic))
+	if (wanted->calls_apart || certificate_allows_calls(material, topic))
 		return NULL;
 	return mem_printf("isn't for calls (%s" CERTIFICATE_CALLS "): they are sent as alerts",
 	                  topic);

@@ -36,7 +36,8 @@ struct credential {
 	struct list tokens;
 	struct sealed_store_call call;
 	struct timer poll;
-	bool settled; /* Redis has answered once */
+	bool settled;   /* Redis has answered once, or isn't asked */
+	bool for_calls; /* alone; it comes from a file, never from Redis */
 };
 
 static struct list credentials;
@@ -258,6 +259,8 @@ static void log_replacement(const struct credential *credential)
 
 	if (credential_is_stored(credential))
 		from = "redis";
+	if (now != NULL && credential->for_calls)
+		from = "voip-cert-file";
 	log_info("credential-replaced provider=%s form=%s from=%s", credential->provider->id, form,
 	         from);
 }
@@ -381,12 +384,17 @@ struct credential *credential_open(const struct conf_provider *provider,
                                    char **why)
 {
 	struct credential *credential = mem_alloc(1, sizeof(*credential));
+	struct credential_wanted wanted;
 	struct material *filed;
+	bool settable;
 
 	credential->provider = provider;
 	credential->describe = describe;
-	filed = read_own_file(credential, why);
-	if (filed == NULL && *why != NULL && !sealed_store_usable()) {
+	credential_wants(credential, &wanted);
+	credential->for_calls = wanted.for_calls;
+	settable = sealed_store_usable() && !wanted.for_calls;
+	filed = try_file(&wanted, why);
+	if (filed == NULL && *why != NULL && !settable) {
 		free(credential);
 		return NULL;
 	}
@@ -398,7 +406,7 @@ struct credential *credential_open(const struct conf_provider *provider,
 	list_init(&credential->tokens);
 	list_append(&credentials, &credential->link);
 	take_file(credential, filed, *why);
-	if (sealed_store_usable())
+	if (settable)
 		fetch_stored(credential);
 	else
 		credential->settled = true;
@@ -426,14 +434,24 @@ struct credential *credential_next(struct credential *credential)
 	return next != &credentials.head ? container_of(next, struct credential, link) : NULL;
 }
 
-struct credential *credential_find(const char *id)
+static struct credential *find(const char *id, bool for_calls)
 {
 	struct credential *credential = NULL;
 
 	while ((credential = credential_next(credential)) != NULL)
-		if (strcmp(credential->provider->id, id) == 0)
+		if (credential->for_calls == for_calls && strcmp(credential->provider->id, id) == 0)
 			break;
 	return credential;
+}
+
+struct credential *credential_find(const char *id)
+{
+	return find(id, false);
+}
+
+struct credential *credential_find_for_calls(const char *id)
+{
+	return find(id, true);
 }
 
 static void reread_file(struct credential *credential)
@@ -482,6 +500,11 @@ const struct material *credential_material(const struct credential *credential)
 bool credential_is_stored(const struct credential *credential)
 {
 	return credential->used != NULL && credential->used == credential->stored;
+}
+
+bool credential_is_for_calls(const struct credential *credential)
+{
+	return credential->for_calls;
 }
 
 const struct conf_provider *credential_provider(const struct credential *credential)

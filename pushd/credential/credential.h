@@ -33,9 +33,9 @@ typedef void credential_describer(const struct conf_provider *provider,
                                   struct credential_wanted *wanted);
 
 /*
- * The credential of PROVIDER (borrowed; one of each), of which DESCRIBE says what it must be; NULL
- * with *WHY (heap, the caller frees it) if its file is faulty and none can be set by the API.
- * WATCH is told of changes.
+ * The credential of PROVIDER (borrowed; one of each, and one for calls alone), of which DESCRIBE
+ * says what it must be; NULL with *WHY (heap, the caller frees it) if its file is faulty and none
+ * can be set by the API. WATCH is told of changes.
  */
 struct credential *credential_open(const struct conf_provider *provider,
                                    credential_describer *describe, struct credential_watch *watch,
@@ -46,8 +46,14 @@ void credential_close(struct credential *credential);
 /* All that are open, in the order of the providers: NULL for the first, then each; NULL ends. */
 struct credential *credential_next(struct credential *credential);
 
-/* The one of the provider ID, or NULL. */
+/* The one of the provider ID, or NULL; never that for calls alone. */
 struct credential *credential_find(const char *id);
+
+/* The one of the provider ID for calls alone, or NULL; without a file it has no material. */
+struct credential *credential_find_for_calls(const char *id);
+
+/* True if it is used for calls alone. */
+bool credential_is_for_calls(const struct credential *credential);
 
 /* SIGHUP: reads all files again. A file that is faulty or unchanged changes nothing. */
 void credentials_reload(void);

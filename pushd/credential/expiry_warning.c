@@ -26,25 +26,27 @@ static const int thresholds[] = { 0, 1, 3, 7, 14, 30 }; /* days; 0: it has ended
 
 static struct redis_script warn_script = { expiry_warning_lua, "" };
 
-/* The last warning of one provider's credential. */
+/* The last warning of one credential. */
 struct warning {
 	struct redis_call call;
 	const struct conf_provider *provider;
-	int days;    /* its threshold */
-	char *asked; /* the key in Redis of the warning that was tried last; NULL: none */
+	bool for_calls; /* it is for calls alone */
+	int days;       /* its threshold */
+	char *asked;    /* the key in Redis of the warning that was tried last; NULL: none */
 };
 
 static struct {
 	struct timer tick;
-	struct warning *warnings; /* one for each provider */
-	size_t providers;
+	struct warning *warnings; /* one for each credential */
+	size_t credentials;
 	const char **names; /* those in the metric */
 	int64_t *seconds;
 } self;
 
 static struct metric expires_metric = {
 	.name = "outrigger_pushd_credential_expires_seconds",
-	.help = "How long the credential of a provider is still valid, if it ends at all.",
+	.help = "How long the credentials of a provider are still valid, if they end at all: until "
+	        "the first of them ends.",
 	.kind = METRIC_GAUGE,
 	.label = "provider",
 };
@@ -56,14 +58,22 @@ static void refresh_metric(void)
 	struct credential *credential = NULL;
 	size_t n = 0;
 
-	while ((credential = credential_next(credential)) != NULL && n < self.providers) {
+	while ((credential = credential_next(credential)) != NULL && n < self.credentials) {
 		const struct material *material = credential_material(credential);
 		int64_t expires_ms = material != NULL ? material->expires_ms : 0;
+		int64_t left_s = (expires_ms - loop_wall_ms()) / 1000;
+		const char *id = credential_provider(credential)->id;
 
 		if (expires_ms == 0)
 			continue;
-		self.names[n] = credential_provider(credential)->id;
-		self.seconds[n++] = (expires_ms - loop_wall_ms()) / 1000;
+		/* A provider's two credentials are next to each other. */
+		if (n > 0 && self.names[n - 1] == id) {
+			if (left_s < self.seconds[n - 1])
+				self.seconds[n - 1] = left_s;
+			continue;
+		}
+		self.names[n] = id;
+		self.seconds[n++] = left_s;
 	}
 	expires_metric.series = n;
 }
@@ -82,26 +92,33 @@ static int threshold_of(int64_t expires_ms)
 }
 
 /* The text of the message to admins; heap. */
-static char *make_text(const struct conf_provider *provider, int64_t expires_ms)
+static char *make_text(const struct warning *warning, int64_t expires_ms)
 {
 	int64_t left_ms = expires_ms - loop_wall_ms();
+	const char *id = warning->provider->id;
+	const char *which =
+	        warning->for_calls ? "certificate for calls (voip-cert-file)" : "certificate";
+	const char *then = warning->for_calls ? "calls are sent as alerts until the file is a new "
+	                                        "one"
+	                                      : "its notifications can't be sent until a new one "
+	                                        "is set";
 	char *date = material_date(expires_ms), *text;
 
 	if (left_ms <= 0)
-		text = mem_printf("The certificate of the push provider %s expired on %s: its "
-		                  "notifications can't be sent until a new one is set.",
-		                  provider->id, date);
+		text = mem_printf("The %s of the push provider %s expired on %s: %s.", which, id,
+		                  date, then);
 	else
-		text = mem_printf("The certificate of the push provider %s expires on %s, in %lld "
-		                  "hours. Set a new one before that.",
-		                  provider->id, date, (long long)(left_ms / 3600000));
+		text = mem_printf(
+		        "The %s of the push provider %s expires on %s, in %lld hours. Set "
+		        "a new one before that.",
+		        which, id, date, (long long)(left_ms / 3600000));
 	free(date);
 	return text;
 }
 
 static char *make_event(const struct warning *warning, int64_t expires_ms)
 {
-	char *text = make_text(warning->provider, expires_ms), *event;
+	char *text = make_text(warning, expires_ms), *event;
 	json_t *object = json_pack("{s:s, s:s, s:i, s:I, s:I, s:s}", "type", "credential-expiry",
 	                           "provider", warning->provider->id, "days", warning->days,
 	                           "expires_ms", (json_int_t)expires_ms, "at_ms",
@@ -152,6 +169,7 @@ static void look_at(struct warning *warning, const struct credential *credential
 	if (redis_busy(&warning->call) || material == NULL || material->expires_ms == 0)
 		return;
 	warning->provider = credential_provider(credential);
+	warning->for_calls = credential_is_for_calls(credential);
 	warning->days = threshold_of(material->expires_ms);
 	if (warning->days < 0)
 		return;
@@ -167,7 +185,7 @@ static void look_at_all(void)
 {
 	struct credential *credential = NULL;
 
-	for (size_t i = 0; i < self.providers; i++) {
+	for (size_t i = 0; i < self.credentials; i++) {
 		credential = credential_next(credential);
 		if (credential == NULL)
 			break;
@@ -189,10 +207,10 @@ static int start(void *config)
 {
 	const struct conf *conf = config;
 
-	self.providers = conf->providers.count;
-	self.warnings = mem_alloc(self.providers + 1, sizeof(*self.warnings));
-	self.names = mem_alloc(self.providers + 1, sizeof(*self.names));
-	self.seconds = mem_alloc(self.providers + 1, sizeof(*self.seconds));
+	self.credentials = 2 * conf->providers.count; /* at most: one may be for calls */
+	self.warnings = mem_alloc(self.credentials + 1, sizeof(*self.warnings));
+	self.names = mem_alloc(self.credentials + 1, sizeof(*self.names));
+	self.seconds = mem_alloc(self.credentials + 1, sizeof(*self.seconds));
 	expires_metric.values = self.names;
 	expires_metric.numbers = self.seconds;
 	metrics_add(&expires_metric);
@@ -204,7 +222,7 @@ static int start(void *config)
 static void stop(void)
 {
 	timer_stop(&self.tick);
-	for (size_t i = 0; i < self.providers; i++) {
+	for (size_t i = 0; i < self.credentials; i++) {
 		redis_cancel(&self.warnings[i].call);
 		free(self.warnings[i].asked);
 	}
@@ -212,7 +230,7 @@ static void stop(void)
 	free(self.names);
 	free(self.seconds);
 	expires_metric.series = 0;
-	self.providers = 0;
+	self.credentials = 0;
 }
 
 const struct daemon_module expiry_warning_module = { "expiry_warning", start, stop };

@@ -50,6 +50,8 @@ struct credential_wanted {
 	const char *key_id, *team_id; /* of a signing key */
 	const char *topic;            /* that it must be for */
 	bool sandbox;                 /* it must be for Apple's sandbox, else for production */
+	bool for_calls; /* it must be for calls, which alone it is used for; never set by the API */
+	bool calls_apart; /* there is another for calls */
 	const char *project_id;
 	const void *own; /* all keys of the kind, as conf_own() gives them */
 };

@@ -69,6 +69,11 @@ static const struct config_key keys[] = {
 	  .live = true },
 	{ KEY("cert-password", CONFIG_SECRET, cert_password), NULL,
 	  "APNs: what opens the cert-file.", .live = true },
+	{ KEY("voip-cert-file", CONFIG_STRING, voip_cert_file), NULL,
+	  "APNs: client certificate and key for calls (the topic's .voip) alone, where the "
+	  "cert-file isn't for them.", .live = true },
+	{ KEY("voip-cert-password", CONFIG_SECRET, voip_cert_password), NULL,
+	  "APNs: what opens the voip-cert-file.", .live = true },
 	{ KEY("environment", CONFIG_CHOICE, environment), "production",
 	  "APNs: which of Apple's environments it sends to.", .choices = environments },
 	{ KEY("try-other-environment", CONFIG_BOOLEAN, try_other_environment), "no",
@@ -77,9 +82,9 @@ static const struct config_key keys[] = {
 	{ KEY("other-endpoint", CONFIG_STRING, other_endpoint), NULL,
 	  "https://HOST[:PORT] of the other environment; Apple's by default." },
 	RETIRED("apns-topic", "use topic"),
-	RETIRED("pushkit-cert-file", "calls go by cert-file, whose certificate must be for the "
-	        "topic and its .voip, or by key-file"),
-	RETIRED("pushkit-cert-password", "calls go by cert-file, with cert-password"),
+	RETIRED("pushkit-cert-file", "use voip-cert-file, unless cert-file is for the topic's "
+	        ".voip, too"),
+	RETIRED("pushkit-cert-password", "use voip-cert-password"),
 	RETIRED("fallbackToSandbox", "use try-other-environment"),
 	{ NULL },
 };
@@ -103,6 +108,10 @@ static char *check_keys(const struct conf_provider *provider)
 		return mem_dup("topic and project-id are made of letters, digits and -._:");
 	if (own->cert_file != NULL && own->key_file != NULL)
 		return mem_dup("either cert-file or key-file, not both");
+	if (own->voip_cert_file != NULL && own->key_file != NULL)
+		return mem_dup("either voip-cert-file or key-file, which is for calls, too");
+	if (own->voip_cert_file != NULL && own->topic == NULL)
+		return mem_dup("voip-cert-file needs topic");
 	if (own->key_file != NULL && (own->key_id == NULL || own->team_id == NULL))
 		return mem_dup("key-file, key-id and team-id are needed");
 	return NULL;
@@ -127,6 +136,27 @@ static void describe_credential(const struct conf_provider *provider,
 		.team_id = own->team_id,
 		.topic = own->topic,
 		.sandbox = own->environment == APNS_SANDBOX,
+		.calls_apart = own->voip_cert_file != NULL,
+		.own = own,
+	};
+}
+
+static void describe_call_credential(const struct conf_provider *provider,
+                                     struct credential_wanted *wanted)
+{
+	static const struct credential_form *const forms[] = { &certificate_form, NULL };
+	const struct apns_conf *own = conf_own(provider);
+
+	*wanted = (struct credential_wanted){
+		.forms = forms,
+		.no_form = "is neither a .p12 file, nor PEM with a certificate and its key",
+		.file_key = "voip-cert-file",
+		.file = own->voip_cert_file,
+		.needed = "voip-cert-file is needed",
+		.password = own->voip_cert_password,
+		.topic = own->topic,
+		.sandbox = own->environment == APNS_SANDBOX,
+		.for_calls = true,
 		.own = own,
 	};
 }
@@ -323,6 +353,7 @@ const struct provider_kind apns_kind = {
 	.conf = { "apns", keys, sizeof(struct apns_conf), "register-push-apns" },
 	.check = check_keys,
 	.credential = describe_credential,
+	.call_credential = describe_call_credential,
 	.environments = describe_environments,
 	.origin = find_origin,
 	.protocol = PROTOCOL_H2,

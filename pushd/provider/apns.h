@@ -9,6 +9,7 @@ struct apns_conf {
 	char *topic;
 	char *key_file, *key_id, *team_id;
 	char *cert_file, *cert_password;
+	char *voip_cert_file, *voip_cert_password;
 	int environment; /* production or sandbox, in this order */
 	bool try_other_environment;
 	char *other_endpoint;

@@ -97,6 +97,12 @@ struct provider_kind {
 	char *(*check)(const struct conf_provider *provider);
 	/* Which credential PROVIDER needs: its forms, and the file that is configured. */
 	void (*credential)(const struct conf_provider *provider, struct credential_wanted *wanted);
+	/*
+	 * The same for calls alone, used once its file is configured; only for kinds whose origin
+	 * is the same for all tokens. NULL: the kind has no such thing.
+	 */
+	void (*call_credential)(const struct conf_provider *provider,
+	                        struct credential_wanted *wanted);
 	/* NULL: the service has one environment. */
 	void (*environments)(const struct conf_provider *provider,
 	                     struct provider_environments *environments);

@@ -304,6 +304,12 @@ static void fail(struct job *job, enum verdict verdict, const char *reason)
 
 /* ---- the breaker ---- */
 
+/* Two endpoints may have one origin: which of them it is, for the log. */
+static const char *what_for(const struct endpoint *endpoint)
+{
+	return credential_is_for_calls(endpoint->credential) ? " for=calls" : "";
+}
+
 static void open_breaker(struct endpoint *endpoint, enum breaker_fault fault, const char *reason)
 {
 	uint32_t pause_ms;
@@ -311,9 +317,10 @@ static void open_breaker(struct endpoint *endpoint, enum breaker_fault fault, co
 	if (endpoint->breaker.open)
 		return;
 	pause_ms = breaker_open(&endpoint->breaker, fault);
-	log_error("provider-open provider=%s reason=%s fault=%s endpoint=%s pause_ms=%u queued=%zu",
-	          endpoint->provider->id, reason, breaker_fault_names[fault], endpoint->origin,
-	          pause_ms, endpoint->queue.count);
+	log_error(
+	        "provider-open provider=%s reason=%s fault=%s endpoint=%s pause_ms=%u queued=%zu%s",
+	        endpoint->provider->id, reason, breaker_fault_names[fault], endpoint->origin,
+	        pause_ms, endpoint->queue.count, what_for(endpoint));
 	reset_windows(&endpoint->connections);
 	task_start(&endpoint->pump);
 }
@@ -410,8 +417,8 @@ static void retry_unprocessed(struct job *job)
 static void record_success(struct endpoint *endpoint)
 {
 	if (breaker_success(&endpoint->breaker))
-		log_info("provider-ready provider=%s endpoint=%s", endpoint->provider->id,
-		         endpoint->origin);
+		log_info("provider-ready provider=%s endpoint=%s%s", endpoint->provider->id,
+		         endpoint->origin, what_for(endpoint));
 }
 
 /* Does what the verdict asks for: JOB is done, or queued again. */

@@ -29,7 +29,8 @@ struct sender {
 	const struct conf_provider *provider;
 	const struct provider_kind *kind;
 	struct credential *credential;
-	struct credential_watch watch;
+	struct credential *call_credential; /* for calls alone; NULL: the kind has none */
+	struct credential_watch watch;      /* of both */
 	struct provider_environments environments;
 	struct pacer pacer;
 	struct token_trust trust;
@@ -39,6 +40,8 @@ struct sender {
 	size_t endpoint_count;
 	/* In the configured environment and in the other; NULL: each token names its origin. */
 	struct endpoint *own, *other;
+	/* The same for calls, with call_credential; NULL until it has been needed. */
+	struct endpoint *own_calls, *other_calls;
 };
 
 /* ---- whether a provider's word against a token is believed ---- */
@@ -84,15 +87,15 @@ bool sender_trusted(const struct sender *sender)
 
 static void on_endpoint_done(struct job *job);
 
-static struct endpoint *add_endpoint(struct sender *sender, enum environment environment,
-                                     const char *origin)
+static struct endpoint *add_endpoint(struct sender *sender, struct credential *credential,
+                                     enum environment environment, const char *origin)
 {
 	struct endpoint *endpoint = mem_alloc(1, sizeof(*endpoint));
 
 	endpoint->done = on_endpoint_done;
 	endpoint->provider = sender->provider;
 	endpoint->kind = sender->kind;
-	endpoint->credential = sender->credential;
+	endpoint->credential = credential;
 	endpoint->pacer = &sender->pacer;
 	endpoint->environment = environment;
 	snprintf(endpoint->origin, sizeof(endpoint->origin), "%s", origin);
@@ -107,7 +110,7 @@ static void remove_endpoint(struct sender *sender, struct endpoint *endpoint)
 	list_remove(&endpoint->link);
 	sender->endpoint_count--;
 	endpoint_stop(endpoint);
-	credential_forget(sender->credential, endpoint->origin);
+	credential_forget(endpoint->credential, endpoint->origin);
 	free(endpoint);
 }
 
@@ -136,7 +139,42 @@ static struct endpoint *endpoint_at(struct sender *sender, enum environment envi
 		if (endpoint->environment == environment && strcmp(endpoint->origin, origin) == 0)
 			return endpoint;
 	}
-	return evict_endpoint(sender) ? add_endpoint(sender, environment, origin) : NULL;
+	return evict_endpoint(sender)
+	               ? add_endpoint(sender, sender->credential, environment, origin)
+	               : NULL;
+}
+
+/* The endpoint in ENVIRONMENT where it is the same for all tokens; NULL: it isn't. */
+static struct endpoint *add_fixed_endpoint(struct sender *sender, struct credential *credential,
+                                           enum environment environment)
+{
+	char origin[PROVIDER_ORIGIN_MAX];
+
+	if (!sender->kind->origin(sender->provider, environment, NULL, origin))
+		return NULL;
+	return add_endpoint(sender, credential, environment, origin);
+}
+
+/* True if calls have a credential of their own now. */
+static bool has_call_credential(const struct sender *sender)
+{
+	return sender->call_credential != NULL &&
+	       credential_material(sender->call_credential) != NULL;
+}
+
+/* The endpoint of all tokens, where there is one, for jobs of PRIORITY in ENVIRONMENT. */
+static struct endpoint *fixed_endpoint(struct sender *sender, enum priority priority,
+                                       enum environment environment)
+{
+	bool other = sender->other != NULL && environment == sender->environments.other;
+	struct endpoint **calls = other ? &sender->other_calls : &sender->own_calls;
+
+	if (priority != PRIORITY_VOIP || !has_call_credential(sender))
+		return other ? sender->other : sender->own;
+	if (*calls == NULL)
+		*calls = add_fixed_endpoint(sender, sender->call_credential,
+		                            other ? environment : sender->environments.own);
+	return *calls;
 }
 
 /* Where JOB goes in ENVIRONMENT; NULL: nowhere, or there is no room for one more endpoint. */
@@ -148,9 +186,7 @@ static struct endpoint *find_endpoint(struct sender *sender, const struct job *j
 	struct endpoint *endpoint;
 
 	if (sender->own != NULL)
-		return sender->other != NULL && environment == sender->environments.other
-		               ? sender->other
-		               : sender->own;
+		return fixed_endpoint(sender, job->priority, environment);
 	if (!sender->kind->origin(sender->provider, environment, token, origin))
 		return NULL;
 	endpoint = endpoint_at(sender, environment, origin);
@@ -226,10 +262,18 @@ static bool try_other_environment(struct job *job)
 	                    job->endpoint->environment == sends->own ? sends->other : sends->own);
 }
 
-/* A call that doesn't fit goes as an alert to the first token. */
+/* True if JOB went by the credential for calls alone, and that isn't taken or isn't valid. */
+static bool lacks_call_credential(const struct job *job)
+{
+	return job->judgement.verdict == VERDICT_CREDENTIAL &&
+	       job->endpoint->credential != job->sender->credential && has_time(job);
+}
+
+/* A call that doesn't fit, or whose own credential is of no use, goes as an alert to the first
+ * token. */
 static bool try_alert(struct job *job)
 {
-	if (job->priority != PRIORITY_VOIP || !job->too_large)
+	if (job->priority != PRIORITY_VOIP || !(job->too_large || lacks_call_credential(job)))
 		return false;
 	job->priority = PRIORITY_HIGH;
 	job->too_large = job->moved = false;
@@ -275,14 +319,23 @@ static void on_endpoint_done(struct job *job)
 
 /* ---- the sender itself ---- */
 
-/* The endpoint in ENVIRONMENT where it is the same for all tokens; NULL: it isn't. */
-static struct endpoint *add_fixed_endpoint(struct sender *sender, enum environment environment)
+/* 0, or -1 with *WHY and none open. */
+static int open_credentials(struct sender *sender, char **why)
 {
-	char origin[PROVIDER_ORIGIN_MAX];
+	const struct provider_kind *kind = sender->kind;
 
-	if (!sender->kind->origin(sender->provider, environment, NULL, origin))
-		return NULL;
-	return add_endpoint(sender, environment, origin);
+	sender->credential =
+	        credential_open(sender->provider, kind->credential, &sender->watch, why);
+	if (sender->credential == NULL)
+		return -1;
+	if (kind->call_credential == NULL)
+		return 0;
+	sender->call_credential =
+	        credential_open(sender->provider, kind->call_credential, &sender->watch, why);
+	if (sender->call_credential != NULL)
+		return 0;
+	credential_close(sender->credential);
+	return -1;
 }
 
 struct sender *sender_new(const struct provider_kind *kind, const struct conf_provider *provider,
@@ -294,8 +347,7 @@ struct sender *sender_new(const struct provider_kind *kind, const struct conf_pr
 	sender->kind = kind;
 	list_init(&sender->endpoints);
 	sender->watch.changed = on_credential;
-	sender->credential = credential_open(provider, kind->credential, &sender->watch, why);
-	if (sender->credential == NULL) {
+	if (open_credentials(sender, why) != 0) {
 		free(sender);
 		return NULL;
 	}
@@ -305,9 +357,10 @@ struct sender *sender_new(const struct provider_kind *kind, const struct conf_pr
 	sender->environments.own = ENVIRONMENT_PRODUCTION;
 	if (kind->environments != NULL)
 		kind->environments(provider, &sender->environments);
-	sender->own = add_fixed_endpoint(sender, sender->environments.own);
+	sender->own = add_fixed_endpoint(sender, sender->credential, sender->environments.own);
 	if (sender->environments.other != ENVIRONMENT_UNKNOWN)
-		sender->other = add_fixed_endpoint(sender, sender->environments.other);
+		sender->other =
+		        add_fixed_endpoint(sender, sender->credential, sender->environments.other);
 	return sender;
 }
 
@@ -320,6 +373,8 @@ void sender_free(struct sender *sender)
 	while ((link = list_first(&sender->endpoints)) != NULL)
 		remove_endpoint(sender, container_of(link, struct endpoint, link));
 	pacer_release(&sender->pacer);
+	if (sender->call_credential != NULL)
+		credential_close(sender->call_credential);
 	credential_close(sender->credential);
 	free(sender);
 }

@@ -12,7 +12,9 @@ import pytest
 from certificates import DAY, Authority, clock_library, master_key, packed
 from chat import Client
 from harness import ROOT, wait_until
-from notify import APNS, FCM, HELD, got, item, metric, outcome, publish, register, script
+from notify import (
+    APNS, FCM, HELD, apns_token, got, item, metric, outcome, publish, register, script,
+)
 from servers import Prosody
 
 TOPIC = "org.example.chat"
@@ -260,6 +262,122 @@ def test_the_files_themselves_may_be_others_after_sighup(stage, redis, fake, aut
     assert outcome(push, device) == "sent"
     certified = [request.get("certificate", False) for request in got(fake, device["token"])]
     assert certified == [False, True]
+
+
+# A certificate for calls beside the other one
+
+CALL = {"priority": "high", "encrypted": {"iv": "aXY=", "payload": "Y2FsbA==", "voip": True}}
+VOIP = f"{TOPIC}.voip"
+
+
+def with_calls(authority, tmp_path, **options):
+    """The keys of a provider with one certificate for alerts and one, with OPTIONS, for calls."""
+    file, calls = tmp_path / "push.pem", tmp_path / "calls.p12"
+    file.write_text(authority.pem(TOPIC))
+    calls.write_bytes(authority.p12(VOIP, PASSWORD, **options))
+    return {"topic": TOPIC, "cert_file": file, "voip_cert_file": calls,
+            "voip_cert_password": PASSWORD}
+
+
+def ring(push, fake, device):
+    """Sends a call to DEVICE: the push type that it came as, and its connection."""
+    seen = len(got(fake, device["token"])) + len(got(fake, device["second_token"]))
+    assert outcome(push, device, **CALL) == "sent"
+    requests = got(fake, device["token"]) + got(fake, device["second_token"])
+    assert len(requests) == seen + 1
+    last = max(requests, key=lambda one: one["n"])
+    assert last["certificate"] is True
+    return last["headers"]["apns-push-type"], last["connection"]
+
+
+def test_calls_go_by_their_own_certificate_and_all_else_by_the_other(
+    stage, redis, fake, authority, tmp_path
+):
+    push = start(stage, redis, fake, with_calls(authority, tmp_path))
+    device = register(push, second_token=apns_token())
+    kind, calls = ring(push, fake, device)
+    assert kind == "voip"
+    assert outcome(push, device) == "sent"  # with the other's certificate: TopicDisallowed
+    (request,) = got(fake, device["token"])
+    assert request["headers"]["apns-push-type"] == "alert" and request["connection"] != calls
+    assert ring(push, fake, device) == ("voip", calls)
+    found = providers(push)[APNS]
+    assert (found["state"], found["credential"]["topic"]) == ("ready", TOPIC)
+    credential = found["call_credential"]
+    assert credential.pop("expires_ms") > 1000 * time.time()
+    assert credential == {"kind": "certificate", "source": "file", "topic": VOIP}
+    assert "credential-incomplete" not in push.log_text()
+    dump = subprocess.run([*push.argv, "-T"], capture_output=True, text=True)
+    assert "voip-cert-password = (hidden)" in dump.stdout and PASSWORD not in dump.stdout
+
+
+@pytest.mark.parametrize("make, words", [
+    (lambda ca: ca.pem("org.example.other.voip"),
+     f"is for the topic org.example.other.voip, not for {TOPIC}"),
+    (lambda ca: ca.pem(TOPIC), rf"isn't for calls ({VOIP})"),
+    (lambda ca: ca.sign(VOIP)[0] + ca.sign(VOIP)[1],
+     "has a private key that doesn't match the certificate"),
+    (lambda ca: ca.p8(), "is neither a .p12 file, nor PEM with a certificate and its key"),
+], ids=["other-topic", "no-calls", "other-key", "key"])
+def test_a_file_for_calls_at_fault_is_refused_at_start(
+    stage, redis, fake, authority, tmp_path, master, make, words
+):
+    keys = with_calls(authority, tmp_path)
+    keys["voip_cert_file"].write_text(make(authority))
+    push = stage.pushd("push-1", redis, fake, start=False, providers=sections(fake, keys),
+                       master_key_file=master)
+    words = f"[provider {APNS}]: voip-cert-file {keys['voip_cert_file']} {words}"
+    assert words in complaint(push)
+    push.clean = (1,)
+    assert push.start(wait=False).wait_exit() == 1
+    assert words in push.log_text()
+
+
+def test_without_a_valid_certificate_for_calls_they_come_as_alerts_until_one_is_there(
+    stage, redis, fake, authority, tmp_path
+):
+    keys = with_calls(authority, tmp_path, days=30, started_days_ago=100)
+    push = stage.pushd("push-1", redis, fake, start=False, providers=sections(fake, keys))
+    words = f"voip-cert-file {keys['voip_cert_file']} expired on 20"
+    assert f"[provider {APNS}]: {words}" in complaint(push)
+    push.start()
+    assert f'credential-refused provider={APNS} from=file reason="{words}' in push.log_text()
+    device = register(push, second_token=apns_token())
+    assert ring(push, fake, device)[0] == "alert"
+    push.wait_log("provider-open .*reason=credential-not-valid fault=credential .* for=calls")
+    assert outcome(push, device) == "sent"
+    assert providers(push)[APNS]["state"] == "ready"
+    wait_until(lambda: events(redis))
+    (event,) = events(redis)
+    assert (event["provider"], event["days"]) == (APNS, 0)
+    assert re.match(
+        rf"The certificate for calls \(voip-cert-file\) of the push provider {APNS} expired on "
+        r"20\d\d-\d\d-\d\d: calls are sent as alerts until", event["text"])
+    name = "outrigger_pushd_credential_expires_seconds"
+    assert metric(push, name, provider=APNS) < 0  # the first that ends counts
+    keys["voip_cert_file"].write_bytes(authority.p12(VOIP, PASSWORD))
+    push.popen.send_signal(1)
+    push.wait_log("credential-replaced .*form=certificate from=voip-cert-file")
+    assert ring(push, fake, device)[0] == "voip"
+
+
+def test_a_certificate_for_calls_may_come_and_go_with_sighup(
+    stage, redis, fake, authority, tmp_path
+):
+    keys = with_calls(authority, tmp_path)
+    both = {key: keys.pop(key) for key in ("voip_cert_file", "voip_cert_password")}
+    push = start(stage, redis, fake, keys)
+    device = register(push, second_token=apns_token())
+    assert ring(push, fake, device)[0] == "alert"
+    assert f"isn't for calls ({VOIP}): they are sent as alerts" in push.log_text()
+    for more, kind, words in ((both, "voip", "form=certificate"), ({}, "alert", "form=none")):
+        push.sections[f"provider {APNS}"] = {**sections(fake, keys)[APNS], **more}
+        push.configure(push.sections)
+        push.popen.send_signal(1)
+        push.wait_log(f"credential-replaced provider={APNS} {words}")
+        assert ring(push, fake, device)[0] == kind
+        assert ("call_credential" in providers(push)[APNS]) is (kind == "voip")
+    assert "config-needs-restart" not in push.log_text()
 
 
 # Set by the API

@@ -39,4 +39,14 @@ static inline struct credential_wanted provider_section_wants(const union provid
 	return wanted;
 }
 
+/* The same of the one for calls alone. */
+static inline struct credential_wanted
+provider_section_wants_for_calls(const union provider_section *section)
+{
+	struct credential_wanted wanted = { 0 };
+
+	provider_kinds[section->provider.kind]->call_credential(&section->provider, &wanted);
+	return wanted;
+}
+
 #endif

@@ -173,8 +173,8 @@ START_TEST(what_tigase_calls_otherwise_is_refused_with_our_name_for_it)
 	} cases[] = {
 		{ "apns-topic = a.b", "apns-topic is retired: use topic\n" },
 		{ "pushkit-cert-file = x.p12",
-		  "pushkit-cert-file is retired: calls go by cert-file" },
-		{ "pushkit-cert-password = x", "with cert-password\n" },
+		  "pushkit-cert-file is retired: use voip-cert-file, unless" },
+		{ "pushkit-cert-password = x", "use voip-cert-password\n" },
 		{ "fallbackToSandbox = true", "is retired: use try-other-environment\n" },
 		{ "server-key = x", "use service-account-file\n" },
 		{ "sender-id = 1", "use service-account-file and project-id\n" },

@@ -263,6 +263,37 @@ START_TEST(one_that_was_set_and_has_expired_gives_way_to_a_good_file)
 }
 END_TEST
 
+/* Without one configured it has no material, and one may come later. */
+START_TEST(the_one_for_calls_comes_from_its_file_and_is_another)
+{
+	struct credential *calls;
+	char *why = NULL;
+
+	write_key("P-256");
+	open_it();
+	keys->key_file = NULL;
+	calls = credential_open(&section.provider, apns_kind.call_credential, &watch, &why);
+	ck_assert_ptr_nonnull(calls);
+	ck_assert_ptr_null(credential_material(calls));
+	ck_assert_ptr_eq(credential_find("p"), credential);
+	ck_assert_ptr_eq(credential_find_for_calls("p"), calls);
+	ck_assert_ptr_null(credential_find_for_calls("q"));
+	ck_assert(credential_is_for_calls(calls) && !credential_is_for_calls(credential));
+	keys->voip_cert_file = path;
+	write_identity(&(struct credentials_subject){ .uid = TOPIC });
+	credentials_reload();
+	ck_assert_ptr_null(credential_material(calls));
+	write_identity(&(struct credentials_subject){ .uid = TOPIC ".voip" });
+	credentials_reload();
+	ck_assert_int_eq(credential_state(calls, NULL), CREDENTIAL_READY);
+	ck_assert_str_eq(credential_material(calls)->topic, TOPIC ".voip");
+	keys->voip_cert_file = NULL;
+	credentials_reload();
+	ck_assert_ptr_null(credential_material(calls));
+	credential_close(calls);
+}
+END_TEST
+
 static void check_fault(const char *expected, bool settable)
 {
 	char *why = NULL;
@@ -300,6 +331,7 @@ int main(void)
 		without_files_there_is_none_until_one_is_set,
 		an_expired_certificate_is_known_for_what_it_is_until_a_better_one_comes,
 		one_that_was_set_and_has_expired_gives_way_to_a_good_file,
+		the_one_for_calls_comes_from_its_file_and_is_another,
 		a_file_that_is_of_no_use_is_named,
 	};
 

@@ -184,6 +184,39 @@ START_TEST(a_certificate_that_is_not_for_all_pushes_says_so)
 }
 END_TEST
 
+/* Reads a certificate that says SUBJECT as the one for calls; EXPECTED is what is wrong with it. */
+static void check_for_calls(const struct credentials_subject *subject, const char *expected)
+{
+	struct credential_wanted wanted = provider_section_wants_for_calls(&section);
+	char *text = identity(subject), *why = NULL;
+	struct material_source source = { .bytes = text, .len = strlen(text) };
+
+	material = material_read(&wanted, &source, &why);
+	ck_assert_pstr_eq(why, expected);
+	if (material != NULL)
+		ck_assert_ptr_null(material_lack(material, &wanted));
+	material_release(material);
+	free(why);
+	free(text);
+}
+
+START_TEST(a_certificate_for_calls_alone_is_for_the_topic_of_calls)
+{
+	const struct credentials_subject alerts = { .uid = TOPIC };
+	const struct credentials_subject good[] = { { .uid = TOPIC ".voip" },
+		                                    { .topics = CREDENTIALS_TOPICS } };
+	const struct credentials_subject other = { .uid = "org.example.other.voip" };
+	static char file[] = "/some.file";
+
+	keys->voip_cert_file = file;
+	check_lack(&alerts, NULL); /* calls go by the other */
+	for (size_t i = 0; i < ARRAY_LEN(good); i++)
+		check_for_calls(&good[i], NULL);
+	check_for_calls(&alerts, "isn't for calls (" TOPIC ".voip)");
+	check_for_calls(&other, "is for the topic org.example.other.voip, not for " TOPIC);
+}
+END_TEST
+
 START_TEST(a_topic_that_cannot_go_into_a_header_is_none)
 {
 	const struct credentials_subject lines = { .uid = TOPIC "\r\napns-priority: 10" };
@@ -276,6 +309,7 @@ int main(void)
 		a_certificate_must_be_valid_now,
 		a_certificate_of_one_environment_is_not_for_the_other,
 		a_certificate_that_is_not_for_all_pushes_says_so,
+		a_certificate_for_calls_alone_is_for_the_topic_of_calls,
 		a_topic_that_cannot_go_into_a_header_is_none,
 		what_is_something_else_is_refused,
 		the_fingerprint_tells_credentials_apart_and_no_secret,

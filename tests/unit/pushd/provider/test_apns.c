@@ -100,6 +100,14 @@ START_TEST(keys_that_do_not_fit_together_are_named)
 	check_fault(&section, NULL);
 	own->cert_file = file;
 	check_fault(&section, "either cert-file or key-file, not both");
+	own->cert_file = NULL;
+	own->voip_cert_file = file;
+	check_fault(&section, "either voip-cert-file or key-file, which is for calls, too");
+	own->key_file = own->topic = NULL;
+	own->cert_file = file;
+	check_fault(&section, "voip-cert-file needs topic");
+	own->topic = topic;
+	check_fault(&section, NULL);
 	own->other_endpoint = plain;
 	check_fault(&section, "other-endpoint must be https://HOST[:PORT], not http://127.0.0.1");
 }

@@ -187,6 +187,102 @@ START_TEST(an_environment_that_refuses_the_credential_says_nothing_of_the_token)
 }
 END_TEST
 
+/* ---- calls with a credential of their own ---- */
+
+static char calls_file[] = "/tmp/og-unit-XXXXXX";
+
+static bool fixed_origin(const struct conf_provider *provider, enum environment environment,
+                         const char *to, char origin[PROVIDER_ORIGIN_MAX])
+{
+	snprintf(origin, PROVIDER_ORIGIN_MAX, "%s", server.origin);
+	return true;
+}
+
+static void describe_calls(const struct conf_provider *provider, struct credential_wanted *wanted)
+{
+	toy_credential(provider, wanted);
+	wanted->file = calls_file;
+	wanted->for_calls = true;
+}
+
+/* A sender that sends to one origin, calls with another secret. */
+static void open_with_calls(const char *more)
+{
+	static struct provider_kind kind;
+	char *why = NULL;
+
+	kind = toy_kind;
+	kind.origin = fixed_origin;
+	kind.call_credential = describe_calls;
+	toy_write_file(calls_file, "toy:ring");
+	conf = toy_configure(secret_file, more);
+	sender = sender_new(&kind, conf_provider(conf, 0), 2, &why);
+	ck_assert_msg(sender != NULL, "%s", why);
+	unlink(calls_file);
+}
+
+static void send_fresh(const struct job *fresh, enum priority priority)
+{
+	job = *fresh;
+	job.priority = priority;
+	send_it();
+	ck_assert_int_eq(job.judgement.verdict, VERDICT_SENT);
+}
+
+static void check_signed(const struct toy_server *at, unsigned i, const char *secret)
+{
+	ck_assert_uint_gt(at->requests, i);
+	ck_assert_msg(strstr(at->bearers[i], secret) != NULL, "%s", at->bearers[i]);
+}
+
+START_TEST(calls_alone_go_by_the_credential_for_calls)
+{
+	const struct job fresh = job;
+
+	open_with_calls("");
+	send_fresh(&fresh, PRIORITY_HIGH);
+	ck_assert_uint_eq(sender->endpoint_count, 1);
+	send_fresh(&fresh, PRIORITY_VOIP);
+	send_fresh(&fresh, PRIORITY_LOW);
+	send_fresh(&fresh, PRIORITY_VOIP);
+	ck_assert_uint_eq(sender->endpoint_count, 2);
+	check_signed(&server, 0, "hush-");
+	check_signed(&server, 1, "hush-");
+	check_signed(&calls, 0, "ring-");
+	check_signed(&calls, 1, "ring-");
+}
+END_TEST
+
+START_TEST(a_call_is_tried_in_the_other_environment_with_the_same_credential)
+{
+	const struct job fresh = job;
+
+	open_with_calls("toy-environments = both\n");
+	calls.statuses[0] = 400;
+	send_fresh(&fresh, PRIORITY_VOIP);
+	ck_assert_int_eq(job.environment, ENVIRONMENT_SANDBOX);
+	ck_assert_uint_eq(calls.requests, 2);
+	check_signed(&calls, 1, "ring-");
+	ck_assert_ptr_eq(job.endpoint, sender->other_calls);
+}
+END_TEST
+
+START_TEST(a_call_whose_own_credential_is_refused_goes_as_an_alert_and_the_rest_as_ever)
+{
+	const struct job fresh = job;
+
+	open_with_calls("");
+	calls.statuses[0] = calls.statuses[1] = 403;
+	for (unsigned i = 0; i < 2; i++) { /* the second one mostly finds the breaker open */
+		send_fresh(&fresh, PRIORITY_VOIP);
+		ck_assert_int_eq(job.priority, PRIORITY_HIGH);
+		check_signed(&server, i, "hush-");
+	}
+	ck_assert_str_eq(sender_state(sender), "ready");
+	ck_assert_int_eq(sender_refusal(sender), SENDER_TAKES);
+}
+END_TEST
+
 START_TEST(no_more_wait_than_the_queue_holds)
 {
 	struct job more[2] = { job, job };
@@ -293,6 +389,9 @@ int main(void)
 		a_token_that_is_bad_here_is_tried_in_the_other_environment_and_that_is_kept,
 		a_token_that_is_bad_in_both_environments_is_suspect,
 		an_environment_that_refuses_the_credential_says_nothing_of_the_token,
+		calls_alone_go_by_the_credential_for_calls,
+		a_call_is_tried_in_the_other_environment_with_the_same_credential,
+		a_call_whose_own_credential_is_refused_goes_as_an_alert_and_the_rest_as_ever,
 		no_more_wait_than_the_queue_holds,
 		what_is_on_the_wire_when_it_is_abandoned_still_comes_to_its_verdict,
 		an_endpoint_that_has_nothing_to_do_makes_room_for_another,
