@@ -23,10 +23,11 @@ CHUNK = 256 * 1024
 
 
 class Client(slixmpp.ClientXMPP):
-    """One user's client; "async with" logs in and out."""
+    """One user's client; "async with" logs in and out. USER is of SERVER's domain, or has an @."""
 
     def __init__(self, server, user, password, resource="e2e"):
-        super().__init__(f"{user}@{server.domain}/{resource}", password)
+        jid = user if "@" in user else f"{user}@{server.domain}"
+        super().__init__(f"{jid}/{resource}", password)
         self.home = server
         self.messages = asyncio.Queue()
         self.register_plugin("xep_0030")

@@ -1,7 +1,8 @@
 """Real XMPP servers for end-to-end tests: Prosody and ejabberd, private, on loopback.
 
 Both give: domain, host, c2s_port, component_port(component), secret(component), what they log of
-an app server's answers (gone, later), and, before the start, add_user(name, password).
+an app server's answers (gone, later), and, before the start, add_user(name, password), where the
+name has an @ if it is of one of more_domains, which the same server serves.
 SASL PLAIN without TLS is allowed, which is why nothing listens beyond loopback.
 """
 
@@ -43,7 +44,7 @@ allow_unencrypted_plain_auth = true
 authentication = "internal_plain"
 storage = "internal"
 limits = {{}}
-VirtualHost "{domain}"
+{hosts}
 """
 
 # Prosody keeps an old connection that the network lost until TCP notices; the new one must win.
@@ -67,11 +68,11 @@ class Prosody(Process):
     def wait_ready(self):
         self.wait_log(r"Activated service '(component|c2s)' on", count=2)
 
-    def __init__(self, stage, domain, components, name="prosody", modules=()):
+    def __init__(self, stage, domain, components, name="prosody", modules=(), more_domains=()):
         """MODULES: community modules beyond the usual."""
         super().__init__(stage, name, [], {"LUA_PATH": f"{HERE}/prosody-0.12/?.lua;;"})
         self.domain, self.secrets = domain, components
-        self.modules = modules
+        self.modules, self.more_domains = modules, more_domains
         self.c2s_port, self._component_port = free_port(), free_port()
         self.config = self.folder / "prosody.cfg.lua"
         self.argv = ["prosody", "--config", self.config, "-F"]
@@ -85,7 +86,9 @@ class Prosody(Process):
             community=community_modules() if self.modules else HERE,
             modules="".join(f', "{module}"' for module in self.modules),
             host=HOST,
-            domain=self.domain,
+            hosts="\n".join(
+                [f'VirtualHost "{self.domain}"', *map(self.host_of, self.more_domains)]
+            ),
             c2s=self.c2s_port,
             component=self._component_port,
         )
@@ -94,6 +97,11 @@ class Prosody(Process):
         for name in ("data", "certs"):
             (self.folder / name).mkdir(exist_ok=True)
         self.config.write_text(text)
+
+    def host_of(self, domain):
+        """A further domain, whose users find the same components."""
+        items = ", ".join(f'{{ "{name}" }}' for name in self.secrets)
+        return f'VirtualHost "{domain}"\ndisco_items = {{ {items} }}'
 
     async def publish(self, client, stanza):
         """Sends STANZA (an IQ as text) as the server's own; CLIENT is logged in."""
@@ -107,14 +115,16 @@ class Prosody(Process):
         return self.secrets[component]
 
     def add_user(self, name, password):
-        command = ["prosodyctl", "--config", self.config, "register", name, self.domain, password]
+        name, _, domain = name.partition("@")
+        words = ["register", name, domain or self.domain, password]
+        command = ["prosodyctl", "--config", self.config, *words]
         done = subprocess.run(command, capture_output=True, text=True, cwd=self.folder)
         if done.returncode != 0:
             raise Trouble(f"prosodyctl register: {done.stdout}{done.stderr}")
 
 
 EJABBERD_CONFIG = """\
-hosts: ["{domain}"]
+hosts: [{hosts}]
 loglevel: info
 auth_method: internal
 certfiles: []
@@ -128,7 +138,7 @@ api_permissions:
   tests: {{from: mod_http_api, who: {{ip: "127.0.0.1/8"}}, what: send_stanza}}
 modules:
   mod_admin_extra: {{}}
-  mod_disco: {{}}
+  mod_disco: {{extra_domains: [{items}]}}
   mod_offline: {{}}
   mod_ping: {{}}
   mod_push: {{}}
@@ -147,7 +157,7 @@ EJABBERD_COMPONENT = """\
 # Erlang's own words: start, add the users, and say on stdout that they can log in.
 EJABBERD_USERS = """\
 {{ok, _}} = application:ensure_all_started(ejabberd), \
-[ejabberd_auth:try_register(U, <<"{domain}">>, P) || {{U, P}} <- [{users}]], \
+[ejabberd_auth:try_register(U, D, P) || {{U, D, P}} <- [{users}]], \
 io:format("users are registered~n")."""
 
 
@@ -160,9 +170,10 @@ class Ejabberd(Process):
     gone = r"rejected notification for .* disabling push"
     later = r"rejected notification for .* temporarily"
 
-    def __init__(self, stage, domain, components, name="ejabberd"):
+    def __init__(self, stage, domain, components, name="ejabberd", more_domains=()):
         super().__init__(stage, name, [])
         self.domain, self.secrets, self.users = domain, components, {}
+        self.more_domains = more_domains
         self.c2s_port, self.api_port = free_port(), free_port()
         self.ports = {component: free_port() for component in components}
         self.config = self.folder / "ejabberd.yml"
@@ -182,17 +193,21 @@ class Ejabberd(Process):
         )
         self.config.write_text(
             EJABBERD_CONFIG.format(
-                domain=self.domain,
+                hosts=", ".join(f'"{domain}"' for domain in (self.domain, *self.more_domains)),
                 c2s=self.c2s_port,
                 api=self.api_port,
                 host=HOST,
                 components=components,
+                items=", ".join(self.secrets) if self.more_domains else "",
             )
         )
 
     def start(self, wait=True):
-        users = ", ".join(f'{{<<"{user}">>, <<"{word}">>}}' for user, word in self.users.items())
-        eval_text = EJABBERD_USERS.format(domain=self.domain, users=users)
+        users = ", ".join(
+            f'{{<<"{user}">>, <<"{domain}">>, <<"{word}">>}}'
+            for (user, domain), word in self.users.items()
+        )
+        eval_text = EJABBERD_USERS.format(users=users)
         database = f'"{self.folder}/database"'
         self.argv = ["erl", "-noinput", "+sbwt", "none", "-mnesia", "dir", database]
         self.argv += ["-eval", eval_text]
@@ -213,4 +228,5 @@ class Ejabberd(Process):
         return self.secrets[component]
 
     def add_user(self, name, password):
-        self.users[name] = password
+        name, _, domain = name.partition("@")
+        self.users[name, domain or self.domain] = password

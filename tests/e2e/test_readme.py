@@ -194,11 +194,12 @@ class ReadmeEjabberd(Ejabberd):
         values = {"5347": port, DOCKER: HOST}
         values.update(secrets_of(self))
         base = EJABBERD_CONFIG.format(
-            domain=self.domain,
+            hosts=f'"{self.domain}"',
             c2s=self.c2s_port,
             api=self.api_port,
             host=HOST,
             components="",
+            items="",
         )
         config = yaml.safe_load(base)
         del config["modules"]["mod_push"], config["modules"]["mod_stream_mgmt"]
