@@ -23,6 +23,55 @@
 #define DAY_MS (INT64_C(24) * 60 * 60 * 1000)
 #define SOON_DAYS 30
 
+/* ---- what there is to say of it ---- */
+
+static void add_finding(json_t *findings, char *text)
+{
+	json_array_append_new(findings, json_string(text));
+	free(text);
+}
+
+static void add_dates(json_t *findings, const struct material *material)
+{
+	int64_t days = (material->expires_ms - loop_wall_ms()) / DAY_MS;
+	char *date = material_date(material->expires_ms);
+	char *fault = material_judge_dates(material, loop_wall_ms());
+
+	if (fault != NULL)
+		add_finding(findings, mem_printf("It %s: nothing can be sent with it.", fault));
+	else
+		add_finding(findings,
+		            mem_printf(days < SOON_DAYS ? "It expires soon, on %s: in %lld days."
+		                                        : "It expires on %s, in %lld days.",
+		                       date, (long long)days));
+	free(fault);
+	free(date);
+}
+
+static void say_lack(json_t *findings, const struct credential *credential,
+                     const struct material *material)
+{
+	struct credential_wanted wanted;
+	char *lack;
+
+	credential_wants(credential, &wanted);
+	lack = material_lack(material, &wanted);
+	if (lack != NULL)
+		add_finding(findings, mem_printf("It %s.", lack));
+	free(lack);
+}
+
+/* What MATERIAL is good for, and with LACK_COUNTS what not; ANSWER gets what its form adds. */
+static void say_all(json_t *findings, json_t *answer, const struct credential *credential,
+                    const struct material *material, bool lack_counts)
+{
+	if (material->expires_ms != 0)
+		add_dates(findings, material);
+	material->form->describe(material, answer, findings);
+	if (lack_counts)
+		say_lack(findings, credential, material);
+}
+
 /* ---- providers ---- */
 
 /* What CREDENTIAL is: no secret is in it. */
@@ -46,6 +95,42 @@ static json_t *describe_credential(const struct credential *credential)
 	return object;
 }
 
+/* What the provider said last, if it was a fault that no success has followed. */
+static void say_trouble(json_t *findings, const struct breaker *trouble)
+{
+	char *date = trouble != NULL ? material_date(trouble->since_ms) : NULL;
+
+	if (trouble != NULL)
+		add_finding(findings,
+		            mem_printf(trouble->fault == BREAKER_CREDENTIAL
+		                               ? "Refused by the provider since %s (%s)."
+		                               : "The provider can't be reached since %s (%s).",
+		                       date, trouble->reason));
+	free(date);
+}
+
+/* CALLS: the certificate for calls alone, or NULL. */
+static json_t *find_out(struct credential *credential, const struct credential *calls,
+                        const struct breaker *trouble)
+{
+	const struct material *material = credential_material(credential);
+	bool calls_are_served = calls != NULL && credential_material(calls) != NULL;
+	json_t *findings = json_array(), *unused = json_object();
+
+	if (material != NULL)
+		say_all(findings, unused, credential, material, !calls_are_served);
+	else if (credential_state(credential, NULL) == CREDENTIAL_ABSENT)
+		add_finding(findings, mem_dup("There is none: nothing can be sent."));
+	if (credential_state(credential, NULL) == CREDENTIAL_FAILED)
+		add_finding(findings, mem_dup("The token endpoint gives no access token for it."));
+	if (credential_file_fault(credential) != NULL)
+		add_finding(findings, mem_printf("The file is refused: %s.",
+		                                 credential_file_fault(credential)));
+	say_trouble(findings, trouble);
+	json_decref(unused);
+	return findings;
+}
+
 static void serve_providers(struct http_request *request)
 {
 	json_t *list = json_array();
@@ -53,13 +138,15 @@ static void serve_providers(struct http_request *request)
 	for (size_t i = 0; i < senders_count(); i++) {
 		const struct sender *sender = senders_at(i);
 		const struct conf_provider *provider = sender_provider(sender);
-		const struct credential *credential = credential_find(provider->id);
-		const struct credential *calls = credential_find_for_calls(provider->id);
+		struct credential *credential = credential_find(provider->id);
+		struct credential *calls = credential_find_for_calls(provider->id);
+		const struct breaker *trouble;
+		const char *state = sender_state(sender, &trouble);
 		struct credential_wanted wanted;
-		json_t *item = json_pack("{s:s, s:s, s:s, s:o}", "id", provider->id, "kind",
-		                         provider_kinds[provider->kind]->conf.name, "state",
-		                         sender_state(sender), "credential",
-		                         describe_credential(credential));
+		json_t *item = json_pack("{s:s, s:s, s:s, s:o, s:o}", "id", provider->id, "kind",
+		                         provider_kinds[provider->kind]->conf.name, "state", state,
+		                         "credential", describe_credential(credential), "findings",
+		                         find_out(credential, calls, trouble));
 
 		credential_wants(credential, &wanted);
 		if (calls != NULL && credential_material(calls) != NULL)
@@ -107,37 +194,6 @@ static struct credential *find_credential(struct http_request *request)
 	return NULL;
 }
 
-/* ---- what there is to say of it ---- */
-
-static void add_finding(json_t *findings, char *text)
-{
-	json_array_append_new(findings, json_string(text));
-	free(text);
-}
-
-static void add_dates(json_t *findings, const struct material *material)
-{
-	int64_t days = (material->expires_ms - loop_wall_ms()) / DAY_MS;
-	char *date = material_date(material->expires_ms);
-
-	add_finding(findings, mem_printf(days < SOON_DAYS ? "It expires soon, on %s: in %lld days."
-	                                                  : "It expires on %s, in %lld days.",
-	                                 date, (long long)days));
-	free(date);
-}
-
-static void say_lack(json_t *findings, const struct setting *setting)
-{
-	struct credential_wanted wanted;
-	char *lack;
-
-	credential_wants(setting->credential, &wanted);
-	lack = material_lack(setting->material, &wanted);
-	if (lack != NULL)
-		add_finding(findings, mem_printf("It %s.", lack));
-	free(lack);
-}
-
 static json_t *describe(const struct setting *setting)
 {
 	const struct material *material = setting->material;
@@ -146,13 +202,10 @@ static json_t *describe(const struct setting *setting)
 	                           credential_provider(setting->credential)->id, "form",
 	                           material->form->name, "fingerprint", material->fingerprint);
 
-	if (material->expires_ms != 0) {
+	if (material->expires_ms != 0)
 		json_object_set_new(answer, "expires_ms",
 		                    json_integer((json_int_t)material->expires_ms));
-		add_dates(findings, material);
-	}
-	material->form->describe(material, answer, findings);
-	say_lack(findings, setting);
+	say_all(findings, answer, setting->credential, material, true);
 	json_object_set_new(answer, "findings", findings);
 	return answer;
 }

@@ -36,8 +36,9 @@ struct credential {
 	struct list tokens;
 	struct sealed_store_call call;
 	struct timer poll;
-	bool settled;   /* Redis has answered once, or isn't asked */
-	bool for_calls; /* alone; it comes from a file, never from Redis */
+	bool settled;     /* Redis has answered once, or isn't asked */
+	bool for_calls;   /* alone; it comes from a file, never from Redis */
+	char *file_fault; /* what is wrong with the file that was read last; NULL: nothing */
 };
 
 static struct list credentials;
@@ -292,10 +293,14 @@ static void replace(struct credential *credential, struct material **place,
 	material_release(old);
 }
 
-static void log_trouble(const struct credential *credential, const char *from, const char *why)
+/* Takes WHY (NULL: nothing is wrong), which the API tells, too. */
+static void take_file_fault(struct credential *credential, char *why)
 {
-	log_error("credential-refused provider=%s from=%s reason=\"%s\"", credential->provider->id,
-	          from, why);
+	if (why != NULL)
+		log_error("credential-refused provider=%s from=file reason=\"%s\"",
+		          credential->provider->id, why);
+	free(credential->file_fault);
+	credential->file_fault = why;
 }
 
 /* ---- what is stored in Redis ---- */
@@ -338,7 +343,9 @@ static void on_sealed_store_got(struct sealed_store_call *call, enum sealed_stor
 		replace(credential, &credential->stored, NULL);
 		break;
 	case SEALED_UNREADABLE:
-		log_trouble(credential, "redis", "it was sealed with another master key");
+		log_error("credential-refused provider=%s from=redis "
+		          "reason=\"it was sealed with another master key\"",
+		          credential->provider->id);
 		break;
 	case SEALED_SAME:
 	case SEALED_REFUSED:
@@ -368,12 +375,10 @@ void credential_set(struct credential *credential, struct material *material)
 
 /* ---- opened and closed ---- */
 
-/* Takes FILED, and logs and frees WHY. A certificate whose dates aren't valid is kept, too. */
+/* Takes FILED and WHY. A certificate whose dates aren't valid is kept, too. */
 static void take_file(struct credential *credential, struct material *filed, char *why)
 {
-	if (why != NULL)
-		log_trouble(credential, "file", why);
-	free(why);
+	take_file_fault(credential, why);
 	credential->filed = filed;
 	if (filed != NULL)
 		use_material(credential, filed);
@@ -421,7 +426,13 @@ void credential_close(struct credential *credential)
 	close_tokens(credential);
 	material_release(credential->filed);
 	material_release(credential->stored);
+	free(credential->file_fault);
 	free(credential);
+}
+
+const char *credential_file_fault(const struct credential *credential)
+{
+	return credential->file_fault;
 }
 
 struct credential *credential_next(struct credential *credential)
@@ -459,10 +470,9 @@ static void reread_file(struct credential *credential)
 	char *why;
 	struct material *filed = read_own_file(credential, &why);
 
+	take_file_fault(credential, why);
 	if (why != NULL) {
-		log_trouble(credential, "file", why);
 		material_release(filed);
-		free(why);
 		return;
 	}
 	if (filed != NULL && credential->stored != NULL && !same_material(filed, credential->filed))

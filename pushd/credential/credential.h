@@ -76,6 +76,12 @@ const struct material *credential_material(const struct credential *credential);
 /* True if it is the one that was set, and is kept in Redis. */
 bool credential_is_stored(const struct credential *credential);
 
+/*
+ * What was wrong with its file when that was read last, borrowed until the next SIGHUP; NULL:
+ * nothing, or there is no file.
+ */
+const char *credential_file_fault(const struct credential *credential);
+
 const struct conf_provider *credential_provider(const struct credential *credential);
 
 /* Of the bearer token for ORIGIN, where each has its own; NULL: of none in particular. */

@@ -1,5 +1,7 @@
 #include "pushd/sender/breaker.h"
 
+#include <stdio.h>
+
 #include "common/base/mem.h"
 
 #define STRIKES_MAX 3
@@ -31,13 +33,16 @@ void breaker_release(struct breaker *breaker)
 	timer_stop(&breaker->pause);
 }
 
-uint32_t breaker_open(struct breaker *breaker, enum breaker_fault fault)
+uint32_t breaker_open(struct breaker *breaker, enum breaker_fault fault, const char *reason)
 {
 	uint32_t pause_ms = backoff_next(&breaker->backoff);
 
 	breaker->open = true;
 	breaker->fault = fault;
 	breaker->strikes = 0;
+	if (breaker->since_ms == 0)
+		breaker->since_ms = loop_wall_ms();
+	snprintf(breaker->reason, sizeof(breaker->reason), "%s", reason);
 	timer_start(&breaker->pause, pause_ms);
 	return pause_ms;
 }
@@ -58,6 +63,7 @@ bool breaker_success(struct breaker *breaker)
 	bool news = breaker_probing(breaker);
 
 	breaker->strikes = 0;
+	breaker->since_ms = 0;
 	backoff_reset(&breaker->backoff);
 	return news;
 }
@@ -66,4 +72,5 @@ void breaker_retry(struct breaker *breaker)
 {
 	timer_stop(&breaker->pause);
 	breaker->open = false;
+	breaker->since_ms = 0;
 }

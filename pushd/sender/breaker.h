@@ -26,12 +26,16 @@ enum breaker_fault {
 /* "unreachable", "credential". */
 extern const char *const breaker_fault_names[];
 
+#define BREAKER_REASON_SIZE 64
+
 struct breaker {
 	void (*passed)(struct breaker *breaker); /* a pause has ended: set before breaker_init() */
 	struct timer pause;
 	bool open;
 	enum breaker_fault fault; /* of the last opening */
 	unsigned strikes;         /* connections that failed in a row */
+	int64_t since_ms;         /* since 1970: no success since it opened then; 0: all is well */
+	char reason[BREAKER_REASON_SIZE]; /* of the last opening, as the log has it */
 	struct backoff backoff;
 };
 
@@ -40,8 +44,8 @@ void breaker_init(struct breaker *breaker);
 
 void breaker_release(struct breaker *breaker);
 
-/* Opens it; returns how long it stays open, in milliseconds. */
-uint32_t breaker_open(struct breaker *breaker, enum breaker_fault fault);
+/* Opens it for REASON (copied); returns how long it stays open, in milliseconds. */
+uint32_t breaker_open(struct breaker *breaker, enum breaker_fault fault, const char *reason);
 
 /*
  * A connection failed. Requests that fail with it count once. True: too many failed, so the caller

@@ -316,7 +316,7 @@ static void open_breaker(struct endpoint *endpoint, enum breaker_fault fault, co
 
 	if (endpoint->breaker.open)
 		return;
-	pause_ms = breaker_open(&endpoint->breaker, fault);
+	pause_ms = breaker_open(&endpoint->breaker, fault, reason);
 	log_error(
 	        "provider-open provider=%s reason=%s fault=%s endpoint=%s pause_ms=%u queued=%zu%s",
 	        endpoint->provider->id, reason, breaker_fault_names[fault], endpoint->origin,

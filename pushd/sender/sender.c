@@ -459,10 +459,12 @@ bool sender_has_credential(const struct sender *sender)
 	return state != CREDENTIAL_ABSENT && state != CREDENTIAL_INVALID;
 }
 
-const char *sender_state(const struct sender *sender)
+const char *sender_state(const struct sender *sender, const struct breaker **trouble)
 {
 	const struct breaker *breaker = breaker_of(sender);
 
+	if (trouble != NULL)
+		*trouble = breaker != NULL && breaker->since_ms != 0 ? breaker : NULL;
 	switch (credential_state(sender->credential, NULL)) {
 	case CREDENTIAL_FAILED:
 	case CREDENTIAL_ABSENT:
@@ -510,7 +512,7 @@ void senders_dump(void)
 {
 	for (size_t i = 0; i < senders_in_all; i++)
 		log_info("provider-state provider=%s state=%s queued=%zu",
-		         sender_provider(senders[i])->id, sender_state(senders[i]),
+		         sender_provider(senders[i])->id, sender_state(senders[i], NULL),
 		         sender_queued(senders[i]));
 }
 

@@ -67,9 +67,10 @@ const struct conf_provider *sender_provider(const struct sender *sender);
 
 /*
  * "ready"; "credential" without a usable credential; "credential" or "unreachable" while the
- * breaker is open.
+ * breaker is open. *TROUBLE (may be NULL) becomes the breaker (borrowed) that has seen no success
+ * since it opened, or NULL.
  */
-const char *sender_state(const struct sender *sender);
+const char *sender_state(const struct sender *sender, const struct breaker **trouble);
 
 /* How many wait for room on a connection. */
 size_t sender_queued(const struct sender *sender);

@@ -110,6 +110,7 @@ def test_a_certificate_is_set_as_tigases_form_has_it(stack, run, authority):
     row = ask(stack, run, "list-credentials").row(id=APNS)
     assert (row["credential"], row["source"], row["daemon"]) == ("certificate", "stored", "pushd")
     assert row["expires"] == done.fields["expires"]
+    assert row["findings"].startswith("It expires ")
 
 
 def test_a_service_account_is_set(stack, run):

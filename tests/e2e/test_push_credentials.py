@@ -169,6 +169,9 @@ def test_a_file_that_has_expired_stops_its_own_provider_alone(
     push, words = prepare(stage, redis, fake, authority, tmp_path, "expired")
     assert f"[provider {APNS}]: {words}" in complaint(push)
     credential = check_only_apns_is_out(push.start(), words)
+    findings = providers(push)[APNS]["findings"]
+    assert re.match(r"It expired on \d{4}-\d\d-\d\d: nothing can be sent with it.$", findings[0])
+    assert any(finding.startswith("The file is refused: ") for finding in findings)
     assert (credential["kind"], credential["source"]) == ("certificate", "file")
     assert credential["expires_ms"] < 1000 * time.time() and credential["topic"] == TOPIC
     push.wait_log(f"credential-expires provider={APNS} days=0")
@@ -177,7 +180,10 @@ def test_a_file_that_has_expired_stops_its_own_provider_alone(
     push.popen.send_signal(1)
     push.wait_log("credential-replaced .*form=certificate from=file")
     assert send(push, fake)[0] == "sent"
-    assert providers(push)[APNS]["state"] == "ready"
+    found = providers(push)[APNS]
+    expires, calls = found["findings"]
+    assert found["state"] == "ready" and re.match(r"It expires on .* in \d+ days", expires)
+    assert calls == f"It isn't for calls ({TOPIC}.voip): they are sent as alerts."
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -187,6 +193,8 @@ def test_where_one_can_be_set_a_file_at_fault_stops_its_own_provider_alone(
     push, words = prepare(stage, redis, fake, authority, tmp_path, fault, master_key_file=master)
     assert f"[provider {APNS}]: {words}" in complaint(push)
     check_only_apns_is_out(push.start(), words)
+    findings = providers(push)[APNS]["findings"]
+    assert any(one.startswith("The file is refused: ") and words in one for one in findings)
     assert put(push, authority.pem(TOPIC))[0] == 200
     assert send(push, fake)[0] == "sent"
     push.stop()
@@ -215,6 +223,7 @@ def test_the_providers_are_told_with_what_they_sign_in(stage, redis, fake, autho
     wait_until(lambda: providers(push)[APNS]["state"] == "credential")
     found = providers(push)
     assert found[APNS]["credential"] == {"kind": "none"}
+    assert found[APNS]["findings"] == ["There is none: nothing can be sent."]
     assert found[FCM]["credential"] == {"kind": "service-account", "source": "file"}
     assert put(push, authority.pem(TOPIC))[0] == 200
     credential = providers(push)[APNS]["credential"]
@@ -222,7 +231,19 @@ def test_the_providers_are_told_with_what_they_sign_in(stage, redis, fake, autho
     assert credential == {"kind": "certificate", "source": "stored", "topic": TOPIC}
     ids = {"key_id": "FAKEKEY001", "team_id": "FAKETEAM01"}
     assert put(push, (fake.set / "apns.p8").read_text(), **ids)[0] == 200
-    assert providers(push)[APNS]["credential"] == {"kind": "key", "source": "stored"}
+    found = providers(push)[APNS]
+    assert found["credential"] == {"kind": "key", "source": "stored"}
+    signed = "Requests are signed as key FAKEKEY001 of team FAKETEAM01."
+    assert found["findings"] == [signed]
+    device = register(push)
+    script(fake, device["token"], 403, "InvalidProviderToken")
+    assert outcome(push, device) == "unavailable"
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    refused = rf"Refused by the provider since {today[:4]}-\d\d-\d\d \(InvalidProviderToken\)\."
+    assert re.fullmatch(refused, providers(push)[APNS]["findings"][1])
+    fake.reset()
+    wait_until(lambda: outcome(push, device) == "sent", what="the provider to take it")
+    assert providers(push)[APNS]["findings"] == [signed]
 
 
 def test_a_file_is_read_again_on_sighup_and_one_at_fault_is_not_used(
@@ -303,6 +324,7 @@ def test_calls_go_by_their_own_certificate_and_all_else_by_the_other(
     assert ring(push, fake, device) == ("voip", calls)
     found = providers(push)[APNS]
     assert (found["state"], found["credential"]["topic"]) == ("ready", TOPIC)
+    assert not any("calls" in one for one in found["findings"])
     credential = found["call_credential"]
     assert credential.pop("expires_ms") > 1000 * time.time()
     assert credential == {"kind": "certificate", "source": "file", "topic": VOIP}

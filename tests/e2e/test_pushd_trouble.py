@@ -95,6 +95,11 @@ def state_of(push, provider):
     return {one["id"]: one["state"] for one in found}[provider]
 
 
+def findings_of(push, provider):
+    found = push.call("GET", "/v1/providers")[1]["providers"]
+    return {one["id"]: one["findings"] for one in found}[provider]
+
+
 def test_what_is_for_a_provider_that_refuses_connections_is_queued_quickly(stage, fake):
     port = free_port()
     sections = both(fake, endpoint=f"https://{HOST}:{port}")
@@ -105,6 +110,8 @@ def test_what_is_for_a_provider_that_refuses_connections_is_queued_quickly(stage
     assert {one["outcome"] for one in outcomes} == {"queued"} and word in ("queued", "merged")
     # Between the end of a pause and the next probe it is "ready".
     wait_until(lambda: state_of(push, APNS) == "unreachable")
+    unreachable = r"The provider can't be reached since \d{4}-\d\d-\d\d \(.+\)\."
+    assert re.fullmatch(unreachable, findings_of(push, APNS)[-1])
     assert known(push, device)
     with socket.create_server((HOST, port)) as listener:
         relay_to(listener, fake)
@@ -240,13 +247,17 @@ def test_a_credential_fault_opens_the_provider_and_removes_nothing(stage, redis,
 
 
 def test_a_service_account_that_google_refuses_is_unavailable_until_it_is_taken(stage, redis, fake):
-    fake.script({"match": {"provider": "oauth", "times": 2},
+    fake.script({"match": {"provider": "oauth"},
                  "answer": {"status": 400, "reason": "invalid_grant"}})
     push = stage.pushd("push-oauth", redis, fake, answer_within="6s")
     device = register(push, FCM)
     push.wait_log(r"oauth-failed .*status=400 error=invalid_grant")
+    refused = "The token endpoint gives no access token for it."
+    wait_until(lambda: refused in findings_of(push, FCM))
     assert sooner(push, fake, APNS, lambda: outcome(push, device)) in ("sent", "unavailable")
+    fake.reset()
     wait_until(lambda: outcome(push, device) == "sent")
+    assert refused not in findings_of(push, FCM)
 
 
 def test_a_wrong_project_removes_nothing(stage, redis, fake):

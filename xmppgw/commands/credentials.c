@@ -21,6 +21,7 @@ static const struct table_column columns[] = {
 	{ "expires",    "Expires",     TABLE_TIME, "credential.expires_ms" },
 	{ "topic",      "Topic",       TABLE_TEXT, "topic" },
 	{ "source",     "Source",      TABLE_TEXT, "credential.source" },
+	{ "findings",   "Findings",    TABLE_TEXT, "findings" },
 };
 /* clang-format on */
 

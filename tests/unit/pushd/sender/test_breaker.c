@@ -52,22 +52,27 @@ START_TEST(a_success_in_between_forgives)
 	ck_assert(!breaker_strike(&breaker));
 	wait_for_pass();
 	ck_assert_msg(!breaker_success(&breaker), "it never was open");
+	ck_assert_int_eq(breaker.since_ms, 0);
 	ck_assert(!breaker_strike(&breaker));
 }
 END_TEST
 
 START_TEST(an_open_one_is_tried_once_after_its_pause_and_opens_again_at_the_next_failure)
 {
-	uint32_t pause_ms = breaker_open(&breaker, BREAKER_UNREACHABLE);
+	uint32_t pause_ms = breaker_open(&breaker, BREAKER_UNREACHABLE, "no-route");
 
 	ck_assert_uint_ge(pause_ms, OPEN_LEAST_MS / 2);
 	ck_assert_uint_le(pause_ms, OPEN_LEAST_MS);
 	ck_assert(breaker.open && breaker_pausing(&breaker));
+	ck_assert_str_eq(breaker.reason, "no-route");
+	breaker.since_ms = 7;
 	wait_for_pass();
 	ck_assert(breaker_probing(&breaker));
 	ck_assert(breaker_strike(&breaker));
-	ck_assert_uint_gt(breaker_open(&breaker, BREAKER_UNREACHABLE), pause_ms / 2);
+	ck_assert_uint_gt(breaker_open(&breaker, BREAKER_UNREACHABLE, "no-route"), pause_ms / 2);
+	ck_assert_msg(breaker.since_ms == 7, "it is the same trouble");
 	breaker_retry(&breaker);
+	ck_assert_int_eq(breaker.since_ms, 0);
 	ck_assert(!breaker.open && !breaker_pausing(&breaker) && breaker_probing(&breaker));
 	ck_assert_msg(breaker_success(&breaker), "that is news");
 	ck_assert(!breaker_probing(&breaker));
@@ -79,7 +84,7 @@ START_TEST(its_pauses_grow_to_a_minute_and_no_further)
 	uint32_t pause_ms = 0;
 
 	for (int i = 0; i < 20; i++)
-		pause_ms = breaker_open(&breaker, BREAKER_UNREACHABLE);
+		pause_ms = breaker_open(&breaker, BREAKER_UNREACHABLE, "no-route");
 	ck_assert_uint_ge(pause_ms, OPEN_MOST_MS / 2);
 	ck_assert_uint_le(pause_ms, OPEN_MOST_MS);
 }

@@ -278,7 +278,7 @@ START_TEST(a_call_whose_own_credential_is_refused_goes_as_an_alert_and_the_rest_
 		ck_assert_int_eq(job.priority, PRIORITY_HIGH);
 		check_signed(&server, i, "hush-");
 	}
-	ck_assert_str_eq(sender_state(sender), "ready");
+	ck_assert_str_eq(sender_state(sender, NULL), "ready");
 	ck_assert_int_eq(sender_refusal(sender), SENDER_TAKES);
 }
 END_TEST
@@ -339,7 +339,7 @@ START_TEST(a_sender_without_a_credential_is_not_made_and_one_with_a_file_has_it)
 
 	open_sender("");
 	ck_assert(sender_has_credential(sender));
-	ck_assert_str_eq(sender_state(sender), "ready");
+	ck_assert_str_eq(sender_state(sender, NULL), "ready");
 	sender_free(sender);
 	unlink(secret_file);
 	sender = sender_new(&toy_kind, conf_provider(conf, 0), 2, &why);
