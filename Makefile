@@ -12,7 +12,7 @@ CPPFLAGS += -I. -I$(BUILD)/lua -D_GNU_SOURCE -DOG_VERSION='"$(VERSION)"'
 CFLAGS   ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
             -Wwrite-strings -Wformat=2 -Wundef -Wimplicit-fallthrough -Wno-unused-parameter \
-            -Wno-missing-field-initializers
+            -Wno-missing-field-initializers -Werror=incompatible-pointer-types
 HARDEN   := -fstack-protector-strong -fPIE
 LINK     := -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 ifdef FUZZ

@@ -35,18 +35,25 @@ START_TEST(people_are_told_what_ends_when)
 {
 	static char id[] = "apns-main";
 	const struct conf_provider provider = { .id = id };
+	struct warning warning = { .provider = &provider };
 	char *text;
 
 	wall_ms = END_MS - 3 * DAY_MS;
-	text = make_text(&provider, END_MS);
+	text = make_text(&warning, END_MS);
 	ck_assert_str_eq(text, "The certificate of the push provider apns-main expires on "
 	                       "2027-01-31, in 72 hours. Set a new one before that.");
 	free(text);
 	wall_ms = END_MS;
-	text = make_text(&provider, END_MS);
+	text = make_text(&warning, END_MS);
 	ck_assert_str_eq(text, "The certificate of the push provider apns-main expired on "
 	                       "2027-01-31: its notifications can't be sent until a new one is "
 	                       "set.");
+	free(text);
+	warning.for_calls = true;
+	text = make_text(&warning, END_MS);
+	ck_assert_str_eq(text, "The certificate for calls (voip-cert-file) of the push provider "
+	                       "apns-main expired on 2027-01-31: calls are sent as alerts until "
+	                       "the file is a new one.");
 	free(text);
 }
 END_TEST
