@@ -503,9 +503,12 @@ def test_it_is_in_the_registry_with_its_providers(push, redis):
         {"id": FCM, "kind": "fcm", "commands": ["register-push-fcm"]}]
     assert push.call("GET", "/v1/providers") == (200, {"providers": [
         {"id": APNS, "kind": "apns", "topic": "org.example.chat", "state": "ready",
-         "credential": {"kind": "key", "source": "file"}},
+         "credential": {"kind": "key", "source": "file"},
+         "findings": ["Requests are signed as key FAKEKEY001 of team FAKETEAM01."]},
         {"id": FCM, "kind": "fcm", "state": "ready",
-         "credential": {"kind": "service-account", "source": "file"}}]})
+         "credential": {"kind": "service-account", "source": "file"},
+         "findings": ["Access tokens are asked for as fake@fake-project.iam.gserviceaccount.com."]}
+    ]})
 
 
 def test_the_log_has_no_tokens_secrets_or_texts(stage, redis, fake):
