@@ -345,8 +345,9 @@ def test_a_hot_device_is_left_in_peace(pushes, fake, row, when):
     assert known(push, device) and state(push, row.provider) == "ready"
 
 
-def test_when_the_whole_project_sends_too_much_nothing_goes_for_a_while(stage, redis, fake):
-    push = start(stage, redis, fake, "push-exhausted", FCM)
+def test_when_the_whole_project_sends_too_much_nothing_goes_for_a_while(stage, fake):
+    # Each process pauses by itself: one of another test must not find what is queued.
+    push = start(stage, stage.redis(), fake, "push-exhausted", FCM)
     device, other = register(push, FCM), register(push, FCM)
     script(fake, device["token"], 429, "RESOURCE_EXHAUSTED", times=1, headers={"retry-after": "3"})
     assert outcome(push, device) == "queued"
