@@ -22,6 +22,8 @@
  * libmicrohttpd's timeout restarts at every byte, so a trickling client never reaches it. Each
  * stage has an absolute deadline.
  */
+#define PAGE_DEFAULT 100 /* rows */
+#define PAGE_MAX 1000
 #define HEADER_MS 10000
 #define BODY_MS 30000
 #define ANSWER_MS 60000
@@ -470,6 +472,21 @@ void http_fail(struct http_request *request, unsigned status, const char *code, 
 const char *http_query(const struct http_request *request, const char *name)
 {
 	return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+bool http_query_page(struct http_request *request, size_t *limit)
+{
+	const char *text = http_query(request, "limit");
+	char *end;
+
+	*limit = PAGE_DEFAULT;
+	if (text == NULL)
+		return true;
+	*limit = strtoul(text, &end, 10);
+	if (*text >= '0' && *text <= '9' && *end == '\0' && *limit >= 1 && *limit <= PAGE_MAX)
+		return true;
+	http_fail(request, 400, "bad_request", "limit: must be from 1 to %d", PAGE_MAX);
+	return false;
 }
 
 struct header_list {

@@ -65,6 +65,12 @@ const char *http_param(const struct http_request *request, unsigned n);
 const char *http_query(const struct http_request *request, const char *name);
 
 /*
+ * Reads the query parameter `limit`, the most rows of a page: 1 to 1000, 100 without it. False
+ * after answering 400.
+ */
+bool http_query_page(struct http_request *request, size_t *limit);
+
+/*
  * A request header that may come in several lines (RFC 9110, section 5.3): their values in order,
  * with ", " between them; "" without one. Heap, the caller frees it.
  */

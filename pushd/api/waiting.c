@@ -7,13 +7,10 @@
 #include "common/http/http_server.h"
 #include "pushd/queue/queue.h"
 
-#define PAGE_DEFAULT 100
-#define PAGE_MAX 1000
-
 struct deferred {
 	struct http_request *request;
 	struct queue_listing listing;
-	unsigned limit;
+	size_t limit;
 };
 
 static void release_deferred(void *state)
@@ -84,38 +81,21 @@ static bool read_after(struct http_request *request, const char **id, int64_t *e
 	return true;
 }
 
-static bool read_limit(struct http_request *request, unsigned *limit)
-{
-	const char *text = http_query(request, "limit");
-	char *end;
-	unsigned long value = PAGE_DEFAULT;
-
-	if (text != NULL) {
-		value = strtoul(text, &end, 10);
-		if (text[strspn(text, "0123456789")] != '\0' || value < 1 || value > PAGE_MAX) {
-			http_fail(request, 400, "bad_request", "limit: must be 1 to %d", PAGE_MAX);
-			return false;
-		}
-	}
-	*limit = (unsigned)value;
-	return true;
-}
-
 static void serve(struct http_request *request)
 {
 	struct deferred *deferred;
 	const char *after;
 	int64_t after_ms;
-	unsigned limit;
+	size_t limit;
 
-	if (!read_limit(request, &limit) || !read_after(request, &after, &after_ms))
+	if (!http_query_page(request, &limit) || !read_after(request, &after, &after_ms))
 		return;
 	deferred = mem_alloc(1, sizeof(*deferred));
 	deferred->request = request;
 	deferred->limit = limit;
 	deferred->listing.done = on_listed;
 	http_attach(request, deferred, release_deferred);
-	queue_list(&deferred->listing, after, after_ms, limit + 1);
+	queue_list(&deferred->listing, after, after_ms, (unsigned)limit + 1);
 }
 
 const struct http_route waiting_routes[] = {

@@ -50,7 +50,7 @@ static void serve_list(struct http_request *request)
 	struct query *query;
 	size_t limit;
 
-	if (!query_page(request, &limit) || !query_from(request, after, from))
+	if (!http_query_page(request, &limit) || !query_from(request, after, from))
 		return;
 	query = query_new(sizeof(struct query), request, on_page);
 	if (query == NULL)

@@ -9,8 +9,6 @@
 #include "relayd/fleet/fleet.h"
 
 #define ARGS_MAX 16
-#define PAGE_DEFAULT 100
-#define PAGE_MAX 1000
 
 static void on_reply(struct redis_call *call, const struct redisReply *reply)
 {
@@ -65,21 +63,6 @@ void query_eval(struct query *query, struct redis_script *script, const char *co
 	redis_eval(fleet_redis(), &query->call, script, &(struct redis_args){ count, argc, words });
 	while (count > 0)
 		free(owned[--count]);
-}
-
-bool query_page(struct http_request *request, size_t *limit)
-{
-	const char *text = http_query(request, "limit");
-	char *end;
-
-	*limit = PAGE_DEFAULT;
-	if (text == NULL)
-		return true;
-	*limit = strtoul(text, &end, 10);
-	if (*text >= '0' && *text <= '9' && *end == '\0' && *limit >= 1 && *limit <= PAGE_MAX)
-		return true;
-	http_fail(request, 400, "bad_request", "limit: must be from 1 to %d", PAGE_MAX);
-	return false;
 }
 
 bool query_from(struct http_request *request, const char *after, char *from)

@@ -31,9 +31,6 @@ void *query_new(size_t size, struct http_request *request,
 void query_eval(struct query *query, struct redis_script *script, const char *const *keys,
                 const char *const *argv);
 
-/* Reads `limit`, the most rows of a page. False after answering 400. */
-bool query_page(struct http_request *request, size_t *limit);
-
 /*
  * Puts the start of ZRANGEBYLEX into FROM (QUERY_FROM_SIZE bytes): behind AFTER, or at the first
  * row if AFTER is NULL. False after answering 400 because AFTER is too long.

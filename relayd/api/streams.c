@@ -66,7 +66,7 @@ static bool read_page(struct http_request *request, size_t *limit, uint8_t after
 {
 	const char *hash = http_query(request, "after");
 
-	if (!query_page(request, limit))
+	if (!http_query_page(request, limit))
 		return false;
 	if (hash != NULL && socks5_hash_parse(hash, strlen(hash), after) != 0) {
 		http_fail(request, 400, "bad_request", "after: must be a hash of 40 hex digits");

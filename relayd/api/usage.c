@@ -105,7 +105,7 @@ static void serve_list(struct http_request *request)
 	struct query *query;
 	size_t limit;
 
-	if (month == MONTH_NONE || !query_page(request, &limit) ||
+	if (month == MONTH_NONE || !http_query_page(request, &limit) ||
 	    !query_from(request, http_query(request, "after"), from) ||
 	    (account != NULL && query_account(request, account) == NULL))
 		return;
@@ -294,7 +294,7 @@ static void serve_transfers(struct http_request *request)
 	struct query *query;
 	size_t limit;
 
-	if (!query_page(request, &limit) || !read_range(request, &range) ||
+	if (!http_query_page(request, &limit) || !read_range(request, &range) ||
 	    (user != NULL && query_account(request, user) == NULL) ||
 	    (domain != NULL && query_account(request, domain) == NULL))
 		return;
