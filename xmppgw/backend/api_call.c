@@ -178,6 +178,21 @@ char *api_call_path(const char *base, const char *const *arguments)
 	return buf_take(&path);
 }
 
+char *api_call_path_of(const char *base, const char *name, const char *rest)
+{
+	char *encoded = percent_encode(name);
+	char *path = mem_printf("%s/%s%s", base, encoded, rest);
+
+	free(encoded);
+	return path;
+}
+
+void api_call_add(json_t *body, const char *key, const char *value)
+{
+	if (value != NULL)
+		json_object_set_new(body, key, json_string(value));
+}
+
 const char *api_call_message(const json_t *body, const char *fallback)
 {
 	const char *message = json_string_value(json_object_get(body, "message"));

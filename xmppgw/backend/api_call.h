@@ -58,6 +58,12 @@ void api_call_cancel(struct api_call *call);
  */
 char *api_call_path(const char *base, const char *const *arguments);
 
+/* The path (heap) "BASE/NAMEREST", in which NAME is percent-encoded. */
+char *api_call_path_of(const char *base, const char *name, const char *rest);
+
+/* Adds VALUE to the call's body BODY as KEY, unless it is NULL. */
+void api_call_add(json_t *body, const char *key, const char *value);
+
 /* The text "message" of an error's body, or FALLBACK. */
 const char *api_call_message(const json_t *body, const char *fallback);
 

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "common/text/percent.h"
 #include "xmppgw/adhoc/command_call.h"
 #include "xmppgw/adhoc/table.h"
 #include "xmppgw/commands/commands.h"
@@ -159,22 +158,15 @@ static void on_set(struct command_call *call)
 		command_call_fail(call, reply);
 }
 
-static void add_optional(json_t *body, const char *key, const char *value)
-{
-	if (value != NULL)
-		json_object_set_new(body, key, json_string(value));
-}
-
 static void put(struct adhoc_request *request, const struct field_values *values, json_t *body)
 {
 	struct command_call *call = command_call_new(sizeof(*call), request);
-	char *provider = percent_encode(fields_get(values, "provider")->text);
-	char *path = mem_printf("/v1/providers/%s/credential", provider);
+	char *path = api_call_path_of("/v1/providers", fields_get(values, "provider")->text,
+	                              "/credential");
 
 	call->done = on_set;
 	command_call_any(call, BACKEND_PUSH, "PUT", path, body);
 	free(path);
-	free(provider);
 }
 
 /* ---- set-apns-certificate ---- */
@@ -200,9 +192,9 @@ static void set_apns(struct adhoc_request *request, const struct field_values *v
 {
 	json_t *body = json_pack("{s:s}", "credential", fields_get(values, "certificate")->text);
 
-	add_optional(body, "password", fields_get(values, "password")->text);
-	add_optional(body, "key_id", fields_get(values, "key-id")->text);
-	add_optional(body, "team_id", fields_get(values, "team-id")->text);
+	api_call_add(body, "password", fields_get(values, "password")->text);
+	api_call_add(body, "key_id", fields_get(values, "key-id")->text);
+	api_call_add(body, "team_id", fields_get(values, "team-id")->text);
 	put(request, values, body);
 }
 

@@ -32,12 +32,6 @@ void device_call(struct adhoc_request *request, const char *path, json_t *body,
 	command_call_one(call, push, "POST", path, body);
 }
 
-void device_call_add(json_t *body, const char *key, const char *value)
-{
-	if (value != NULL)
-		json_object_set_new(body, key, json_string(value));
-}
-
 void device_call_fail(const struct command_call *call)
 {
 	const struct command_reply *reply = call->replies;

@@ -14,9 +14,6 @@
 /* Writes the bare JID of the user who asks, who owns the device. False after answering. */
 bool device_call_owner(struct iq *iq, char owner[JID_TEXT_MAX]);
 
-/* Adds KEY to BODY unless VALUE is NULL. */
-void device_call_add(json_t *body, const char *key, const char *value);
-
 /*
  * Posts BODY (taken over, with "owner") to PATH of a push daemon; DONE replies to REQUEST, which is
  * answered here when there is no push daemon.

@@ -3,21 +3,10 @@
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "common/text/percent.h"
 #include "xmppgw/adhoc/command_call.h"
 #include "xmppgw/adhoc/table.h"
 #include "xmppgw/commands/commands.h"
 #include "xmppgw/xmpp/markup.h"
-
-/* The path (heap) BASE/NAME and REST. */
-static char *path_of(const char *base, const char *name, const char *rest)
-{
-	char *encoded = percent_encode(name);
-	char *path = mem_printf("%s/%s%s", base, encoded, rest);
-
-	free(encoded);
-	return path;
-}
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -217,7 +206,7 @@ static void on_shown(struct command_call *call)
 
 static void show_node(struct command_call *call, const char *node)
 {
-	ask_push(call, "GET", path_of("/v1/devices", node, ""), on_shown);
+	ask_push(call, "GET", api_call_path_of("/v1/devices", node, ""), on_shown);
 }
 
 static void show(struct adhoc_request *request, const struct field_values *values)
@@ -246,7 +235,7 @@ static void on_deleted(struct command_call *call)
 
 static void delete_node(struct command_call *call, const char *node)
 {
-	ask_push(call, "DELETE", path_of("/v1/devices", node, ""), on_deleted);
+	ask_push(call, "DELETE", api_call_path_of("/v1/devices", node, ""), on_deleted);
 }
 
 static void delete_chosen(struct adhoc_request *request, const struct field_values *values)
@@ -305,7 +294,7 @@ static void on_tested(struct command_call *call)
 
 static void test_node(struct command_call *call, const char *node)
 {
-	ask_push(call, "POST", path_of("/v1/devices", node, "/test"), on_tested);
+	ask_push(call, "POST", api_call_path_of("/v1/devices", node, "/test"), on_tested);
 }
 
 static void test(struct adhoc_request *request, const struct field_values *values)

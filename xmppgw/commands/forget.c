@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "common/text/percent.h"
 #include "xmppgw/adhoc/command_call.h"
 #include "xmppgw/commands/commands.h"
 
@@ -29,13 +28,11 @@ static long long number(const struct command_reply *reply, const char *key)
 static void ask(struct forgetting *forgetting, enum backend_kind kind,
                 void (*done)(struct command_call *call))
 {
-	char *encoded = percent_encode(forgetting->account);
-	char *path = mem_printf("/v1/accounts/%s", encoded);
+	char *path = api_call_path_of("/v1/accounts", forgetting->account, "");
 
 	forgetting->call.done = done;
 	command_call_any(&forgetting->call, kind, "DELETE", path, NULL);
 	free(path);
-	free(encoded);
 }
 
 static void reply_note(struct forgetting *forgetting, const char *traffic)

@@ -2,20 +2,9 @@
 #include <stdlib.h>
 
 #include "common/base/mem.h"
-#include "common/text/percent.h"
 #include "xmppgw/adhoc/command_call.h"
 #include "xmppgw/adhoc/table.h"
 #include "xmppgw/commands/commands.h"
-
-/* The path (heap) BASE/ACCOUNT and REST. */
-static char *path_of(const char *account, const char *base, const char *rest)
-{
-	char *encoded = percent_encode(account);
-	char *path = mem_printf("%s/%s%s", base, encoded, rest);
-
-	free(encoded);
-	return path;
-}
 
 /* ---- show-limits ---- */
 
@@ -61,7 +50,7 @@ static void show(struct adhoc_request *request, const struct field_values *value
 	char *path;
 
 	if (account != NULL)
-		path = path_of(account, "/v1/limits", "");
+		path = api_call_path_of("/v1/limits", account, "");
 	else
 		path = api_call_path("/v1/limits",
 		                     (const char *[]){ "limit", TABLE_PAGE, "after",
@@ -108,7 +97,7 @@ struct change {
 static void call_relay(struct change *change, const char *method, const char *base,
                        const char *rest, json_t *body)
 {
-	char *path = path_of(change->account, base, rest);
+	char *path = api_call_path_of(base, change->account, rest);
 
 	command_call_any(&change->call, BACKEND_RELAY, method, path, body);
 	free(path);

@@ -85,9 +85,9 @@ static void register_push(struct adhoc_request *request, const struct field_valu
 
 	if (body == NULL)
 		return;
-	device_call_add(body, "dialect", "p2");
-	device_call_add(body, "token", fields_get(values, "token")->text);
-	device_call_add(body, "channel", fields_get(values, "muc")->text);
+	api_call_add(body, "dialect", "p2");
+	api_call_add(body, "token", fields_get(values, "token")->text);
+	api_call_add(body, "channel", fields_get(values, "muc")->text);
 	device_call(request, "/v1/devices", body, on_registered);
 }
 
@@ -132,7 +132,7 @@ static void unregister_push(struct adhoc_request *request, const struct field_va
 
 	if (body == NULL)
 		return;
-	device_call_add(body, "channel_id", fields_get(values, "channel")->text);
+	api_call_add(body, "channel_id", fields_get(values, "channel")->text);
 	device_call(request, "/v1/devices/unregister", body, on_unregistered);
 }
 

@@ -64,7 +64,7 @@ static void register_device(struct adhoc_request *request, const struct field_va
 	body = json_pack("{s:s, s:s, s:s, s:s, s:s}", "component", request->iq->stream->domain,
 	                 "owner", owner, "provider", fields_get(values, "provider")->text, "token",
 	                 fields_get(values, "device-token")->text, "dialect", "tigase");
-	device_call_add(body, "second_token", fields_get(values, "device-second-token")->text);
+	api_call_add(body, "second_token", fields_get(values, "device-second-token")->text);
 	device_call(request, "/v1/devices", body, on_registered);
 }
 
@@ -102,7 +102,7 @@ static void unregister_device(struct adhoc_request *request, const struct field_
 		return;
 	body = json_pack("{s:s, s:s, s:s}", "component", request->iq->stream->domain, "owner",
 	                 owner, "token", fields_get(values, "device-token")->text);
-	device_call_add(body, "provider", fields_get(values, "provider")->text);
+	api_call_add(body, "provider", fields_get(values, "provider")->text);
 	device_call(request, "/v1/devices/unregister", body, on_unregistered);
 }
 
