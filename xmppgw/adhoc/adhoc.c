@@ -136,6 +136,15 @@ static void set_session_id(struct adhoc_request *request, const char *id)
 		         "%08" PRIx32 "%08" PRIx32, backoff_random(), backoff_random());
 }
 
+/* Only a listing goes on behind where its last reply ended: it has such a field. */
+static bool is_listing(const struct field *fields)
+{
+	for (; fields->var != NULL; fields++)
+		if (fields->kind == FIELD_HIDDEN)
+			return true;
+	return false;
+}
+
 /* Keeps what was submitted, but for where a listing went on; nothing if it is too much. */
 static void save_values(struct adhoc_request *request, const struct field_values *values)
 {
@@ -170,7 +179,8 @@ static void run(struct adhoc_request *request, const struct xml *form, const cha
 		return;
 	}
 	if (fields_read(command->fields, &source, request->iq, &values)) {
-		save_values(request, &values);
+		if (is_listing(command->fields))
+			save_values(request, &values);
 		command->run(request, &values);
 	}
 	fields_release(&values);

@@ -44,13 +44,13 @@ void adhoc_execute(const struct adhoc_command *command, struct iq *iq, const str
 
 /* Begins the reply of a command that is completed: the caller appends the result form's fields. */
 struct buf *adhoc_begin(const struct adhoc_request *request);
+/* The same with a form of the type "form", as p2 replied. */
+struct buf *adhoc_begin_form(const struct adhoc_request *request);
 /*
  * Begins the reply of a listing of which there is more: the client may ask for the next part, which
  * the field "after" with the value AFTER gives.
  */
 struct buf *adhoc_begin_part(struct adhoc_request *request, const char *after);
-/* The same with a form of the type "form", as p2 replied. */
-struct buf *adhoc_begin_form(const struct adhoc_request *request);
 /* Ends what one of these began; WARNING (NULL: none) is for the user. */
 void adhoc_end(const struct adhoc_request *request, struct buf *out, const char *warning);
 
