@@ -12,6 +12,7 @@
 #include "common/base/panic.h"
 #include "common/net/net.h"
 #include "common/net/networks.h"
+#include "common/redis/redis_url.h"
 #include "pushd/conf.h"
 #include "pushd/credential/credential.h"
 #include "pushd/credential/sealed_store.h"
@@ -133,7 +134,7 @@ static int check_id(const char *id, struct buf *complaints)
 
 static int check_db(const struct conf_daemon *daemon, struct buf *complaints)
 {
-	if (strcmp(daemon->redis, "none") != 0)
+	if (!redis_url_is_none(daemon->redis))
 		return 0;
 	buf_text(complaints, "redis: devices are kept there, so it can't be none\n");
 	return -1;

@@ -4,6 +4,7 @@
 
 #include "common/net/net.h"
 #include "common/net/networks.h"
+#include "common/redis/redis_url.h"
 
 #define ID_MAX 64
 #define DAY_MS 86400000
@@ -101,11 +102,6 @@ static const struct config_section sections[] = {
 
 const struct config relay_config = { "relayd", sections, sizeof(struct relay_conf) };
 
-bool conf_has_redis(const struct relay_conf *conf)
-{
-	return strcmp(conf->redis, "none") != 0;
-}
-
 bool conf_has_peers(const struct relay_conf *conf)
 {
 	return conf->peer_listen != NULL && conf->peer_listen[0] != '\0';
@@ -157,7 +153,8 @@ static void check_advertise(const struct relay_conf *conf, struct buf *complaint
 {
 	union net_address parsed;
 
-	if (!conf_has_redis(conf) || (conf->advertise != NULL && conf->advertise[0] != NULL))
+	if (redis_url_is_none(conf->redis) ||
+	    (conf->advertise != NULL && conf->advertise[0] != NULL))
 		return;
 	for (char **each = conf->listen; each != NULL && *each != NULL; each++) {
 		if (net_parse(*each, &parsed) != 0 || !net_is_wildcard(&parsed))
@@ -176,7 +173,7 @@ static void check_peers(const struct relay_conf *conf, struct buf *complaints)
 		           conf->peer_address);
 	if (conf->peer_secret == NULL || conf->peer_secret[0] == '\0')
 		buf_text(complaints, "peer-listen needs peer-secret\n");
-	if (!conf_has_redis(conf))
+	if (redis_url_is_none(conf->redis))
 		buf_text(complaints, "peer-listen needs redis\n");
 }
 
@@ -195,7 +192,7 @@ int conf_check(const void *config, struct buf *complaints)
 	const struct relay_conf *conf = config;
 	size_t before = buf_len(complaints);
 
-	if (conf->verifier == VERIFIER_LIMITS && !conf_has_redis(conf))
+	if (conf->verifier == VERIFIER_LIMITS && redis_url_is_none(conf->redis))
 		buf_text(complaints, "verifier = limits needs redis\n");
 	if (!id_is_plain(daemon_id(conf->id)))
 		buf_printf(complaints, "id must be 1 to %d letters, digits, . - _, not %s\n",

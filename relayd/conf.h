@@ -16,7 +16,7 @@ enum relay_verifier { VERIFIER_OPEN, VERIFIER_LIMITS };
 struct relay_conf {
 	struct daemon_common common;
 	char *id;
-	char *redis;
+	char *redis; /* none: a single relay, without claims and without a registry record */
 	char *redis_prefix;
 	char **listen;
 	char **advertise;
@@ -42,9 +42,6 @@ struct relay_conf {
 };
 
 extern const struct config relay_config;
-
-/* False with `redis = none`: a single relay, without claims and without a registry record. */
-bool conf_has_redis(const struct relay_conf *conf);
 
 /* True if this relay bridges, and lets others bridge to it. */
 bool conf_has_peers(const struct relay_conf *conf);

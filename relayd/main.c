@@ -58,8 +58,8 @@ static void dump(void)
 	log_info("state streams=%zu bridges=%zu connections=%zu pending=%zu bytes=%llu redis=%s "
 	         "draining=%s",
 	         stream_count(), bridge_count(), conn_count(), source_limit_count(),
-	         (unsigned long long)stream_bytes(), fleet_ready() ? "ready" : "unavailable",
-	         daemon_draining() ? "yes" : "no");
+	         (unsigned long long)(stream_bytes() + bridge_bytes()),
+	         fleet_ready() ? "ready" : "unavailable", daemon_draining() ? "yes" : "no");
 }
 
 static const char *(*const libraries[])(void) = { http_server_version, redis_version,

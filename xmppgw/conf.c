@@ -1,5 +1,7 @@
 #include "xmppgw/conf.h"
 
+#include <string.h>
+
 #include "common/base/mem.h"
 #include "common/net/net.h"
 #include "common/net/tls_client.h"
@@ -162,7 +164,7 @@ static void check_redis(const struct conf *conf, const char *key, const char *ur
 		return;
 	if (!conf_with_redis(conf))
 		buf_printf(complaints, "%s needs redis, which is none\n", key);
-	else if (strcmp(url, "none") == 0)
+	else if (redis_url_is_none(url))
 		buf_printf(complaints, "%s can't be none; without it, redis is used\n", key);
 }
 

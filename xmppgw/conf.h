@@ -4,10 +4,9 @@
 #ifndef OG_XMPPGW_CONF_H
 #define OG_XMPPGW_CONF_H
 
-#include <string.h>
-
 #include "common/config/config.h"
 #include "common/daemon.h"
+#include "common/redis/redis_url.h"
 
 /* What a component does for its server; a set of bits. */
 enum role { ROLE_RELAY = 1, ROLE_PUSH = 2, ROLE_ANY = ROLE_RELAY | ROLE_PUSH };
@@ -82,7 +81,7 @@ static inline const char *conf_redis_or(const struct conf *conf, const char *url
 /* True unless redis = none. */
 static inline bool conf_with_redis(const struct conf *conf)
 {
-	return strcmp(conf->daemon.redis, "none") != 0;
+	return !redis_url_is_none(conf->daemon.redis);
 }
 
 #endif

@@ -162,7 +162,7 @@ static char *parse_redis(const struct config_key *key, void *member, const char 
 	struct redis_url url = { 0 };
 	const char *why = NULL;
 
-	if (*text != '\0' && strcmp(text, "none") != 0)
+	if (*text != '\0' && !redis_url_is_none(text))
 		why = redis_url_parse(&url, text);
 	if (url.password != NULL && strcmp(url.password, CONFIG_PLACEHOLDER) == 0)
 		why = "its password " SAMPLE_SECRET;

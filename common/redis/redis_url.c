@@ -1,7 +1,6 @@
 #include "common/redis/redis_url.h"
 
 #include <ctype.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
@@ -132,6 +131,11 @@ const char *redis_url_parse(struct redis_url *url, const char *text)
 	if (why != NULL)
 		redis_url_release(url);
 	return why;
+}
+
+bool redis_url_is_none(const char *text)
+{
+	return strcmp(text, "none") == 0;
 }
 
 void redis_url_release(struct redis_url *url)

@@ -5,6 +5,7 @@
 #ifndef OG_COMMON_REDIS_REDIS_URL_H
 #define OG_COMMON_REDIS_REDIS_URL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define REDIS_PORT 6379
@@ -20,6 +21,9 @@ struct redis_url {
 
 /* Reads TEXT into URL. NULL, or what is wrong (static text; URL is then empty). */
 const char *redis_url_parse(struct redis_url *url, const char *text);
+
+/* True if TEXT is "none", by which a configuration says that there is no Redis. */
+bool redis_url_is_none(const char *text);
 
 /* Frees what URL holds and wipes the password. */
 void redis_url_release(struct redis_url *url);

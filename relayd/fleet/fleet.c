@@ -3,6 +3,7 @@
 #include "common/base/log.h"
 #include "common/base/loop.h"
 #include "common/daemon.h"
+#include "common/redis/redis_url.h"
 #include "relayd/conf.h"
 
 static struct {
@@ -18,7 +19,7 @@ static int start(void *config)
 
 	fleet.epoch_ms = loop_wall_ms();
 	fleet.id = daemon_id(conf->id);
-	if (!conf_has_redis(conf))
+	if (redis_url_is_none(conf->redis))
 		return 0;
 	fleet.redis = redis_new(&options);
 	return fleet.redis != NULL ? 0 : -1;
