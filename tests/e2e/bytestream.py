@@ -20,7 +20,7 @@ def request(name, port=0, command=1):
     return head + name + struct.pack(">H", port)
 
 
-def connect(relay, receive_buffer=None, timeout=60, source=None, address=None):
+def connect(relay, receive_buffer=None, timeout=120, source=None, address=None):
     """A connection to RELAY (or to ADDRESS, "host:port"), perhaps from the host SOURCE."""
     host, port = (address or relay.address("socks")).rsplit(":", 1)
     host = host.strip("[]")
@@ -124,7 +124,7 @@ class Sender(threading.Thread):
         except OSError as error:
             self.error = error
 
-    def result(self, timeout=60):
+    def result(self, timeout=120):
         """What kept it from sending all, or None."""
         self.join(timeout)
         return self.error
@@ -150,6 +150,6 @@ class Receiver(threading.Thread):
         except OSError as error:
             self.ended = "reset" if isinstance(error, ConnectionResetError) else str(error)
 
-    def result(self, timeout=60):
+    def result(self, timeout=120):
         self.join(timeout)
         return self.count, self.digest.hexdigest(), self.ended

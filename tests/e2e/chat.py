@@ -39,7 +39,7 @@ class Client(slixmpp.ClientXMPP):
         online, failed = self.future_of("session_start"), self.future_of("failed_all_auth")
         lost = self.future_of("connection_failed")
         self.connect_without_tls()
-        await asyncio.wait({online, failed, lost}, timeout=60, return_when="FIRST_COMPLETED")
+        await asyncio.wait({online, failed, lost}, timeout=120, return_when="FIRST_COMPLETED")
         if not online.done():
             raise Trouble(f"{self.boundjid} could not log in")
         self.send_presence()
@@ -69,7 +69,7 @@ class Client(slixmpp.ClientXMPP):
         )
         return future
 
-    async def query(self, kind, to, payload, timeout=60):
+    async def query(self, kind, to, payload, timeout=120):
         """Sends an IQ with PAYLOAD (XML text); the answer's stanza. Raises IqError, IqTimeout."""
         iq = self.make_iq(id=self.new_id(), ito=to, itype=kind)
         iq.append(ET.fromstring(payload))
@@ -179,7 +179,7 @@ async def open_bytestream(requester, target, sid=None):
     attach = lambda connection: halves.append(Half(connection))
     halves = []
     target.add_event_handler("socks5_stream", attach, disposable=True)
-    connection = await requester["xep_0065"].handshake(target.boundjid, sid=sid, timeout=60)
+    connection = await requester["xep_0065"].handshake(target.boundjid, sid=sid, timeout=120)
     if connection is None:
         raise Trouble("slixmpp could not open a bytestream")
     await asyncio.wait_for(come, 60)

@@ -67,7 +67,7 @@ class Link:
             elif event == "end" and self.depth == 0:
                 self.closed = True
 
-    def wait(self, condition, timeout=60, what="something from the component"):
+    def wait(self, condition, timeout=120, what="something from the component"):
         end = time.monotonic() + timeout
         while True:
             value = condition()
@@ -117,7 +117,7 @@ class Link:
         self.send(iq(stanza_id, kind, payload, sender, to or self.server.domain))
         return self.answer(stanza_id)
 
-    def wait_closed(self, timeout=60):
+    def wait_closed(self, timeout=120):
         end = time.monotonic() + timeout
         while not self.closed:
             if time.monotonic() > end:
@@ -149,7 +149,7 @@ class ComponentServer:
         """The component's section in the gateway's configuration."""
         return {"server": f"{HOST}:{self.port}", "secret": self.secret}
 
-    def accept(self, timeout=60):
+    def accept(self, timeout=120):
         self.socket.settimeout(timeout)
         try:
             connection, _ = self.socket.accept()

@@ -45,7 +45,7 @@ def show_transfer_record(tell, record):
     tell(f"{record['relay']} recorded: {users}, {size}, {record['reason']}.")
 
 
-async def pushes_for(stack, tokens, timeout=60):
+async def pushes_for(stack, tokens, timeout=120):
     """Waits until the providers have had a push for each of TOKENS: {token: record}."""
     found = {}
     end = asyncio.get_running_loop().time() + timeout

@@ -96,7 +96,7 @@ def reason(relay, name, what="stream"):
 def dial(relay):
     """A connection to its peer listener."""
     host, port = relay.address("peering").rsplit(":", 1)
-    return socket.create_connection((host, int(port)), timeout=60)
+    return socket.create_connection((host, int(port)), timeout=120)
 
 
 def challenge(sock):

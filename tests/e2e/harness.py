@@ -48,7 +48,7 @@ SANITIZER = re.compile(
 
 
 # Seconds after which something is taken for hung; a busy machine needs many more than an idle one.
-PATIENCE = 60
+PATIENCE = 120
 
 
 class Trouble(Exception):

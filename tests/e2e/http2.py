@@ -50,7 +50,7 @@ class Client:
             context.load_cert_chain(certificate)
         if alpn:
             context.set_alpn_protocols(list(alpn))
-        plain = socket.create_connection((host, int(port)), timeout=60)
+        plain = socket.create_connection((host, int(port)), timeout=120)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.chunk = chunk
         self.socket = context.wrap_socket(plain, server_hostname=host)

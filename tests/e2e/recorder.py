@@ -100,7 +100,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(answer)
 
     def ask(self, body):
-        upstream = http.client.HTTPConnection(self.server.upstream(), timeout=60)
+        upstream = http.client.HTTPConnection(self.server.upstream(), timeout=120)
         try:
             headers = {
                 name: value
@@ -153,7 +153,7 @@ class Resp:
     """The little of Redis's protocol that tests need."""
 
     def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=120)
         self.file = self.socket.makefile("rb")
 
     def __enter__(self):

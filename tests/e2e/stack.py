@@ -99,7 +99,7 @@ class Stack:
             lambda: self.redis.command("EXISTS", *keys) == len(keys), what="all to register"
         )
 
-    def wait_linked(self, timeout=60):
+    def wait_linked(self, timeout=120):
         """Until the gateway says that it serves."""
 
         def serving():

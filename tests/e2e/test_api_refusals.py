@@ -40,7 +40,7 @@ def ask(daemon, method, path, *headers, body=b"", client="192.0.2.1"):
     host, port = daemon.address(what).rsplit(":", 1)
     lines = [f"{method} {path} HTTP/1.1", "Host: x", "Connection: close",
              f"X-Forwarded-For: {client}", *headers]
-    with socket.create_connection((host, int(port)), timeout=60) as connection:
+    with socket.create_connection((host, int(port)), timeout=120) as connection:
         connection.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
         answer = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
     head, text = answer.split("\r\n\r\n", 1)

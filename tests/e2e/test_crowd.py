@@ -368,7 +368,7 @@ class Client(threading.Thread):
         self.start()
 
     def half(self, name):
-        return bs.half(random.choice(self.relays), name, timeout=60, **self.options)
+        return bs.half(random.choice(self.relays), name, timeout=120, **self.options)
 
     def run(self):
         try:

@@ -34,7 +34,7 @@ def ask(daemon, *options, **env):
     """Status and output of another process with DAEMON's configuration, which needn't run."""
     daemon.log.touch()
     command = [*daemon.argv, *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60,
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120,
                           env={**os.environ, **daemon.env, **env})
     return done.returncode, done.stdout + done.stderr
 

@@ -62,7 +62,7 @@ def settled(redis):
     return untold(redis) == 0 and pending(redis) == 0
 
 
-def messages(link, event_id, timeout=60):
+def messages(link, event_id, timeout=120):
     """The two messages of an event: {to: (type, from, error's type, condition, text)}."""
     found = {}
     for _ in range(2):
@@ -306,6 +306,6 @@ def test_events_are_read_again_when_redis_was_emptied_or_away(stage, redis, serv
     redis.kill()
     gateway.wait_log("redis-away")
     redis.start()
-    assert messages(link, add(redis, event()), timeout=60)
+    assert messages(link, add(redis, event()), timeout=120)
     with pytest.raises(Trouble):
         link.wait(lambda: link.stanzas or None, timeout=1)

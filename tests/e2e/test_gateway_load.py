@@ -31,7 +31,7 @@ ANSWERED = "outrigger_xmppgw_iqs_answered_total"
 
 def register_many(push, count):
     """COUNT devices of as many users, over one connection: (node, secret)s."""
-    connection = http.client.HTTPConnection(push.address("api"), timeout=60)
+    connection = http.client.HTTPConnection(push.address("api"), timeout=120)
     headers = {"Authorization": f"Bearer {push.stage.token}", "Content-Type": "application/json"}
     found = []
     for _ in range(count):

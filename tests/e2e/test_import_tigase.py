@@ -19,7 +19,7 @@ MIB = 1024 * 1024
 
 def run_import(*args):
     """(status, stdout, stderr)."""
-    done = subprocess.run([PROGRAM, *map(str, args)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([PROGRAM, *map(str, args)], capture_output=True, text=True, timeout=120)
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, done.stdout, done.stderr
 

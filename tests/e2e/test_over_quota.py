@@ -59,7 +59,7 @@ class Party:
     def jid(self):
         return str(self.client.boundjid)
 
-    async def told(self, timeout=60):
+    async def told(self, timeout=120):
         """The next error message: (id, from, to, error's type, condition, text)."""
         message = (await asyncio.wait_for(self.errors.get(), timeout)).xml
         assert message.get("type") == "error"

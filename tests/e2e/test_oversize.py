@@ -17,10 +17,11 @@ def test_a_users_endless_stanzas_are_answered_and_the_stream_lives(stage, run):
     relays = {"relay-1": {"control": "http://127.0.0.1:9", "advertise": "192.0.2.1:1080"}}
     gateway = stage.xmppgw(None, {RELAY: {**section, "role": "relay"}}, relays=relays)
     gateway.wait_log("stream-up")
+    # A tag over 1 MiB is test_xmppgw's: the first expat 2.5 reads it again with each of its pieces,
+    # for which ejabberd may need minutes.
     payloads = {
         "a text": f"<a xmlns='urn:a'>{'x' * 4_300_000}</a>",
         "elements": f"<a xmlns='urn:a'>{'<b>text</b>' * 400_000}</a>",
-        "a tag": f"<a xmlns='urn:a' b='{'x' * 1_200_000}'/>",
     }
 
     async def send():

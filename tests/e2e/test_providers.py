@@ -473,7 +473,7 @@ def test_a_wrong_control_is_refused_with_a_reason(fake, method, path, body, stat
 
 def run_providers(stage, *args):
     argv = [stage.binary("providers"), *map(str, args)]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    return subprocess.run(argv, capture_output=True, text=True, timeout=120)
 
 
 def test_a_start_that_cannot_work_says_why(stage, fake, tmp_path):

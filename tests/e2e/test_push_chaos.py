@@ -62,7 +62,7 @@ class Api:
     def connect(self):
         push = self.chance.choice(self.pushes)
         host, port = push.address("api").rsplit(":", 1)
-        self.connection = http.client.HTTPConnection(host, int(port), timeout=60)
+        self.connection = http.client.HTTPConnection(host, int(port), timeout=120)
 
     def post(self, path, body):
         """(status, answer), or None when nobody can say what came of it."""

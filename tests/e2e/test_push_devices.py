@@ -100,7 +100,7 @@ def send_and_leave(push, body):
     """Registers without waiting for the answer."""
     data = json.dumps(body).encode()
     host, port = push.address("api").rsplit(":", 1)
-    with socket.create_connection((host, int(port)), timeout=60) as connection:
+    with socket.create_connection((host, int(port)), timeout=120) as connection:
         head = f"POST /v1/devices HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
         head += f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
         connection.sendall(head.encode() + data)
@@ -304,7 +304,7 @@ def test_a_module_of_two_providers_is_refused(stage, redis, fake):
     providers = sections(fake)
     providers[FCM]["push_modules"] = f"default, {MODULE}"
     push = stage.pushd("twice", redis, providers=providers, start=False)
-    done = subprocess.run(list(map(str, push.argv)), capture_output=True, text=True, timeout=60)
+    done = subprocess.run(list(map(str, push.argv)), capture_output=True, text=True, timeout=120)
     stage.processes.remove(push)
     assert done.returncode == 1
     assert f"push-modules: {MODULE} is named twice" in done.stdout + done.stderr

@@ -39,7 +39,7 @@ def notes(redis):
     return [key.rsplit(":", 1)[1] for key in redis.command("KEYS", "og:push:note:*")]
 
 
-def arrived(fake, device, count=1, timeout=60):
+def arrived(fake, device, count=1, timeout=120):
     """Waits for COUNT requests for DEVICE; all of them."""
     token = device["token"]
     wait_until(lambda: len(got(fake, token)) >= count, timeout, f"{count} requests for a device")
@@ -81,13 +81,15 @@ def test_a_transient_fault_that_outlasts_the_answer_is_tried_again_under_its_id(
     redis = stage.redis()
     push = stage.pushd("push-transient", redis, providers=only_apns(fake), answer_within="300ms")
     device = register(push)
-    script(fake, device["token"], 503, "ServiceUnavailable", times=2)
+    wait = {"retry-after": "3"}
+    script(fake, device["token"], 503, "ServiceUnavailable", times=2, headers=wait)
     assert outcome(push, device, **text(1)) == "queued"
-    requests = arrived(fake, device, 3, 30)
+    requests = arrived(fake, device, 3)
     assert len(set(ids(requests))) == 1
     assert requests[-1]["body"]["body"] == "text 1"
-    expirations = {request["headers"]["apns-expiration"] for request in requests}
-    assert len(expirations) == 1, "it counts from the publish"
+    # The queue keeps it by Redis's clock, so it may move by what a call to Redis takes.
+    expirations = [int(request["headers"]["apns-expiration"]) for request in requests]
+    assert max(expirations) - min(expirations) < 6, "it counts from the publish"
     wait_until(lambda: not notes(redis))
 
 

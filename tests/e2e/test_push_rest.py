@@ -39,7 +39,7 @@ def ask(push, body, path=PATHS[0], headers=(), component=COMPONENT, method="POST
         lines.append(f"Content-Length: {len(data)}")
     head = "\r\n".join([*lines, *headers]).encode() + b"\r\n\r\n"
     host, port = push.address("public").rsplit(":", 1)
-    with socket.create_connection((host, int(port)), timeout=60) as client:
+    with socket.create_connection((host, int(port)), timeout=120) as client:
         client.sendall(head + data)
         answer = b"".join(iter(lambda: client.recv(65536), b"")).decode()
     head, text = answer.split("\r\n\r\n", 1)
@@ -208,7 +208,7 @@ class Tls:
         context.set_ciphers("ALL:@SECLEVEL=0")
         for name, version in versions.items():
             setattr(context, name, version)
-        plain = socket.create_connection(self.where, timeout=60)
+        plain = socket.create_connection(self.where, timeout=120)
         return context.wrap_socket(plain)
 
     def shown(self):

@@ -174,7 +174,7 @@ def test_of_two_providers_of_a_kind_one_must_say_which_serves_the_command(stage,
     push = stage.pushd("push-two", redis, providers=providers, start=False)
     stage.processes.remove(push)
     for argv in (push.argv, [*push.argv, "-n"]):
-        done = subprocess.run(list(map(str, argv)), capture_output=True, text=True, timeout=60)
+        done = subprocess.run(list(map(str, argv)), capture_output=True, text=True, timeout=120)
         assert done.returncode == 1
         assert ("[provider other]: commands: this one or [provider fcm-xmpp-api] must name "
                 "register-push-fcm, since both are of kind fcm") in done.stdout + done.stderr

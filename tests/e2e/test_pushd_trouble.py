@@ -273,7 +273,7 @@ def test_a_wrong_project_removes_nothing(stage, redis, fake):
 def raw(push, what, head, body=b""):
     """The status and the JSON that answer bytes no HTTP client would send."""
     host, port = push.address(what).rsplit(":", 1)
-    with socket.create_connection((host, port), timeout=60) as client:
+    with socket.create_connection((host, port), timeout=120) as client:
         client.sendall(head.replace("\n", "\r\n").encode() + b"\r\n\r\n" + body)
         client.shutdown(socket.SHUT_WR)
         text = b"".join(iter(lambda: client.recv(65536), b""))

@@ -228,7 +228,7 @@ def test_a_push_comes_when_the_provider_s_trouble_has_passed(stack, run):
     run(register(stack, (APNS, token)))
     assert run(pushed(stack, token))[token]["answered"] == 503
     stack.fake.reset()
-    assert run(demo.pushes_for(stack, [token], timeout=60))[token]["answered"] == 200
+    assert run(demo.pushes_for(stack, [token], timeout=120))[token]["answered"] == 200
     run(forget(stack, (APNS, token)))
 
 

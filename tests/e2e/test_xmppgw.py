@@ -461,7 +461,7 @@ def test_without_redis_the_configured_relay_is_offered_and_asked(stage, server):
 def connect(relay, name):
     """A SOCKS5 half whose handshake is done."""
     host, port = relay.address("socks").rsplit(":", 1)
-    half = socket.create_connection((host, int(port)), timeout=60)
+    half = socket.create_connection((host, int(port)), timeout=120)
     half.sendall(b"\5\1\0")
     assert half.recv(2) == b"\5\0"
     half.sendall(b"\5\1\0\3\x28" + name.encode() + b"\0\0")
