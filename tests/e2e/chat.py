@@ -18,6 +18,7 @@ DISCO = "http://jabber.org/protocol/disco"
 COMMANDS = "http://jabber.org/protocol/commands"
 PUSH = "urn:xmpp:push:0"
 PUBLISH_OPTIONS = "http://jabber.org/protocol/pubsub#publish-options"
+MUCSUB = "urn:xmpp:mucsub"
 BYTESTREAMS = "http://jabber.org/protocol/bytestreams"
 CHUNK = 256 * 1024
 
@@ -60,6 +61,28 @@ class Client(slixmpp.ClientXMPP):
             gone = self.future_of("disconnected")
             self.disconnect(wait=1)
             await asyncio.wait_for(gone, 60)
+
+    async def vanish(self):
+        """
+        The network is gone: the connection ends without a word. All that came is acknowledged by
+        stream management (xep_0198, to be registered before), so nothing is owed to this session.
+        """
+        await self.query("get", self.home.domain, f'<query xmlns="{DISCO}#info"/>')
+        self["xep_0198"].send_ack()
+        gone = self.future_of("disconnected")
+        self.transport.close()
+        await asyncio.wait_for(gone, 60)
+
+    async def enter(self, room, nick):
+        """Enters ROOM as NICK, and is shown no history."""
+        self.register_plugin("xep_0045")
+        await self["xep_0045"].join_muc_wait(room, nick, maxstanzas=0, timeout=60)
+
+    async def subscribe_room(self, room, nick):
+        """ejabberd's MUC/Sub: ROOM's messages come without the user being in it."""
+        wanted = f'<event node="{MUCSUB}:nodes:messages"/>'
+        payload = f'<subscribe xmlns="{MUCSUB}:0" nick="{nick}">{wanted}</subscribe>'
+        await self.query("set", room, payload)
 
     def future_of(self, event):
         """A future that the next EVENT settles."""

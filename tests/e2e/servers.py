@@ -2,7 +2,8 @@
 
 Both give: domain, host, c2s_port, component_port(component), secret(component), what they log of
 an app server's answers (gone, later), and, before the start, add_user(name, password), where the
-name has an @ if it is of one of more_domains, which the same server serves.
+name has an @ if it is of one of more_domains, which the same server serves. rooms is the domain of
+its chat rooms, or None.
 SASL PLAIN without TLS is allowed, which is why nothing listens beyond loopback.
 """
 
@@ -45,6 +46,14 @@ authentication = "internal_plain"
 storage = "internal"
 limits = {{}}
 {hosts}
+{rooms}
+"""
+
+# A room serves as soon as somebody enters it.
+PROSODY_ROOMS = """\
+Component "{name}" "muc"
+restrict_room_creation = false
+muc_room_locking = false
 """
 
 # Prosody keeps an old connection that the network lost until TCP notices; the new one must win.
@@ -68,11 +77,13 @@ class Prosody(Process):
     def wait_ready(self):
         self.wait_log(r"Activated service '(component|c2s)' on", count=2)
 
-    def __init__(self, stage, domain, components, name="prosody", modules=(), more_domains=()):
+    def __init__(
+        self, stage, domain, components, name="prosody", modules=(), more_domains=(), rooms=None
+    ):
         """MODULES: community modules beyond the usual."""
         super().__init__(stage, name, [], {"LUA_PATH": f"{HERE}/prosody-0.12/?.lua;;"})
         self.domain, self.secrets = domain, components
-        self.modules, self.more_domains = modules, more_domains
+        self.modules, self.more_domains, self.rooms = modules, more_domains, rooms
         self.c2s_port, self._component_port = free_port(), free_port()
         self.config = self.folder / "prosody.cfg.lua"
         self.argv = ["prosody", "--config", self.config, "-F"]
@@ -89,6 +100,7 @@ class Prosody(Process):
             hosts="\n".join(
                 [f'VirtualHost "{self.domain}"', *map(self.host_of, self.more_domains)]
             ),
+            rooms=PROSODY_ROOMS.format(name=self.rooms) if self.rooms else "",
             c2s=self.c2s_port,
             component=self._component_port,
         )
@@ -144,6 +156,12 @@ modules:
   mod_push: {{}}
   mod_roster: {{}}
   mod_stream_mgmt: {{}}
+{rooms}
+"""
+
+# Users may subscribe to a room without being in it (MUC/Sub).
+EJABBERD_ROOMS = """\
+  mod_muc: {{hosts: ["{name}"], default_room_options: {{allow_subscription: true}}}}
 """
 
 # A listener for each component: of a shared one, each connection gets the stanzas of all hosts.
@@ -170,10 +188,10 @@ class Ejabberd(Process):
     gone = r"rejected notification for .* disabling push"
     later = r"rejected notification for .* temporarily"
 
-    def __init__(self, stage, domain, components, name="ejabberd", more_domains=()):
+    def __init__(self, stage, domain, components, name="ejabberd", more_domains=(), rooms=None):
         super().__init__(stage, name, [])
         self.domain, self.secrets, self.users = domain, components, {}
-        self.more_domains = more_domains
+        self.more_domains, self.rooms = more_domains, rooms
         self.c2s_port, self.api_port = free_port(), free_port()
         self.ports = {component: free_port() for component in components}
         self.config = self.folder / "ejabberd.yml"
@@ -199,6 +217,7 @@ class Ejabberd(Process):
                 host=HOST,
                 components=components,
                 items=", ".join(self.secrets) if self.more_domains else "",
+                rooms=EJABBERD_ROOMS.format(name=self.rooms) if self.rooms else "",
             )
         )
 

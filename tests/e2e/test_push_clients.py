@@ -7,6 +7,7 @@ publishes, which the others can't and send on. The events are in events/. {names
 "*" is any text, an encrypted payload is given by its plain text.
 """
 
+import asyncio
 import base64
 import contextlib
 import hashlib
@@ -23,15 +24,17 @@ from chat import FORMS, IqError
 from demo import apns_token, fcm_token
 from harness import ROOT, Stage, wait_until
 from stack import APNS, FCM, Stack
+from test_xmppgw import PING
 
 FOLDER = ROOT / "tests/data/clients"
 CLIENTS = sorted(path.parent.name for path in FOLDER.glob("*/client.json"))
-EVENTS = ("message", "omemo", "call")
+EVENTS = ("message", "omemo", "call")  # of users who write to each other; more need a room
 # An account that was removed has no devices any more, so that comes last.
 TIGASE = sorted(
     (path.stem for path in FOLDER.glob("events/tigase-*.xml")),
     key=lambda event: (event == "tigase-account-removed", event),
 )
+WITH_RULES = sorted(path.parent.name for path in FOLDER.glob("*/enable-plain.xml"))
 MODULES = [
     module + suffix
     for module in ("monalProdiOS", "monalProdCatalyst", "monalAlpha", "quicksyProdiOS",
@@ -42,6 +45,8 @@ SERVERS = {
     "prosody": {"modules": ["cloud_notify_extensions"]},
     "ejabberd": {},
 }
+MUTED = "muted"  # whom the apps with rules don't want to hear of
+SPEAKER = "Alîce of the garden"  # a nickname as people have them
 ids = itertools.count(1)
 
 
@@ -64,10 +69,15 @@ def stack(request, tmp_path_factory):
         yield Stack(
             stage,
             request.param,
-            users=[f"{name}-user" for name in CLIENTS],
+            users=[MUTED, *(f"{name}-user" for name in CLIENTS)],
             providers=providers,
-            server_keys=SERVERS[request.param],
+            server_keys={"rooms": "rooms.example.org", **SERVERS[request.param]},
         ).start()
+
+
+def only_on(server):
+    """Those on ejabberd alone stand last: pytest takes them for tests on the first of SERVERS."""
+    return pytest.mark.parametrize("stack", [server], indirect=True)
 
 
 class Player:
@@ -83,8 +93,10 @@ class Player:
         self.values = {
             "push": stack.push_jid,
             "domain": stack.domain,
-            "rooms": f"rooms.{stack.domain}",
-            "room": f"{name}@rooms.{stack.domain}",
+            "rooms": stack.server.rooms,
+            "room": f"{name}@{stack.server.rooms}",
+            "nick": SPEAKER,
+            "own_nick": "N",
             "account": f"{self.user}@{stack.domain}",
             "hash": hashlib.sha1(f"{self.user}@{stack.domain}\0{device}".encode()).hexdigest(),
             "sender": f"{stack.user1}@{stack.domain}",
@@ -158,28 +170,42 @@ class Player:
     async def play(self, *steps):
         """Logs in, takes STEPS and goes offline."""
         async with self.stack.client(self.user) as phone:
-            for step in steps:
-                if step in ("register", "enable"):
-                    await getattr(self, step)(phone)
-                elif step == "disable":
-                    # ejabberd says so where the registration has gone before; clients go on.
-                    assert await self.error(phone, step) in (None, "item-not-found")
-                elif self.has(step):
-                    await self.send(phone, step)
+            await self.take(phone, *steps)
+
+    async def take(self, phone, *steps):
+        for step in steps:
+            if step in ("register", "enable"):
+                await getattr(self, step)(phone)
+            elif step == "disable":
+                # ejabberd says so where the registration has gone before; clients go on.
+                assert await self.error(phone, step) in (None, "item-not-found")
+            elif self.has(step):
+                await self.send(phone, step)
+
+    async def stay_in_room(self):
+        """Registers, enables, enters the room and loses its connection, which leaves it there."""
+        phone = self.stack.client(self.user)
+        phone.register_plugin("xep_0198")
+        async with phone:
+            await self.take(phone, "register", "enable")
+            await phone.enter(self.values["room"], self.values["own_nick"])
+            await phone.vanish()
 
     def expected(self, kind, event):
         return json.loads(self.fill(json.dumps(self.pushes[kind][event])))
 
     async def event(self, event):
         """user1 writes, calls …, or the server publishes for Tigase's."""
-        text = (FOLDER / "events" / f"{event}.xml").read_text()
         async with self.stack.client(self.stack.user1, "desk") as peer:
             if event.startswith("tigase-"):
                 self.values["options"] = self.options()
                 self.values.setdefault("node", self.values["token"])
-                await self.stack.server.publish(peer, self.fill(text))
+                await self.stack.server.publish(peer, self.text_of(event))
             else:
-                peer.send_raw(self.fill(text))
+                peer.send_raw(self.text_of(event))
+
+    def text_of(self, event):
+        return self.fill((FOLDER / "events" / f"{event}.xml").read_text())
 
     def options(self):
         """The publish-options of enable.xml, as servers repeat them."""
@@ -221,6 +247,12 @@ class Player:
             "body": record["body"],
         }
 
+    async def hear(self, peer, event, expected):
+        """PEER, who stays in the room, says EVENT, and that alone is pushed, as EXPECTED."""
+        first = self.next_record()
+        peer.send_raw(self.text_of(event))
+        self.check(await asyncio.to_thread(self.pushed, first), expected)
+
     def check(self, got, expected):
         """GOT is EXPECTED, as far as that says."""
         body, wanted = got["body"], expected["body"]
@@ -258,6 +290,54 @@ def test_what_happens_reaches_the_phone_as_its_app_reads_it(stack, run, player):
         player.expect(run, stack.server.name, event)
     for event in TIGASE:
         player.expect(run, "tigase", event)
+    run(player.play("disable"))
+
+
+def test_a_room_is_heard_by_a_phone_that_lost_its_connection(stack, run, player):
+    async def talk():
+        async with stack.client(stack.user1, "desk") as peer:
+            await peer.enter(player.values["room"], SPEAKER)
+            await player.stay_in_room()
+            await player.hear(peer, "groupchat", player.expected(stack.server.name, "groupchat"))
+
+    run(talk())
+    run(player.play("disable"))
+
+
+@only_on("prosody")
+@pytest.mark.parametrize("name", WITH_RULES)
+def test_who_is_muted_pushes_nothing(stack, run, name):
+    player = Player(stack, name)
+
+    async def write(user):
+        async with stack.client(user, "desk") as peer:
+            peer.send_raw(player.text_of("message"))
+            await peer.info(stack.domain)  # by then the server has handled the message
+
+    run(player.play("register", "enable"))
+    first = player.next_record()
+    for user in (MUTED, stack.user1):
+        run(write(user))
+    player.check(player.pushed(first), player.expected("prosody", "message"))
+    run(player.play("disable"))
+
+
+@only_on("prosody")
+@pytest.mark.parametrize("name", WITH_RULES)
+def test_a_quiet_room_pushes_only_what_mentions_the_user(stack, run, name):
+    player = Player(stack, name)
+    player.values["room"] = f"quiet@{stack.server.rooms}"
+    expected = player.expected("prosody", "groupchat")
+    expected["body"]["encrypted"]["message"] = "N, are you there?"
+
+    async def talk():
+        async with stack.client(stack.user1, "desk") as peer:
+            await peer.enter(player.values["room"], SPEAKER)
+            await player.stay_in_room()
+            peer.send_raw(player.text_of("groupchat"))
+            await player.hear(peer, "mention", expected)
+
+    run(talk())
     run(player.play("disable"))
 
 
@@ -325,3 +405,22 @@ def test_every_push_module_of_monal_and_quicksy_is_served(stack, run):
             lambda: any(token in r["path"] and r["answered"] == 200 for r in stack.fake.received()),
             what=f"a push for {module}",
         )
+
+
+@only_on("ejabberd")
+def test_a_rooms_subscriber_hears_of_it_while_logged_out(stack, run, player):
+    async def subscribe():
+        async with stack.client(player.user) as phone:
+            await player.take(phone, "register", "enable")
+            await phone.subscribe_room(player.values["room"], "N")
+
+    async def talk():
+        async with stack.client(stack.user1, "desk") as peer:
+            await peer.enter(player.values["room"], SPEAKER)
+            await subscribe()
+            phone = f"{player.values['account']}/phone"
+            assert await peer.error_of("get", phone, PING), "its session has ended"
+            await player.hear(peer, "groupchat", player.expected("ejabberd", "groupchat"))
+
+    run(talk())
+    run(player.play("disable"))

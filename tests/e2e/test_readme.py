@@ -200,6 +200,7 @@ class ReadmeEjabberd(Ejabberd):
             host=HOST,
             components="",
             items="",
+            rooms="",
         )
         config = yaml.safe_load(base)
         del config["modules"]["mod_push"], config["modules"]["mod_stream_mgmt"]
