@@ -8,8 +8,9 @@ import subprocess
 import pytest
 
 import readme
-from harness import ROOT
-from notify import APNS, FCM, got, item, publish
+from harness import ROOT, wait_until
+from notify import APNS, FCM, got, item, publish, script
+from stack import SERVERS, Stack
 
 PROGRAM = ROOT / "deploy/import-tigase"
 DATA = ROOT / "tests/data/import-tigase"
@@ -221,6 +222,70 @@ def test_a_device_that_pushd_does_not_take_is_told_of(stage, token):
     wrong.write_text("wrong")
     _, out, _ = run_import(*args, "--push-token-file", wrong)
     assert out.count("pushd answered 401") == 3
+
+
+class Aliased:
+    """A server's user with two devices, whose server publishes to the node that Tigase gave out."""
+
+    phone, tablet, node = "00aa11bb", "fcm:APA91-alice", "01#ALICE"  # as in DEVICES
+
+    def __init__(self, stack, run):
+        self.stack, self.run = stack, run
+
+    def take_over(self, token):
+        path = token.parent / "devices.csv"
+        path.write_text(DEVICES.format(apns=APNS, fcm=FCM))
+        status, out, _ = run_import(
+            path, "--push-url", self.stack.push.url(), "--token-file", token, "--apply")
+        assert status == 0 and "3 devices registered" in out
+
+    async def enable(self):
+        """As the app did when Tigase's component was there: without a secret."""
+        async with self.stack.client("alice") as phone:
+            await phone.enable_push(self.stack.push_jid, self.node)
+
+    async def write(self):
+        async with self.stack.client("bob") as peer:
+            peer.send_message(f"alice@{self.stack.domain}", "Are you there?", mtype="chat")
+
+    def pushes(self):
+        """How many requests came for each of the devices."""
+        return tuple(len(got(self.stack.fake, token)) for token in (self.phone, self.tablet))
+
+    def message_pushes(self, phone, tablet):
+        """A message comes, and with it the PHONEth and the TABLETth push."""
+        self.run(self.write())
+        wait_until(lambda: self.pushes() == (phone, tablet), what=f"{phone} and {tablet} pushes")
+
+    def devices(self):
+        path = f"/v1/devices?owner=alice@{self.stack.domain}"
+        found = self.stack.push.call("GET", path)[1]["devices"]
+        return [device["provider"] for device in found]
+
+    def gone(self):
+        """How often the server was answered that the registration is dead."""
+        return len(re.findall(self.stack.server.gone, self.stack.server.log_text()))
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_server_goes_on_with_tigases_node_until_all_its_devices_are_gone(
+    stage, run, token, server
+):
+    user = Aliased(Stack(stage, server).start(), run)
+    fake, alias = user.stack.fake, f"og:push:alias:{user.node}"
+    user.take_over(token)
+    run(user.enable())
+    user.message_pushes(1, 1)
+    script(fake, user.phone, 410, "Unregistered")
+    user.message_pushes(2, 2)
+    wait_until(lambda: user.devices() == [FCM], what="the dead one to go")
+    user.message_pushes(2, 3)
+    assert user.stack.redis.command("SCARD", alias) == 1
+    script(fake, user.tablet, 404, "UNREGISTERED")
+    user.message_pushes(2, 4)
+    user.stack.server.wait_log(user.stack.server.gone)
+    assert user.gone() == 1, "only when all were"
+    assert not user.devices() and not user.stack.redis.command("EXISTS", alias)
 
 
 def asked(stage, program, option, *lines):
