@@ -24,6 +24,7 @@ KINDS = {
     "pushd": "sections of pushd's configuration",
     "prosody": "a file that Prosody's configuration includes",
     "prosody items": "another",
+    "stunnel": "a configuration of stunnel (test_component_tls.py)",
     "ejabberd": "what is added to ejabberd.yml",
     "ejabberd items": "more of it",
 }

@@ -1,13 +1,18 @@
-"""Components over TLS: a real ejabberd with "tls: true"; and servers that send them elsewhere."""
+"""
+Components over TLS: a real ejabberd with "tls: true", a real Prosody behind a real stunnel; and
+servers that send them elsewhere.
+"""
 
 import contextlib
 
 import pytest
 
+import readme
 from certificates import DAY, Authority, clock_library, openssl
 from chat import Client
 from component import ERROR, ComponentServer
-from servers import Ejabberd
+from harness import HOST, Process, free_port
+from servers import Ejabberd, Prosody
 from test_xmppgw import PING, new_id
 
 DOMAIN, RELAY = "example.org", "proxy.example.org"
@@ -50,6 +55,31 @@ class SecureEjabberd(Ejabberd):
         self.config.write_text(text)
 
 
+class Stunnel(Process):
+    """A real stunnel before PROSODY's port for components, with the page's configuration."""
+
+    ready = r"Service \[xmpp-components\] .*bound to"
+
+    def __init__(self, stage, prosody, certificate):
+        self.port = free_port()
+        config = stage.folder / "stunnel.conf"
+        super().__init__(stage, "stunnel", ["stunnel", config])
+        [block] = readme.blocks("stunnel")
+        text = block.text
+        for shown, real in (
+            ("0.0.0.0:5270", f"{HOST}:{self.port}"),
+            ("127.0.0.1:5347", f"{HOST}:{prosody.component_port(RELAY)}"),
+            ("/etc/stunnel/xmpp.pem", str(certificate)),
+        ):
+            assert shown in text, shown
+            text = text.replace(shown, real)
+        here = "foreground = yes\nsyslog = no\npid =\ndebug = info\n"
+        config.write_text(here + text)
+
+    def component_port(self, component):
+        return self.port
+
+
 def start(stage, server, **keys):
     section = {"server": f"127.0.0.1:{server.component_port(RELAY)}", "secret": "the-secret"}
     section.update(role="relay", tls="yes", **keys)
@@ -71,18 +101,50 @@ def test_a_verified_ejabberd_is_served(stage, authority, run, names, keys):
     stage.run(server)
     gateway = start(stage, server, ca_file=authority.certificate, **keys)
     gateway.wait_log("stream-up")
-
-    async def ask():
-        async with Client(server, "alice", "password") as client:
-            for size in (0, 100_000, 600_000):  # more than one record, and more than is taken
-                error = await client.error_of("set", RELAY, f"<a xmlns='urn:a'>{'x' * size}</a>")
-                assert error[1] == "internal-server-error" if size > 262144 else error
-            for _ in range(50):
-                await client.query("get", RELAY, PING)
-
-    run(ask())
+    run(ask(server, 0, 100_000, 600_000))  # more than one record, and more than is taken
     assert "stream-ended" not in gateway.log_text()
     assert gateway.stop() == 0
+
+
+async def ask(server, *sizes):
+    """A user's requests of these SIZES, of which the gateway takes those up to 256 KiB."""
+    async with Client(server, "alice", "password") as client:
+        for size in sizes:
+            error = await client.error_of("set", RELAY, f"<a xmlns='urn:a'>{'x' * size}</a>")
+            assert error[1] == "internal-server-error" if size > 262144 else error
+        for _ in range(50):
+            await client.query("get", RELAY, PING)
+
+
+def start_prosody(stage, certificate):
+    """Prosody and the stunnel before it."""
+    prosody = Prosody(stage, DOMAIN, {RELAY: "the-secret"})
+    prosody.add_user("alice", "password")
+    stage.run(prosody)
+    return prosody, stage.run(Stunnel(stage, prosody, certificate))
+
+
+def test_a_prosody_behind_stunnel_is_served_whichever_of_them_restarts(stage, authority, run):
+    prosody, stunnel = start_prosody(stage, certificate(authority, "DNS:xmpp.example.org"))
+    gateway = start(stage, stunnel, ca_file=authority.certificate, tls_name="xmpp.example.org")
+    gateway.wait_log("stream-up")
+    run(ask(prosody, 0, 100_000, 200_000))  # Prosody takes no more from a client
+    assert "stream-ended" not in gateway.log_text()
+    for count, restarted in enumerate((prosody, stunnel), 2):
+        restarted.kill()
+        gateway.wait_log("stream-ended", count=count - 1)
+        restarted.start()
+        gateway.wait_log("stream-up", count=count)
+        run(ask(prosody, 0))
+    assert gateway.stop() == 0
+
+
+def test_a_stunnel_with_a_certificate_for_another_name_is_refused(stage, authority):
+    _, stunnel = start_prosody(stage, certificate(authority, "DNS:other.example.org"))
+    gateway = start(stage, stunnel, ca_file=authority.certificate, tls_name="xmpp.example.org")
+    line = gateway.wait_log("stream-ended .*reason=tls-failed .*").group(0)
+    assert "hostname mismatch" in line.lower()
+    assert "stream-up" not in gateway.log_text()
 
 
 @pytest.mark.parametrize("names, options, trusted, reason", [
