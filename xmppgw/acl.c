@@ -40,6 +40,8 @@ void acl_init(struct acl *acl, const struct conf_component *conf)
 {
 	fill(&acl->served, conf->served_domains);
 	fill(&acl->admins, conf->admins);
+	acl->serve = (enum serve)conf->serve;
+	acl->charge = (enum charge)conf->charge;
 }
 
 void acl_release(struct acl *acl)

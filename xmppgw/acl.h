@@ -1,6 +1,7 @@
 /*
- * Access to a component: the domains that it serves and its administrators, as its section of the
- * configuration names them, in prepared form. All zeros serves everybody and has no administrators.
+ * Access to a component: the domains that it serves, whom transfers are charged to, and its
+ * administrators, as its section of the configuration names them, in prepared form. All zeros
+ * serves everybody, charges requesters and has no administrators.
  */
 #ifndef OG_XMPPGW_ACL_H
 #define OG_XMPPGW_ACL_H
@@ -13,6 +14,9 @@
 struct acl {
 	/* The module's own: sets of prepared texts, each its own key. */
 	struct map served, admins;
+	/* Read by all. */
+	enum serve serve;
+	enum charge charge;
 };
 
 /* Makes ACL, which is zero, that of CONF, whose names conf_check() has checked. */

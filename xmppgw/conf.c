@@ -43,6 +43,9 @@ static const struct config_key daemon_keys[] = {
 	{ NULL },
 };
 
+static const char *const serve_names[] = { "requester", "either", NULL };
+static const char *const charge_names[] = { "requester", "served", "both", NULL };
+
 static const struct config_key component_keys[] = {
 	{ COMPONENT("domain", CONFIG_STRING, domain), NULL,
 	  "The component's domain. The section's id if not given.", .never_empty = true,
@@ -60,8 +63,16 @@ static const struct config_key component_keys[] = {
 	  "JIDs (user@domain) that may run the administrators' commands at this component.",
 	  .live = true },
 	{ COMPONENT("served-domains", CONFIG_LIST, served_domains), NULL,
-	  "Domains to one of which a party of a transfer must belong; none: everybody is served.",
-	  .live = true },
+	  "Domains whose users may transfer files; none: everybody is served.", .live = true },
+	{ COMPONENT("serve", CONFIG_CHOICE, serve), "requester",
+	  "Whose domain must be of served-domains: 'requester', who asks for the transfer; "
+	  "'either': his, or that of the target, whom he names.", .live = true,
+	  .choices = serve_names },
+	{ COMPONENT("charge", CONFIG_CHOICE, charge), "requester",
+	  "Whose quota a transfer uses up, with his domain's: 'requester'; 'served': that of a "
+	  "target of served-domains, too; 'both'. Only the requester is authenticated: with "
+	  "'served' and 'both' a user can spend the quota of anyone whom he names.", .live = true,
+	  .choices = charge_names },
 	{ COMPONENT("remote-disable", CONFIG_BOOLEAN, remote_disable), "no",
 	  "The owner of a push device that is removed is told (XEP-0357 8): for Tigase, which ends "
 	  "the registration then. Other servers pass it on to clients." },

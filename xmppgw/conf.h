@@ -11,6 +11,12 @@
 /* What a component does for its server; a set of bits. */
 enum role { ROLE_RELAY = 1, ROLE_PUSH = 2, ROLE_ANY = ROLE_RELAY | ROLE_PUSH };
 
+/* Whose domain must be served for a transfer: the requester's, or that of either party. */
+enum serve { SERVE_REQUESTER, SERVE_EITHER };
+
+/* Whom a transfer is charged to: the requester; the target too if it is served; or both. */
+enum charge { CHARGE_REQUESTER, CHARGE_SERVED, CHARGE_BOTH };
+
 struct conf_daemon {
 	struct daemon_common common;
 	char *id;    /* the gateway's name among all; NULL: the host's, see daemon_id() */
@@ -37,6 +43,8 @@ struct conf_component {
 	bool remote_disable;
 	char **admins;
 	char **served_domains;
+	int serve;  /* enum serve */
+	int charge; /* enum charge */
 };
 
 /* A relay that is not in the registry because there is no Redis. */

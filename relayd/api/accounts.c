@@ -78,7 +78,7 @@ static void on_forgotten(struct query *query, const struct redisReply *forgotten
 
 static void serve_forget(struct http_request *request)
 {
-	const char *account = query_account(request, http_param(request, 0));
+	const char *account = query_account(request, http_param(request, 0), QUERY_ACCOUNT_MAX);
 	struct forgetting *forgetting;
 	char month[24];
 

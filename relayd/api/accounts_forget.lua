@@ -1,5 +1,5 @@
--- Deletes the limits and the usage of a user. Returns {whether it had limits or was in a transfer,
--- in how many months it had usage}.
+-- Deletes the limits and the usage of a user. Returns {whether it had limits, in how many months
+-- it had usage}.
 -- KEYS: accounts that have a row, what keys of rows, ledgers and usage begin with
 -- ARGV: the user, the month (YYYYMM) that is searched last, how many before it are searched too
 -- finds: limit:ACCOUNT, ledgers:YYYYMM and usage:YYYYMM

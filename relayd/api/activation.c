@@ -233,9 +233,13 @@ static void read_parties(struct json_object *top, struct party parties[PARTIES])
 	}
 	for (size_t i = 0; i < count; i++) {
 		struct json_object party = json_object_element(top, "parties", i);
+		bool charged = json_boolean_member(&party, "charged", true);
 
-		parties[i].user = json_string_member(&party, "user", QUERY_ACCOUNT_MAX, true);
-		parties[i].domain = json_string_member(&party, "domain", DOMAIN_MAX, true);
+		parties[i].charged = charged;
+		parties[i].user = json_string_member(
+		        &party, "user", charged ? QUERY_CHARGED_MAX : QUERY_ACCOUNT_MAX, true);
+		parties[i].domain = json_string_member(
+		        &party, "domain", charged ? QUERY_CHARGED_MAX : DOMAIN_MAX, true);
 		json_object_end(&party);
 	}
 }

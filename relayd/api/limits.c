@@ -76,14 +76,17 @@ static void on_deleted(struct query *query, const struct redisReply *reply)
 		http_reply(query->request, 204, NULL);
 }
 
-/* Runs SCRIPT with ARGV, whose first place becomes the account that the path names. */
-static void eval_for_account(struct http_request *request, struct redis_script *script,
+/*
+ * Runs SCRIPT with ARGV, whose first place becomes the account that the path names, of at most MOST
+ * bytes.
+ */
+static void eval_for_account(struct http_request *request, size_t most, struct redis_script *script,
                              const char **argv,
                              void (*found)(struct query *query, const struct redisReply *reply))
 {
 	struct query *query;
 
-	argv[0] = query_account(request, http_param(request, 0));
+	argv[0] = query_account(request, http_param(request, 0), most);
 	if (argv[0] == NULL)
 		return;
 	query = query_new(sizeof(struct query), request, found);
@@ -93,12 +96,14 @@ static void eval_for_account(struct http_request *request, struct redis_script *
 
 static void serve_get(struct http_request *request)
 {
-	eval_for_account(request, &get_script, (const char *[]){ NULL, NULL }, on_row);
+	eval_for_account(request, QUERY_ACCOUNT_MAX, &get_script, (const char *[]){ NULL, NULL },
+	                 on_row);
 }
 
 static void serve_delete(struct http_request *request)
 {
-	eval_for_account(request, &delete_script, (const char *[]){ NULL, NULL }, on_deleted);
+	eval_for_account(request, QUERY_ACCOUNT_MAX, &delete_script, (const char *[]){ NULL, NULL },
+	                 on_deleted);
 }
 
 static void serve_put(struct http_request *request)
@@ -119,7 +124,7 @@ static void serve_put(struct http_request *request)
 	if (!json_reader_ok(&reader))
 		http_fail(request, 400, "bad_request", "%s", reader.complaint);
 	else
-		eval_for_account(request, &put_script,
+		eval_for_account(request, QUERY_CHARGED_MAX, &put_script,
 		                 (const char *[]){ NULL, numbers[0], numbers[1], numbers[2], NULL },
 		                 on_row);
 }

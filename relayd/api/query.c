@@ -77,16 +77,16 @@ bool query_from(struct http_request *request, const char *after, char *from)
 	return false;
 }
 
-const char *query_account(struct http_request *request, const char *text)
+const char *query_account(struct http_request *request, const char *text, size_t most)
 {
 	size_t len = strlen(text);
 	json_t *string = json_string(text);
-	bool fine = string != NULL && len >= 1 && len <= QUERY_ACCOUNT_MAX;
+	bool fine = string != NULL && len >= 1 && len <= most;
 
 	json_decref(string);
 	if (fine)
 		return text;
 	http_fail(request, 400, "bad_request",
-	          "account: must be a bare JID or a domain, of 1 to %d bytes", QUERY_ACCOUNT_MAX);
+	          "account: must be a bare JID or a domain, of 1 to %zu bytes", most);
 	return NULL;
 }

@@ -9,6 +9,7 @@
 
 #define QUERY_KEYS_MAX 4
 #define QUERY_ACCOUNT_MAX 2047 /* a bare JID: two parts of 1023 and an @ */
+#define QUERY_CHARGED_MAX 512  /* of one that gets rows in Redis: its name is part of them */
 #define QUERY_FROM_SIZE (QUERY_ACCOUNT_MAX + 16)
 
 struct query {
@@ -37,7 +38,7 @@ void query_eval(struct query *query, struct redis_script *script, const char *co
  */
 bool query_from(struct http_request *request, const char *after, char *from);
 
-/* TEXT if it can be an account (1 to 2047 bytes of UTF-8), else NULL after answering 400. */
-const char *query_account(struct http_request *request, const char *text);
+/* TEXT if it can be an account (1 to MOST bytes of UTF-8), else NULL after answering 400. */
+const char *query_account(struct http_request *request, const char *text, size_t most);
 
 #endif

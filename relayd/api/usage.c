@@ -107,7 +107,7 @@ static void serve_list(struct http_request *request)
 
 	if (month == MONTH_NONE || !http_query_page(request, &limit) ||
 	    !query_from(request, http_query(request, "after"), from) ||
-	    (account != NULL && query_account(request, account) == NULL))
+	    (account != NULL && query_account(request, account, QUERY_ACCOUNT_MAX) == NULL))
 		return;
 	query = query_new(sizeof(struct query), request, on_usage);
 	if (query == NULL)
@@ -160,7 +160,7 @@ static int64_t read_bytes(struct http_request *request, int64_t least)
 static void change(struct http_request *request, struct redis_script *script, unsigned month,
                    int64_t number)
 {
-	const char *account = query_account(request, http_param(request, 0));
+	const char *account = query_account(request, http_param(request, 0), QUERY_CHARGED_MAX);
 	struct query *query =
 	        account == NULL ? NULL : query_new(sizeof(struct query), request, on_changed);
 	struct month_keys keys;
@@ -295,8 +295,8 @@ static void serve_transfers(struct http_request *request)
 	size_t limit;
 
 	if (!http_query_page(request, &limit) || !read_range(request, &range) ||
-	    (user != NULL && query_account(request, user) == NULL) ||
-	    (domain != NULL && query_account(request, domain) == NULL))
+	    (user != NULL && query_account(request, user, QUERY_ACCOUNT_MAX) == NULL) ||
+	    (domain != NULL && query_account(request, domain, QUERY_ACCOUNT_MAX) == NULL))
 		return;
 	query = query_new(sizeof(struct query), request, on_transfers);
 	if (query == NULL)

@@ -29,7 +29,6 @@
 #define LEDGERS_MAX 6
 #define NUMBER_SIZE 24
 #define LOG_EVERY_MS 60000
-#define ACCOUNTS 4
 #define SHARED 2     /* every stream's last two ledgers: the instance's, and "global" */
 #define WORDS_MAX 32 /* keys and arguments of a call */
 
@@ -41,7 +40,8 @@ struct ledgers {
 	uint64_t lease;              /* its number: part of the lease's key in Redis */
 	uint32_t calls;              /* calls that were granted; 0 before the opening */
 	uint8_t count;
-	uint8_t accounts[4]; /* places of the first user, its domain, the second user, its domain */
+	uint8_t account_count;
+	uint8_t accounts[4]; /* places of the first charged user, its domain, and of the second */
 };
 
 /* What a reply says. */
@@ -125,18 +125,27 @@ static uint8_t add_ledger(struct ledgers *ledgers, char *name)
 	return ledgers->count++;
 }
 
-/* The ledgers of both PARTIES (copied) and of this relay; ledger_open() comes next. */
+/*
+ * The ledgers of those PARTIES (copied) that are charged, users before domains, and of this relay;
+ * ledger_open() comes next.
+ */
 static struct ledgers *ledger_new(const struct party parties[2])
 {
 	static char global[] = "global";
 	struct ledgers *ledgers = mem_alloc(1, sizeof(*ledgers));
+	const struct party *charged[2];
+	uint8_t count = 0;
 
 	for (int i = 0; i < 2; i++)
+		if (parties[i].charged)
+			charged[count++] = &parties[i];
+	ledgers->account_count = 2 * count;
+	for (int i = 0; i < count; i++)
 		ledgers->accounts[2 * i] =
-		        add_ledger(ledgers, mem_printf("user:%s", parties[i].user));
-	for (int i = 0; i < 2; i++)
+		        add_ledger(ledgers, mem_printf("user:%s", charged[i]->user));
+	for (int i = 0; i < count; i++)
 		ledgers->accounts[2 * i + 1] =
-		        add_ledger(ledgers, mem_printf("domain:%s", parties[i].domain));
+		        add_ledger(ledgers, mem_printf("domain:%s", charged[i]->domain));
 	ledgers->names[ledgers->count++] = instance;
 	ledgers->names[ledgers->count++] = global;
 	ledgers->lease = ++last_number;
@@ -227,8 +236,7 @@ static void ledger_open(struct ledgers *ledgers, struct redis_call *call, int64_
 	struct words words = { 0 };
 
 	add_keys(&words, month, ledgers);
-	add_key(&words, "limits", "");
-	for (size_t i = 0; i < ACCOUNTS; i++)
+	for (size_t i = 0; i < ledgers->account_count; i++)
 		add_key(&words, "limit:", account(ledgers, i));
 	add_common(&words, month, wanted);
 	add_number(&words, limits->default_file_limit);
@@ -236,9 +244,9 @@ static void ledger_open(struct ledgers *ledgers, struct redis_call *call, int64_
 	add_number(&words, limits->default_domain_limit);
 	add_number(&words, limits->instance_limit);
 	add_number(&words, limits->global_limit);
-	for (size_t i = 0; i < ACCOUNTS; i++)
-		words.argv[words.argc++] = account(ledgers, i);
 	words.argv[words.argc++] = instance;
+	for (size_t i = 0; i < ledgers->account_count; i++)
+		words.argv[words.argc++] = account(ledgers, i);
 	call_script(&words, &open_script, call);
 }
 

@@ -13,11 +13,11 @@
  * the file itself leads from held to exhausted.
  * Starving: there is no budget, bytes wait, and a denial is final.
  *
- * The ledgers are counters of bytes per month in Redis, for each user, each domain, the instance
- * and the whole fleet. Bytes are taken from all of them or from none; the rest of a lease goes back
- * to the month that it was taken in. Redis may have carried out a call whose reply got lost. The
- * same call made again gets the reply of the first, and freeing the lease also gives back the bytes
- * of such a call.
+ * The ledgers are counters of bytes per month in Redis, for each charged user and its domain, the
+ * instance and the whole fleet. Bytes are taken from all of them or from none; the rest of a lease
+ * goes back to the month that it was taken in. Redis may have carried out a call whose reply got
+ * lost. The same call made again gets the reply of the first, and freeing the lease also gives back
+ * the bytes of such a call.
  */
 #ifndef OG_RELAYD_QUOTA_LEASE_H
 #define OG_RELAYD_QUOTA_LEASE_H
@@ -36,6 +36,7 @@ struct stream;
 struct party {
 	const char *user;   /* bare JID */
 	const char *domain; /* charged too */
+	bool charged;       /* false: recorded, but counted nowhere and without limits */
 };
 
 /* What the ledgers say to a call. */

@@ -1,32 +1,35 @@
 -- The first lease of a stream. Returns {"granted", bytes, month, limit of the file, limits of the
 -- ledgers, each of them once...}, {"over", ledger, limit}, {"forbidden", ledger, -1}, or {"month",
 -- ms since 1970} if it is another month.
--- KEYS: usage and ledgers of the month, the lease, limits, the rows of limits of the first party's
---       user and domain, and of the second's
+-- KEYS: usage and ledgers of the month, the lease, and of each charged party (none to two) the rows
+--       of limits of its user and its domain
 -- ARGV: the month, its first second and that of the next one, bytes wanted, default limits of file,
---       user and domain, limits of the instance and of all, the accounts of the four rows, the
---       instance's ledger
+--       user and domain, limits of the instance and of all, the instance's ledger, the accounts of
+--       the rows
 
 -- include: lease_value.lua
 -- include: take_bytes.lua
 
-local usage, ledgers, lease, rows = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local usage, ledgers, lease = KEYS[1], KEYS[2], KEYS[3]
 local month, start_s, end_s, wanted = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local defaults = {tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])}
 local instance_limit, global_limit = tonumber(ARGV[8]), tonumber(ARGV[9])
-local instance = ARGV[14]
-local parties = {
-	{user = ARGV[10], domain = ARGV[11], user_row = KEYS[5], domain_row = KEYS[6]},
-	{user = ARGV[12], domain = ARGV[13], user_row = KEYS[7], domain_row = KEYS[8]},
-}
+local instance = ARGV[10]
+local parties = {}
+for i = 0, #KEYS - 4, 2 do
+	parties[#parties + 1] = {
+		user = ARGV[11 + i], domain = ARGV[12 + i],
+		user_row = KEYS[4 + i], domain_row = KEYS[5 + i],
+	}
+end
 
 if not is_in_month(start_s, end_s) then return time_reply() end
 
 local forbidden
 
--- A party's limits of file, user and domain: each is its user's, else its domain's, else the
+-- Sets a party's limits of file, user and domain: each is its user's, else its domain's, else the
 -- default; 0 is none.
-local function limits_of(party)
+local function set_limits(party)
 	local user = redis.call('HMGET', party.user_row, 'file', 'user', 'domain')
 	local domain = redis.call('HMGET', party.domain_row, 'file', 'user', 'domain')
 	local limits = {}
@@ -36,7 +39,7 @@ local function limits_of(party)
 		if limits[i] == 0 then limits[i] = defaults[i] end
 		if limits[i] < 0 then forbidden = forbidden or 'user:' .. party.user end
 	end
-	return {file = limits[1], user = limits[2], domain = limits[3]}
+	party.limits = {file = limits[1], user = limits[2], domain = limits[3]}
 end
 
 local function least(one, other)
@@ -44,7 +47,7 @@ local function least(one, other)
 	return one
 end
 
-local first, second = limits_of(parties[1]), limits_of(parties[2])
+for _, party in ipairs(parties) do set_limits(party) end
 local names, limits, places = {}, {}, {}
 
 -- A ledger that both parties share has the lower one of their limits.
@@ -58,24 +61,19 @@ local function add(name, limit)
 	end
 end
 
-add('user:' .. parties[1].user, first.user)
-add('user:' .. parties[2].user, second.user)
-add('domain:' .. parties[1].domain, first.domain)
-add('domain:' .. parties[2].domain, second.domain)
+for _, party in ipairs(parties) do add('user:' .. party.user, party.limits.user) end
+for _, party in ipairs(parties) do add('domain:' .. party.domain, party.limits.domain) end
 add(instance, instance_limit)
 add('global', global_limit)
 if forbidden then return {'forbidden', forbidden, -1} end
 
-local file = least(first.file, second.file)
+local file = 0
+for _, party in ipairs(parties) do file = least(file, party.limits.file) end
 local reply = take({
 	usage = usage, ledgers = ledgers, lease = lease, names = names, limits = limits,
 	call = 1, wanted = least(wanted, file), month = month,
 })
 if reply[1] ~= 'granted' then return reply end
-for _, party in ipairs(parties) do
-	redis.call('ZADD', rows, 0, party.user)
-	redis.call('ZADD', rows, 0, party.domain)
-end
 reply[4] = file
 for _, limit in ipairs(limits) do reply[#reply + 1] = limit end
 return reply

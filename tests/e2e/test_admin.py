@@ -37,7 +37,7 @@ FORBIDDEN = ("auth", "forbidden")
 @pytest.fixture(scope="module", params=["prosody", "ejabberd"])
 def stack(request, tmp_path_factory):
     with Stage(tmp_path_factory.mktemp(request.param)) as stage:
-        keys = {"admins": "Root@example.org, other@example.net"}
+        keys = {"admins": "Root@example.org, other@example.net", "charge": "both"}
         stack = Stack(
             stage, request.param, users=("root",), relay_keys=KEYS, component_keys=keys
         )

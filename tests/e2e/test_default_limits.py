@@ -33,6 +33,7 @@ def stack(request, tmp_path_factory):
             request.param,
             users=(JULIET, NURSE),
             relay_keys=KEYS,
+            component_keys={"charge": "both"},
             server_keys={"more_domains": (NET,)},
         ).start()
 

@@ -18,7 +18,8 @@ KEYS = {"verifier": "limits", "transfer_update_quantization": "64k"}
 @pytest.fixture(scope="module", params=["prosody", "ejabberd"])
 def stack(request, tmp_path_factory):
     with Stage(tmp_path_factory.mktemp(request.param)) as stage:
-        yield Stack(stage, request.param, relay_keys=KEYS).start()
+        keys = {"charge": "both"}
+        yield Stack(stage, request.param, relay_keys=KEYS, component_keys=keys).start()
 
 
 @pytest.fixture(autouse=True)

@@ -508,12 +508,12 @@ def test_a_malformed_activation_has_the_conditions_of_the_xep(stage, server):
     assert error_of(answer)[:2] == TROUBLE, "the relay can't be reached"
 
 
-def test_one_party_must_be_of_a_served_domain(stage, server):
+def test_the_requester_must_be_of_a_served_domain_or_either_party_if_so_told(stage, server):
     relay = stage.relayd("relay-1", None)
     relays = {"relay-1": {"control": relay.url(), "advertise": "192.0.2.1:1080"}}
     components = {RELAY: {**server.section, "role": "relay"}}
     components[RELAY]["served_domains"] = "Served.example, other.example"
-    stage.xmppgw(None, components, relays=relays)
+    gateway = stage.xmppgw(None, components, relays=relays)
     link = server.accept().log_in()
     forbidden = ("auth", "forbidden")
     stranger, served = "alice@example.org/x", "alice@served.example/x"
@@ -529,9 +529,53 @@ def test_one_party_must_be_of_a_served_domain(stage, server):
             return error_of(link.ask(new_id(), "set", activate(sid, target), requester))
 
     assert outcome(stranger, "bob@example.net/x")[:2] == forbidden
+    assert outcome(stranger, "nobody@served.example/x")[:2] == forbidden
+    assert outcome(served, "bob@example.net/x") is None
+    components[RELAY]["serve"] = "either"
+    reload(gateway, components)
     assert outcome(stranger, "bob@sub.served.example/x")[:2] == forbidden
     assert outcome(stranger, "bob@served.example/x") is None
     assert outcome(served, "bob@example.net/x") is None
+
+
+CHARGED = {
+    "requester": ("alice@example.org", "example.org"),
+    "served": ("alice@example.org", "bob@served.example", "example.org", "served.example"),
+    "both": ("alice@example.org", "bob@served.example", "carol@example.net"),
+}
+
+
+@pytest.mark.parametrize("charge", CHARGED)
+def test_a_transfer_is_charged_to_whom_the_component_says(stage, server, charge):
+    redis = stage.redis()
+    relay = stage.relayd("relay-1", redis, verifier="limits")
+    section = {**server.section, "role": "relay", "served_domains": "example.org, served.example"}
+    stage.xmppgw(redis, {RELAY: {**section, "charge": charge}})
+    link = server.accept().log_in()
+    requester = "alice@example.org/x"
+    for target in ("bob@served.example/x", "carol@example.net/x"):
+        sid = new_id()
+        name = hashlib.sha1(f"{sid}{requester}{target}".encode()).hexdigest()
+        with connect(relay, name) as one, connect(relay, name) as other:
+            assert error_of(link.ask(new_id(), "set", activate(sid, target), requester)) is None
+            one.sendall(b"data")
+            assert other.recv(4) == b"data"
+    ledgers = redis.command("ZRANGE", redis.command("KEYS", "og:ledgers:*")[0], 0, -1)
+    accounts = [name.split(":")[1] for name in ledgers if name.startswith(("user", "domain"))]
+    assert set(CHARGED[charge]) <= set(accounts)
+    assert charge == "both" or set(accounts) == set(CHARGED[charge])
+
+
+def test_a_requester_whose_name_is_too_long_to_be_charged_is_told_so(stage, server):
+    relay = stage.relayd("relay-1", None)
+    relays = {"relay-1": {"control": relay.url(), "advertise": "192.0.2.1:1080"}}
+    stage.xmppgw(None, {RELAY: {**server.section, "role": "relay"}}, relays=relays)
+    link = server.accept().log_in()
+    sid, requester, target = new_id(), "a" * 600 + "@example.org/x", "b@example.org/x"
+    name = hashlib.sha1(f"{sid}{requester}{target}".encode()).hexdigest()
+    with connect(relay, name), connect(relay, name):
+        error = error_of(link.ask(new_id(), "set", activate(sid, target), requester))
+    assert error[:2] == ("modify", "bad-request") and "512 bytes" in error[2]
 
 
 def test_with_redis_the_owner_of_the_hash_is_asked(stage, server):

@@ -73,6 +73,8 @@ static enum iq_condition error_of(unsigned status, const json_t *body)
 	const char *code;
 
 	switch (status) {
+	case 400: /* a JID that is too long to be charged */
+		return IQ_BAD_REQUEST;
 	case 403:
 		code = json_string_value(json_object_get(body, "error"));
 		return code != NULL && strcmp(code, "over_limit") == 0 ? IQ_NOT_ALLOWED
@@ -100,7 +102,8 @@ static void on_called(struct api_call *call, unsigned status, const json_t *body
 {
 	struct activation *activation = container_of(call, struct activation, call);
 	enum iq_condition error = error_of(status, body);
-	bool final = status == 200 || status == 403 || activation->iq == NULL;
+	bool refused = status == 400 || status == 403;
+	bool final = status == 200 || refused || activation->iq == NULL;
 	struct backend *next = final ? NULL : next_relay(activation);
 
 	if (error != IQ_ITEM_NOT_FOUND)
@@ -109,7 +112,7 @@ static void on_called(struct api_call *call, unsigned status, const json_t *body
 		call_relay(activation, next);
 	else
 		finish(activation, status == 200, activation->error,
-		       status == 403 ? api_call_message(body, NULL) : NULL);
+		       refused ? api_call_message(body, NULL) : NULL);
 }
 
 static void call_relay(struct activation *activation, struct backend *relay)
@@ -151,21 +154,38 @@ static void on_looked_up(struct redis_call *look_up, const struct redisReply *re
 		       NULL);
 }
 
-static json_t *party(const struct jid *jid)
+static json_t *party(const struct jid *jid, bool charged)
 {
 	char user[JID_TEXT_MAX];
 
-	return json_pack("{s:s, s:s}", "user", jid_bare(jid, user), "domain", jid->domain);
+	return json_pack("{s:s, s:s, s:o*}", "user", jid_bare(jid, user), "domain", jid->domain,
+	                 "charged", charged ? NULL : json_false());
 }
 
-static json_t *describe(const char *component, const struct bytestream *bytestream)
+/* Whether the target is charged, too. */
+static bool charges_target(const struct acl *acl, const struct bytestream *bytestream)
+{
+	switch (acl->charge) {
+	case CHARGE_REQUESTER:
+		return false;
+	case CHARGE_SERVED:
+		return acl_serves(acl, bytestream->target.domain);
+	case CHARGE_BOTH:
+		return true;
+	}
+	return false;
+}
+
+/* The requester is the first party. */
+static json_t *describe(const struct stream *stream, const struct bytestream *bytestream)
 {
 	char requester[JID_TEXT_MAX], target[JID_TEXT_MAX];
+	bool charged = charges_target(&stream->acl, bytestream);
 
 	return json_pack("{s:[o, o], s:i, s:{s:s, s:s, s:s}}", "parties",
-	                 party(&bytestream->requester), party(&bytestream->target), "deadline_ms",
-	                 DEADLINE_MS, "tag", "component", component, "requester",
-	                 jid_full(&bytestream->requester, requester), "target",
+	                 party(&bytestream->requester, true), party(&bytestream->target, charged),
+	                 "deadline_ms", DEADLINE_MS, "tag", "component", stream->domain,
+	                 "requester", jid_full(&bytestream->requester, requester), "target",
 	                 jid_full(&bytestream->target, target));
 }
 
@@ -177,7 +197,7 @@ static void begin(struct iq *iq, const struct bytestream *bytestream)
 
 	list_append(&under_way, &activation->link);
 	iq_hold(iq, &activation->iq, sizeof(*activation));
-	activation->body = describe(iq->stream->domain, bytestream);
+	activation->body = describe(iq->stream, bytestream);
 	activation->error = IQ_ITEM_NOT_FOUND;
 	activation->look_up.done = on_looked_up;
 	activation->call.done = on_called;
@@ -194,6 +214,13 @@ static void begin(struct iq *iq, const struct bytestream *bytestream)
 	}
 }
 
+/* Only the requester is authenticated; the target is a name that he writes. */
+static bool is_served(const struct acl *acl, const struct bytestream *bytestream)
+{
+	return acl_serves(acl, bytestream->requester.domain) ||
+	       (acl->serve == SERVE_EITHER && acl_serves(acl, bytestream->target.domain));
+}
+
 static void activate(struct iq *iq, const struct xml *query)
 {
 	struct bytestream bytestream;
@@ -201,8 +228,7 @@ static void activate(struct iq *iq, const struct xml *query)
 
 	if (bytestreams_read(query, iq->to, &bytestream, &condition) != 0)
 		iq_error(iq, condition, NULL);
-	else if (!acl_serves(&iq->stream->acl, bytestream.requester.domain) &&
-	         !acl_serves(&iq->stream->acl, bytestream.target.domain))
+	else if (!is_served(&iq->stream->acl, &bytestream))
 		iq_error(iq, IQ_FORBIDDEN, BYTESTREAMS_NOT_SERVED);
 	else
 		begin(iq, &bytestream);

@@ -26,8 +26,8 @@ static void add_streamhost(struct buf *out, const char *domain, const char *addr
 }
 
 /*
- * Only the requester is known here. A requester who isn't served gets no address, though he could
- * activate a stream to a target who is served.
+ * Only the requester is known here. A requester who isn't served gets no address, though with
+ * `serve = either` he may activate a stream to a target who is served.
  */
 static bool serves_requester(const struct iq *iq)
 {

@@ -6,6 +6,11 @@ static char *domains[] = { (char *)"Example.ORG", (char *)"m\xc3\xbcnchen.exampl
 static char *operators[] = { (char *)"Root@Example.org", (char *)" ops@example.net ", NULL };
 static struct acl acl;
 
+static void teardown(void)
+{
+	acl_release(&acl);
+}
+
 static void start_with(char **served_domains, char **admin_list)
 {
 	struct conf_component conf = { .served_domains = served_domains, .admins = admin_list };
@@ -49,16 +54,22 @@ START_TEST(an_operator_is_known_by_each_resource_and_spelling_and_nobody_else_is
 }
 END_TEST
 
-static void teardown(void)
+START_TEST(the_rules_for_requesters_and_targets_are_those_of_the_configuration)
 {
-	acl_release(&acl);
+	struct conf_component conf = { .serve = SERVE_EITHER, .charge = CHARGE_SERVED };
+
+	acl_init(&acl, &conf);
+	ck_assert_int_eq(acl.serve, SERVE_EITHER);
+	ck_assert_int_eq(acl.charge, CHARGE_SERVED);
 }
+END_TEST
 
 int main(void)
 {
 	const TTest *const tests[] = {
 		all_are_served_and_nobody_is_an_operator_where_nothing_is_configured,
 		served_domains_are_compared_as_prepared_and_as_a_whole,
+		the_rules_for_requesters_and_targets_are_those_of_the_configuration,
 		an_operator_is_known_by_each_resource_and_spelling_and_nobody_else_is,
 	};
 

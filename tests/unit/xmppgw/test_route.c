@@ -328,10 +328,12 @@ END_TEST
 #define ACTIVATE(target)                                                                           \
 	"<query xmlns='" BYTESTREAMS_NS "' sid='1'><activate>" target "</activate></query>"
 
-START_TEST(one_party_of_a_served_domain_is_enough_to_activate)
+START_TEST(a_requester_of_another_domain_may_not_activate)
 {
 	acl_init(&stream->acl, &serving);
 	has(IQ("set", ACTIVATE("d@e/f")), ERROR("auth", "forbidden"));
+	has(IQ("set", ACTIVATE("d@served.example/f")), ERROR("auth", "forbidden"));
+	stream->acl.serve = SERVE_EITHER;
 	has(IQ("set", ACTIVATE("d@sub.served.example/f")), ERROR("auth", "forbidden"));
 	ck_assert_uint_eq(stream->iq_count, 0);
 }
@@ -555,7 +557,7 @@ int main(void)
 		disco_knows_the_commands,
 		the_address_query_tells_all_of_a_relay_in_order,
 		only_served_domains_are_offered_the_proxy,
-		one_party_of_a_served_domain_is_enough_to_activate,
+		a_requester_of_another_domain_may_not_activate,
 		a_command_without_its_form_gives_the_form,
 		a_command_can_be_canceled,
 		wrong_commands_have_their_errors,

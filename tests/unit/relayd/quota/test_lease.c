@@ -5,9 +5,12 @@
 #define KIB (UINT64_C(1) << 10)
 #define MIB (UINT64_C(1) << 20)
 
-static const struct party strangers[2] = { { "a@x", "x" }, { "b@y", "y" } };
-static const struct party neighbours[2] = { { "a@x", "x" }, { "b@x", "x" } };
-static const struct party one_user[2] = { { "a@x", "x" }, { "a@x", "x" } };
+static const struct party strangers[2] = { { "a@x", "x", true }, { "b@y", "y", true } };
+static const struct party neighbours[2] = { { "a@x", "x", true }, { "b@x", "x", true } };
+static const struct party one_user[2] = { { "a@x", "x", true }, { "a@x", "x", true } };
+static const struct party first_only[2] = { { "a@x", "x", true }, { "b@y", "y", false } };
+static const struct party second_only[2] = { { "b@y", "y", false }, { "a@x", "x", true } };
+static const struct party neither[2] = { { "a@x", "x", false }, { "b@y", "y", false } };
 
 static struct lease *lease;
 static enum ledger_verdict verdict;
@@ -115,6 +118,27 @@ START_TEST(everyone_involved_is_charged_once)
 	ck_assert_int_eq(open_ledgers(one_user, 7), LEDGER_GRANTED);
 	ck_assert_uint_eq(ledgers->count, 4);
 	relay_expect("1507 500 1507 1507", "HMGET og:usage:%M user:a@x user:b@x domain:x global");
+}
+END_TEST
+
+START_TEST(who_is_not_charged_has_no_ledger_and_no_limits)
+{
+	relay_ask("HSET og:limit:b@y user 5 file 7");
+	relay_ask("HSET og:limit:y domain -1");
+	ck_assert_int_eq(open_ledgers(first_only, 1000), LEDGER_GRANTED);
+	ck_assert_int_eq(answer.bytes, 1000);
+	ck_assert_uint_eq(ledgers->count, 4);
+	ck_assert_int_eq(granted(500), 500);
+	ck_assert_int_eq(open_ledgers(second_only, 30), LEDGER_GRANTED);
+	ck_assert_int_eq(open_ledgers(neither, 7), LEDGER_GRANTED);
+	ck_assert_uint_eq(ledgers->count, 2);
+	ck_assert_int_eq(ledgers->file_limit, 0);
+	relay_expect("1530 1530 1537 1537",
+	             "HMGET og:usage:%M user:a@x domain:x instance:relay-1 global");
+	relay_expect("domain:x global instance:relay-1 user:a@x", "ZRANGE og:ledgers:%M 0 -1");
+	relay_ask("HSET og:limit:a@x user -1");
+	ck_assert_int_eq(open_ledgers(second_only, 1), LEDGER_FORBIDDEN);
+	ck_assert_int_eq(open_ledgers(neither, 1), LEDGER_GRANTED);
 }
 END_TEST
 
@@ -336,22 +360,22 @@ START_TEST(a_month_that_is_over_by_rediss_clock_is_not_charged)
 }
 END_TEST
 
-START_TEST(usage_is_kept_for_400_days_and_ledgers_and_rows_are_listed)
+START_TEST(usage_is_kept_for_400_days_and_its_ledgers_are_listed)
 {
 	ck_assert_int_eq(open_ledgers(strangers, 1000), LEDGER_GRANTED);
 	relay_expect("34560000", "TTL og:usage:%M");
 	relay_expect("34560000", "TTL og:ledgers:%M");
 	relay_expect("domain:x domain:y global instance:relay-1 user:a@x user:b@y",
 	             "ZRANGE og:ledgers:%M 0 -1");
-	relay_expect("a@x b@y x y", "ZRANGE og:limits 0 -1");
+	relay_expect("0", "EXISTS og:limits"); /* no limits were set */
 }
 END_TEST
 
 START_TEST(trouble_in_redis_is_no_denial)
 {
-	relay_ask("SET og:limits text");
+	relay_ask("SET og:limit:a@x text");
 	ck_assert_int_eq(open_ledgers(strangers, 1000), LEDGER_UNKNOWN);
-	relay_ask("DEL og:limits");
+	relay_ask("DEL og:limit:a@x");
 	redis_server_kill(&relay_server);
 	ck_assert_int_eq(open_ledgers(strangers, 1000), LEDGER_UNKNOWN);
 }
@@ -683,6 +707,7 @@ static int run_ledgers(void)
 {
 	const TTest *const tests[] = {
 		everyone_involved_is_charged_once,
+		who_is_not_charged_has_no_ledger_and_no_limits,
 		each_field_is_the_users_else_the_domains_else_the_default,
 		what_is_forbidden_names_who_it_is_forbidden_to,
 		two_parties_with_different_limits_of_one_file_or_domain_get_the_lower_one,
@@ -694,7 +719,7 @@ static int run_ledgers(void)
 		the_end_gives_back_also_what_an_unknown_call_had_taken,
 		an_opening_whose_answer_got_lost_leaves_nothing_taken,
 		a_month_that_is_over_by_rediss_clock_is_not_charged,
-		usage_is_kept_for_400_days_and_ledgers_and_rows_are_listed,
+		usage_is_kept_for_400_days_and_its_ledgers_are_listed,
 		trouble_in_redis_is_no_denial,
 	};
 
