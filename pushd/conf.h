@@ -61,6 +61,10 @@ struct conf_daemon {
 	int64_t devices_per_token_max;
 	int64_t devices_per_owner_max;
 	int64_t device_ttl_ms;
+	int64_t devices_max;
+	int64_t devices_per_domain_max;
+	int64_t registration_rate; /* per second; 0: no limit */
+	int64_t registration_burst;
 	int64_t domain_rate; /* per second; 0: no limit */
 	int64_t domain_burst;
 	char *master_key_file; /* NULL: credentials come from files alone, and aren't shared */

@@ -9,7 +9,6 @@
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
 #include "common/http/http_server.h"
-#include "pushd/conf.h"
 #include "pushd/db.h"
 #include "pushd/delivery/history.h"
 #include "pushd/device/bare_jid.h"
@@ -21,8 +20,7 @@
 
 #define TOKEN_MAX 4096
 #define NAME_MAX_BYTES 255
-
-static const struct conf *conf;
+#define JID_MAX_BYTES 512 /* of an owner, or of a room, whose names stand in Redis several times */
 
 static int64_t registered_number, unregistered_number;
 static struct metric registered_metric = {
@@ -38,6 +36,22 @@ static struct metric unregistered_metric = {
 	.numbers = &unregistered_number,
 };
 
+static const char *const limit_names[DEVICE_LIMIT_COUNT] = {
+	[DEVICE_LIMIT_ALL] = "devices-max",
+	[DEVICE_LIMIT_DOMAIN] = "devices-per-domain-max",
+	[DEVICE_LIMIT_RATE] = "registration-rate",
+};
+static int64_t refused_numbers[DEVICE_LIMIT_COUNT];
+static struct metric refused_metric = {
+	.name = "outrigger_pushd_registrations_refused_total",
+	.help = "New registrations of devices that a limit refused.",
+	.kind = METRIC_COUNTER,
+	.label = "limit",
+	.values = limit_names,
+	.series = DEVICE_LIMIT_COUNT,
+	.numbers = refused_numbers,
+};
+
 /* A request that is answered once Redis has. */
 struct deferred {
 	struct http_request *request;
@@ -49,7 +63,7 @@ struct deferred {
 	struct redis_call *call; /* of the one that is used; NULL: the query's */
 	struct history_query history;
 	json_t *shown; /* a device, while its verdicts are looked up */
-	char *owner;   /* whose devices are forgotten */
+	char *owner;   /* whose devices are forgotten, or whose one is registered */
 	unsigned forgotten;
 };
 
@@ -110,7 +124,7 @@ static void release_fields(struct device_fields *fields)
 
 static void read_owner(struct device_fields *fields, struct json_object *body)
 {
-	const char *owner = json_string_member(body, "owner", BARE_JID_MAX, true);
+	const char *owner = json_string_member(body, "owner", JID_MAX_BYTES, true);
 
 	if (owner != NULL && !bare_jid_valid(owner))
 		json_complain(body, "owner", "must be a bare JID");
@@ -146,7 +160,7 @@ static char *read_token(struct json_object *body, const char *key, const struct 
 static void read_channel(struct device_fields *fields, struct json_object *body,
                          const struct dialect *dialect)
 {
-	const char *channel = json_string_member(body, "channel", BARE_JID_MAX, false);
+	const char *channel = json_string_member(body, "channel", JID_MAX_BYTES, false);
 
 	if (channel == NULL)
 		return;
@@ -207,6 +221,20 @@ static void read_fields(struct device_fields *fields, struct json_object *body)
 	json_object_end(body);
 }
 
+#define FULL_RETRY_S "3600" /* a cap has room when other devices have gone */
+
+static void refuse_by_limit(struct http_request *request, enum device_limit limit,
+                            const char *domain)
+{
+	metric_add(&refused_metric, limit, 1);
+	log_info("registration-refused limit=%s domain=%s", limit_names[limit], domain);
+	http_fail(request, 429, "too_many_requests", "%s",
+	          limit == DEVICE_LIMIT_ALL      ? "there are too many devices"
+	          : limit == DEVICE_LIMIT_DOMAIN ? "the domain has too many devices"
+	                                         : "the domain registers too many at once");
+	http_answer_header(request, "Retry-After", limit == DEVICE_LIMIT_RATE ? "1" : FULL_RETRY_S);
+}
+
 static void on_device_registered(struct device_registration *registration,
                                  enum device_result result)
 {
@@ -215,6 +243,11 @@ static void on_device_registered(struct device_registration *registration,
 	if (result == DEVICE_ABSENT) {
 		http_fail(deferred->request, 409, "conflict", "the alias has %d devices already",
 		          DEVICE_ALIAS_MAX);
+		return;
+	}
+	if (result == DEVICE_LIMIT) {
+		refuse_by_limit(deferred->request, registration->limit,
+		                bare_jid_domain(deferred->owner));
 		return;
 	}
 	if (result != DEVICE_DONE) {
@@ -231,11 +264,10 @@ static void on_device_registered(struct device_registration *registration,
 
 static void start_registration(struct http_request *request, const struct device *device)
 {
-	struct device_limits limits = { conf->daemon.devices_per_token_max,
-		                        conf->daemon.devices_per_owner_max,
-		                        conf->daemon.device_ttl_ms };
+	struct device_limits limits = recipient_limits();
 	struct deferred *deferred = defer(request);
 
+	deferred->owner = mem_dup(device->owner);
 	deferred->registration.done = on_device_registered;
 	deferred->call = &deferred->registration.call;
 	device_register(&deferred->registration, db_redis(), device, &limits);
@@ -468,9 +500,9 @@ const struct http_route devices_routes[] = {
 
 static int start(void *config)
 {
-	conf = config;
 	metrics_add(&registered_metric);
 	metrics_add(&unregistered_metric);
+	metrics_add(&refused_metric);
 	return 0;
 }
 

@@ -349,6 +349,10 @@ static void on_device_found(struct device_query *query, enum device_result resul
 		fail_admission(delivery, REASON_STORAGE);
 		return;
 	}
+	if (result == DEVICE_LIMIT) {
+		fail_admission(delivery, REASON_DEVICE_LIMIT);
+		return;
+	}
 	if (result == DEVICE_ABSENT) {
 		find_alias(delivery);
 		return;
@@ -850,6 +854,7 @@ static void on_device_removed(struct device_removal *removal, enum device_result
 		fail_removal(delivery, REASON_REGISTERED_SINCE);
 		return;
 	case DEVICE_ALIAS: /* of a query only */
+	case DEVICE_LIMIT: /* of a registration only */
 	case DEVICE_UNAVAILABLE:
 		fail_removal(delivery, REASON_STORAGE);
 		return;

@@ -14,6 +14,7 @@
 #include "common/base/panic.h"
 #include "common/text/hex.h"
 #include "common/text/sha1.h"
+#include "pushd/device/bare_jid.h"
 #include "pushd/device/dialect.h"
 #include "pushd/device/expire.lua.h"
 #include "pushd/device/forget.lua.h"
@@ -203,7 +204,7 @@ static void hash_token(const char *token, char hex[KEY_HEX])
 struct arguments {
 	const char *values[48];
 	size_t count;
-	char *owned[12];
+	char *owned[16];
 	size_t owned_count;
 };
 
@@ -301,9 +302,15 @@ static void on_registered(struct redis_call *call, const struct redisReply *repl
 	        container_of(call, struct device_registration, call);
 	const char *node = redis_reply_string(redis_reply_at(reply, 0), NULL);
 	const char *secret = redis_reply_string(redis_reply_at(reply, 1), NULL);
+	int64_t refusal = redis_reply_integer(reply, 1);
 
-	if (redis_reply_integer(reply, -1) == 0) {
+	if (refusal == 0) {
 		registration->done(registration, DEVICE_ABSENT);
+		return;
+	}
+	if (refusal < 0 && refusal >= -DEVICE_LIMIT_COUNT) {
+		registration->limit = (enum device_limit)(-refusal - 1);
+		registration->done(registration, DEVICE_LIMIT);
 		return;
 	}
 	if (node == NULL || secret == NULL || strlen(node) >= DEVICE_HEX ||
@@ -371,6 +378,7 @@ void device_register(struct device_registration *registration, struct redis *red
 	add_key(&arguments, redis, "token:", token);
 	add_key(&arguments, redis, "owner:", device->owner);
 	add_key(&arguments, redis, "dead:", dead);
+	add_key(&arguments, redis, "due:", bare_jid_domain(device->owner));
 	add(&arguments, redis_prefix(redis));
 	add(&arguments, registration->node);
 	add(&arguments, registration->secret);
@@ -382,10 +390,15 @@ void device_register(struct device_registration *registration, struct redis *red
 	add(&arguments, dialect->registers ? "0" : "1");
 	add(&arguments, device->alias != NULL ? device->alias : "");
 	add_number(&arguments, DEVICE_ALIAS_MAX);
+	add_number(&arguments, limits->all);
+	add_number(&arguments, limits->per_domain);
+	add_number(&arguments, limits->domain_rate);
+	add_number(&arguments, limits->domain_burst);
+	add(&arguments, device->owner);
 	add_fields(&arguments, device, hide(device, device->owner, account),
 	           hide(device, device->channel, channel_id));
 	registration->call.done = on_registered;
-	run(redis, &registration->call, &register_script, 4, &arguments);
+	run(redis, &registration->call, &register_script, 5, &arguments);
 }
 
 /* ---- removing ---- */

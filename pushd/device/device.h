@@ -19,6 +19,7 @@ enum device_result {
 	DEVICE_ABSENT, /* there is no such device */
 	DEVICE_NEWER,  /* there is one, but it was registered again since */
 	DEVICE_ALIAS,  /* the node is another name, for the devices that the answer has */
+	DEVICE_LIMIT,  /* it would be one too many: enum device_limit */
 	DEVICE_UNAVAILABLE,
 };
 
@@ -44,9 +45,20 @@ struct device {
 };
 
 struct device_limits {
-	int64_t per_token;
+	int64_t per_token; /* the oldest goes, as with the next one */
 	int64_t per_owner; /* of a user, not of a domain */
 	int64_t ttl_ms;    /* of the dialects that renew */
+	/* Beyond these a new device is refused; one that is there is renewed all the same. */
+	int64_t all, per_domain;
+	int64_t domain_rate, domain_burst; /* new ones of a domain in a second (0: any), at once */
+};
+
+/* Which of them refused a new device. */
+enum device_limit {
+	DEVICE_LIMIT_ALL,
+	DEVICE_LIMIT_DOMAIN,
+	DEVICE_LIMIT_RATE, /* it may come again in a second */
+	DEVICE_LIMIT_COUNT
 };
 
 /* True when the dialect's publishes carry the secret. */
@@ -68,7 +80,8 @@ struct device_registration {
 	char node[DEVICE_HEX];
 	char secret[DEVICE_HEX];
 	bool created;
-	unsigned evicted; /* older ones that went because of the limits */
+	unsigned evicted;        /* older ones that went because of the limits */
+	enum device_limit limit; /* with DEVICE_LIMIT */
 	struct redis_call call;
 };
 
@@ -76,7 +89,8 @@ struct device_registration {
  * Registers DEVICE (component, owner, provider, token, dialect, and second_token, device_id,
  * channel and alias if it has them, all in the form in which they are compared), or renews the
  * device with the same key, which keeps its alias if DEVICE has none. Its token is no longer held
- * dead, nor suspect. DEVICE_ABSENT when the alias has DEVICE_ALIAS_MAX devices already.
+ * dead, nor suspect. DEVICE_ABSENT when the alias has DEVICE_ALIAS_MAX devices already;
+ * DEVICE_LIMIT when the device is new and LIMITS, which count over all pushds, have no room for it.
  */
 void device_register(struct device_registration *registration, struct redis *redis,
                      const struct device *device, const struct device_limits *limits);
@@ -117,8 +131,8 @@ void device_leave_alias(struct redis *redis, const struct device *device);
  * The device of the dialect fpush with the component, owner (the publisher's domain), provider and
  * token of DEVICE, all copied. If there is none it is registered implicitly (over LIMITS the
  * token's oldest device goes), unless the token is held dead: DEVICE_ABSENT; or, with the devices,
- * unless the alias of DEVICE (copied likewise, may be NULL) is one: DEVICE_ALIAS. Its life begins
- * anew when less than half of it is left.
+ * unless the alias of DEVICE (copied likewise, may be NULL) is one: DEVICE_ALIAS; or LIMITS have no
+ * room for a new one: DEVICE_LIMIT. Its life begins anew when less than half of it is left.
  */
 void device_find_or_register(struct device_query *query, struct redis *redis,
                              const struct device *device, const struct device_limits *limits);

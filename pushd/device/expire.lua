@@ -3,7 +3,7 @@
 -- KEYS: none
 -- ARGV: prefix, the most devices
 -- finds: PREFIXpush:device:NODE PREFIXpush:key:HASH PREFIXpush:token:HASH PREFIXpush:owner:JID
---        PREFIXpush:gone PREFIXpush:expiry PREFIXpush:alias:NAME
+--        PREFIXpush:gone PREFIXpush:counts PREFIXpush:expiry PREFIXpush:alias:NAME
 -- include: evict.lua
 -- include: now.lua
 

@@ -3,7 +3,7 @@
 -- KEYS: the nodes by owner
 -- ARGV: prefix, the most devices
 -- finds: PREFIXpush:device:NODE PREFIXpush:key:HASH PREFIXpush:token:HASH PREFIXpush:owner:JID
---        PREFIXpush:gone PREFIXpush:expiry PREFIXpush:history:NODE PREFIXpush:alias:NAME
+--        PREFIXpush:gone PREFIXpush:counts PREFIXpush:expiry PREFIXpush:history:NODE PREFIXpush:alias:NAME
 -- include: evict.lua
 
 local by_owner, most = KEYS[1], ARGV[2]

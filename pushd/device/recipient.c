@@ -39,6 +39,19 @@ static void stop(void)
 	map_release(&by_module);
 }
 
+struct device_limits recipient_limits(void)
+{
+	const struct conf_daemon *daemon = &conf->daemon;
+
+	return (struct device_limits){ .per_token = daemon->devices_per_token_max,
+		                       .per_owner = daemon->devices_per_owner_max,
+		                       .ttl_ms = daemon->device_ttl_ms,
+		                       .all = daemon->devices_max,
+		                       .per_domain = daemon->devices_per_domain_max,
+		                       .domain_rate = daemon->registration_rate,
+		                       .domain_burst = daemon->registration_burst };
+}
+
 bool recipient_may_register(const char *jid)
 {
 	char **domains = conf->daemon.registrants;
@@ -66,8 +79,7 @@ static const struct conf_provider *find_provider(const struct notification *noti
 static void find_or_register(struct device_query *query, const struct notification *notification,
                              const struct conf_provider *provider, const char *token)
 {
-	struct device_limits limits = { .per_token = conf->daemon.devices_per_token_max,
-		                        .ttl_ms = conf->daemon.device_ttl_ms };
+	struct device_limits limits = recipient_limits();
 	char *component = bare_jid_prepare(notification->component);
 	char *owner = bare_jid_prepare(notification->domain);
 

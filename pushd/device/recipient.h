@@ -29,4 +29,7 @@ void recipient_find(struct device_query *query, const struct notification *notif
  */
 bool recipient_may_register(const char *jid);
 
+/* How many devices there may be, as the configuration says. */
+struct device_limits recipient_limits(void);
+
 #endif

@@ -3,7 +3,7 @@
 -- KEYS: none
 -- ARGV: prefix, node
 -- finds: PREFIXpush:device:NODE PREFIXpush:key:HASH PREFIXpush:token:HASH PREFIXpush:owner:JID
---        PREFIXpush:gone PREFIXpush:expiry PREFIXpush:alias:NAME
+--        PREFIXpush:gone PREFIXpush:counts PREFIXpush:expiry PREFIXpush:alias:NAME
 -- include: evict.lua
 
 local node = ARGV[2]

@@ -7,7 +7,7 @@
 --       dead (milliseconds), how long it is held dead (milliseconds; 0: not at all, and the device
 --       goes alone), the dialect whose registrations are never later, for a publish made them
 -- finds: PREFIXpush:device:NODE PREFIXpush:key:HASH PREFIXpush:token:HASH PREFIXpush:owner:JID
---        PREFIXpush:gone PREFIXpush:expiry PREFIXpush:alias:NAME PREFIXpush:dead:HASH
+--        PREFIXpush:gone PREFIXpush:counts PREFIXpush:expiry PREFIXpush:alias:NAME PREFIXpush:dead:HASH
 -- include: evict.lua
 
 local device = KEYS[1]

@@ -4,7 +4,7 @@
 -- ARGV: prefix, owner, component ("": any), provider ("": any), then, by owner: device id, and the
 --       room as its app knows it ("": of the account itself); by token two empty ones
 -- finds: PREFIXpush:device:NODE PREFIXpush:key:HASH PREFIXpush:token:HASH PREFIXpush:owner:JID
---        PREFIXpush:gone PREFIXpush:expiry PREFIXpush:alias:NAME
+--        PREFIXpush:gone PREFIXpush:counts PREFIXpush:expiry PREFIXpush:alias:NAME
 -- include: evict.lua
 
 local nodes = KEYS[1]

@@ -9,7 +9,7 @@
 #include "pushd/provider/payload.h"
 
 #define DATA_MAX 4096  /* bytes of keys and values */
-#define TOKEN_MAX 4096 /* opaque to us: registration tokens and installation ids */
+#define TOKEN_MAX 1024 /* opaque to us: registration tokens and installation ids */
 
 /* clang-format off */
 

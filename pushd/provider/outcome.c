@@ -8,6 +8,7 @@ const char *const outcome_names[OUTCOME_COUNT + 1] = {
 const char *const reason_names[REASON_COUNT] = {
 	[REASON_FULL] = "full",
 	[REASON_DOMAIN_LIMIT] = "domain-limit",
+	[REASON_DEVICE_LIMIT] = "device-limit",
 	[REASON_CREDENTIAL] = "credential",
 	[REASON_EXPIRED] = "expired",
 	[REASON_DEADLINE] = "deadline",

@@ -23,6 +23,7 @@ extern const char *const outcome_names[OUTCOME_COUNT + 1];
 enum reason {
 	REASON_FULL,              /* more notifications than in-flight-max, or than queue-max */
 	REASON_DOMAIN_LIMIT,      /* the publisher's domain sends more than domain-rate */
+	REASON_DEVICE_LIMIT,      /* its first publish would register one device too many */
 	REASON_CREDENTIAL,        /* the provider doesn't take our credential, or there is none */
 	REASON_EXPIRED,           /* it would be sent after its expiry */
 	REASON_DEADLINE,          /* its caller gave up before there was an outcome */

@@ -154,6 +154,8 @@ class Process:
 
     def log_text(self, all_starts=False):
         """What it logged since its last start (or ever)."""
+        if not self.log.exists():  # it was never started
+            return ""
         with open(self.log, "rb") as log:
             log.seek(0 if all_starts else self.began)
             return log.read().decode(errors="replace")
@@ -430,6 +432,8 @@ class Pushd(Daemon):
             "api_token": stage.token,
             "public_listen": f"{HOST}:0",
             "drain_timeout": "2s",
+            "domain_rate": 0,
+            "registration_rate": 0,
         }
         if providers is None:
             providers = fake.provider_sections() if fake else {}

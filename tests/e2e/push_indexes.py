@@ -9,7 +9,7 @@ from test_zz_contract import key_rows
 PREFIX = "og:push:"
 RENEWING = {"p2", "fpush"}
 NEEDED = {"node", "secret", "component", "owner", "provider", "token", "dialect", "account"}
-NEEDED |= {"registered", "key", "token_hash"}
+NEEDED |= {"registered", "key", "token_hash", "counted"}
 
 
 def check_push_indexes(redis, timeout=30):
@@ -98,6 +98,16 @@ class Snapshot:
             if "expires" in device:
                 wanted["expiry", node] = float(device["expires"])
         yield from differences(wanted, self.places())
+        yield from self.count_faults(devices.values())
+
+    def count_faults(self, devices):
+        counts = {}
+        for device in devices:
+            for field in ("all", "domain:" + device["owner"].rpartition("@")[2]):
+                counts[field] = counts.get(field, 0) + 1
+        stored = {field: int(count) for field, count in self.hashes.get("counts", {}).items()}
+        if stored != counts:
+            yield f"counts is {stored}, not {counts}"
 
     def places(self):
         keys = self.named(self.strings, "key:")

@@ -224,6 +224,16 @@ def test_a_device_that_pushd_does_not_take_is_told_of(stage, token):
     assert out.count("pushd answered 401") == 3
 
 
+def test_at_pushds_rate_devices_are_registered_one_after_the_other(stage, token):
+    push = stage.pushd("push", stage.redis(), stage.providers(), registration_rate=1,
+                       registration_burst=1)
+    path = token.parent / "devices.csv"
+    path.write_text(DEVICES.format(apns=APNS, fcm=FCM))
+    args = path, "--push-url", push.url(), "--token-file", token, "--apply"
+    status, out, _ = run_import(*args)
+    assert (status, out.splitlines()[-1]) == (0, "3 devices registered, 0 skipped, 0 bad")
+
+
 class Aliased:
     """A server's user with two devices, whose server publishes to the node that Tigase gave out."""
 

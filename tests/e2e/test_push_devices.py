@@ -70,6 +70,80 @@ def at_once(*works):
     return results
 
 
+# How many there may be
+
+
+@pytest.fixture
+def capped(stage, fake):
+    """Two pushds with a Redis of their own and small caps."""
+    redis = stage.redis()
+    caps = {"devices_max": 5, "devices_per_domain_max": 3}
+    names = ("capped-1", "capped-2")
+    yield [stage.pushd(n, redis, fake, providers=sections(fake), **caps) for n in names]
+    check_push_indexes(redis)
+
+
+def of(domain):
+    return f"{new_owner().partition('@')[0]}@{domain}"
+
+
+def refused(push, body, message):
+    status, answer = push.call("POST", "/v1/devices", body)
+    assert (status, answer["error"], answer["message"]) == (429, "too_many_requests", message)
+
+
+def test_a_device_too_many_is_refused_and_none_goes_for_it(capped, fake):
+    one, two = capped
+    devices = [register(push, APNS, owner=of(DOMAIN)) for push in (one, two, one)]
+    refused(two, claim(APNS, owner=of(DOMAIN)), "the domain has too many devices")
+    others = [register(two, FCM, owner=of("example.net")) for _ in range(2)]
+    refused(one, claim(FCM, owner=of("example.com")), "there are too many devices")
+    for device in devices:
+        assert outcome(one, device) == "sent"
+        assert register(two, **{key: device[key] for key in claim(APNS)})["node"] == device["node"]
+    limits = "outrigger_pushd_registrations_refused_total"
+    assert metric(one, f'{limits}{{limit="devices-max"}}') == 1
+    assert metric(two, f'{limits}{{limit="devices-per-domain-max"}}') == 1
+    assert one.call("DELETE", f"/v1/devices/{others[0]['node']}")[0] == 204
+    register(one, FCM, owner=of("example.com"))
+
+
+def test_a_publish_makes_no_pin_over_a_cap_and_is_not_told_that_its_device_is_gone(capped, fake):
+    one, two = capped
+    tokens = [apns_token() for _ in range(4)]
+    for push, token in zip((one, two, one), tokens):
+        assert outcome(push, {"node": token}, module=MODULE) == "sent"
+    (answer,) = publish(two, item({"node": tokens[3]}, module=MODULE))
+    assert answer == {"outcome": "unavailable", "reason": "device-limit"}
+    assert not got(fake, tokens[3])
+    assert [outcome(two, {"node": token}, module=MODULE) for token in tokens[:3]] == ["sent"] * 3
+
+
+def test_without_a_configuration_there_are_limits(stage, redis):
+    push = stage.pushd("unset", redis, start=False, domain_rate=None, registration_rate=None)
+    dump = subprocess.run([*push.argv, "-T"], capture_output=True, text=True, check=True).stdout
+    for line in ("devices-max = 1000000", "devices-per-domain-max = 100000",
+                 "registration-rate = 20", "registration-burst = 200", "domain-rate = 1000"):
+        assert f"\n{line}\n" in dump
+
+
+def test_new_devices_of_a_domain_have_a_rate_over_both_pushds(stage, fake):
+    redis = stage.redis()
+    rate = {"registration_rate": 1, "registration_burst": 2}
+    one, two = (stage.pushd(n, redis, fake, providers=sections(fake), **rate) for n in "ab")
+    first = register(one, owner=of(DOMAIN))
+    register(two, owner=of(DOMAIN))
+    redis.command("SET", f"og:push:due:{DOMAIN}", "99999999999999", "PX", "600000")
+    refused(one, claim(owner=of(DOMAIN)), "the domain registers too many at once")
+    answer = outcome(two, {"node": apns_token()}, module=MODULE)
+    assert answer == "unavailable"
+    assert not register(two, **{key: first[key] for key in claim()})["created"]
+    register(one, owner=of("example.net"))
+    redis.command("DEL", f"og:push:due:{DOMAIN}")
+    register(two, owner=of(DOMAIN))
+    check_push_indexes(redis)
+
+
 # The same again
 
 

@@ -125,6 +125,8 @@ def test_a_removed_device_leaves_nothing_in_redis(push, redis):
     ({"token": "abc"}, "token: is malformed"),
     ({"second_token": "nothex"}, "second_token: is malformed"),
     ({"owner": "a@example.org/phone"}, "owner: must be a bare JID"),
+    ({"owner": "a@" + "b" * 511}, "owner: must be a string of 1 to 512 bytes"),
+    ({"provider": FCM, "token": "x" * 1025}, "token: is malformed"),
     ({"dialect": "mine"}, "dialect: must be tigase or p2"),
     ({"device": 1}, "device"),
     ({"component": None}, "component: is missing"),

@@ -607,11 +607,12 @@ def test_with_redis_the_owner_of_the_hash_is_asked(stage, server):
 class Push:
     """A gateway in the push role, with all that is behind it."""
 
-    def __init__(self, stage):
+    def __init__(self, stage, **keys):
+        """KEYS: of pushd."""
         self.stage = stage
         self.redis = stage.redis()
         self.fake = stage.providers()
-        self.pushd = stage.pushd("push-1", self.redis, self.fake)
+        self.pushd = stage.pushd("push-1", self.redis, self.fake, **keys)
         self.server = ComponentServer(PUSH)
         section = {**self.server.section, "role": "push"}
         self.gateway = stage.xmppgw(self.redis, {PUSH: section})
@@ -695,6 +696,17 @@ def test_wrong_registrations_are_refused_with_a_reason(push):
         kind, condition, text = error_of(answer)
         assert (kind, condition) == ("modify", "bad-request")
         assert text
+
+
+def test_an_app_is_told_to_wait_when_there_are_too_many_devices(stage):
+    push = Push(stage, devices_max=1)
+    token = apns_token()
+    node = push.node(token)
+    kind, condition, text = error_of(push.register(apns_token()))
+    assert (kind, condition) == ("wait", "resource-constraint")
+    assert text == "there are too many devices"
+    assert push.node(token) == node and push.publish(node) is None
+    push.server.close()
 
 
 def test_a_device_is_unregistered_by_its_owner_alone(push):

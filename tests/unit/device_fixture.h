@@ -6,7 +6,13 @@
 #include "pushd/device/device.h"
 #include "tests/unit/redis_fixture.h"
 
-static struct device_limits limits = { 16, 64, 90000 };
+static struct device_limits limits = {
+	.per_token = 16,
+	.per_owner = 64,
+	.ttl_ms = 90000,
+	.all = 1000,
+	.per_domain = 1000,
+};
 
 #define AABB_HASH "486b34250bd4400c0aa90516fce9a9c0633a922eb40d0828cf299bc4e825acf4"
 
@@ -53,14 +59,22 @@ static inline void on_removal(struct device_removal *removal, enum device_result
 	answers++;
 }
 
+/* How a registration that limits may refuse ends. */
+static inline enum device_result try_to_enrol(struct device_registration *registration,
+                                              const struct device *device)
+{
+	*registration = (struct device_registration){ .done = on_registration };
+	answers = 0;
+	device_register(registration, redis, device, &limits);
+	WAIT_UNTIL(answers > 0);
+	return last;
+}
+
 static inline struct device_registration enrol(const struct device *device)
 {
-	struct device_registration registration = { .done = on_registration };
+	struct device_registration registration;
 
-	answers = 0;
-	device_register(&registration, redis, device, &limits);
-	WAIT_UNTIL(answers > 0);
-	ck_assert_int_eq(last, DEVICE_DONE);
+	ck_assert_int_eq(try_to_enrol(&registration, device), DEVICE_DONE);
 	return registration;
 }
 
@@ -236,10 +250,10 @@ static inline long long ask(const char *command, const char *node)
 	return asked.number;
 }
 
-/* How many keys there are, but for the stream of devices that are gone. */
+/* How many keys there are, but for the stream of devices that are gone, and the counts. */
 static inline long long keys(void)
 {
-	return ask("DBSIZE", "") - ask("EXISTS %s", "og:push:gone");
+	return ask("DBSIZE", "") - ask("EXISTS og:push:gone og:push:counts%s", "");
 }
 
 #endif

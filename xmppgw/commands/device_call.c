@@ -48,6 +48,10 @@ void device_call_fail(const struct command_call *call)
 	case 404:
 		iq_error(iq, IQ_ITEM_NOT_FOUND, "Device is not registered");
 		break;
+	case 429:
+		iq_error(iq, IQ_RESOURCE_CONSTRAINT,
+		         api_call_message(reply->body, "There are too many devices."));
+		break;
 	default:
 		iq_error(iq, IQ_INTERNAL_SERVER_ERROR, NULL);
 	}

@@ -30,6 +30,7 @@ static const struct {
 	[IQ_NOT_ALLOWED]         = { "cancel", "not-allowed" },
 	[IQ_SERVICE_UNAVAILABLE] = { "cancel", "service-unavailable" },
 	[IQ_INTERNAL_SERVER_ERROR]             = { "wait", "internal-server-error" },
+	[IQ_RESOURCE_CONSTRAINT] = { "wait", "resource-constraint" },
 };
 /* clang-format on */
 

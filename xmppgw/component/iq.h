@@ -25,6 +25,7 @@ enum iq_condition {
 	IQ_NOT_ALLOWED,           /* cancel */
 	IQ_SERVICE_UNAVAILABLE,   /* cancel */
 	IQ_INTERNAL_SERVER_ERROR, /* wait / internal-server-error */
+	IQ_RESOURCE_CONSTRAINT,   /* wait; never to a publish: Tigase would forget the device */
 	IQ_CONDITIONS,
 };
 

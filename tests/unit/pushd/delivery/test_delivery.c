@@ -164,7 +164,8 @@ static void register_alias(const char *second_token, const char *alias)
 
 	registered = false;
 	registration.done = on_registered;
-	device_register(&registration, db_redis(), &device, &(struct device_limits){ 16, 64, 0 });
+	device_register(&registration, db_redis(), &device,
+	                &(struct device_limits){ .per_token = 16, .all = 100, .per_domain = 100 });
 	WAIT_UNTIL(registered);
 }
 

@@ -21,6 +21,19 @@ START_TEST(renewing_keeps_node_and_secret_and_forgets_what_is_no_longer_said)
 	ck_assert_ptr_null(found[0].second_token);
 	ck_assert_int_gt(found[0].registered_ms, registered_ms);
 	ck_assert_int_eq(keys(), 4);
+	ck_assert_int_eq(ask("EXISTS og:push:gone%s", ""), 0);
+}
+END_TEST
+
+START_TEST(an_app_that_renews_its_device_under_an_alias_is_gone_for_nobody)
+{
+	struct device device = phone;
+
+	device.alias = "01#AB";
+	enrol(&device);
+	enrol(&device);
+	enrol(&phone);
+	ck_assert_int_eq(ask("EXISTS og:push:gone%s", ""), 0);
 }
 END_TEST
 
@@ -507,10 +520,116 @@ START_TEST(a_device_leaves_the_alias_that_it_has_and_no_other)
 }
 END_TEST
 
+/* ---- how many there may be ---- */
+
+/* The result for TOKEN of OWNER; which limit it was, where that refused. */
+static enum device_result try_token(const char *token, const char *owner, enum device_limit *limit)
+{
+	struct device device = phone;
+	struct device_registration registration;
+	enum device_result result;
+
+	device.token = token;
+	device.owner = owner;
+	result = try_to_enrol(&registration, &device);
+	*limit = registration.limit;
+	return result;
+}
+
+START_TEST(a_new_device_over_a_cap_is_refused_and_those_that_are_there_stay)
+{
+	enum device_limit limit;
+	long long before;
+
+	limits.all = 3;
+	limits.per_domain = 2;
+	ck_assert_int_eq(try_token("01", "romeo@example.org", &limit), DEVICE_DONE);
+	ck_assert_int_eq(try_token("02", "juliet@example.org", &limit), DEVICE_DONE);
+	before = keys();
+	ck_assert_int_eq(try_token("03", "nurse@example.org", &limit), DEVICE_LIMIT);
+	ck_assert_int_eq(limit, DEVICE_LIMIT_DOMAIN);
+	ck_assert_int_eq(keys(), before);
+	ck_assert_int_eq(try_token("01", "romeo@example.org", &limit), DEVICE_DONE);
+	ck_assert_int_eq(try_token("03", "nurse@example.net", &limit), DEVICE_DONE);
+	ck_assert_int_eq(try_token("04", "x@example.com", &limit), DEVICE_LIMIT);
+	ck_assert_int_eq(limit, DEVICE_LIMIT_ALL);
+	ck_assert_uint_eq(unregister("juliet@example.org", "02", NULL, NULL), 1);
+	ck_assert_int_eq(try_token("04", "x@example.com", &limit), DEVICE_DONE);
+}
+END_TEST
+
+START_TEST(with_the_last_device_of_a_domain_its_count_goes)
+{
+	struct device_registration registration = enrol(&phone);
+
+	enrol(&phone);
+	ck_assert_int_eq(ask("HGET og:push:counts %s", "domain:example.org"), 1);
+	ck_assert_int_eq(ask("HGET og:push:counts %s", "all"), 1);
+	take_away(registration.node);
+	ck_assert_int_eq(ask("EXISTS og:push:counts%s", ""), 0);
+}
+END_TEST
+
+START_TEST(a_device_from_before_there_were_counts_is_counted_when_it_comes_again)
+{
+	struct device_registration registration = enrol(&phone);
+	char *command = mem_printf("HDEL og:push:device:%s counted", registration.node);
+
+	expect_command(command, "");
+	free(command);
+	expect_command("DEL og:push:counts", "");
+	limits.all = 1;
+	enrol(&phone);
+	ck_assert_int_eq(ask("HGET og:push:counts %s", "all"), 1);
+	command = mem_printf("HDEL og:push:device:%s counted", registration.node);
+	expect_command(command, "");
+	free(command);
+	take_away(registration.node);
+	ck_assert_int_eq(ask("HGET og:push:counts %s", "all"), 1);
+}
+END_TEST
+
+START_TEST(new_devices_of_a_domain_come_in_a_burst_and_then_at_their_rate)
+{
+	enum device_limit limit;
+
+	limits.domain_rate = 1;
+	limits.domain_burst = 2;
+	ck_assert_int_eq(try_token("01", "romeo@example.org", &limit), DEVICE_DONE);
+	ck_assert_int_eq(try_token("02", "juliet@example.org", &limit), DEVICE_DONE);
+	expect_command("SET og:push:due:example.org 99999999999999 PX 100000", "OK");
+	ck_assert_int_eq(try_token("03", "nurse@example.org", &limit), DEVICE_LIMIT);
+	ck_assert_int_eq(limit, DEVICE_LIMIT_RATE);
+	ck_assert_int_eq(try_token("01", "romeo@example.org", &limit), DEVICE_DONE);
+	ck_assert_int_eq(try_token("03", "nurse@example.net", &limit), DEVICE_DONE);
+	expect_command("DEL og:push:due:example.org", "");
+	ck_assert_int_eq(try_token("03", "nurse@example.org", &limit), DEVICE_DONE);
+	ck_assert_int_gt(ask("PTTL og:push:due:%s", "example.org"), 0);
+}
+END_TEST
+
+START_TEST(a_burst_is_as_long_as_it_may_be_and_no_longer)
+{
+	enum device_limit limit;
+	char token[8];
+	int64_t began_ms = loop_wall_ms(), came = 0;
+
+	limits.domain_rate = 1;
+	limits.domain_burst = 5;
+	for (int i = 0; i < 20; i++) {
+		snprintf(token, sizeof(token), "%02x", i);
+		came += try_token(token, "romeo@example.org", &limit) == DEVICE_DONE;
+	}
+	ck_assert_int_ge(came, 5);
+	ck_assert_int_le(came, 5 + (loop_wall_ms() - began_ms) / 1000 + 1);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
 		renewing_keeps_node_and_secret_and_forgets_what_is_no_longer_said,
+		an_app_that_renews_its_device_under_an_alias_is_gone_for_nobody,
 		a_rooms_channel_is_a_device_of_its_own_beside_the_account,
 		without_a_token_the_device_of_the_account_or_of_one_room_is_unregistered,
 		a_device_with_an_id_moves_to_its_new_token,
@@ -532,6 +651,11 @@ int main(void)
 		an_app_that_registers_again_keeps_its_alias,
 		an_alias_has_its_most_devices_and_no_more,
 		a_device_leaves_the_alias_that_it_has_and_no_other,
+		a_new_device_over_a_cap_is_refused_and_those_that_are_there_stay,
+		with_the_last_device_of_a_domain_its_count_goes,
+		a_device_from_before_there_were_counts_is_counted_when_it_comes_again,
+		new_devices_of_a_domain_come_in_a_burst_and_then_at_their_rate,
+		a_burst_is_as_long_as_it_may_be_and_no_longer,
 		a_redis_that_refuses_or_is_gone_is_away_and_nothing_else,
 	};
 

@@ -79,6 +79,19 @@ START_TEST(a_token_has_as_many_pins_as_may_be_and_a_domain_any_number)
 }
 END_TEST
 
+START_TEST(a_pin_over_a_cap_is_not_made_and_one_that_is_there_is_found)
+{
+	struct device other = watch;
+
+	limits.per_domain = 1;
+	ck_assert_int_eq(register_implicitly(&watch), DEVICE_DONE);
+	other.token = "ccdd";
+	ck_assert_int_eq(register_implicitly(&other), DEVICE_LIMIT);
+	ck_assert_int_eq(register_implicitly(&watch), DEVICE_DONE);
+	ck_assert_uint_eq(list_of("example.org"), 1);
+}
+END_TEST
+
 START_TEST(a_dead_token_is_not_pinned_again)
 {
 	struct device seen;
@@ -157,6 +170,7 @@ int main(void)
 		a_registration_is_found_by_its_node,
 		a_pin_is_made_once_for_each_domain_and_bound_to_it,
 		a_token_has_as_many_pins_as_may_be_and_a_domain_any_number,
+		a_pin_over_a_cap_is_not_made_and_one_that_is_there_is_found,
 		a_dead_token_is_not_pinned_again,
 		a_query_that_is_cancelled_is_never_answered,
 		publishing_renews_a_pin_when_half_of_its_life_is_over,

@@ -22,6 +22,7 @@ static void start_addressee(void)
 	settings.providers = (struct config_items){ .items = &provider, .count = 1 };
 	settings.daemon.devices_per_token_max = 16;
 	settings.daemon.device_ttl_ms = 90000;
+	settings.daemon.devices_max = settings.daemon.devices_per_domain_max = 100;
 	settings.daemon.registrants = registrants;
 	recipient_module.start(&settings);
 }

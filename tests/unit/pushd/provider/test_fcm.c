@@ -40,12 +40,28 @@ START_TEST(tokens_are_any_printable_text_and_stay_as_they_are)
 }
 END_TEST
 
+START_TEST(tokens_have_at_most_1024_characters)
+{
+	char longest[1026];
+	char *token;
+
+	memset(longest, 'a', sizeof(longest) - 1);
+	longest[1025] = '\0';
+	ck_assert_ptr_null(accepted(longest));
+	longest[1024] = '\0';
+	token = accepted(longest);
+	ck_assert_ptr_nonnull(token);
+	free(token);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
 		every_notification_becomes_data_of_strings,
 		every_answer_means_what_google_documents,
 		tokens_are_any_printable_text_and_stay_as_they_are,
+		tokens_have_at_most_1024_characters,
 	};
 
 	kind = &fcm_kind;
