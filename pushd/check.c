@@ -140,15 +140,26 @@ static int check_db(const struct conf_daemon *daemon, struct buf *complaints)
 	return -1;
 }
 
-static int check_master_key(const struct conf_daemon *daemon, struct buf *complaints)
+static int check_master_key(const char *key, const char *path, struct buf *complaints)
 {
 	char *why;
 
-	if (daemon->master_key_file == NULL ||
-	    sealed_store_check(daemon->master_key_file, &why) == 0)
+	if (path == NULL || sealed_store_check(path, &why) == 0)
 		return 0;
-	buf_printf(complaints, "%s\n", why);
+	buf_printf(complaints, "%s %s\n", key, why);
 	free(why);
+	return -1;
+}
+
+static int check_master_keys(const struct conf_daemon *daemon, struct buf *complaints)
+{
+	int one = check_master_key("master-key-file", daemon->master_key_file, complaints);
+	int also =
+	        check_master_key("master-key-file-also", daemon->master_key_file_also, complaints);
+
+	if (daemon->master_key_file != NULL || daemon->master_key_file_also == NULL)
+		return one != 0 || also != 0 ? -1 : 0;
+	buf_text(complaints, "master-key-file-also needs master-key-file\n");
 	return -1;
 }
 
@@ -205,7 +216,7 @@ int check_config(const void *config, struct buf *complaints)
 		result = -1;
 	if (check_public(&conf->daemon, complaints) != 0)
 		result = -1;
-	if (check_master_key(&conf->daemon, complaints) != 0)
+	if (check_master_keys(&conf->daemon, complaints) != 0)
 		result = -1;
 	for (size_t i = 0; i < conf->providers.count; i++)
 		if (complain(conf_provider(conf, i), find_fault(conf, conf_provider(conf, i)),

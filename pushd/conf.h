@@ -51,6 +51,7 @@ struct conf_daemon {
 	char *api_listen;
 	char *api_url;
 	char *api_token;
+	char *api_token_also;
 	char *public_listen;
 	char *cert_file;
 	char *key_file;
@@ -60,14 +61,15 @@ struct conf_daemon {
 	char **registrants;
 	int64_t devices_per_token_max;
 	int64_t devices_per_owner_max;
-	int64_t device_ttl_ms;
 	int64_t devices_max;
 	int64_t devices_per_domain_max;
 	int64_t registration_rate; /* per second; 0: no limit */
 	int64_t registration_burst;
+	int64_t device_ttl_ms;
 	int64_t domain_rate; /* per second; 0: no limit */
 	int64_t domain_burst;
 	char *master_key_file; /* NULL: credentials come from files alone, and aren't shared */
+	char *master_key_file_also;
 	int64_t in_flight_max;
 	int64_t answer_within_ms;
 	int64_t queue_max;

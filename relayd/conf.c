@@ -45,6 +45,8 @@ static const struct config_key daemon_keys[] = {
 	  "0.0.0.0 or [::] the local address of the connection to Redis." },
 	{ "api-token", CONFIG_SECRET, AT(api_token), NULL,
 	  "Bearer token that the control API asks for.", .needed = true },
+	{ "api-token-also", CONFIG_SECRET, AT(api_token_also), NULL,
+	  "Another token that it accepts, while a fleet changes the first." },
 	{ "verifier", CONFIG_CHOICE, AT(verifier), "open",
 	  "'open': anybody may transfer any amount; 'limits': as the limits say.",
 	  .choices = verifiers },
@@ -93,6 +95,8 @@ static const struct config_key daemon_keys[] = {
 	  "What all relays of the fleet know, to tell each other from strangers." },
 	{ 0 },
 };
+	{ "peer-secret-also", CONFIG_SECRET, AT(peer_secret_also), NULL,
+	  "Another secret that peer-listen accepts, while a fleet changes the first." },
 
 static const struct config_section sections[] = {
 	{ "daemon", "The relay.", daemon_keys, sizeof(struct relay_conf), 0, false },

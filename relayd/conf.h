@@ -23,6 +23,7 @@ struct relay_conf {
 	char *control_listen;
 	char *control_url;
 	char *api_token;
+	char *api_token_also;
 	int verifier; /* enum relay_verifier */
 	int64_t global_limit, instance_limit;
 	int64_t default_domain_limit, default_user_limit, default_file_limit;
@@ -40,6 +41,7 @@ struct relay_conf {
 	char *peer_address;
 	char *peer_secret;
 };
+	char *peer_secret_also;
 
 extern const struct config relay_config;
 

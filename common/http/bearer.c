@@ -5,17 +5,21 @@
 #include <string.h>
 #include <strings.h>
 
-void bearer_init(struct bearer *bearer, const char *token)
+void bearer_init(struct bearer *bearer, const char *token, const char *also)
 {
 	bearer->needed = token != NULL;
-	if (token != NULL)
-		SHA256((const unsigned char *)token, strlen(token), bearer->hash);
+	if (token == NULL)
+		return;
+	if (also == NULL || *also == '\0')
+		also = token;
+	SHA256((const unsigned char *)token, strlen(token), bearer->hashes[0]);
+	SHA256((const unsigned char *)also, strlen(also), bearer->hashes[1]);
 }
 
 bool bearer_matches(const struct bearer *bearer, const char *authorization)
 {
 	static const char scheme[] = "Bearer ";
-	unsigned char hash[sizeof(bearer->hash)];
+	unsigned char hash[sizeof(bearer->hashes[0])];
 
 	if (!bearer->needed)
 		return true;
@@ -23,5 +27,6 @@ bool bearer_matches(const struct bearer *bearer, const char *authorization)
 		return false;
 	authorization += sizeof(scheme) - 1;
 	SHA256((const unsigned char *)authorization, strlen(authorization), hash);
-	return CRYPTO_memcmp(hash, bearer->hash, sizeof(hash)) == 0;
+	return (CRYPTO_memcmp(hash, bearer->hashes[0], sizeof(hash)) == 0) |
+	       (CRYPTO_memcmp(hash, bearer->hashes[1], sizeof(hash)) == 0);
 }

@@ -1,6 +1,7 @@
 /*
- * A bearer token (RFC 6750) that requests must show. Only its hash is kept, and hashes are compared
- * in constant time, so that the time of an answer reveals neither length nor prefix.
+ * A bearer token (RFC 6750) that requests must show; while it is being changed, either of two. Only
+ * hashes are kept, and they are compared in constant time, so that the time of an answer reveals
+ * neither length nor prefix.
  */
 #ifndef OG_COMMON_HTTP_BEARER_H
 #define OG_COMMON_HTTP_BEARER_H
@@ -8,14 +9,14 @@
 #include <stdbool.h>
 
 struct bearer {
-	bool needed; /* false: every request matches */
-	unsigned char hash[32];
+	bool needed;                 /* false: every request matches */
+	unsigned char hashes[2][32]; /* the same one twice where there is only one */
 };
 
-/* TOKEN is the token that requests must show; NULL: they need none. */
-void bearer_init(struct bearer *bearer, const char *token);
+/* TOKEN is the token that requests must show (NULL: they need none), or ALSO, unless NULL or "". */
+void bearer_init(struct bearer *bearer, const char *token, const char *also);
 
-/* True if the header AUTHORIZATION (NULL: absent) shows the token, or none is needed. */
+/* True if the header AUTHORIZATION (NULL: absent) shows one of the tokens, or none is needed. */
 bool bearer_matches(const struct bearer *bearer, const char *authorization);
 
 #endif

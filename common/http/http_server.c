@@ -620,7 +620,7 @@ static struct http_server *prepare(const struct http_server_options *options)
 	server->service.routes = options->routes;
 	server->service.context = options->context;
 	server->service.body_max = options->body_max;
-	bearer_init(&server->service.bearer, options->token);
+	bearer_init(&server->service.bearer, options->token, options->token_also);
 	server->connection_max =
 	        options->connection_max > 0 ? options->connection_max : CONNECTION_MAX;
 	server->idle_s = options->idle_s > 0 ? options->idle_s : IDLE_S;

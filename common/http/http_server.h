@@ -19,8 +19,9 @@ struct http_server;
 struct http_server_options {
 	const struct http_route *routes; /* ended by an empty row; borrowed */
 	union net_address listen;
-	const char *token; /* bearer token; NULL: every route is open; borrowed */
-	size_t body_max;   /* bytes */
+	const char *token;      /* bearer token; NULL: every route is open; borrowed for the call */
+	const char *token_also; /* one that is accepted, too; NULL or "": none; likewise */
+	size_t body_max;        /* bytes */
 	/*
 	 * 0: 1000. Above it the connection is closed that has sent no complete request for the
 	 * longest time, so slow clients don't keep others out.

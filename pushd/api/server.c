@@ -52,6 +52,7 @@ static int start(void *config)
 	struct http_server_options options = {
 		.routes = routes,
 		.token = conf->daemon.api_token,
+		.token_also = conf->daemon.api_token_also,
 		.body_max = BODY_MAX,
 	};
 

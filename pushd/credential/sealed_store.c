@@ -16,6 +16,7 @@
 #include "common/base/panic.h"
 #include "common/daemon.h"
 #include "pushd/conf.h"
+#include "pushd/credential/reseal.lua.h"
 #include "pushd/db.h"
 
 #define FILE_MAX 1024
@@ -30,6 +31,9 @@ struct master_key {
 };
 
 static struct master_key *master; /* NULL: none */
+static struct master_key *also;   /* opens what MASTER doesn't; NULL: none */
+
+static struct redis_script reseal_script = { reseal_lua };
 
 /* ---- sealing ---- */
 
@@ -150,10 +154,9 @@ static struct master_key *read_master(const char *path, char **why)
 
 	*why = NULL;
 	if (text == NULL)
-		*why = mem_printf("master-key-file %s: %s", path, strerror(errno));
+		*why = mem_printf("%s: %s", path, strerror(errno));
 	else if (read_key(key, text) != 0)
-		*why = mem_printf("master-key-file %s has no key of 32 bytes in 64 hex digits",
-		                  path);
+		*why = mem_printf("%s has no key of 32 bytes in 64 hex digits", path);
 	mem_free_secret(text);
 	if (*why == NULL)
 		return key;
@@ -177,26 +180,39 @@ int sealed_store_check(const char *path, char **why)
 	return 0;
 }
 
+static struct master_key *start_key(const char *name, const char *path)
+{
+	char *why;
+	struct master_key *key = read_master(path, &why);
+
+	if (key == NULL)
+		log_error("config-refused reason=\"%s %s\"", name, why);
+	free(why);
+	return key;
+}
+
 static int start(void *config)
 {
-	const struct conf *conf = config;
-	char *why;
+	const struct conf_daemon *daemon = &((const struct conf *)config)->daemon;
 
-	if (conf->daemon.master_key_file == NULL)
+	if (daemon->master_key_file == NULL)
 		return 0;
-	master = read_master(conf->daemon.master_key_file, &why);
-	if (master != NULL)
+	master = start_key("master-key-file", daemon->master_key_file);
+	if (master == NULL)
+		return -1;
+	if (daemon->master_key_file_also == NULL)
 		return 0;
-	log_error("config-refused reason=\"%s\"", why);
-	free(why);
-	return -1;
+	also = start_key("master-key-file-also", daemon->master_key_file_also);
+	return also != NULL ? 0 : -1;
 }
 
 static void stop(void)
 {
 	if (master != NULL)
 		drop_master(master);
-	master = NULL;
+	if (also != NULL)
+		drop_master(also);
+	master = also = NULL;
 }
 
 bool sealed_store_usable(void)
@@ -206,6 +222,42 @@ bool sealed_store_usable(void)
 
 /* ---- getting ---- */
 
+/* What is sealed anew for what was seen before is of no use any more. */
+static void see(struct sealed_store_call *call, const char *sealed)
+{
+	redis_cancel(&call->reseal);
+	free(call->anew);
+	call->anew = NULL;
+	free(call->seen);
+	call->seen = mem_dup(sealed);
+}
+
+/* Where it failed, the next get tries again. */
+static void on_resealed(struct redis_call *redis, const struct redisReply *reply)
+{
+	struct sealed_store_call *call = container_of(redis, struct sealed_store_call, reseal);
+	bool done = redis_reply_integer(reply, 0) == 1;
+	char *anew = call->anew;
+
+	call->anew = NULL;
+	see(call, done ? anew : NULL);
+	free(anew);
+	if (done)
+		log_info("sealed-anew key=%s", call->name);
+}
+
+/* Replaces what CALL has seen, which holds TEXT. */
+static void reseal(struct sealed_store_call *call, const char *text)
+{
+	char *key = mem_printf("%s%s", redis_prefix(db_redis()), call->name);
+
+	call->anew = seal(master, call->name, text);
+	call->reseal.done = on_resealed;
+	redis_eval(db_redis(), &call->reseal, &reseal_script,
+	           &(struct redis_args){ 1, 3, (const char *[]){ key, call->seen, call->anew } });
+	free(key);
+}
+
 static void take_sealed(struct sealed_store_call *call, const char *sealed)
 {
 	char *text;
@@ -214,9 +266,13 @@ static void take_sealed(struct sealed_store_call *call, const char *sealed)
 		call->done(call, SEALED_SAME, NULL);
 		return;
 	}
-	free(call->seen);
-	call->seen = mem_dup(sealed);
+	see(call, sealed);
 	text = unseal(master, call->name, sealed);
+	if (text == NULL && also != NULL) {
+		text = unseal(also, call->name, sealed);
+		if (text != NULL)
+			reseal(call, text);
+	}
 	call->done(call, text != NULL ? SEALED_DONE : SEALED_UNREADABLE, text);
 	mem_free_secret(text);
 }
@@ -229,8 +285,7 @@ static void on_got(struct redis_call *redis, const struct redisReply *reply)
 	if (reply == NULL || redis_reply_error(reply) != NULL) {
 		call->done(call, SEALED_UNAVAILABLE, NULL);
 	} else if (sealed == NULL) {
-		free(call->seen);
-		call->seen = NULL;
+		see(call, NULL);
 		call->done(call, SEALED_NONE, NULL);
 	} else {
 		take_sealed(call, sealed);
@@ -241,6 +296,7 @@ void sealed_store_get(struct sealed_store_call *call, const char *name)
 {
 	assert(sealed_store_usable() && !sealed_store_busy(call));
 	if (call->name == NULL || strcmp(call->name, name) != 0) {
+		see(call, NULL);
 		free(call->name);
 		call->name = mem_dup(name);
 	}
@@ -299,9 +355,9 @@ void sealed_store_lock(struct sealed_store_call *call, const char *name, int64_t
 void sealed_store_forget(struct sealed_store_call *call)
 {
 	redis_cancel(&call->redis);
+	see(call, NULL);
 	free(call->name);
-	free(call->seen);
-	call->name = call->seen = NULL;
+	call->name = NULL;
 }
 
 const struct daemon_module sealed_store_module = { "sealed_store", start, stop };

@@ -27,17 +27,23 @@ struct sealed_store_call {
 	struct redis_call redis;
 	char *name; /* what is being got */
 	char *seen; /* what was got last, sealed */
+	struct redis_call reseal;
+	char *anew; /* what SEEN becomes, sealed with the first key; NULL: it stays */
 };
 
 /* For the daemon's table of modules, after the db. */
 extern const struct daemon_module sealed_store_module;
 
-/* Tries the master key in the file PATH: 0, or -1 with *WHY (heap, the caller frees it). */
+/* Tries the master key in the file PATH: 0, or -1 with *WHY: "PATH …" (heap, the caller's). */
 int sealed_store_check(const char *path, char **why);
 
 /* True with a master key: without one nothing below may be called. */
 bool sealed_store_usable(void);
 
+/*
+ * Gets what NAME stands for. What only master-key-file-also opens is sealed anew with the first
+ * key, unless it was replaced meanwhile; its life stays.
+ */
 void sealed_store_get(struct sealed_store_call *call, const char *name);
 
 /* Keeps TEXT for LIFE_MS, 0: for good. */

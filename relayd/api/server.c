@@ -35,6 +35,7 @@ static int start(void *config)
 	struct http_server_options options = {
 		.routes = routes,
 		.token = conf->api_token,
+		.token_also = conf->api_token_also,
 		.body_max = BODY_MAX,
 	};
 

@@ -89,8 +89,9 @@ static struct deadline_queue handshake_queue; /* accept to whole request */
 static struct deadline_queue refused_queue;
 static struct deadline_queue waiting_queue; /* grant to activation */
 
-static struct networks trusted;    /* balancers that send a PROXY header */
-static const char *peering_secret; /* borrowed from the configuration */
+static struct networks trusted; /* balancers that send a PROXY header */
+/* Borrowed from the configuration; NULL: none. */
+static const char *peering_secrets[2];
 static int64_t refusals[REFUSAL_COUNT];
 static struct metric refusals_metric = {
 	.name = "outrigger_relayd_handshakes_refused_total",
@@ -412,12 +413,25 @@ static bool on_request(struct conn *conn)
 	return false;
 }
 
+/* True if the other relay knows one of our secrets: two, while the fleet changes them. */
+static bool is_proved(struct handshake *handshake)
+{
+	bool proved = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(peering_secrets); i++)
+		if (peering_secrets[i] != NULL && peering_secrets[i][0] != '\0' &&
+		    peering_proof_is_right(handshake->bytes, nonce_of(handshake),
+		                           peering_secrets[i]))
+			proved = true;
+	return proved;
+}
+
 /* Behind the proof stands the request, as a client would have sent it. */
 static bool on_peering_request(struct conn *conn)
 {
 	struct handshake *handshake = conn->handshake;
 
-	if (!peering_proof_is_right(handshake->bytes, nonce_of(handshake), peering_secret)) {
+	if (!is_proved(handshake)) {
 		refuse(conn, REFUSAL_BAD_PROOF);
 		return false;
 	}
@@ -568,7 +582,8 @@ static int start(void *config)
 	deadline_queue_init(&waiting_queue, (uint64_t)conf->pending_timeout_ms, waiting_expired);
 	/* The list was checked with the configuration. */
 	(void)networks_read(&trusted, (const char *const *)conf->trusted_proxies);
-	peering_secret = conf->peer_secret;
+	peering_secrets[0] = conf->peer_secret;
+	peering_secrets[1] = conf->peer_secret_also;
 	metrics_add(&refusals_metric);
 	metrics_add(&evicted_metric);
 	return 0;

@@ -62,6 +62,25 @@ def test_without_the_token_a_call_is_refused(daemons, name):
             assert (status, headers["www-authenticate"]) == (401, "bearer"), path
 
 
+NEXT = "the-next-token-of-the-fleet"
+
+
+@pytest.mark.parametrize("name", ["relayd", "pushd"])
+def test_while_a_fleet_changes_its_token_either_is_taken(stage, redis, fake, name):
+    keys = {"redis": redis, "api_token_also": NEXT}
+    daemon = stage.relayd(**keys) if name == "relayd" else stage.pushd(fake=fake, **keys)
+    path = {"relayd": "/v1/streams", "pushd": "/v1/queue"}[name]
+    for token, status in ((stage.token, 200), (NEXT, 200), ("another", 401), ("", 401)):
+        assert daemon.call("GET", path, token=token)[0] == status
+    daemon.stop()
+    daemon.configure({**daemon.sections, "daemon": {**daemon.sections["daemon"],
+                                                    "api_token": NEXT, "api_token_also": None}})
+    daemon.start()
+    assert daemon.call("GET", path)[0] == 401
+    assert daemon.call("GET", path, token=NEXT)[0] == 200
+    assert NEXT not in daemon.log_text()
+
+
 @pytest.mark.parametrize("name", ["relayd", "pushd"])
 def test_a_body_of_unknown_length_is_refused_before_it_comes(daemons, name):
     for method, path in rows(name, "411"):

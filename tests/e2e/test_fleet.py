@@ -472,6 +472,32 @@ def test_another_secret_is_refused_and_told_on_both_ends(stage):
     assert half
 
 
+def test_the_secret_is_changed_relay_by_relay_without_a_gap(stage):
+    fleet, new = Fleet(stage, 2), "the-next-secret-of-the-fleet"
+    one, other = fleet
+
+    def check():
+        for owner, bridging in ((one, other), (other, one)):
+            here, there, _ = fl.bridged_pair(owner, bridging)
+            here.sendall(b"over")
+            assert bs.exactly(there, 4) == b"over"
+
+    for keys in ({"peer_secret": fl.SECRET, "peer_secret_also": new},
+                 {"peer_secret": new, "peer_secret_also": fl.SECRET},
+                 {"peer_secret": new, "peer_secret_also": None}):
+        for relay in fleet:
+            relay.stop()
+            relay.configure({"daemon": {**relay.sections["daemon"], **keys}})
+            relay.start()
+            fleet.wait_registered(relay)
+            check()
+    old = fleet.add("old")
+    name = bs.new_hash()
+    half = bs.half(one, name)
+    assert refused_by(old, name) == b"\x05\x01\x00\x01" + bytes(6)
+    assert half
+
+
 # What peers, and who pretends to be one, may say
 
 

@@ -205,6 +205,39 @@ def test_where_one_can_be_set_a_file_at_fault_stops_its_own_provider_alone(
     assert (found["state"], found["credential"]["source"]) == ("ready", "stored")
 
 
+def test_the_master_key_is_changed_and_what_it_sealed_stays(
+    stage, redis, fake, authority, tmp_path, master
+):
+    new = master_key(tmp_path, "new.key")
+    push = start(stage, redis, fake, {"topic": TOPIC}, master_key_file=master)
+    assert put(push, authority.pem(TOPIC))[0] == 200
+
+    def restart(**keys):
+        push.stop()
+        daemon = {**push.sections["daemon"], **keys}
+        push.configure({**push.sections, "daemon": daemon})
+        push.start()
+        push.wait_log("credential-replaced .*form=certificate from=redis")
+        assert send(push, fake)[0] == "sent"
+
+    restart(master_key_file_also=new)
+    restart(master_key_file=new, master_key_file_also=master)
+    push.wait_log(f"sealed-anew key=push:credential:{APNS}")
+    master.unlink()
+    restart(master_key_file_also=None)
+
+
+def test_a_second_master_key_is_checked_as_the_first(stage, redis, fake, tmp_path, master):
+    def told(**keys):
+        return complaint(stage.pushd("push-1", redis, fake, start=False, **keys))
+
+    (tmp_path / "bad.key").write_text("0123")
+    also = {"master_key_file_also": tmp_path / "bad.key"}
+    assert "master-key-file-also needs master-key-file" in told(**also)
+    words = f"master-key-file-also {tmp_path}/bad.key has no key of 32 bytes in 64 hex digits"
+    assert words in told(master_key_file=master, **also)
+
+
 def test_a_certificate_that_ends_meanwhile_is_a_credential_fault(
     stage, redis, fake, authority, tmp_path
 ):

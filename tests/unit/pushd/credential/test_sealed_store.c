@@ -190,6 +190,73 @@ START_TEST(another_master_key_opens_nothing)
 }
 END_TEST
 
+static int64_t life_ms;
+
+static void on_life(struct redis_call *call, const struct redisReply *reply)
+{
+	life_ms = redis_reply_integer(reply, 0);
+}
+
+/* The next start has OTHER_KEY as its first key, and KEY beside it. */
+static void change_keys(char also_path[80])
+{
+	stop_all();
+	snprintf(also_path, 80, "%s.also", path);
+	ck_assert_int_eq(rename(path, also_path), 0);
+	write_key(OTHER_KEY);
+	conf.daemon.master_key_file_also = also_path;
+	start_all();
+}
+
+START_TEST(what_the_key_beside_opens_is_sealed_anew_with_the_first)
+{
+	struct redis_call life = { .done = on_life };
+	char also_path[80];
+
+	put("a", "secret", 60000);
+	change_keys(also_path);
+	get(&asked, "a");
+	ck_assert_int_eq(asked.result, SEALED_DONE);
+	ck_assert_str_eq(asked.text, "secret");
+	WAIT_UNTIL(asked.call.anew == NULL);
+	get(&asked, "a");
+	ck_assert_int_eq(asked.result, SEALED_SAME);
+	stop_all();
+	conf.daemon.master_key_file_also = NULL;
+	unlink(also_path);
+	start_all();
+	get(&other, "a");
+	ck_assert_int_eq(other.result, SEALED_DONE);
+	ck_assert_str_eq(other.text, "secret");
+	redis_command(db_redis(), &life, "PTTL og:a");
+	WAIT_UNTIL(!redis_busy(&life));
+	ck_assert_int_gt(life_ms, 0);
+}
+END_TEST
+
+START_TEST(what_was_set_meanwhile_is_not_replaced_by_the_old_one)
+{
+	put("a", "newer", 0);
+	get(&asked, "a");
+	see(&asked.call, "what it was");
+	reseal(&asked.call, "older");
+	WAIT_UNTIL(asked.call.anew == NULL);
+	ck_assert_ptr_null(asked.call.seen);
+	get(&asked, "a");
+	ck_assert_int_eq(asked.result, SEALED_DONE);
+	ck_assert_str_eq(asked.text, "newer");
+}
+END_TEST
+
+START_TEST(a_key_beside_the_first_that_cannot_be_read_ends_the_start)
+{
+	stop_all();
+	conf.daemon.master_key_file_also = (char *)"/nowhere";
+	ck_assert_int_eq(db_module.start(&conf), 0);
+	ck_assert_int_eq(sealed_store_module.start(&conf), -1);
+}
+END_TEST
+
 START_TEST(a_lock_is_taken_once_until_its_life_is_over)
 {
 	sealed_store_lock(&asked.call, "lock", 60000);
@@ -342,6 +409,9 @@ int main(void)
 		what_has_a_life_is_gone_after_it,
 		redis_sees_no_secret_and_what_is_moved_to_another_name_cannot_be_opened,
 		another_master_key_opens_nothing,
+		what_the_key_beside_opens_is_sealed_anew_with_the_first,
+		what_was_set_meanwhile_is_not_replaced_by_the_old_one,
+		a_key_beside_the_first_that_cannot_be_read_ends_the_start,
 		a_lock_is_taken_once_until_its_life_is_over,
 		a_redis_that_takes_no_writes_refuses_and_one_that_is_away_is_away,
 		a_forgotten_call_is_not_done,
