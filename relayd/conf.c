@@ -63,6 +63,8 @@ static const struct config_key daemon_keys[] = {
 	  "relays in 50 ms.", 1, TERABYTE },
 	{ "transfers-max", CONFIG_INTEGER, AT(transfers_max), "100000",
 	  "About how many records of transfers Redis keeps.", 1, 1000000000 },
+	{ "transfers-keep", CONFIG_DURATION, AT(transfers_keep_ms), "90d",
+	  "How long they are kept.", 1000, 3650 * (int64_t)DAY_MS },
 	RETIRED("verifier-class", "verifier = open or limits says it"),
 	RETIRED("remote-addresses", "advertise says it, with ports"),
 	RETIRED("connections/ports", "listen says it, with addresses"),
@@ -93,10 +95,10 @@ static const struct config_key daemon_keys[] = {
 	  "for 0.0.0.0 or [::] the local address of the connection to Redis." },
 	{ "peer-secret", CONFIG_SECRET, AT(peer_secret), NULL,
 	  "What all relays of the fleet know, to tell each other from strangers." },
-	{ 0 },
-};
 	{ "peer-secret-also", CONFIG_SECRET, AT(peer_secret_also), NULL,
 	  "Another secret that peer-listen accepts, while a fleet changes the first." },
+	{ 0 },
+};
 
 static const struct config_section sections[] = {
 	{ "daemon", "The relay.", daemon_keys, sizeof(struct relay_conf), 0, false },

@@ -29,6 +29,7 @@ struct relay_conf {
 	int64_t default_domain_limit, default_user_limit, default_file_limit;
 	int64_t quantum_bytes;
 	int64_t transfers_max;
+	int64_t transfers_keep_ms;
 	char *retired; /* never set: the place of keys that no longer exist */
 	int64_t handshake_timeout_ms;
 	int64_t pending_timeout_ms;
@@ -40,8 +41,8 @@ struct relay_conf {
 	char *peer_listen;
 	char *peer_address;
 	char *peer_secret;
-};
 	char *peer_secret_also;
+};
 
 extern const struct config relay_config;
 

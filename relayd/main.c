@@ -21,6 +21,7 @@
 #include "relayd/quota/calendar.h"
 #include "relayd/quota/lease.h"
 #include "relayd/quota/outbox.h"
+#include "relayd/quota/retention.h"
 #include "relayd/stream/bridge.h"
 #include "relayd/stream/stream.h"
 
@@ -41,11 +42,13 @@ static const struct daemon_module scheduling_module = { "scheduling", start_batc
 	                                                NULL };
 
 static const struct daemon_module *const modules[] = {
-	&scheduling_module, &pump_module,   &fleet_module,      &outbox_module,
-	&calendar_module,   &lease_module,  &activation_module, &claim_module,
-	&drain_module,      &conn_module,   &pair_module,       &source_limit_module,
-	&handshake_module,  &stream_module, &dial_module,       &bridge_module,
-	&listener_module,   &server_module, &announce_module,   NULL,
+	&scheduling_module, &pump_module,      &fleet_module,
+	&outbox_module,     &calendar_module,  &lease_module,
+	&activation_module, &claim_module,     &drain_module,
+	&conn_module,       &pair_module,      &source_limit_module,
+	&handshake_module,  &stream_module,    &dial_module,
+	&bridge_module,     &listener_module,  &server_module,
+	&announce_module,   &retention_module, NULL,
 };
 
 static bool serving(void)

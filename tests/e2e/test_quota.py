@@ -909,6 +909,16 @@ def test_limits_come_and_go_and_are_listed_in_pages(stage):
     assert relay.call("GET", "/v1/limits/example.org")[0] == 404
 
 
+def test_records_that_are_too_old_are_deleted(stage):
+    redis = stage.redis()
+    for age in (8, 6):
+        at = int(time.time() - age * 86400) * 1000
+        redis.command("XADD", "og:transfers", f"{at}-0", "record", "{}")
+    relay = stage.relayd(redis=redis, transfers_keep="7d")
+    relay.wait_log("records-deleted count=1")
+    assert redis.command("XLEN", "og:transfers") == 1
+
+
 FORGOTTEN = {"limits": False, "months": 0, "transfers": 0, "events": 0}
 
 
