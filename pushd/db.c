@@ -5,6 +5,7 @@
 #include "common/base/log.h"
 #include "common/base/loop.h"
 #include "common/daemon.h"
+#include "common/redis/redis_memory.h"
 #include "pushd/conf.h"
 
 #define TIMEOUT_MS 2000
@@ -15,6 +16,7 @@
 static struct {
 	struct redis *redis;
 	struct redis_call info;
+	struct redis_memory memory;
 	struct timer again;
 	bool evicts;
 	bool seen; /* a server has said its policy since the start */
@@ -91,12 +93,14 @@ static int start(void *config)
 	self.info.done = on_info;
 	self.again.expired = on_again;
 	redis_on_change(self.redis, on_change);
+	redis_memory_start(&self.memory, self.redis);
 	return 0;
 }
 
 static void stop(void)
 {
 	timer_stop(&self.again);
+	redis_memory_stop(&self.memory);
 	redis_free(self.redis);
 	memset(&self, 0, sizeof(self));
 }

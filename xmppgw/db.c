@@ -4,15 +4,26 @@
 #include <string.h>
 
 #include "common/daemon.h"
+#include "common/redis/redis_memory.h"
 #include "xmppgw/conf.h"
 
 #define TIMEOUT_MS 2000
 
 static struct redis *connections[DBS];
+static struct redis_memory memories[DBS]; /* of each connection once */
 
 struct redis *db_redis(enum db which)
 {
 	return connections[which];
+}
+
+/* Watches the connection at WHICH unless it is also an earlier one's. */
+static void watch(enum db which)
+{
+	for (unsigned i = 0; i < which; i++)
+		if (connections[i] == connections[which])
+			return;
+	redis_memory_start(&memories[which], connections[which]);
 }
 
 /* The connection that an earlier one of URLS has to the same server, or a new one. */
@@ -41,12 +52,15 @@ static int start(void *config)
 		connections[i] = connect_to(urls, i, conf->daemon.redis_prefix);
 		if (connections[i] == NULL)
 			return -1;
+		watch(i);
 	}
 	return 0;
 }
 
 static void stop(void)
 {
+	for (unsigned i = 0; i < DBS; i++)
+		redis_memory_stop(&memories[i]);
 	for (unsigned i = 0; i < DBS; i++) {
 		struct redis *redis = connections[i];
 

@@ -628,6 +628,11 @@ void redis_on_change(struct redis *redis, void (*change)(struct redis *redis, bo
 	redis->change = change;
 }
 
+const char *redis_place(const struct redis *redis)
+{
+	return redis->place;
+}
+
 const char *redis_prefix(const struct redis *redis)
 {
 	return redis->prefix;

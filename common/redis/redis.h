@@ -58,6 +58,9 @@ bool redis_local(const struct redis *redis, union net_address *address);
 /* Called (if set) each time the connection has come up or gone. */
 void redis_on_change(struct redis *redis, void (*change)(struct redis *redis, bool connected));
 
+/* The server, for people: host:port or a path; borrowed. */
+const char *redis_place(const struct redis *redis);
+
 /* The prefix of keys. */
 const char *redis_prefix(const struct redis *redis);
 

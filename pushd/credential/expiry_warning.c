@@ -10,9 +10,9 @@
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
 #include "common/daemon.h"
+#include "common/redis/tell_once.lua.h"
 #include "pushd/conf.h"
 #include "pushd/credential/credential.h"
-#include "pushd/credential/expiry_warning.lua.h"
 #include "pushd/credential/material.h"
 #include "pushd/db.h"
 
@@ -24,7 +24,7 @@
 
 static const int thresholds[] = { 0, 1, 3, 7, 14, 30 }; /* days; 0: it has ended */
 
-static struct redis_script warn_script = { expiry_warning_lua, "" };
+static struct redis_script warn_script = { tell_once_lua, "" };
 
 /* The last warning of one credential. */
 struct warning {

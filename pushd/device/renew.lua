@@ -1,4 +1,5 @@
--- A device's life begins anew, unless the device has gone.
+-- A device's life begins anew, unless the device has gone; where Redis is full, too, since the first
+-- write takes no memory.
 --
 -- KEYS: the device, the nodes by expiry
 -- ARGV: prefix, node, life (milliseconds)
@@ -8,6 +9,7 @@ local device, by_expiry = KEYS[1], KEYS[2]
 local node, life = ARGV[2], ARGV[3]
 
 if redis.call('EXISTS', device) == 0 then return 0 end
+redis.call('PERSIST', device)
 redis.call('HSET', device, 'expires', now + life)
 redis.call('ZADD', by_expiry, now + life, node)
 return 1

@@ -15,6 +15,7 @@ local id, due, rule = ARGV[2], math.floor(now) + ARGV[3], ARGV[4]
 local n = look(id, 'created', 'class')
 
 if not n then return 'absent' end
+begin_promised()
 local slot, attempts = '', n[6] + ARGV[5]
 if rule ~= '' then
   slot = 'w'

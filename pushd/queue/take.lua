@@ -55,6 +55,7 @@ local function serve_all(key)
   end
 end
 
+begin_promised()
 local next_due = -1
 for _, priority in ipairs({ 'voip', 'high', 'low' }) do
   local key = prefix .. 'queue:' .. provider .. ':' .. priority

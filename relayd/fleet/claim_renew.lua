@@ -1,5 +1,6 @@
 -- Renews claims; one that ran out while Redis was away is taken again. Returns the places in KEYS of
--- those that other relays have taken.
+-- those that other relays have taken. A Redis that is full takes it, too, since the first write takes
+-- no memory.
 -- KEYS: claims
 -- ARGV: this relay's claim "ID EPOCH", life in ms
 local claim, life = ARGV[1], ARGV[2]
@@ -7,6 +8,7 @@ local lost = {}
 for i, key in ipairs(KEYS) do
 	local owner = redis.call('GET', key)
 	if not owner or owner == claim then
+		redis.call('PERSIST', key)
 		redis.call('SET', key, claim, 'PX', life)
 	else
 		lost[#lost + 1] = i

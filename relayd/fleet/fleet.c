@@ -3,11 +3,13 @@
 #include "common/base/log.h"
 #include "common/base/loop.h"
 #include "common/daemon.h"
+#include "common/redis/redis_memory.h"
 #include "common/redis/redis_url.h"
 #include "relayd/conf.h"
 
 static struct {
 	struct redis *redis;
+	struct redis_memory memory;
 	const char *id;
 	int64_t epoch_ms;
 } fleet;
@@ -22,11 +24,15 @@ static int start(void *config)
 	if (redis_url_is_none(conf->redis))
 		return 0;
 	fleet.redis = redis_new(&options);
-	return fleet.redis != NULL ? 0 : -1;
+	if (fleet.redis == NULL)
+		return -1;
+	redis_memory_start(&fleet.memory, fleet.redis);
+	return 0;
 }
 
 static void stop(void)
 {
+	redis_memory_stop(&fleet.memory);
 	if (fleet.redis != NULL)
 		redis_free(fleet.redis);
 	fleet.redis = NULL;

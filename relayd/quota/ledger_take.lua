@@ -20,5 +20,5 @@ for i = 6, #ARGV, 2 do
 end
 return take({
 	usage = usage, ledgers = ledgers, lease = lease, names = names, limits = limits,
-	call = call, wanted = wanted, month = month,
+	call = call, wanted = wanted, month = month, goes_on = true,
 })

@@ -26,11 +26,13 @@ local function affordable(used, limits, wanted)
 end
 
 -- usage, ledgers, lease: keys; names, limits: of the ledgers; call: of the lease; wanted: bytes;
--- month: its number. Returns the reply.
+-- month: its number; goes_on: the stream is under way, and gets bytes from a Redis that is full, too,
+-- since the first write takes no memory. Returns the reply.
 local function take(ask)
 	local used = redis.call('HMGET', ask.usage, unpack(ask.names))
 	local bytes, empty = affordable(used, ask.limits, ask.wanted)
 	if not bytes then return {'over', ask.names[empty], ask.limits[empty]} end
+	if ask.goes_on then redis.call('PERSIST', ask.lease) end
 	local text, count = string.format('%.0f', bytes), 0
 	for i, name in ipairs(ask.names) do
 		count = redis.call('HINCRBY', ask.usage, name, text)

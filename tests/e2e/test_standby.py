@@ -126,6 +126,17 @@ def test_a_push_is_answered_before_and_after_a_kill_and_a_drain(stage, run):
     assert not re.search(pair.server.gone, pair.server.log_text())
 
 
+def test_a_redis_that_is_full_keeps_the_lease(stage, run):
+    pair = Pair(stage)
+    covered(pair)
+    pair.redis.command("CONFIG", "SET", "maxmemory", "1")
+    pair.one.wait_log("storage-full")
+    pair.redis.command("DEL", f"og:standby:{PUSH}")
+    wait_until(lambda: pair.redis.command("EXISTS", f"og:standby:{PUSH}"), what="the lease")
+    run(pair.pings())
+    assert link_count(pair) == 1
+
+
 @pytest.mark.parametrize("rule", ["kick_old", "kick_new"])
 def test_while_redis_is_away_the_holder_keeps_the_link(stage, run, rule):
     pair = Pair(stage, rule)

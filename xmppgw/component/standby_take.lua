@@ -1,5 +1,6 @@
 -- Takes a lease for a gateway, or renews it. Returns the holder. The name of the last holder stays
--- after the lease has ended, so that a gateway that lost its stream sees who took the lease.
+-- after the lease has ended, so that a gateway that lost its stream sees who took the lease. A Redis
+-- that is full takes it, too, since the first write takes no memory.
 -- KEYS: the lease
 -- ARGV: the gateway, the lease's life in ms, the life of the name in ms
 local key, gateway, life, memory = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[3]
@@ -10,6 +11,7 @@ local left = (tonumber(lease[2]) or 0) - now
 
 -- A lease that would live longer than any is one of before the clock was set back.
 if lease[1] and lease[1] ~= gateway and left > 0 and left <= life then return lease[1] end
+redis.call('PERSIST', key)
 redis.call('HSET', key, 'holder', gateway, 'ends', string.format('%.0f', now + life))
 redis.call('PEXPIRE', key, memory)
 return gateway

@@ -50,9 +50,10 @@ static enum event_verdict read_gone(struct json_object *top, struct event *event
 	return EVENT_READ;
 }
 
-static enum event_verdict read_expiry(struct json_object *top, struct event *event)
+static enum event_verdict read_notice(struct json_object *top, enum event_kind kind,
+                                      struct event *event)
 {
-	event->kind = EVENT_CREDENTIAL_EXPIRY;
+	event->kind = kind;
 	event->at_ms = json_integer_member(top, "at_ms", 0, INT64_MAX, 0);
 	return read_reason(top, "text", event);
 }
@@ -64,7 +65,9 @@ static enum event_verdict read_object(struct json_object *top, const char *compo
 	const char *owner;
 
 	if (kind != NULL && strcmp(kind, "credential-expiry") == 0)
-		return read_expiry(top, event);
+		return read_notice(top, EVENT_CREDENTIAL_EXPIRY, event);
+	if (kind != NULL && strcmp(kind, "storage-filling") == 0)
+		return read_notice(top, EVENT_STORAGE_FILLING, event);
 	owner = json_string_member(top, "component", JID_PART_MAX, true);
 	if (!json_reader_ok(top->reader))
 		return EVENT_MALFORMED;
@@ -107,10 +110,14 @@ void event_write(const struct event *event, const char *component, const char *i
 		           id, component, to, event->reason, to);
 		break;
 	case EVENT_CREDENTIAL_EXPIRY:
+	case EVENT_STORAGE_FILLING:
 		markup_add(out,
-		           "<message id='%s' from='%s' to='%s'><subject>A push credential "
-		           "expires</subject><body>%s</body></message>",
-		           id, component, to, event->reason);
+		           "<message id='%s' from='%s' to='%s'><subject>%s</subject><body>%s</body>"
+		           "</message>",
+		           id, component, to,
+		           event->kind == EVENT_STORAGE_FILLING ? "Redis is nearly full"
+		                                                : "A push credential expires",
+		           event->reason);
 		break;
 	}
 }

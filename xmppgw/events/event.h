@@ -1,6 +1,7 @@
 /*
  * An event for the gateways. A relay tells that a limit ended a transfer, which both parties are to
- * know; a push daemon that a credential expires, which the admins are to know. Some of an event's
+ * know; a push daemon that a credential expires, and any daemon that Redis is filling, which the
+ * admins are to know. Some of an event's
  * content comes from strangers, so all of it is checked. Pure.
  */
 #ifndef OG_XMPPGW_EVENTS_EVENT_H
@@ -17,12 +18,13 @@ enum event_kind {
 	EVENT_OVER_LIMIT,        /* for the parties */
 	EVENT_DEVICE_GONE,       /* for the server of its owner, who is the requester */
 	EVENT_CREDENTIAL_EXPIRY, /* for the admins; it names no component, so every one reads it */
+	EVENT_STORAGE_FILLING,   /* likewise */
 };
 
 struct event {
 	enum event_kind kind;
 	struct jid requester, target; /* EVENT_OVER_LIMIT; the requester of EVENT_DEVICE_GONE */
-	int64_t at_ms;                /* EVENT_CREDENTIAL_EXPIRY: since 1970 */
+	int64_t at_ms;                /* of what is for the admins: since 1970 */
 	char reason[EVENT_REASON_MAX + 1]; /* for people; the node of EVENT_DEVICE_GONE */
 };
 

@@ -91,16 +91,16 @@ static bool same_server(const char *domain, const char *admin)
 }
 
 /*
- * The push component that writes to ADMIN: of those that name him the first one of the same server,
- * else the first one.
+ * The component with one of ROLES that writes to ADMIN: of those that name him the first one of the
+ * same server, else the first one.
  */
-static const struct stream *component_for_admin(const char *admin)
+static const struct stream *component_for_admin(const char *admin, unsigned roles)
 {
 	struct stream *stream = NULL;
 	const struct stream *first = NULL;
 
 	while ((stream = components_next(stream)) != NULL) {
-		if (!(stream->roles & ROLE_PUSH) || !acl_is_admin(&stream->acl, admin))
+		if (!(stream->roles & roles) || !acl_is_admin(&stream->acl, admin))
 			continue;
 		if (same_server(stream->domain, admin))
 			return stream;
@@ -122,7 +122,11 @@ static void write_to_admin(const char *admin, void *state)
 {
 	struct notice *notice = state;
 
-	if (component_for_admin(admin) != notice->stream)
+	const struct stream *writer = component_for_admin(admin, ROLE_PUSH);
+
+	if (writer == NULL && notice->event->kind == EVENT_STORAGE_FILLING)
+		writer = component_for_admin(admin, ROLE_RELAY);
+	if (writer != notice->stream)
 		return;
 	event_write(notice->event, notice->stream->domain, notice->id, admin,
 	            stream_output(notice->stream));

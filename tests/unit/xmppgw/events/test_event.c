@@ -114,6 +114,26 @@ START_TEST(admins_get_a_message_with_the_text)
 }
 END_TEST
 
+START_TEST(admins_are_told_that_redis_fills)
+{
+	static const char notice[] = "{\"type\":\"storage-filling\",\"percent\":83,"
+	                             "\"at_ms\":7,\"text\":\"Redis is <full>.\"}";
+	struct buf out = { 0 };
+	char *text;
+
+	ck_assert_int_eq(read_text(notice), EVENT_READ);
+	ck_assert_int_eq(event.kind, EVENT_STORAGE_FILLING);
+	ck_assert_int_eq(event.at_ms, 7);
+	event_write(&event, COMPONENT, "1-0", "root@example.org", &out);
+	text = buf_take(&out);
+	ck_assert_str_eq(text, "<message id='1-0' from='proxy.example.org' to='root@example.org'>"
+	                       "<subject>Redis is nearly full</subject>"
+	                       "<body>Redis is &lt;full&gt;.</body></message>");
+	free(text);
+	ck_assert_int_eq(read_text("{\"type\":\"storage-filling\",\"at_ms\":1}"), EVENT_MALFORMED);
+}
+END_TEST
+
 START_TEST(a_device_that_is_gone_is_told_to_the_server_of_its_owner)
 {
 	static const char gone[] = "{\"type\":\"device-gone\",\"component\":\"" COMPONENT "\","
@@ -207,6 +227,7 @@ int main(void)
 		both_parties_get_an_error_message_with_the_reason_and_the_events_id,
 		addresses_are_prepared_and_can_break_out_of_no_attribute,
 		admins_get_a_message_with_the_text,
+		admins_are_told_that_redis_fills,
 		a_device_that_is_gone_is_told_to_the_server_of_its_owner,
 		what_is_for_others_is_foreign,
 		what_is_malformed_is_complained_about,

@@ -276,10 +276,10 @@ START_TEST(an_admin_is_told_by_the_push_component_of_his_own_server)
 	ck_assert(!same_server("example.org", "root@example.org"));
 	ck_assert(!same_server("pushexample.org", "root@example.org"));
 	ck_assert(!same_server("push.example.org", "root@push.example.org"));
-	ck_assert_ptr_eq(component_for_admin("root@example.org"), second);
-	ck_assert_ptr_eq(component_for_admin("root@example.net"), first_push);
-	ck_assert_ptr_eq(component_for_admin("root@elsewhere.example"), first_push);
-	ck_assert_ptr_null(component_for_admin("nobody@example.org"));
+	ck_assert_ptr_eq(component_for_admin("root@example.org", ROLE_PUSH), second);
+	ck_assert_ptr_eq(component_for_admin("root@example.net", ROLE_PUSH), first_push);
+	ck_assert_ptr_eq(component_for_admin("root@elsewhere.example", ROLE_PUSH), first_push);
+	ck_assert_ptr_null(component_for_admin("nobody@example.org", ROLE_PUSH));
 }
 END_TEST
 
