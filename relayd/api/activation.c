@@ -4,12 +4,14 @@
 #include <stdlib.h>
 
 #include "common/base/json.h"
+#include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/daemon.h"
 #include "common/http/http_server.h"
 #include "relayd/api/query.h"
 #include "relayd/api/streams.h"
 #include "relayd/conf.h"
+#include "relayd/quota/calendar.h"
 #include "relayd/quota/lease.h"
 #include "relayd/stream/stream.h"
 
@@ -73,13 +75,16 @@ static void reply_unknown(struct http_request *request)
 static void reply_denied(struct http_request *request, const struct denial *denial)
 {
 	char *text = denial_text(denial, "Transfer denied");
+	char *explanation = denial_explanation(denial, calendar_month()->end_s);
 	const char *account;
 
 	(void)ledger_split(denial->ledger, &account);
 	http_reply(request, 403,
-	           json_pack("{s:s, s:s, s:s, s:I}", "error",
+	           json_pack("{s:s, s:s, s:s, s:s, s:I}", "error",
 	                     denial->limit < 0 ? "forbidden" : "over_limit", "message", text,
-	                     "account", account, "limit", (json_int_t)denial->limit));
+	                     "explanation", explanation, "account", account, "limit",
+	                     (json_int_t)denial->limit));
+	free(explanation);
 	free(text);
 }
 
@@ -188,12 +193,53 @@ static void on_stream_ended(struct stream_watch *watch)
 	activation_free(activation);
 }
 
+static bool is_denied(enum ledger_verdict verdict)
+{
+	return verdict == LEDGER_OVER || verdict == LEDGER_FORBIDDEN;
+}
+
+/* The parties, requester first, from ABOUT, the JSON text of an activation. */
+static void log_denial(const struct stream *stream, const char *about, const struct denial *denial)
+{
+	json_t *object = json_loads(about, 0, NULL), *parties = json_object_get(object, "parties");
+	const char *users[PARTIES];
+	char hash[SOCKS5_NAME_LEN + 1];
+
+	for (size_t i = 0; i < PARTIES; i++)
+		users[i] = json_string_value(json_object_get(json_array_get(parties, i), "user"));
+	socks5_hash_format(stream->hash, hash);
+	log_info("activation-denied id=%s requester=%s target=%s ledger=%s limit=%lld", hash,
+	         users[0], users[1], denial->ledger, (long long)denial->limit);
+	json_decref(object);
+}
+
+/*
+ * Clients don't look at the reply to an activation, and would wait for each other's bytes: at a
+ * denial both halves are reset.
+ */
+static void deny(struct activation *activation, enum ledger_verdict verdict)
+{
+	struct stream *stream = activation->stream;
+	const struct denial *denial = &activation->lease->denial;
+	struct http_request *request;
+
+	log_denial(stream, activation->about, denial);
+	while ((request = take_waiter(activation)) != NULL)
+		reply(request, stream, verdict, denial);
+	activation_free(activation);
+	stream_end(stream, REASON_DENIED);
+}
+
 static void on_opened(struct lease *lease, enum ledger_verdict verdict)
 {
 	struct stream *stream = lease->stream;
 	struct activation *activation = activation_of(stream);
 	struct http_request *request;
 
+	if (is_denied(verdict)) {
+		deny(activation, verdict);
+		return;
+	}
 	/* A half may have left in the meantime. */
 	if (verdict == LEDGER_GRANTED && stream->state == STREAM_PAIRED) {
 		stream->lease = lease;

@@ -216,24 +216,26 @@ static void on_refused(struct io *io, uint32_t events)
 /* Makes room for another connection at once, without waiting for the client to see the reply. */
 static void evict(struct conn *conn)
 {
+	bool granted = !awaits_reply(conn);
 	char text[NET_TEXT_MAX];
 
 	metric_add(&evicted_metric, 0, 1);
 	log_info("half-evicted address=%s state=%s pending=%zu", conn_address(conn, text),
 	         conn_state_names[conn->state], source_limit_count());
-	if (awaits_reply(conn))
+	if (!granted)
 		(void)reply_refusal(conn, REFUSAL_EVICTED);
 	if (conn->pair != NULL)
 		pair_leave(conn, REASON_EVICTED);
-	conn_close(conn, false);
+	conn_close(conn, granted);
 }
 
 /* Parked: claiming and waiting */
 
+/* A client that was granted and is still there gets an RST: a FIN would be an empty file's end. */
 static void leave(struct conn *conn, enum reason reason)
 {
 	pair_leave(conn, reason);
-	conn_close(conn, false);
+	conn_close(conn, reason != REASON_ABANDONED);
 }
 
 /*

@@ -15,7 +15,10 @@
 #define REMOTE_GONE_MS 75000 /* more than LINGER_MS, which the other relay keeps to */
 #define FLUSH_POLL_MS 20     /* the kernel doesn't tell when a socket's last byte is acknowledged */
 #define FLUSH_PATIENCE_MS 60000 /* without any acknowledgement */
-#define CUT_GRACE_MS 2000       /* for clients to see the end, before a close that may reset */
+#define OVER_MOST_MS 600000     /* failed or stopped, with whatever progress */
+
+#define DISCARD_MOST_BYTES (16 * 1024 * 1024) /* of what the clients send to a pair that is over */
+#define DISCARD_TURN_BYTES (1024 * 1024)
 
 static struct deadline_queue idle_queue;
 static struct deadline_queue linger_queue;
@@ -93,17 +96,27 @@ void pair_leave(struct conn *conn, enum reason reason)
 	conn->pair->kind->left(conn->pair, conn, reason);
 }
 
+/* The pair was started, and conns[SIDE] wasn't sent the end of the other one's bytes. */
+static bool misses_the_end(const struct pair *pair, unsigned side)
+{
+	return pair->state != PAIR_WAITING && pair->conns[!side]->flow.state != FLOW_ENDED;
+}
+
 void pair_close(struct pair *pair, enum reason reason)
 {
+	bool resets[2];
+
 	task_stop(&pair->task);
 	deadline_stop(&pair->deadline);
-	for (int side = 0; side < 2; side++) {
+	for (unsigned side = 0; side < 2; side++)
+		resets[side] = reason_resets[reason] || misses_the_end(pair, side);
+	for (unsigned side = 0; side < 2; side++) {
 		struct conn *conn = pair->conns[side];
 
 		if (conn == NULL)
 			continue;
 		pair_unseat(conn);
-		conn_close(conn, reason_resets[reason]);
+		conn_close(conn, resets[side]);
 	}
 }
 
@@ -185,6 +198,12 @@ static void wait_in(struct pair *pair, struct deadline_queue *queue)
 		deadline_start(queue, &pair->deadline);
 }
 
+/* Some time is left for what was read to arrive. */
+static bool is_in_time(const struct pair *pair)
+{
+	return loop_now_ms() - pair->over_ms < OVER_MOST_MS;
+}
+
 /* Everything is delivered: from now on acknowledgements are waited for. */
 static void flush(struct pair *pair, enum pair_state state)
 {
@@ -199,6 +218,7 @@ static void fail(struct pair *pair, unsigned side)
 	struct flow *from = &pair->conns[side]->flow;
 
 	pair->reason = (uint8_t)failure(pair);
+	pair->over_ms = loop_now_ms();
 	enter(pair, PAIR_FAILED);
 	from->source_broken = true;
 	from->readable = true;
@@ -239,7 +259,7 @@ static bool judge_failed(struct pair *pair, bool progressed)
 		return end(pair, failure(pair));
 	if (is_over(pair->conns[broken[1]]))
 		flush(pair, PAIR_FLUSHING);
-	else if (progressed)
+	else if (progressed && is_in_time(pair))
 		deadline_start(&linger_queue, &pair->deadline);
 	return false;
 }
@@ -268,7 +288,7 @@ static bool judge_stopped(struct pair *pair, bool progressed)
 	}
 	if (!open)
 		flush(pair, PAIR_CUTTING);
-	else if (progressed)
+	else if (progressed && is_in_time(pair))
 		deadline_start(&linger_queue, &pair->deadline);
 	return false;
 }
@@ -283,6 +303,48 @@ static bool judge_cutting(struct pair *pair, bool progressed)
 static bool is_stopped(const struct pair *pair)
 {
 	return pair->state == PAIR_STOPPED || pair->state == PAIR_CUTTING;
+}
+
+/* Failed or stopped: nothing more is read to be relayed, or only from the broken connection. */
+static bool is_over_with(const struct pair *pair)
+{
+	return is_stopped(pair) || pair->state == PAIR_FAILED || pair->state == PAIR_FLUSHING;
+}
+
+/* conns[SIDE] is there and has still to take bytes, or to acknowledge them. */
+static bool is_owed(const struct pair *pair, unsigned side)
+{
+	const struct conn *conn = pair->conns[side];
+
+	return !conn->flow.source_broken &&
+	       (pair->conns[!side]->flow.state == FLOW_OPEN || unacknowledged(conn) > 0);
+}
+
+/*
+ * A client that doesn't read before it has sent would never take its bytes from a pair that reads
+ * no more. So its own go nowhere meanwhile. True: there may be more.
+ */
+static bool discard(struct pair *pair, unsigned side)
+{
+	struct conn *conn = pair->conns[side];
+	bool may_relay = conn->flow.state == FLOW_OPEN && !conn->flow.stopped;
+	uint32_t turn = 0;
+
+	if (may_relay || conn->flow.state == FLOW_ENDED || !is_owed(pair, side))
+		return false;
+	while (conn->flow.readable && pair->discarded < DISCARD_MOST_BYTES) {
+		ssize_t n = conn_read(conn->io.fd, NULL, DISCARD_TURN_BYTES);
+
+		if (n <= 0) {
+			conn->flow.readable = false;
+			return false;
+		}
+		pair->discarded += (uint32_t)n;
+		turn += (uint32_t)n;
+		if (turn >= DISCARD_TURN_BYTES)
+			return true;
+	}
+	return false;
 }
 
 static void run(struct pair *pair)
@@ -300,6 +362,8 @@ static void run(struct pair *pair)
 		if (from->flow.state == FLOW_SINK_FAILED)
 			to->flow.source_broken = true;
 	}
+	for (unsigned side = 0; side < 2 && is_over_with(pair); side++)
+		more |= discard(pair, side);
 	if (judges[pair->state](pair, moved(pair) != before))
 		return;
 	if (more)
@@ -326,7 +390,7 @@ static void on_ready(struct io *io, uint32_t events)
 		return;
 	}
 	/* Nothing is read from a connection that has ended: only the event tells of its failure. */
-	if (failed && conn->flow.state == FLOW_ENDED)
+	if (failed && (conn->flow.state == FLOW_ENDED || conn->flow.state == FLOW_STOPPED))
 		conn->flow.source_broken = true;
 	if (failed || (events & (EPOLLIN | EPOLLRDHUP)) != 0)
 		conn->flow.readable = true;
@@ -352,6 +416,7 @@ void pair_resume(struct pair *pair)
 void pair_stop(struct pair *pair, enum reason reason)
 {
 	pair->reason = (uint8_t)reason;
+	pair->over_ms = loop_now_ms();
 	enter(pair, PAIR_STOPPED);
 	pair->conns[0]->flow.stopped = pair->conns[1]->flow.stopped = true;
 	deadline_start(&linger_queue, &pair->deadline);
@@ -376,11 +441,17 @@ static bool is_acknowledging(struct pair *pair)
 
 /*
  * A pair that waits for budget isn't idle, since its clients can't help that Redis is away; unless
- * both clients have gone, and nobody waits for the bytes any more.
+ * both clients have gone, and nobody waits for the bytes any more. A stopped one waits for none.
  */
 static bool is_paused(const struct pair *pair)
 {
-	return is_starving(pair) && !both_closed(pair);
+	return is_starving(pair) && !is_stopped(pair) && !both_closed(pair);
+}
+
+/* What was read is still arriving, and for not too long. */
+static bool is_arriving(struct pair *pair)
+{
+	return is_acknowledging(pair) && (!is_over_with(pair) || is_in_time(pair));
 }
 
 static void idle_expired(struct deadline *deadline)
@@ -397,28 +468,19 @@ static void linger_expired(struct deadline *deadline)
 {
 	struct pair *pair = pair_of(deadline);
 
-	if (is_acknowledging(pair) || is_paused(pair))
+	if (is_arriving(pair) || is_paused(pair))
 		deadline_start(&linger_queue, deadline);
-	else if (pair->state != PAIR_HALF_CLOSED)
+	else if (is_over_with(pair))
 		(void)end(pair, pair->reason);
 	else
 		(void)end(pair, holds_bytes(pair) ? REASON_IDLE : REASON_LINGER_TIMEOUT);
-}
-
-/*
- * Closing over input that was never read sends an RST, at which a client's kernel may drop what the
- * client hasn't read yet. So clients that are cut get the time to see the end and close first.
- */
-static bool has_grace(const struct pair *pair, uint64_t waited_ms)
-{
-	return pair->state == PAIR_CUTTING && waited_ms < CUT_GRACE_MS && !both_closed(pair);
 }
 
 static void flush_expired(struct deadline *deadline)
 {
 	struct pair *pair = pair_of(deadline);
 	uint32_t before = pair->unacknowledged;
-	uint64_t now_ms = loop_now_ms(), waited_ms;
+	uint64_t now_ms = loop_now_ms();
 
 	pair->unacknowledged = 0;
 	for (int side = 0; side < 2; side++)
@@ -426,8 +488,8 @@ static void flush_expired(struct deadline *deadline)
 			pair->unacknowledged += unacknowledged(pair->conns[side]);
 	if (pair->unacknowledged != before)
 		pair->progress_ms = now_ms;
-	waited_ms = now_ms - pair->progress_ms;
-	if (pair->unacknowledged == 0 ? has_grace(pair, waited_ms) : waited_ms < FLUSH_PATIENCE_MS)
+	if (pair->unacknowledged > 0 && is_in_time(pair) &&
+	    now_ms - pair->progress_ms < FLUSH_PATIENCE_MS)
 		deadline_start(&flush_queue, deadline);
 	else
 		(void)end(pair, pair->reason);

@@ -10,8 +10,16 @@
  *
  * Half-closed: one direction has ended, the other one goes on. Failed: one connection is broken;
  * what was read from it is delivered, then (flushing) the other end's kernel has to acknowledge it,
- * and then that connection is reset too. Stopped: nothing more is read; what was read is delivered
- * and (cutting) acknowledged, and then both are closed. A failed pair may still be stopped.
+ * and then that connection is reset too. Stopped: nothing more is relayed; what was read is
+ * delivered and (cutting) acknowledged, and then both are closed. A failed pair may still be
+ * stopped.
+ *
+ * From failed and stopped on, a client that still has to take bytes is read from, up to a bound,
+ * and what it sends is discarded: it may be one that reads only once its own bytes have gone. All
+ * of this ends after a minute without progress, and after ten minutes in any case.
+ *
+ * A connection gets a FIN only where that says something true: a client that compares no sizes
+ * takes it for the end of a whole file.
  */
 #ifndef OG_RELAYD_IO_PAIR_H
 #define OG_RELAYD_IO_PAIR_H
@@ -26,7 +34,7 @@
 struct metric;
 struct pair;
 
-/* Why streams and bridges end: constant, text, and whether the clients get an RST. */
+/* Why streams and bridges end: constant, text, and whether both clients get an RST. */
 /* clang-format off */
 #define REASONS(X)                                                                              \
 	X(REASON_COMPLETED,      "completed",      false)                                       \
@@ -34,13 +42,14 @@ struct pair;
 	X(REASON_RESET,          "reset",          true)                                        \
 	X(REASON_UNREACHABLE,    "unreachable",    true)                                        \
 	X(REASON_IDLE,           "idle",           true)                                        \
-	X(REASON_OVER_LIMIT,     "over-limit",     false)                                       \
+	X(REASON_OVER_LIMIT,     "over-limit",     true)                                        \
+	X(REASON_DENIED,         "denied",         true)                                        \
 	X(REASON_KILLED,         "killed",         true)                                        \
 	X(REASON_ABANDONED,      "abandoned",      false)                                       \
-	X(REASON_NOT_ACTIVATED,  "not-activated",  false)                                       \
-	X(REASON_EVICTED,        "evicted",        false)                                       \
-	X(REASON_OWNER_LEFT,     "owner-left",     false)                                       \
-	X(REASON_CLAIM_LOST,     "claim-lost",     false)                                       \
+	X(REASON_NOT_ACTIVATED,  "not-activated",  true)                                        \
+	X(REASON_EVICTED,        "evicted",        true)                                        \
+	X(REASON_OWNER_LEFT,     "owner-left",     true)                                        \
+	X(REASON_CLAIM_LOST,     "claim-lost",     true)                                        \
 	X(REASON_RELAY_STOPPED,  "relay-stopped",  true)
 
 #define PAIR_STATES(X)                                                                          \
@@ -85,6 +94,8 @@ struct pair {
 	struct task task;             /* goes on with a long transfer */
 	struct deadline deadline;     /* of the state */
 	uint64_t progress_ms;         /* flushing, cutting: of the last acknowledgement */
+	uint64_t over_ms;             /* when it failed or was stopped */
+	uint32_t discarded;           /* bytes read since then that went nowhere */
 	uint32_t unacknowledged;      /* bytes in the sockets when the deadline last expired */
 	uint8_t state;                /* enum pair_state */
 	uint8_t reason;               /* enum reason: failed, flushing, stopped, cutting */
@@ -106,10 +117,16 @@ void pair_start(struct pair *pair);
 /* There is budget again. */
 void pair_resume(struct pair *pair);
 
-/* Nothing more is read: once everything is delivered and acknowledged the pair ends for REASON. */
+/*
+ * Nothing more is relayed: once what was read is delivered and acknowledged, or that takes too
+ * long, the pair ends for REASON.
+ */
 void pair_stop(struct pair *pair, enum reason reason);
 
-/* Closes the connections that are left, with an RST if that is REASON's way; stops the pair. */
+/*
+ * Closes the connections that are left and stops the pair. An RST goes out if that is REASON's way,
+ * and, from a pair that was started, to a client that wasn't sent the end of the other's bytes.
+ */
 void pair_close(struct pair *pair, enum reason reason);
 
 #endif

@@ -427,7 +427,7 @@ static enum step round_trip(struct flow *flow, int source, int sink, uint64_t *b
 	bool empty = flow->pipe == NULL || flow->pipe->held == 0;
 
 	if (empty && flow->stopped)
-		return source_ended(flow, sink);
+		return end_flow(flow, FLOW_STOPPED, 0);
 	if (!flow->writable || (empty && !flow->readable))
 		return STEP_WAITS;
 	if (empty && splice_in(flow, source, sink, budget) == STEP_WAITS)

@@ -24,6 +24,7 @@ struct pipe;
 enum flow_state {
 	FLOW_OPEN,
 	FLOW_ENDED,         /* the source ended, all was delivered, the sink was told */
+	FLOW_STOPPED,       /* stopped, and all that was read was delivered; the sink isn't told */
 	FLOW_SOURCE_FAILED, /* all that could be read was delivered; see error */
 	FLOW_SINK_FAILED,   /* the sink takes no more; see error */
 };
@@ -45,7 +46,7 @@ struct flow {
 	bool writable : 1;      /* the sink may take bytes */
 	bool source_broken : 1; /* the source failed as a sink: its end is an error */
 	bool starving : 1;      /* bytes wait in the source, but there is no budget for them */
-	bool stopped : 1;       /* nothing more is read: ends once what was read is delivered */
+	bool stopped : 1;       /* nothing more is read: over once what was read is delivered */
 };
 
 /*

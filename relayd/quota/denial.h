@@ -17,7 +17,16 @@ struct denial {
  */
 const char *ledger_split(const char *name, const char **account);
 
-/* The text for people, such as "WHAT due to exceeded transfer quota for user a@b" (heap). */
+/*
+ * The text that clients of Tigase's proxy know, such as "WHAT due to exceeded transfer quota for
+ * user a@b" (heap).
+ */
 char *denial_text(const struct denial *denial, const char *what);
+
+/*
+ * The same for the parties, as sentences: whose limit it is, how much, and until when. UNTIL_S,
+ * since 1970, is when the month is over (heap).
+ */
+char *denial_explanation(const struct denial *denial, int64_t until_s);
 
 #endif

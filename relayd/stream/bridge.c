@@ -207,9 +207,9 @@ static void on_owner(struct io *io, uint32_t events)
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (n == 0) {
+	if (n <= 0) {
 		end(bridge, REASON_OWNER_LEFT);
-	} else if (n < 0 || byte != PEERING_GO) {
+	} else if (byte != PEERING_GO) {
 		end(bridge, REASON_RESET);
 	} else {
 		enter(bridge, BRIDGE_ACTIVE);

@@ -10,6 +10,7 @@
 #include "common/base/metrics.h"
 #include "common/daemon.h"
 #include "relayd/fleet/fleet.h"
+#include "relayd/quota/calendar.h"
 #include "relayd/quota/denial.h"
 #include "relayd/quota/lease.h"
 #include "relayd/quota/outbox.h"
@@ -163,15 +164,18 @@ static void write_over_limit(const struct stream *stream, const struct denial *d
 	const char *component = json_string_value(json_object_get(tag, "component"));
 	const char *requester = json_string_value(json_object_get(tag, "requester"));
 	const char *target = json_string_value(json_object_get(tag, "target"));
-	char *text;
+	char *text, *explanation;
 
 	if (component != NULL && requester != NULL && target != NULL) {
 		text = denial_text(denial, "Stream closed");
-		write_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I}", "type", "over-limit",
-		                     "component", component, "requester", requester, "target",
-		                     target, "reason", text, "hash", hash_text(stream), "at_ms",
+		explanation = denial_explanation(denial, calendar_month()->end_s);
+		write_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I}", "type",
+		                     "over-limit", "component", component, "requester", requester,
+		                     "target", target, "reason", text, "explanation", explanation,
+		                     "hash", hash_text(stream), "at_ms",
 		                     (json_int_t)loop_wall_ms()),
 		           OUTBOX_EVENTS);
+		free(explanation);
 		free(text);
 	}
 	json_decref(about);

@@ -78,7 +78,7 @@ def test_when_all_places_are_taken_the_greediest_address_loses_its_oldest(stage)
     greedy = [granted(relay, source="127.0.0.3") for _ in range(5)]
     newcomer = granted(relay, source="127.0.0.4")
     assert modest and all(greedy) and newcomer
-    assert bs.to_end(greedy[0]) == (b"", "end")
+    assert bs.to_end(greedy[0]) == (b"", "reset")
     relay.wait_log("half-evicted address=127.0.0.3:.* state=waiting")
     assert metric(relay, "halves_evicted_total") == 1
     assert metric(relay, 'streams_ended_total{reason="evicted"}') == 1
@@ -95,7 +95,7 @@ def test_an_evicted_half_leaves_its_partner_waiting(stage):
     second = bs.half(relay, name, source="127.0.0.3")
     other = granted(relay, source="127.0.0.2")
     newcomer = granted(relay, source="127.0.0.4")
-    assert bs.to_end(first) == (b"", "end")
+    assert bs.to_end(first) == (b"", "reset")
     assert state(relay, name)["state"] == "waiting"
     again = bs.half(relay, name, source="127.0.0.5")  # the next to pay is 127.0.0.3, 2 or 4
     assert other and newcomer and again and second
@@ -110,7 +110,7 @@ def test_a_bridged_half_that_is_evicted_leaves_the_owner_too(stage):
     there = bs.half(other, name, source="127.0.0.2")
     assert state(owner, name)["state"] == "paired"
     assert granted(other, source="127.0.0.3")
-    assert bs.to_end(there) == (b"", "end")
+    assert bs.to_end(there) == (b"", "reset")
     wait_until(lambda: state(owner, name)["state"] == "waiting")
     assert fl.reason(other, name, "bridge") == "evicted"
     assert here

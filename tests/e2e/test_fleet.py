@@ -136,9 +136,9 @@ def test_an_owner_that_gives_up_ends_the_bridge(stage):
     owner, other = Fleet(stage, 2, pending_timeout="1s")
     name = bs.new_hash()
     here, there = bs.half(owner, name), bs.half(other, name)
-    assert bs.to_end(there) == (b"", "end")
+    assert bs.to_end(there) == (b"", "reset")
     assert reason(other, name, "bridge") == "owner-left"
-    assert bs.to_end(here) == (b"", "end")
+    assert bs.to_end(here) == (b"", "reset")
 
 
 @pytest.mark.parametrize("at_owner", [True, False])
@@ -725,8 +725,18 @@ def test_a_limit_that_is_reached_in_mid_transfer_ends_both_halves(stage, at_owne
     here, there, name = bridged_pair(owner, other)
     sends, reads = (here, there) if at_owner else (there, here)
     sender = bs.Sender(sends, bytes(64 * MIB))
-    assert bs.to_end(reads) == (bytes(4 * MIB), "end")
+    assert bs.to_end(reads) == (bytes(4 * MIB), "reset")
     assert isinstance(sender.result(), OSError)
     reads.close()
     assert reason(owner, name) == "over-limit"
     wait_until(lambda: metric(other, "bridges") == 0)
+
+
+def test_a_denied_activation_resets_a_bridged_half_too(stage):
+    owner, other = Fleet(stage, 2, verifier="limits", default_user_limit="-1")
+    name = bs.new_hash()
+    here, there = bs.half(owner, name), bs.half(other, name)
+    assert bs.activate(owner, name)[0] == 403
+    assert bs.to_end(here) == bs.to_end(there) == (b"", "reset")
+    assert reason(owner, name) == "denied"
+    assert reason(other, name, "bridge") == "owner-left"

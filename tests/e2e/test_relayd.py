@@ -388,7 +388,7 @@ def test_a_greeting_of_megabytes_is_closed_and_held_nowhere(relay):
 def test_an_unactivated_half_is_dropped_in_the_end(relay):
     name = bs.new_hash()
     lonely = bs.half(relay, name)
-    assert bs.to_end(lonely) == (b"", "end")
+    assert bs.to_end(lonely) == (b"", "reset")
     assert reason(relay, name) == "not-activated"
 
 
@@ -419,13 +419,13 @@ def test_a_reader_that_still_empties_the_kernels_buffers_is_not_idle(stage):
     assert reason(relay, name) == "idle"
 
 
-def test_a_direction_that_is_quiet_after_the_other_ended_is_closed_cleanly(stage):
+def test_who_ended_and_never_saw_the_others_end_is_reset_after_a_while(stage):
     relay = stage.relayd(redis=None, idle_timeout="1s")
     first, second, name = bs.pair(relay)
     first.sendall(b"all of it")
     first.shutdown(socket.SHUT_WR)
     assert bs.to_end(second) == (b"all of it", "end")
-    assert bs.to_end(first) == (b"", "end")
+    assert bs.to_end(first) == (b"", "reset")
     assert reason(relay, name) == "linger-timeout"
 
 
@@ -728,7 +728,7 @@ def test_claims_come_back_with_redis_and_a_lost_one_ends_its_stream(stage):
     redis.command("SET", f"og:claim:{lost}", "relay-9 1", "PX", "60000")
     wait_until(lambda: claim_of(redis, kept), what="the claim to come back")
     assert reason(relay, lost) == "claim-lost"
-    assert bs.to_end(halves[1]) == (b"", "end")
+    assert bs.to_end(halves[1]) == (b"", "reset")
     assert state(relay, kept)["state"] == "waiting"
 
 

@@ -1,5 +1,7 @@
 #include "relayd/api/activation.c"
 
+#include <errno.h>
+
 #include "common/http/http_client.h"
 #include "relayd/api/server.h"
 #include "relayd/io/pump.h"
@@ -157,16 +159,42 @@ START_TEST(one_half_is_a_conflict_and_none_is_not_found)
 }
 END_TEST
 
-START_TEST(a_denial_says_whose_limit_it_is_and_the_stream_may_be_asked_for_again)
+/* The reset that lies behind the end of what came before it, or 0. */
+static int end_of(int side)
 {
-	struct stream *stream = join_both();
+	char byte;
 
+	return recv(far[side], &byte, 1, MSG_DONTWAIT) < 0 ? errno : 0;
+}
+
+START_TEST(a_denial_says_whose_limit_it_is_and_resets_both_halves)
+{
+	(void)join_both();
 	relay_conf.default_user_limit = -1;
 	activate_and_expect(403, "\"account\":\"a@x\"");
-	ck_assert_int_eq(stream->state, STREAM_PAIRED);
-	ck_assert_ptr_null(stream->watch);
-	relay_conf.default_user_limit = 0;
-	activate_and_expect(200, "active");
+	ck_assert_ptr_null(stream_find(hash));
+	WAIT_UNTIL(end_of(0) == ECONNRESET);
+	WAIT_UNTIL(end_of(1) == ECONNRESET);
+	activate_and_expect(404, "not_found");
+}
+END_TEST
+
+START_TEST(requests_that_wait_for_one_lease_get_one_denial)
+{
+	struct asked first, second;
+	struct stream *stream = join_both();
+
+	redis_server_kill(&relay_server);
+	turn_for(50);
+	relay_conf.default_user_limit = -1;
+	ask(&first, 20000);
+	ask(&second, 20000);
+	WAIT_UNTIL(stream->watch != NULL);
+	turn_for(100);
+	redis_server_start(&relay_server);
+	expect(&first, 403, "forbidden");
+	expect(&second, 403, "forbidden");
+	ck_assert_ptr_null(stream_find(hash));
 }
 END_TEST
 
@@ -255,7 +283,8 @@ int main(void)
 		a_stream_with_a_lease_is_activated_and_that_again_is_no_error,
 		without_limits_no_lease_is_needed,
 		one_half_is_a_conflict_and_none_is_not_found,
-		a_denial_says_whose_limit_it_is_and_the_stream_may_be_asked_for_again,
+		a_denial_says_whose_limit_it_is_and_resets_both_halves,
+		requests_that_wait_for_one_lease_get_one_denial,
 		requests_for_one_stream_wait_for_one_lease,
 		a_caller_waits_no_longer_than_it_says,
 		who_waits_for_a_stream_that_ends_is_told_so,

@@ -106,7 +106,7 @@ START_TEST(a_half_waits_no_longer_for_its_activation_than_it_may)
 
 	waiting_queue.delay_ms = 100;
 	far = halves_join();
-	halves_expect_end(far, 0);
+	halves_expect_end(far, -ECONNRESET);
 	ck_assert_uint_eq(stream_count(), 0);
 	close(far);
 }
@@ -140,7 +140,7 @@ START_TEST(an_address_over_its_cap_is_refused_and_over_all_the_oldest_is_evicted
 	expect_refusal(over, 0x02);
 	ck_assert_int_eq(refusals[REFUSAL_ADDRESS_FULL], 1);
 	evict(stream_here()->pair.conns[0]);
-	halves_expect_end(first, 0);
+	halves_expect_end(first, -ECONNRESET);
 	ck_assert_ptr_null(stream_here());
 	ck_assert_int_eq(evicted[0], 1);
 	close(first);

@@ -242,9 +242,22 @@ START_TEST(a_connection_that_times_out_is_unreachable)
 }
 END_TEST
 
-START_TEST(a_stopped_pair_delivers_what_it_has_read_and_no_more)
+START_TEST(a_half_closed_pair_that_ends_resets_only_who_has_not_seen_the_end)
+{
+	linger_queue.delay_ms = SHORT_MS;
+	start_as(&own);
+	shutdown(far[0], SHUT_WR);
+	WAIT_UNTIL(hear(1) == 0);
+	WAIT_UNTIL(ends == 1);
+	ck_assert_int_eq(hear(0), -ECONNRESET);
+	ck_assert_int_eq(hear(1), 0);
+}
+END_TEST
+
+START_TEST(a_stopped_pair_delivers_what_it_has_read_and_no_more_and_then_resets)
 {
 	uint64_t total = 0, received;
+	ssize_t last;
 
 	start_as(&own);
 	fill_from(0);
@@ -252,26 +265,106 @@ START_TEST(a_stopped_pair_delivers_what_it_has_read_and_no_more)
 	pair_stop(&pair, REASON_OVER_LIMIT);
 	ck_assert_int_eq(pair.state, PAIR_STOPPED);
 	ck_assert_int_eq(closings, 1);
-	WAIT_UNTIL((empty(1, &total), pair.state == PAIR_CUTTING));
-	shutdown(far[0], SHUT_RDWR);
-	shutdown(far[1], SHUT_WR);
-	WAIT_UNTIL((empty(1, &total), ends == 1));
+	WAIT_UNTIL((last = empty(1, &total)) != -EAGAIN);
+	ck_assert_int_eq(last, -ECONNRESET);
+	ck_assert_int_eq(ends, 1);
 	ck_assert_int_eq(reason, REASON_OVER_LIMIT);
 	ck_assert_uint_eq(total, received);
+	ck_assert_int_eq(hear(0), -ECONNRESET);
 }
 END_TEST
 
-START_TEST(clients_that_are_cut_get_time_to_close_first)
+START_TEST(a_stopped_pair_with_nothing_under_way_resets_both_at_once)
 {
-	uint64_t start;
-
 	start_as(&own);
-	start = loop_now_ms();
 	pair_stop(&pair, REASON_OVER_LIMIT);
-	WAIT_UNTIL(hear(0) == 0 && hear(1) == 0);
-	ck_assert_int_eq(ends, 0);
 	WAIT_UNTIL(ends == 1);
-	ck_assert_uint_ge(loop_now_ms() - start, CUT_GRACE_MS);
+	ck_assert_int_eq(hear(0), -ECONNRESET);
+	ck_assert_int_eq(hear(1), -ECONNRESET);
+}
+END_TEST
+
+/* Sends SIZE bytes from SIDE and reads nothing meanwhile. */
+static void push(int side, size_t size)
+{
+	static char plenty[100000];
+
+	while (size > 0) {
+		size_t most = size < sizeof(plenty) ? size : sizeof(plenty);
+		ssize_t n = send(far[side], plenty, most, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n > 0)
+			size -= (size_t)n;
+		turn_for(n > 0 ? 0 : 2);
+	}
+}
+
+/* Both fill the way to the other one, so each is owed bytes that it doesn't read. */
+static void fill_both_ways(void)
+{
+	start_as(&own);
+	fill_from(0);
+	fill_from(1);
+}
+
+START_TEST(a_client_that_reads_only_after_it_has_sent_gets_all_from_a_stopped_pair)
+{
+	uint64_t total[2] = { 0 }, received[2];
+
+	fill_both_ways();
+	for (int side = 0; side < 2; side++)
+		received[side] = pair.conns[side]->flow.received;
+	pair_stop(&pair, REASON_OVER_LIMIT);
+	push(0, DISCARD_MOST_BYTES / 4);
+	ck_assert_int_eq(ends, 0);
+	for (int side = 0; side < 2; side++)
+		WAIT_UNTIL((empty(!side, &total[!side]), empty(side, &total[side]) != -EAGAIN));
+	ck_assert_uint_eq(total[0], received[1]);
+	ck_assert_uint_eq(total[1], received[0]);
+}
+END_TEST
+
+START_TEST(a_client_that_reads_only_after_it_has_sent_gets_all_from_a_failed_pair)
+{
+	uint64_t total = 0;
+	ssize_t last;
+
+	fill_both_ways();
+	tcp_reset(far[0]);
+	far[0] = -1;
+	WAIT_UNTIL(pair.state == PAIR_FAILED);
+	push(1, DISCARD_MOST_BYTES / 4);
+	WAIT_UNTIL((last = empty(1, &total)) != -EAGAIN);
+	ck_assert_int_eq(last, -ECONNRESET);
+	ck_assert_uint_eq(total, (uint64_t)sent[0]);
+}
+END_TEST
+
+START_TEST(a_client_that_sends_for_ever_and_takes_nothing_is_read_from_up_to_a_bound)
+{
+	static char some[100000];
+
+	fill_both_ways();
+	pair_stop(&pair, REASON_OVER_LIMIT);
+	WAIT_UNTIL((send(far[0], some, sizeof(some), MSG_DONTWAIT | MSG_NOSIGNAL),
+	            pair.discarded >= DISCARD_MOST_BYTES));
+	fill_from(0);
+	ck_assert_uint_lt(pair.discarded, DISCARD_MOST_BYTES + 2 * DISCARD_TURN_BYTES);
+	ck_assert_int_eq(ends, 0);
+}
+END_TEST
+
+START_TEST(a_reader_that_takes_ever_less_does_not_keep_a_stopped_pair)
+{
+	static char some[1000];
+
+	linger_queue.delay_ms = SHORT_MS;
+	start_as(&own);
+	fill_from(0);
+	pair_stop(&pair, REASON_OVER_LIMIT);
+	pair.over_ms = loop_now_ms() - OVER_MOST_MS;
+	WAIT_UNTIL((recv(far[1], some, sizeof(some), MSG_DONTWAIT), ends == 1));
+	ck_assert_int_eq(reason, REASON_OVER_LIMIT);
 }
 END_TEST
 
@@ -415,8 +508,13 @@ int main(void)
 		a_failed_pair_delivers_to_a_slow_reader_before_it_ends,
 		a_failed_pair_whose_reader_takes_nothing_ends_all_the_same,
 		a_connection_that_times_out_is_unreachable,
-		a_stopped_pair_delivers_what_it_has_read_and_no_more,
-		clients_that_are_cut_get_time_to_close_first,
+		a_half_closed_pair_that_ends_resets_only_who_has_not_seen_the_end,
+		a_stopped_pair_delivers_what_it_has_read_and_no_more_and_then_resets,
+		a_stopped_pair_with_nothing_under_way_resets_both_at_once,
+		a_client_that_reads_only_after_it_has_sent_gets_all_from_a_stopped_pair,
+		a_client_that_reads_only_after_it_has_sent_gets_all_from_a_failed_pair,
+		a_client_that_sends_for_ever_and_takes_nothing_is_read_from_up_to_a_bound,
+		a_reader_that_takes_ever_less_does_not_keep_a_stopped_pair,
 		a_failed_pair_may_still_be_stopped,
 		no_byte_is_read_without_budget_and_the_owner_is_told_that_some_wait,
 		a_pair_that_waits_for_budget_is_not_idle_while_a_client_is_there,

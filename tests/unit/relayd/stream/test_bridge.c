@@ -99,12 +99,12 @@ START_TEST(another_byte_than_that_of_activation_resets_the_client)
 }
 END_TEST
 
-START_TEST(an_owner_that_closes_before_activation_ends_the_client_properly)
+START_TEST(an_owner_that_leaves_before_activation_resets_the_client)
 {
 	(void)open_granted();
 	shutdown(owner, SHUT_WR);
 	WAIT_UNTIL(bridge_count() == 0);
-	ck_assert_int_eq(read_some(client), 0);
+	ck_assert_int_eq(read_some(client), -ECONNRESET);
 }
 END_TEST
 
@@ -201,7 +201,7 @@ int main(void)
 	const TTest *const tests[] = {
 		a_client_is_not_read_before_the_owner_says_so,
 		another_byte_than_that_of_activation_resets_the_client,
-		an_owner_that_closes_before_activation_ends_the_client_properly,
+		an_owner_that_leaves_before_activation_resets_the_client,
 		how_long_nothing_may_happen_is_up_to_the_owner,
 		bytes_are_counted_by_direction,
 		a_client_that_leaves_before_activation_ends_the_connection_to_the_owner,
