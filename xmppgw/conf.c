@@ -18,6 +18,8 @@
 		        .retired = "set " name " in each [component ID] that it is for"            \
 	}
 
+static const char *const over_quotas[] = { "headline", "error", NULL };
+
 #define ID_MAX 64
 #define ID_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_"
 
@@ -73,6 +75,10 @@ static const struct config_key component_keys[] = {
 	  "target of served-domains, too; 'both'. Only the requester is authenticated: with "
 	  "'served' and 'both' a user can spend the quota of anyone whom he names.", .live = true,
 	  .choices = charge_names },
+	{ COMPONENT("over-quota", CONFIG_CHOICE, over_quota), "headline",
+	  "How the parties of a transfer are told of the limit that ended it: a headline with a "
+	  "text, which clients show, or an error alone, as Tigase sends it.",
+	  .choices = over_quotas, .live = true },
 	{ COMPONENT("remote-disable", CONFIG_BOOLEAN, remote_disable), "no",
 	  "The owner of a push device that is removed is told (XEP-0357 8): for Tigase, which ends "
 	  "the registration then. Other servers pass it on to clients." },

@@ -17,6 +17,9 @@ enum serve { SERVE_REQUESTER, SERVE_EITHER };
 /* Whom a transfer is charged to: the requester; the target too if it is served; or both. */
 enum charge { CHARGE_REQUESTER, CHARGE_SERVED, CHARGE_BOTH };
 
+/* How the parties of a transfer are told that a limit ended it. */
+enum over_quota { OVER_QUOTA_HEADLINE, OVER_QUOTA_ERROR };
+
 struct conf_daemon {
 	struct daemon_common common;
 	char *id;    /* the gateway's name among all; NULL: the host's, see daemon_id() */
@@ -43,8 +46,9 @@ struct conf_component {
 	bool remote_disable;
 	char **admins;
 	char **served_domains;
-	int serve;  /* enum serve */
-	int charge; /* enum charge */
+	int serve;      /* enum serve */
+	int charge;     /* enum charge */
+	int over_quota; /* enum over_quota */
 };
 
 /* A relay that is not in the registry because there is no Redis. */

@@ -14,7 +14,8 @@ from notify import outcome, register, script
 RELAY = "proxy.example.org"
 STREAM = "og:events"
 ALICE, BOB = "alice@example.org/phone", "bob@example.net/desk"
-REASON = "The transfer has reached the limit of 5 MB for bob@example.net."
+REASON = "Stream closed due to exceeded transfer quota for user bob@example.net"
+EXPLANATION = "The transfer quota of bob@example.net is used up."
 
 
 @pytest.fixture
@@ -28,13 +29,16 @@ def redis(stage):
     return stage.redis()
 
 
-def start(stage, redis, server, **keys):
-    return stage.xmppgw(redis, {RELAY: {**server.section, "role": "relay"}}, **keys)
+def start(stage, redis, server, over_quota=None, **keys):
+    section = {**server.section, "role": "relay"}
+    if over_quota:
+        section["over-quota"] = over_quota
+    return stage.xmppgw(redis, {RELAY: section}, **keys)
 
 
 def event(**changes):
     members = {"type": "over-limit", "component": RELAY, "requester": ALICE, "target": BOB}
-    members.update(reason=REASON, hash="0" * 40, at_ms=1700000000000)
+    members.update(reason=REASON, explanation=EXPLANATION, hash="0" * 40, at_ms=1700000000000)
     return json.dumps({**members, **changes})
 
 
@@ -63,17 +67,19 @@ def settled(redis):
 
 
 def messages(link, event_id, timeout=120):
-    """The two messages of an event: {to: (type, from, error's type, condition, text)}."""
+    """The two messages of an event: {to: (type, from, body, error's type, condition, text)}."""
     found = {}
     for _ in range(2):
         message = link.answer(event_id, timeout)
         assert message.tag == ACCEPT + "message"
-        (error,) = message
+        *body, error = message
+        assert [element.tag for element in body] in ([], [ACCEPT + "body"])
         condition, text = error
         assert text.tag == STANZAS + "text"
         found[message.get("to")] = (
             message.get("type"),
             message.get("from"),
+            body[0].text if body else None,
             error.get("type"),
             condition.tag.removeprefix(STANZAS),
             text.text,
@@ -81,15 +87,39 @@ def messages(link, event_id, timeout=120):
     return found
 
 
-TOLD = ("error", RELAY, "cancel", "not-allowed", REASON)
+def told(other, explanation=EXPLANATION, reason=REASON):
+    body = f"The file transfer with {other} was stopped before it was complete. {explanation}"
+    return ("headline", RELAY, body, "cancel", "not-allowed", reason)
+
+
+TOLD = {ALICE: told("bob@example.net"), BOB: told("alice@example.org")}
 
 
 def test_both_parties_are_told_and_the_entry_is_acknowledged(stage, redis, server):
     start(stage, redis, server)
     link = server.accept().log_in()
     event_id = add(redis, event())
-    assert messages(link, event_id) == {ALICE: TOLD, BOB: TOLD}
+    assert messages(link, event_id) == TOLD
     wait_until(lambda: settled(redis), what="the entry to be acknowledged")
+
+
+def test_what_a_relay_explains_is_not_needed_and_not_believed(stage, redis, server):
+    start(stage, redis, server)
+    link = server.accept().log_in()
+    old = json.loads(event())
+    del old["explanation"]  # as a relay of an older release
+    event_id = add(redis, json.dumps(old))
+    assert messages(link, event_id)[BOB] == told("alice@example.org", REASON)
+    event_id = add(redis, event(explanation="<b>&'"))
+    assert messages(link, event_id)[BOB] == told("alice@example.org", "<b>&'")
+
+
+def test_an_operator_may_have_errors_without_a_body(stage, redis, server):
+    start(stage, redis, server, over_quota="error")
+    link = server.accept().log_in()
+    event_id = add(redis, event())
+    error = ("error", RELAY, None, "cancel", "not-allowed", REASON)
+    assert messages(link, event_id) == {ALICE: error, BOB: error}
 
 
 def test_what_is_hostile_is_escaped_or_skipped_and_never_ends_the_stream(stage, redis, server):
@@ -114,7 +144,7 @@ def test_what_is_hostile_is_escaped_or_skipped_and_never_ends_the_stream(stage, 
     event_id = add(redis, event(reason=reason, requester=f"Alice@Example.ORG/{resource}"))
     found = messages(link, event_id)
     assert set(found) == {f"alice@example.org/{resource}", BOB}
-    assert found[BOB][4] == reason.replace("\x01", "\ufffd")
+    assert found[BOB] == told("alice@example.org", reason=reason.replace("\x01", "\ufffd"))
     wait_until(lambda: settled(redis), what="all entries to be acknowledged")
     assert not link.stanzas
     gateway.wait_log("event-malformed", count=10)
@@ -132,7 +162,7 @@ def test_an_event_waits_while_the_link_is_down(stage, redis, server):
     assert untold(redis) == 1
     server.listen(server.port)
     link = server.accept().log_in("stream-2")
-    assert messages(link, event_id) == {ALICE: TOLD, BOB: TOLD}
+    assert messages(link, event_id) == TOLD
 
 
 def test_an_event_waits_for_a_gateway_that_is_restarted(stage, redis, server):
@@ -143,7 +173,7 @@ def test_an_event_waits_for_a_gateway_that_is_restarted(stage, redis, server):
     event_id = add(redis, event())
     gateway.start()
     link = server.accept().log_in("stream-2")
-    assert messages(link, event_id) == {ALICE: TOLD, BOB: TOLD}
+    assert messages(link, event_id) == TOLD
     wait_until(lambda: settled(redis), what="the entry to be acknowledged")
 
 
@@ -155,7 +185,7 @@ def test_what_a_gateway_was_given_before_it_died_it_tells_when_it_is_back(stage,
     assert pending(redis) == 1
     gateway.start()
     link = server.accept().log_in()
-    assert messages(link, event_id) == {ALICE: TOLD, BOB: TOLD}
+    assert messages(link, event_id) == TOLD
     wait_until(lambda: settled(redis), what="the entry to be acknowledged")
 
 
@@ -167,7 +197,7 @@ def test_what_a_dead_gateway_was_given_another_one_takes_over(stage, redis, serv
     start(stage, redis, server)
     link = server.accept().log_in()
     for event_id in event_ids:
-        assert messages(link, event_id) == {ALICE: TOLD, BOB: TOLD}
+        assert messages(link, event_id) == TOLD
     wait_until(lambda: settled(redis), what="the entries to be acknowledged")
 
 
@@ -178,7 +208,7 @@ def test_what_a_living_gateway_was_just_given_stays_its_own(stage, redis, server
     start(stage, redis, server)
     link = server.accept().log_in()
     event_id = add(redis, event())
-    assert messages(link, event_id) == {ALICE: TOLD, BOB: TOLD}
+    assert messages(link, event_id) == TOLD
     wait_until(lambda: pending(redis) == 1, what="the entry to be acknowledged")
     assert not link.stanzas
 

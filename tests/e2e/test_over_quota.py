@@ -43,11 +43,12 @@ def usage_keys(stack):
 
 
 class Party:
-    """A user's client that keeps the error messages that come."""
+    """A user's client that keeps the messages that come and what of them people see."""
 
     def __init__(self, stack, user):
-        self.client, self.errors = stack.client(user), asyncio.Queue()
+        self.client, self.errors, self.seen = stack.client(user), asyncio.Queue(), []
         self.client.add_event_handler("message_error", self.errors.put_nowait)
+        self.client.add_event_handler("message", lambda message: self.seen.append(message["body"]))
 
     async def __aenter__(self):
         await self.client.__aenter__()
@@ -61,9 +62,9 @@ class Party:
         return str(self.client.boundjid)
 
     async def told(self, timeout=120):
-        """The next error message: (id, from, to, error's type, condition, text)."""
+        """The next message with an error: (id, from, to, error's type, condition, text)."""
         message = (await asyncio.wait_for(self.errors.get(), timeout)).xml
-        assert message.get("type") == "error"
+        # slixmpp calls any message with an error one of type error; test_events sees the wire's.
         (error,) = message.findall("{jabber:client}error")
         condition, text = error
         assert text.tag == STANZAS + "text"
@@ -104,7 +105,23 @@ async def told_both(stack, one, two):
         texts.add(text)
     (stanza_id,), (text,) = ids, texts
     assert stack.redis.command("XRANGE", "og:events", stanza_id, stanza_id), "the event's id"
+    for party, other in ((one, two), (two, one)):
+        (body,) = party.seen
+        party.seen.clear()
+        name = other.jid.split("/")[0]
+        assert body.startswith(f"The file transfer with {name} was stopped before it was complete.")
     return text
+
+
+async def refused(stack, requester, target):
+    """The requester alone is told that his stream didn't begin; what he sees."""
+    _, sender, to, *_ = await requester.told()
+    assert (sender, to) == (stack.relay_jid, requester.jid)
+    (body,) = requester.seen
+    requester.seen.clear()
+    name = target.jid.split("/")[0]
+    assert body.startswith(f"The file transfer with {name} was not allowed. ")
+    return body
 
 
 def settled(stack):
@@ -125,6 +142,7 @@ def meet(stack, run, work):
             await one.client.query("get", None, '<ping xmlns="urn:xmpp:ping"/>')
             await two.client.query("get", None, '<ping xmlns="urn:xmpp:ping"/>')
             assert one.errors.empty() and two.errors.empty()
+            assert not one.seen and not two.seen
             return result
 
     return run(all_of_it(), 300)
@@ -163,11 +181,12 @@ def test_a_limit_that_is_used_up_refuses_the_activation(stack, run, limits):
         await told_both(stack, one, two)
         with pytest.raises(IqError) as error:
             await open_bytestream(one.client, two.client)
-        return error.value
+        return error.value, await refused(stack, one, two)
 
-    error = meet(stack, run, work)
+    error, body = meet(stack, run, work)
     assert (error.etype, error.condition) == ("cancel", "not-allowed")
     assert "alice@example.org" in error.text
+    assert "The transfer quota of alice@example.org, 2 MB a month, is used up." in body
 
 
 def test_who_is_forbidden_to_transfer_may_not_activate(stack, run, limits):
@@ -176,11 +195,12 @@ def test_who_is_forbidden_to_transfer_may_not_activate(stack, run, limits):
     async def work(one, two):
         with pytest.raises(IqError) as error:
             await open_bytestream(one.client, two.client)
-        return error.value
+        return error.value, await refused(stack, one, two)
 
-    error = meet(stack, run, work)
+    error, body = meet(stack, run, work)
     assert (error.etype, error.condition) == ("auth", "forbidden")
     assert "bob@example.org" in error.text
+    assert body.endswith(" File transfers are not allowed for bob@example.org.")
 
 
 def test_a_gateway_that_is_restarted_before_it_could_tell_tells_then(stack, run, limits):

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "common/base/json.h"
+#include "xmppgw/xmpp/limit_notice.h"
 #include "xmppgw/xmpp/markup.h"
 
-#define STANZAS_NS "urn:ietf:params:xml:ns:xmpp-stanzas"
 #define PUBSUB_NS "http://jabber.org/protocol/pubsub"
 #define KIND_MAX 64
 #define JID_MAX (JID_TEXT_MAX - 1)
@@ -32,7 +32,11 @@ static enum event_verdict read_reason(struct json_object *top, const char *key, 
 
 static enum event_verdict read_over_limit(struct json_object *top, struct event *event)
 {
+	const char *explanation = json_string_member(top, "explanation", EVENT_REASON_MAX, false);
+
 	event->kind = EVENT_OVER_LIMIT;
+	snprintf(event->explanation, sizeof(event->explanation), "%s",
+	         explanation == NULL ? "" : explanation);
 	read_jid(top, "requester", &event->requester);
 	read_jid(top, "target", &event->target);
 	return read_reason(top, "reason", event);
@@ -96,11 +100,6 @@ void event_write(const struct event *event, const char *component, const char *i
 {
 	switch (event->kind) {
 	case EVENT_OVER_LIMIT:
-		markup_add(out,
-		           "<message type='error' id='%s' from='%s' to='%s'><error type='cancel'>"
-		           "<not-allowed xmlns='" STANZAS_NS "'/><text xmlns='" STANZAS_NS
-		           "' xml:lang='en'>%s</text></error></message>",
-		           id, component, to, event->reason);
 		break;
 	case EVENT_DEVICE_GONE: /* XEP-0357 8 */
 		markup_add(out,
@@ -119,5 +118,29 @@ void event_write(const struct event *event, const char *component, const char *i
 		                                                : "A push credential expires",
 		           event->reason);
 		break;
+	}
+}
+
+void event_write_over_limit(const struct event *event, const char *component, const char *id,
+                            bool as_error, struct buf *out)
+{
+	const struct jid *parties[] = { &event->requester, &event->target };
+	char to[JID_TEXT_MAX], other[JID_TEXT_MAX];
+
+	for (int i = 0; i < 2; i++) {
+		const struct limit_notice notice = {
+			.component = component,
+			.id = id,
+			.to = jid_full(parties[i], to),
+			.other = jid_bare(parties[!i], other),
+			.reason = event->reason,
+			.explanation = event->explanation[0] != '\0' ? event->explanation : NULL,
+			.stopped = true,
+		};
+
+		if (as_error)
+			limit_notice_error(&notice, out);
+		else
+			limit_notice_headline(&notice, out);
 	}
 }

@@ -7,6 +7,7 @@
 #ifndef OG_XMPPGW_EVENTS_EVENT_H
 #define OG_XMPPGW_EVENTS_EVENT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/base/buf.h"
@@ -26,6 +27,8 @@ struct event {
 	struct jid requester, target; /* EVENT_OVER_LIMIT; the requester of EVENT_DEVICE_GONE */
 	int64_t at_ms;                /* of what is for the admins: since 1970 */
 	char reason[EVENT_REASON_MAX + 1]; /* for people; the node of EVENT_DEVICE_GONE */
+	/* EVENT_OVER_LIMIT: the same as sentences; "" from a relay that sends none. */
+	char explanation[EVENT_REASON_MAX + 1];
 };
 
 enum event_verdict {
@@ -42,10 +45,17 @@ enum event_verdict event_read(const char *text, size_t len, const char *componen
                               struct event *event, char *complaint);
 
 /*
- * Appends the message that tells TO about EVENT, from COMPONENT and with the stanza id ID: of type
- * error (RFC 6121 5.2.2) to a party of a transfer, of type normal to an administrator.
+ * Appends the message that tells TO about EVENT, which isn't an EVENT_OVER_LIMIT, from COMPONENT
+ * and with the stanza id ID.
  */
 void event_write(const struct event *event, const char *component, const char *id, const char *to,
                  struct buf *out);
+
+/*
+ * Appends what tells both parties about EVENT, an EVENT_OVER_LIMIT: a message to each, as a
+ * headline or AS_ERROR.
+ */
+void event_write_over_limit(const struct event *event, const char *component, const char *id,
+                            bool as_error, struct buf *out);
 
 #endif

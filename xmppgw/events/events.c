@@ -133,26 +133,21 @@ static void write_to_admin(const char *admin, void *state)
 	notice->sent++;
 }
 
-static void write_to_party(struct stream *stream, const struct event *event, const char *id,
-                           const struct jid *party)
-{
-	char to[JID_TEXT_MAX];
-
-	event_write(event, stream->domain, id, jid_full(party, to), stream_output(stream));
-}
-
 /* Writes EVENT to everybody whom STREAM's component tells. False if there is nobody. */
 static bool write_event(struct stream *stream, const struct event *event, const char *id)
 {
 	struct notice notice = { .stream = stream, .event = event, .id = id };
+	char to[JID_TEXT_MAX];
 
 	if (event->kind == EVENT_OVER_LIMIT) {
-		write_to_party(stream, event, id, &event->requester);
-		write_to_party(stream, event, id, &event->target);
+		event_write_over_limit(event, stream->domain, id,
+		                       stream->conf->over_quota == OVER_QUOTA_ERROR,
+		                       stream_output(stream));
 		return true;
 	}
 	if (event->kind == EVENT_DEVICE_GONE) {
-		write_to_party(stream, event, id, &event->requester);
+		event_write(event, stream->domain, id, jid_full(&event->requester, to),
+		            stream_output(stream));
 		return true;
 	}
 	if (loop_wall_ms() - event->at_ms < NOTICE_LIFE_MS)

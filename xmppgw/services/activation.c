@@ -12,6 +12,7 @@
 #include "xmppgw/backend/api_call.h"
 #include "xmppgw/db.h"
 #include "xmppgw/services/bytestreams.h"
+#include "xmppgw/xmpp/limit_notice.h"
 
 /* For the relay. The requester waits 5 s, of which the look-up takes a part. */
 #define DEADLINE_MS 3000
@@ -21,6 +22,7 @@ struct activation {
 	struct api_call call;
 	struct list_link link;
 	struct iq *iq; /* NULL: its deadline was over, so it is answered */
+	char hash[BYTESTREAMS_HASH_LEN + 1];
 	char path[sizeof("/v1/streams//activate") + BYTESTREAMS_HASH_LEN];
 	json_t *body;
 	struct backend *relay;   /* that is being called; retained */
@@ -88,6 +90,31 @@ static enum iq_condition error_of(unsigned status, const json_t *body)
 	}
 }
 
+/*
+ * Clients don't look at an error that answers an activation. The target isn't told: it is a name
+ * that the requester wrote, so he could have strangers told without end.
+ */
+static void tell_requester(const struct activation *activation, const json_t *answer)
+{
+	struct stream *stream = activation->iq->stream;
+	const json_t *tag = json_object_get(activation->body, "tag");
+	const json_t *parties = json_object_get(activation->body, "parties");
+	const json_t *target = json_array_get(parties, 1);
+
+	if (stream->conf->over_quota != OVER_QUOTA_HEADLINE || !stream_is_up(stream))
+		return;
+	limit_notice_headline(
+	        &(struct limit_notice){
+	                .component = stream->domain,
+	                .id = activation->hash,
+	                .to = json_string_value(json_object_get(tag, "requester")),
+	                .other = json_string_value(json_object_get(target, "user")),
+	                .reason = api_call_message(answer, "Transfer denied"),
+	                .explanation = json_string_value(json_object_get(answer, "explanation")),
+	        },
+	        stream_output(stream));
+}
+
 static void call_relay(struct activation *activation, struct backend *relay);
 
 /* Without Redis: the relay after the one that was called last, or NULL. */
@@ -108,6 +135,8 @@ static void on_called(struct api_call *call, unsigned status, const json_t *body
 
 	if (error != IQ_ITEM_NOT_FOUND)
 		activation->error = error;
+	if (status == 403 && activation->iq != NULL)
+		tell_requester(activation, body);
 	if (next != NULL)
 		call_relay(activation, next);
 	else
@@ -201,6 +230,7 @@ static void begin(struct iq *iq, const struct bytestream *bytestream)
 	activation->error = IQ_ITEM_NOT_FOUND;
 	activation->look_up.done = on_looked_up;
 	activation->call.done = on_called;
+	snprintf(activation->hash, sizeof(activation->hash), "%s", bytestream->hash);
 	snprintf(activation->path, sizeof(activation->path), "/v1/streams/%s/activate",
 	         bytestream->hash);
 	if (redis != NULL) {

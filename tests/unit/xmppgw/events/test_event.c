@@ -44,30 +44,67 @@ static enum event_verdict read_with(const char *key, json_t *value)
 	return verdict;
 }
 
-static void write_to(const struct jid *party, const char *id, struct buf *out)
-{
-	char to[JID_TEXT_MAX];
+#define MESSAGE(type, to, body)                                                                    \
+	"<message type='" type "' id='1700000000000-0' from='proxy.example.org' to='" to "'>" body \
+	"<error type='cancel'><not-allowed xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"          \
+	"<text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas' xml:lang='en'>"                         \
+	"Over &lt;5 MB&gt; &amp; &apos;more&apos;.</text></error></message>"
 
-	event_write(&event, COMPONENT, id, jid_full(party, to), out);
-}
-
-START_TEST(both_parties_get_an_error_message_with_the_reason_and_the_events_id)
+static void expect_over_limit(bool as_error, const char *expected)
 {
 	struct buf out = { 0 };
 	char *text;
 
-	ck_assert_int_eq(read_with("reason", json_string("Over <5 MB> & 'more'.")), EVENT_READ);
-	ck_assert_str_eq(complaint, "");
-	write_to(&event.requester, "1700000000000-0", &out);
-	write_to(&event.target, "1700000000000-0", &out);
+	event_write_over_limit(&event, COMPONENT, "1700000000000-0", as_error, &out);
 	text = buf_take(&out);
-#define MESSAGE(to)                                                                                \
-	"<message type='error' id='1700000000000-0' from='proxy.example.org' to='" to "'>"         \
-	"<error type='cancel'><not-allowed xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"          \
-	"<text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas' xml:lang='en'>"                         \
-	"Over &lt;5 MB&gt; &amp; &apos;more&apos;.</text></error></message>"
-	ck_assert_str_eq(text, MESSAGE("a@example.org/r") MESSAGE("b@example.net/t"));
+	ck_assert_str_eq(text, expected);
 	free(text);
+}
+
+static void read_over_limit_with(const char *explanation)
+{
+	char *text = text_with("reason", json_string("Over <5 MB> & 'more'."));
+	json_t *object = json_loads(text, 0, NULL);
+
+	free(text);
+	if (explanation != NULL)
+		json_object_set_new(object, "explanation", json_string(explanation));
+	text = json_dumps(object, JSON_COMPACT);
+	json_decref(object);
+	ck_assert_int_eq(read_text(text), EVENT_READ);
+	ck_assert_str_eq(complaint, "");
+	free(text);
+}
+
+START_TEST(both_parties_get_a_headline_with_the_explanation_and_the_error_beside_it)
+{
+	read_over_limit_with("That's <all>.");
+#define BODY(other)                                                                                \
+	"<body>The file transfer with " other " was stopped before it was complete. "              \
+	"That&apos;s &lt;all&gt;.</body>"
+	expect_over_limit(false,
+	                  MESSAGE("headline", "a@example.org/r", BODY("b@example.net"))
+	                          MESSAGE("headline", "b@example.net/t", BODY("a@example.org")));
+}
+END_TEST
+
+START_TEST(without_an_explanation_the_reason_is_what_people_read)
+{
+	read_over_limit_with(NULL);
+#define SHORT_BODY(other)                                                                          \
+	"<body>The file transfer with " other " was stopped before it was complete. "              \
+	"Over &lt;5 MB&gt; &amp; &apos;more&apos;.</body>"
+	expect_over_limit(
+	        false, MESSAGE("headline", "a@example.org/r", SHORT_BODY("b@example.net"))
+	                       MESSAGE("headline", "b@example.net/t", SHORT_BODY("a@example.org")));
+}
+END_TEST
+
+START_TEST(as_an_error_it_is_the_reason_alone)
+{
+	read_over_limit_with("That's <all>.");
+	expect_over_limit(true, MESSAGE("error", "a@example.org/r", "")
+	                                MESSAGE("error", "b@example.net/t", ""));
 }
 END_TEST
 
@@ -80,7 +117,7 @@ START_TEST(addresses_are_prepared_and_can_break_out_of_no_attribute)
 
 	ck_assert_int_eq(read_with("requester", json_string("A@Example.ORG/r'/><x y='&")),
 	                 EVENT_READ);
-	write_to(&event.requester, "1-0", &out);
+	event_write_over_limit(&event, COMPONENT, "1-0", false, &out);
 	text = buf_take(&out);
 	stanza = stanza_parse(&reader, text);
 	ck_assert_str_eq(xml_attribute(stanza, "to"), "a@example.org/r'/><x y='&");
@@ -139,11 +176,11 @@ START_TEST(a_device_that_is_gone_is_told_to_the_server_of_its_owner)
 	static const char gone[] = "{\"type\":\"device-gone\",\"component\":\"" COMPONENT "\","
 	                           "\"owner\":\"A@example.org\",\"node\":\"0'1\"}";
 	struct buf out = { 0 };
-	char *text;
+	char to[JID_TEXT_MAX], *text;
 
 	ck_assert_int_eq(read_text(gone), EVENT_READ);
 	ck_assert_int_eq(event.kind, EVENT_DEVICE_GONE);
-	write_to(&event.requester, "1-0", &out);
+	event_write(&event, COMPONENT, "1-0", jid_full(&event.requester, to), &out);
 	text = buf_take(&out);
 	ck_assert_str_eq(text, "<message id='1-0' from='proxy.example.org' to='a@example.org'>"
 	                       "<pubsub xmlns='http://jabber.org/protocol/pubsub' node='0&apos;1'>"
@@ -202,6 +239,7 @@ START_TEST(texts_have_an_end)
 	ck_assert_uint_eq(strlen(event.reason), EVENT_REASON_MAX);
 	text[EVENT_REASON_MAX] = 'a';
 	ck_assert_int_eq(read_with("reason", json_string(text)), EVENT_MALFORMED);
+	ck_assert_int_eq(read_with("explanation", json_string(text)), EVENT_MALFORMED);
 	memset(text, 'a', 4 * JID_TEXT_MAX - 1);
 	ck_assert_int_eq(read_with("target", json_string(text)), EVENT_MALFORMED);
 	ck_assert_int_eq(read_with("component", json_string(text)), EVENT_MALFORMED);
@@ -224,7 +262,9 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		both_parties_get_an_error_message_with_the_reason_and_the_events_id,
+		both_parties_get_a_headline_with_the_explanation_and_the_error_beside_it,
+		without_an_explanation_the_reason_is_what_people_read,
+		as_an_error_it_is_the_reason_alone,
 		addresses_are_prepared_and_can_break_out_of_no_attribute,
 		admins_get_a_message_with_the_text,
 		admins_are_told_that_redis_fills,
