@@ -72,6 +72,30 @@ $(BUILD)/xmpp-server: $(FAKE_XMPP) $(COMMON)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(HARDEN) $(LINK) -o $@ $^ $(ALL_LIBS)
 
+# Clients of people, for tests that build them themselves: they need libraries of their own.
+CLIENTS := $(BUILD)/clients/purple $(BUILD)/clients/qxmpp
+CLIENT_PACKAGES := clients $(shell . /etc/os-release && \
+        [ "$${VERSION_ID:-0}" -ge 13 ] 2>/dev/null && echo clients-13 || echo clients-12)
+.PHONY: client-programs
+client-programs:
+	$(Q)deploy/install-packages $(CLIENT_PACKAGES)
+	$(Q)$(MAKE) --no-print-directory $(CLIENTS)
+
+$(BUILD)/clients/purple: tests/clients/purple/main.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) -std=gnu11 $(WARNINGS) -Wno-strict-prototypes $(CFLAGS) $(shell pkg-config --cflags purple) \
+	        -o $@ $< $(shell pkg-config --libs purple)
+
+# Debian 12 has it for Qt 5, Debian 13 for Qt 6.
+QXMPP = $(shell pkg-config --exists QXmppQt6 && echo QXmppQt6 Qt6Core Qt6Network Qt6Xml || \
+        echo qxmpp Qt5Core Qt5Network Qt5Xml)
+$(BUILD)/clients/qxmpp: tests/clients/qxmpp/main.cpp
+	@mkdir -p $(@D)
+	$(call say,CXX,$<)
+	$(Q)$(CXX) -std=c++17 -Wall -Wextra -fPIC $(CFLAGS) $(shell pkg-config --cflags $(QXMPP)) -o $@ $< \
+	        $(shell pkg-config --libs $(QXMPP))
+
 # Unit tests: a program for each tests/unit/FOLDER/test_MODULE.c, which includes the FOLDER/MODULE.c
 # that it tests and is linked with that daemon's archive alone.
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,\
@@ -116,7 +140,7 @@ run:
 #: make test     unit, contract and end-to-end tests, with sanitizers
 .PHONY: test
 test:
-	$(Q)deploy/install-packages build run check test
+	$(Q)deploy/install-packages build run check test $(CLIENT_PACKAGES)
 	$(Q)tests/run-tests
 
 #: make test-all  all of it: repetitions too, and the same on fresh Debian 12 and 13 systems in
