@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/base/log_rate.h"
 #include "common/base/loop.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
@@ -63,6 +64,19 @@ static struct metric lag_metric = {
 	.read = read_lag_us,
 };
 
+static struct metric dropped_metric = {
+	.name = "outrigger_log_lines_dropped_total",
+	.help = "Log lines that were dropped because who reads the log had stalled.",
+	.kind = METRIC_COUNTER,
+	.read = log_dropped,
+};
+static struct metric withheld_metric = {
+	.name = "outrigger_log_lines_withheld_total",
+	.help = "Log lines about strangers that were not written because they were too many.",
+	.kind = METRIC_COUNTER,
+	.read = log_rate_withheld,
+};
+
 static struct daemon_common *common_keys(void)
 {
 	return (struct daemon_common *)((char *)self.config + self.spec->common_offset);
@@ -71,6 +85,28 @@ static struct daemon_common *common_keys(void)
 static void set_log_level(void)
 {
 	log_set_level(self.debug ? LOG_DEBUG : (enum log_level)common_keys()->log_level);
+}
+
+/* The log */
+
+static struct io log_io;
+
+static void on_log_writable(struct io *io, uint32_t events)
+{
+	if (log_flush())
+		io_stop(io);
+}
+
+static void on_log_stalled(int fd)
+{
+	log_io.ready = on_log_writable;
+	(void)io_start(&log_io, fd, EPOLLOUT);
+}
+
+static void stop_log(void)
+{
+	log_rate_stop();
+	io_stop(&log_io);
 }
 
 /* Draining */
@@ -250,6 +286,24 @@ static void raise_descriptor_limit(void)
 		log_warn("descriptor-limit-stays reason=%s", strerror(errno));
 }
 
+/*
+ * A core has the API's token, provider keys and what people wrote. The limit 1 keeps the kernel
+ * from writing a file, which would be larger, and from handing the core to a program of
+ * core_pattern, which the limit 0 doesn't (core(5)). PR_SET_DUMPABLE would do so, too, but gives
+ * /proc/PID to root, so that nobody else could look at his own daemon. `prlimit --core` allows a
+ * core again.
+ */
+static void refuse_cores(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_CORE, &limit) < 0 || limit.rlim_max < 1)
+		return;
+	limit.rlim_cur = 1;
+	if (setrlimit(RLIMIT_CORE, &limit) < 0)
+		log_warn("core-limit-stays reason=%s", strerror(errno));
+}
+
 static int run(void)
 {
 	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, 0 };
@@ -257,12 +311,16 @@ static int run(void)
 
 	set_log_level();
 	raise_descriptor_limit();
+	refuse_cores();
 	loop_init();
+	log_start(on_log_stalled);
 	loop_signals(signals, on_signal);
 	started_s = loop_wall_ms() / 1000;
 	metrics_add(&build_metric);
 	metrics_add(&start_metric);
 	metrics_add(&lag_metric);
+	metrics_add(&dropped_metric);
+	metrics_add(&withheld_metric);
 	if (start_modules() == 0) {
 		log_info("ready");
 		notify_send("READY=1");
@@ -272,8 +330,10 @@ static int run(void)
 	timer_stop(&self.drain_deadline);
 	stop_modules();
 	resolve_release();
+	stop_log();
 	loop_release();
 	log_info("stopped status=%d", status);
+	log_stop();
 	return status;
 }
 

@@ -1,12 +1,17 @@
 /*
  * The log: one event, one line on standard error, "what key=value …". Control characters in a line
- * are escaped, so that nothing from the network can forge another line. No secrets, tokens or
- * bodies.
+ * and those that change how text is shown are escaped, so that nothing from the network can forge
+ * another line. No secrets, tokens or bodies.
+ *
+ * Between log_start() and log_stop() no line waits for who reads it: what he doesn't take is kept,
+ * up to 256 KiB, and the rest is dropped and counted; a line "log-lines-dropped count=N" says so
+ * where they are missing.
  */
 #ifndef OG_COMMON_BASE_LOG_H
 #define OG_COMMON_BASE_LOG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
@@ -21,6 +26,21 @@ int log_level_by_name(const char *name);
 
 /* True if debug lines are written: guards work that is done only for them. */
 bool log_debugging(void);
+
+/*
+ * From now on no line waits. STALLED is called when one couldn't be written to FD: the caller
+ * watches FD and calls log_flush() when it is writable. FD stays the log's.
+ */
+void log_start(void (*stalled)(int fd));
+
+/* Writes what is kept; true: nothing is any more. */
+bool log_flush(void);
+
+/* Writes what is kept, waiting for a stalled reader up to a second; then lines may wait again. */
+void log_stop(void);
+
+/* How many lines were dropped since the process started. */
+int64_t log_dropped(void);
 
 void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));

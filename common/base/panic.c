@@ -15,5 +15,6 @@ void panic(const char *format, ...)
 	vsnprintf(reason, sizeof(reason), format, args);
 	va_end(args);
 	log_error("panic reason=\"%s\"", reason);
+	log_stop();
 	abort();
 }

@@ -4,7 +4,7 @@
 #ifndef OG_COMMON_BASE_PANIC_H
 #define OG_COMMON_BASE_PANIC_H
 
-/* Logs "panic reason=…" (%m is errno's text) and aborts, so that a core dump shows where. */
+/* Logs "panic reason=…" (%m is errno's text) and aborts; a daemon leaves no core. */
 void panic(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 #endif

@@ -11,6 +11,7 @@
 #include "common/base/buf.h"
 #include "common/base/list.h"
 #include "common/base/log.h"
+#include "common/base/log_rate.h"
 #include "common/base/loop.h"
 #include "common/base/mem.h"
 #include "common/base/panic.h"
@@ -32,7 +33,18 @@
 #define DISPLACED_MAX 256
 #define IDLE_RUNS 3
 #define IDLE_RUN_MS 20
-#define TLS_VERSIONS "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
+/* TLS 1.3, and of 1.2 what has forward secrecy and no CBC, in the server's order. */
+#define TLS_PRIORITIES                                                                             \
+	"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:"              \
+	"-CIPHER-ALL:+AES-256-GCM:+CHACHA20-POLY1305:+AES-128-GCM:-MAC-ALL:+AEAD:"                 \
+	"-SIGN-RSA-SHA1:-SIGN-ECDSA-SHA1:%SERVER_PRECEDENCE"
+
+/* The library's strictest way with a request's form; Debian 12's has fewer levels. */
+#if MHD_VERSION >= 0x00097701
+#define STRICTNESS MHD_OPTION_CLIENT_DISCIPLINE_LVL, 3
+#else
+#define STRICTNESS MHD_OPTION_STRICT_FOR_CLIENT, 1
+#endif
 
 /* What a server serves, and to whom. */
 struct http_service {
@@ -54,6 +66,7 @@ struct http_server {
 	struct list waiting;  /* suspended requests whose handler has not answered */
 	struct list answered; /* suspended requests whose answer is ready */
 	struct lingers lingers;
+	struct log_rate refusals, slow_clients;
 	char **why; /* while starting: the library's complaint goes here */
 };
 
@@ -178,7 +191,8 @@ static void on_deadline(struct timer *timer)
 {
 	struct client *client = container_of(timer, struct client, deadline);
 
-	log_info("http-client-too-slow fd=%d", client->fd);
+	if (log_rate_allows(&client->engine->server->slow_clients))
+		log_info("http-client-too-slow fd=%d", client->fd);
 	shutdown(client->fd, SHUT_RDWR);
 }
 
@@ -277,6 +291,82 @@ static void check_token(struct http_request *request)
 	http_answer_header(request, "WWW-Authenticate", "Bearer");
 }
 
+/*
+ * What two parsers of HTTP may read differently, so that a proxy before this server takes for a
+ * body what is served here as a request (RFC 9112, section 11.2).
+ */
+struct framing {
+	const char *length; /* borrowed */
+	unsigned lengths, hosts, codings;
+	bool bad_name;
+};
+
+/* A header's name is a token (RFC 9110, section 5.6.2). */
+static bool is_token(const char *name)
+{
+	size_t len = strspn(name, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+	                          "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+
+	return len > 0 && name[len] == '\0';
+}
+
+static enum MHD_Result add_framing(void *cls, enum MHD_ValueKind kind, const char *name,
+                                   const char *value)
+{
+	struct framing *framing = cls;
+
+	if (!is_token(name))
+		framing->bad_name = true;
+	if (strcasecmp(name, "Host") == 0)
+		framing->hosts++;
+	if (strcasecmp(name, "Transfer-Encoding") == 0)
+		framing->codings++;
+	if (strcasecmp(name, "Content-Length") == 0) {
+		framing->lengths++;
+		framing->length = value != NULL ? value : "";
+	}
+	return MHD_YES;
+}
+
+static bool is_number(const char *text)
+{
+	size_t len = strspn(text, "0123456789");
+
+	return len > 0 && len < 20 && text[len] == '\0';
+}
+
+/* What is wrong with the headers, or NULL. Only HTTP/1.0 may lack a Host. */
+static const char *framing_fault(const struct http_request *request, const char *version)
+{
+	struct framing framing = { 0 };
+
+	MHD_get_connection_values(request->connection, MHD_HEADER_KIND, add_framing, &framing);
+	if (framing.bad_name)
+		return "a header's name has a character that none may have";
+	if (framing.lengths > 1)
+		return "there is more than one Content-Length";
+	if (framing.lengths == 1 && !is_number(framing.length))
+		return "the Content-Length isn't a number";
+	if (framing.lengths == 1 && framing.codings > 0)
+		return "there are both Transfer-Encoding and Content-Length";
+	if (framing.hosts > 1)
+		return "there is more than one Host";
+	if (framing.hosts == 0 && strcmp(version, "HTTP/1.0") != 0)
+		return "there is no Host";
+	return NULL;
+}
+
+/* Where the request ends is doubtful after such a fault, so the connection ends with it. */
+static void check_framing(struct http_request *request, const char *version)
+{
+	const char *fault = framing_fault(request, version);
+
+	if (fault == NULL)
+		return;
+	http_fail(request, 400, "bad_request", "%s", fault);
+	http_answer_header(request, "Connection", "close");
+}
+
 /* Checked before the body: in the middle of it the library would drop the client unanswered. */
 static void check_body_size(struct http_request *request)
 {
@@ -290,9 +380,12 @@ static void check_body_size(struct http_request *request)
 }
 
 /* The headers have come: answers at once what can't be served whatever the body. */
-static void judge(struct http_request *request, const char *method)
+static void judge(struct http_request *request, const char *method, const char *version)
 {
 	request->begun = true;
+	check_framing(request, version);
+	if (request->response != NULL)
+		return;
 	if (request->service->stopping)
 		refuse_stopping(request);
 	else if (strstr(request->path, "%00") != NULL)
@@ -366,7 +459,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 	((struct engine *)cls)->idle_runs = 0;
 	if (!request->begun) {
 		timer_start(&request->client->deadline, BODY_MS);
-		judge(request, method);
+		judge(request, method, version);
 		request->client->refused = request->response != NULL;
 	} else if (*len > 0) {
 		if (buf_append(&request->body, data, *len) < 0)
@@ -463,9 +556,10 @@ void http_fail(struct http_request *request, unsigned status, const char *code, 
 	for (char *c = message; *c != '\0'; c++)
 		if ((unsigned char)*c >= 0x80)
 			*c = '?'; /* the message may quote bytes that are no UTF-8 */
-	log_info("request-refused route=%s status=%u code=%s client=%s",
-	         request->route != NULL ? request->route->path : "-", status, code,
-	         net_format(http_client_address(request), address));
+	if (log_rate_allows(&request->server->refusals))
+		log_info("request-refused route=%s status=%u code=%s client=%s",
+		         request->route != NULL ? request->route->path : "-", status, code,
+		         net_format(http_client_address(request), address));
 	http_reply(request, status, json_pack("{s:s, s:s}", "error", code, "message", message));
 }
 
@@ -570,7 +664,7 @@ static struct MHD_Daemon *start_daemon(struct engine *engine, const char *certif
 	struct MHD_OptionItem tls[] = {
 		{ MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)certificate },
 		{ MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)key },
-		{ MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)TLS_VERSIONS },
+		{ MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)TLS_PRIORITIES },
 		{ MHD_OPTION_END, 0, NULL },
 	};
 
@@ -580,7 +674,7 @@ static struct MHD_Daemon *start_daemon(struct engine *engine, const char *certif
 	        flags, 0, NULL, NULL, on_request, engine, MHD_OPTION_EXTERNAL_LOGGER,
 	        on_library_log, engine, MHD_OPTION_CONNECTION_LIMIT,
 	        server->connection_max + DISPLACED_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-	        server->idle_s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, engine,
+	        server->idle_s, STRICTNESS, MHD_OPTION_NOTIFY_CONNECTION, on_connection, engine,
 	        MHD_OPTION_URI_LOG_CALLBACK, on_request_line, engine, MHD_OPTION_NOTIFY_COMPLETED,
 	        on_completed, engine, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 }
@@ -628,6 +722,8 @@ static struct http_server *prepare(const struct http_server_options *options)
 	list_init(&server->waiting);
 	list_init(&server->answered);
 	lingers_init(&server->lingers);
+	server->refusals.what = "request-refused";
+	server->slow_clients.what = "http-client-too-slow";
 	server->resume.run = on_resume;
 	server->acceptor.spoke = on_spoke;
 	server->acceptor.tls = options->certificate != NULL;
@@ -705,6 +801,8 @@ void http_server_free(struct http_server *server)
 		free_engine(container_of(link, struct engine, link));
 	task_stop(&server->resume); /* started by the end of each connection */
 	lingers_release(&server->lingers);
+	log_rate_end(&server->refusals);
+	log_rate_end(&server->slow_clients);
 	free(server);
 }
 

@@ -2,14 +2,19 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/base/backoff.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/net/networks.h"
 
 #define ACCEPTS_MAX 64 /* in one turn of the loop */
 #define PAUSE_MS 100   /* after an accept that failed, mostly for lack of descriptors */
+#define SECOND_MS 1000
+#define MOVES_MAX 64 /* connections that are found to be too many of their address, in a turn */
 #define TLS_HEADER 5
 #define TLS_HANDSHAKE 22
 #define TLS_HELLO_MAX 16384
@@ -58,15 +63,103 @@ static bool has_spoken(const struct acceptor *acceptor, int fd)
 	return len >= TLS_HEADER + (bytes[3] << 8 | bytes[4]) || len == sizeof(bytes);
 }
 
+/* ---- taking turns ---- */
+
+/* Every bit of X changes about half of the result's (splitmix64). */
+static uint64_t mix(uint64_t x)
+{
+	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+	return x ^ x >> 31;
+}
+
+/* The place of ADDRESS among those that are told apart. */
+static struct acceptor_share *share_of(struct acceptor *acceptor, const union net_address *address)
+{
+	unsigned char key[16];
+	uint64_t parts[2];
+
+	networks_key(address, key);
+	memcpy(parts, key, sizeof(parts));
+	if (parts[0] != 0)
+		parts[1] = 0; /* all of a /64; a mapped IPv4 address begins with zeros */
+	return &acceptor->shares[mix(mix(parts[0] ^ acceptor->salt) ^ parts[1]) %
+	                         ACCEPTOR_ADDRESSES];
+}
+
+/* Counts a handshake of ADDRESS; false: it had enough of them in this second. */
+static bool take_share(struct acceptor *acceptor, const union net_address *address)
+{
+	struct acceptor_share *share = share_of(acceptor, address);
+	uint64_t second = loop_now_ms() / SECOND_MS;
+
+	if (share->second != second)
+		*share = (struct acceptor_share){ .second = second };
+	return share->count++ < ACCEPTOR_HANDSHAKES;
+}
+
+static void wait_for_second(struct acceptor *acceptor, struct silent *silent)
+{
+	list_append(&acceptor->paced, &silent->link);
+	if (!timer_active(&acceptor->next_second))
+		timer_start(&acceptor->next_second, SECOND_MS - loop_now_ms() % SECOND_MS);
+}
+
+static void on_turn(struct task *task)
+{
+	struct acceptor *acceptor = container_of(task, struct acceptor, turn);
+	struct list_link *link;
+
+	for (int i = 0; i < MOVES_MAX && (link = list_take(&acceptor->ready)) != NULL; i++) {
+		struct silent *silent = container_of(link, struct silent, link);
+		union net_address address = silent->address;
+
+		if (!take_share(acceptor, &address)) {
+			wait_for_second(acceptor, silent);
+			continue;
+		}
+		acceptor->spoke(acceptor, release(silent), &address);
+		break;
+	}
+	if (!list_empty(&acceptor->ready))
+		task_start(task);
+}
+
+static void on_next_second(struct timer *timer)
+{
+	struct acceptor *acceptor = container_of(timer, struct acceptor, next_second);
+	struct list_link *link;
+
+	while ((link = list_take(&acceptor->paced)) != NULL)
+		list_append(&acceptor->ready, link);
+	task_start(&acceptor->turn);
+}
+
+/* SILENT has spoken: it is handed on, now or when it is its turn. */
+static void hand_on(struct silent *silent)
+{
+	struct acceptor *acceptor = silent->acceptor;
+	union net_address address = silent->address;
+
+	if (!acceptor->tls) {
+		acceptor->spoke(acceptor, release(silent), &address);
+		return;
+	}
+	io_stop(&silent->io);
+	list_remove(&silent->link);
+	list_append(&acceptor->ready, &silent->link);
+	task_start(&acceptor->turn);
+}
+
+/* ---- listening ---- */
+
 /* Edge-triggered: the bytes are only peeked at, so a level-triggered event would come for ever. */
 static void on_ready(struct io *io, uint32_t events)
 {
 	struct silent *silent = container_of(io, struct silent, io);
-	struct acceptor *acceptor = silent->acceptor;
-	union net_address address = silent->address;
 
-	if (has_spoken(acceptor, io->fd) || events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-		acceptor->spoke(acceptor, release(silent), &address);
+	if (has_spoken(silent->acceptor, io->fd) || events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		hand_on(silent);
 }
 
 static void watch(struct acceptor *acceptor, int fd, const union net_address *address)
@@ -86,10 +179,15 @@ static void watch(struct acceptor *acceptor, int fd, const union net_address *ad
 	}
 }
 
+/* Those of greedy addresses go first, then the silent ones. */
 static void make_room(struct acceptor *acceptor)
 {
-	struct list_link *oldest = list_first(&acceptor->silent);
+	struct list_link *oldest = list_first(&acceptor->paced);
 
+	if (oldest == NULL)
+		oldest = list_first(&acceptor->silent);
+	if (oldest == NULL)
+		oldest = list_first(&acceptor->ready);
 	if (acceptor->count >= acceptor->silent_max && acceptor->count > 1)
 		close(release(container_of(oldest, struct silent, link)));
 }
@@ -103,7 +201,7 @@ static void on_connection(struct io *io, uint32_t events)
 		socklen_t len = sizeof(address);
 		int fd = accept4(io->fd, &address.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-		if (fd >= 0 && has_spoken(acceptor, fd)) {
+		if (fd >= 0 && !acceptor->tls && has_spoken(acceptor, fd)) {
 			acceptor->spoke(acceptor, fd, &address);
 		} else if (fd >= 0) {
 			watch(acceptor, fd, &address);
@@ -134,13 +232,26 @@ int acceptor_start(struct acceptor *acceptor, const union net_address *address)
 	if (fd < 0)
 		return -1;
 	list_init(&acceptor->silent);
+	list_init(&acceptor->ready);
+	list_init(&acceptor->paced);
+	acceptor->turn.run = on_turn;
+	acceptor->next_second.expired = on_next_second;
+	acceptor->salt = (uint64_t)backoff_random() << 32 | backoff_random();
+	acceptor->shares = mem_alloc(ACCEPTOR_ADDRESSES, sizeof(*acceptor->shares));
 	acceptor->io.ready = on_connection;
 	acceptor->pause.expired = on_pause_end;
 	if (io_start(&acceptor->io, fd, EPOLLIN) == 0)
 		return 0;
 	acceptor->io.ready = NULL;
+	free(acceptor->shares);
 	close(fd);
 	return -1;
+}
+
+static void close_all(struct list *list)
+{
+	list_for_each (link, list)
+		close(release(container_of(link, struct silent, link)));
 }
 
 void acceptor_stop(struct acceptor *acceptor)
@@ -149,8 +260,13 @@ void acceptor_stop(struct acceptor *acceptor)
 		return;
 	acceptor->io.ready = NULL;
 	timer_stop(&acceptor->pause);
+	timer_stop(&acceptor->next_second);
+	task_stop(&acceptor->turn);
 	io_stop(&acceptor->io);
 	close(acceptor->io.fd);
-	list_for_each (link, &acceptor->silent)
-		close(release(container_of(link, struct silent, link)));
+	close_all(&acceptor->silent);
+	close_all(&acceptor->ready);
+	close_all(&acceptor->paced);
+	free(acceptor->shares);
+	acceptor->shares = NULL;
 }

@@ -1,6 +1,7 @@
 #include "common/base/log.c"
 
 #include <regex.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -101,6 +102,156 @@ START_TEST(control_codes_are_escaped_and_other_text_is_not)
 }
 END_TEST
 
+START_TEST(characters_that_change_how_text_is_shown_are_escaped)
+{
+	log_info("jid=%s", "a\xe2\x80\xae"
+	                   "b\xe2\x81\xa6\xe2\x80\x8b\xef\xbb\xbf\xd8\x9c"
+	                   "\xe2\x80\xa8\xf3\xa0\x81\x81\xc2\xad|\xe2\x80\xa6\xe2\x80\x93");
+	ck_assert_str_eq(next_text(),
+	                 "info relayd: jid=a\\xe2\\x80\\xae"
+	                 "b\\xe2\\x81\\xa6\\xe2\\x80\\x8b"
+	                 "\\xef\\xbb\\xbf\\xd8\\x9c\\xe2\\x80\\xa8\\xf3\\xa0\\x81\\x81\\xc2\\xad|"
+	                 "\xe2\x80\xa6\xe2\x80\x93\n");
+}
+END_TEST
+
+/* Standard error becomes a pipe of one page. */
+static void use_pipe(void)
+{
+	int fds[2];
+
+	ck_assert_int_eq(pipe(fds), 0);
+	ck_assert_int_ge(fcntl(fds[1], F_SETPIPE_SZ, 4096), 4096);
+	dup2(fds[1], STDERR_FILENO);
+	close(fds[1]);
+	close(reader);
+	reader = fds[0];
+	ck_assert_int_eq(fcntl(reader, F_SETFL, O_NONBLOCK), 0);
+}
+
+static unsigned stalls;
+
+static void on_stalled(int fd)
+{
+	ck_assert_int_ge(fd, 0);
+	stalls++;
+}
+
+static int number_at(const char *text)
+{
+	return (int)strtol(text, NULL, 10);
+}
+
+/* Reads all that has been written: whole lines "n=1", "n=2"… The number of the last. */
+static int read_numbers(int last, int *dropped)
+{
+	static char text[1 << 20];
+	size_t len = 0;
+	ssize_t n;
+
+	do {
+		while ((n = read(reader, text + len, sizeof(text) - 1 - len)) > 0)
+			len += (size_t)n;
+	} while (!log_flush());
+	while ((n = read(reader, text + len, sizeof(text) - 1 - len)) > 0)
+		len += (size_t)n;
+	text[len] = '\0';
+	for (char *rest = text, *one; (one = strsep(&rest, "\n")) != NULL && *one != '\0';) {
+		const char *number = strstr(one, "n="), *count = strstr(one, "dropped count=");
+
+		if (count != NULL) {
+			last += number_at(count + strlen("dropped count="));
+			*dropped += number_at(count + strlen("dropped count="));
+		} else {
+			ck_assert_ptr_nonnull(number);
+			ck_assert_int_eq(number_at(number + 2), last + 1);
+			last++;
+		}
+	}
+	return last;
+}
+
+static void check_stall(void)
+{
+	int dropped = 0;
+
+	log_start(on_stalled);
+	for (int i = 1; i <= 20000; i++)
+		log_info("n=%d", i);
+	ck_assert_uint_ge(stalls, 1);
+	ck_assert_int_gt(log_dropped(), 0);
+	ck_assert_int_eq(read_numbers(0, &dropped), 20000);
+	ck_assert_int_eq(dropped, (int)log_dropped());
+	log_info("n=20001");
+	ck_assert_int_eq(read_numbers(20000, &dropped), 20001);
+	ck_assert_int_eq(dropped, (int)log_dropped());
+	log_stop();
+}
+
+START_TEST(a_reader_that_stalls_makes_no_line_wait_and_what_is_dropped_is_told)
+{
+	use_pipe();
+	check_stall();
+}
+END_TEST
+
+START_TEST(the_same_where_the_log_is_a_socket)
+{
+	int fds[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	dup2(fds[1], STDERR_FILENO);
+	close(fds[1]);
+	close(reader);
+	reader = fds[0];
+	ck_assert_int_eq(fcntl(reader, F_SETFL, O_NONBLOCK), 0);
+	check_stall();
+}
+END_TEST
+
+START_TEST(the_same_where_the_pipe_cannot_be_opened_anew)
+{
+	use_pipe();
+	log_start(on_stalled);
+	output.fd = STDERR_FILENO;
+	output.may_block = true;
+	stalls = 0;
+	for (int i = 0; i < 1000; i++)
+		log_info("n=%d", i);
+	ck_assert_uint_ge(stalls, 1);
+	ck_assert_int_eq(log_dropped(), 0);
+	ck_assert(!log_flush());
+}
+END_TEST
+
+START_TEST(lines_into_a_pipe_that_nobody_reads_any_more_are_dropped)
+{
+	signal(SIGPIPE, SIG_IGN);
+	use_pipe();
+	log_start(on_stalled);
+	for (int i = 0; i < 1000; i++)
+		log_info("n=%d", i);
+	close(reader);
+	ck_assert(log_flush());
+	log_info("more");
+	ck_assert_uint_gt(log_dropped(), 0);
+	ck_assert(log_flush());
+	log_stop();
+	reader = open("/dev/null", O_RDONLY);
+}
+END_TEST
+
+START_TEST(the_end_waits_for_a_reader_only_so_long)
+{
+	use_pipe();
+	log_start(on_stalled);
+	for (int i = 1; i <= 1000; i++)
+		log_info("n=%d", i);
+	log_stop();
+	ck_assert_int_eq(output.fd, STDERR_FILENO);
+}
+END_TEST
+
 /*
  * A line of PARTS times TEXT must be one bounded write that ends in dots, after only whole parts.
  */
@@ -170,6 +321,12 @@ int main(void)
 		lines_below_the_least_level_are_not_written,
 		levels_are_known_by_name,
 		control_codes_are_escaped_and_other_text_is_not,
+		characters_that_change_how_text_is_shown_are_escaped,
+		a_reader_that_stalls_makes_no_line_wait_and_what_is_dropped_is_told,
+		the_same_where_the_log_is_a_socket,
+		the_same_where_the_pipe_cannot_be_opened_anew,
+		lines_into_a_pipe_that_nobody_reads_any_more_are_dropped,
+		the_end_waits_for_a_reader_only_so_long,
 		a_long_line_is_cut_between_characters,
 		a_line_that_escapes_made_long_is_cut_between_characters_too,
 		errno_is_left_alone_even_when_the_log_cannot_be_written,

@@ -13,6 +13,7 @@ static void start_hurried(struct timer *timer, uint64_t delay_ms)
 #undef timer_start
 
 #include "tests/unit/http_server_fixture.h"
+#include "tests/unit/logged.h"
 
 /* ---- clients as they come ---- */
 
@@ -76,6 +77,78 @@ START_TEST(garbage_is_refused_and_the_next_client_served)
 		close(fd);
 	}
 	expect_answer("GET", "/now", NULL, 200, NULL);
+}
+END_TEST
+
+/*
+ * What a proxy may read otherwise than we do. Behind each stands a second request, which must not
+ * be served: where the first one ends is in doubt.
+ */
+START_TEST(a_request_whose_end_is_in_doubt_is_refused_and_its_connection_closed)
+{
+	static const char *const doubtful[] = {
+		"Host: x\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
+		"Host: x\r\nContent-Length: 2\r\nContent-Length: 0\r\n\r\n{}",
+		"Host: x\r\nContent-Length: 2, 2\r\n\r\n{}",
+		"Host: x\r\nContent-Length: +2\r\n\r\n{}",
+		"Host: x\r\nContent-Length: 0x2\r\n\r\n{}",
+		"Host: x\r\nContent-Length:\r\n\r\n{}",
+		"Host: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}",
+		"Host: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n2\r\n{}\r\n",
+		"Host: x\r\nTransfer-Encoding: identity\r\nContent-Length: 2\r\n\r\n{}",
+		"Host: x\r\nHost: y\r\nContent-Length: 2\r\n\r\n{}",
+		"Host: x\r\nContent-Length : 2\r\n\r\n{}",
+		"Host: x\r\nContent-Length: 2\r\nX Y: z\r\n\r\n{}",
+		"Host: x\r\n Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
+		"Content-Length: 2\r\n\r\n{}",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(doubtful); i++) {
+		int fd = dial();
+		const char *heard;
+
+		say(fd, "POST /json HTTP/1.1\r\nAuthorization: Bearer " TOKEN "\r\n");
+		say(fd, doubtful[i]);
+		say(fd, "GET /open HTTP/1.1\r\nHost: x\r\n\r\n");
+		heard = hear(fd, NULL);
+		ck_assert_msg(strncmp(heard, "HTTP/1.1 400", 12) == 0, "%s was answered %s",
+		              doubtful[i], heard);
+		ck_assert_msg(strstr(heard, "\"now\"") == NULL, "%s was answered %s", doubtful[i],
+		              heard);
+		close(fd);
+	}
+}
+END_TEST
+
+START_TEST(only_the_oldest_version_may_lack_a_host)
+{
+	int fd = dial();
+
+	say(fd, "GET /open HTTP/1.0\r\n\r\n");
+	ck_assert_ptr_nonnull(strstr(hear(fd, NULL), "\"now\""));
+	close(fd);
+}
+END_TEST
+
+START_TEST(strangers_cause_ten_lines_a_second_of_a_kind_and_a_count)
+{
+	struct logged logged = logged_start();
+	const char *text, *count;
+	unsigned lines = 0;
+
+	for (int i = 0; i < 300; i++)
+		expect_answer("GET", "/nothing", NULL, 404, NULL);
+	http_server_free(server);
+	server = NULL;
+	text = logged_end(&logged);
+	for (const char *at = text; (at = strstr(at, " request-refused ")) != NULL; at++)
+		lines++;
+	for (count = text; (count = strstr(count, "what=request-refused count=")) != NULL;) {
+		count += strlen("what=request-refused count=");
+		lines += (unsigned)strtoul(count, NULL, 10);
+	}
+	ck_assert_uint_eq(lines, 300);
+	ck_assert_ptr_nonnull(strstr(text, "lines-withheld what=request-refused count="));
 }
 END_TEST
 
@@ -285,6 +358,9 @@ int main(void)
 		a_request_that_comes_byte_by_byte_is_served,
 		two_requests_in_one_segment_are_both_served_although_the_first_waits,
 		garbage_is_refused_and_the_next_client_served,
+		a_request_whose_end_is_in_doubt_is_refused_and_its_connection_closed,
+		only_the_oldest_version_may_lack_a_host,
+		strangers_cause_ten_lines_a_second_of_a_kind_and_a_count,
 		a_header_without_end_is_refused_with_bounded_memory,
 		clients_that_leave_in_mid_request_leave_nothing,
 		a_client_that_left_while_it_waited_is_answered_into_the_void,

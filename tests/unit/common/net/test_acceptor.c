@@ -9,8 +9,17 @@ static void start_hurried(struct timer *timer, uint64_t delay_ms)
 	timer_start(timer, hurried ? delay_ms / 100 : delay_ms);
 }
 
+static uint64_t frozen_ms; /* while it isn't 0 the acceptor's clock stands here */
+
+static uint64_t frozen_now(void)
+{
+	return frozen_ms != 0 ? frozen_ms : loop_now_ms();
+}
+
 #define timer_start start_hurried
+#define loop_now_ms frozen_now
 #include "common/net/acceptor.c"
+#undef loop_now_ms
 #undef timer_start
 
 #include <string.h>
@@ -20,7 +29,7 @@ static void start_hurried(struct timer *timer, uint64_t delay_ms)
 
 static struct acceptor acceptor;
 static union net_address where;
-static int spoken[32]; /* those that were handed on */
+static int spoken[64]; /* those that were handed on */
 static size_t spoken_count;
 
 static void on_spoke(struct acceptor *which, int fd, const union net_address *address)
@@ -118,6 +127,75 @@ START_TEST(with_tls_what_is_no_handshake_is_handed_on_at_once)
 }
 END_TEST
 
+static void say_hello(int fd)
+{
+	static const unsigned char hello[TLS_HEADER + 5] = { TLS_HANDSHAKE, 3, 1, 0, 5 };
+
+	say(fd, hello, sizeof(hello));
+}
+
+static int dial_from(const char *source)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	union net_address from;
+
+	ck_assert_int_eq(net_numeric(source, 0, &from), 0);
+	ck_assert_int_eq(bind(fd, &from.sa, net_length(&from)), 0);
+	ck_assert_int_eq(connect(fd, &where.sa, net_length(&where)), 0);
+	return fd;
+}
+
+START_TEST(with_tls_one_is_handed_on_in_a_turn)
+{
+	int fds[10];
+
+	acceptor.tls = true;
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		say_hello(fds[i] = dial());
+	for (size_t before = 0; spoken_count < ARRAY_LEN(fds); before = spoken_count) {
+		loop_turn(20);
+		ck_assert_uint_le(spoken_count, before + 1);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		close(fds[i]);
+}
+END_TEST
+
+/* The address that fd number INDEX came from, as it was handed on. */
+static bool is_from(size_t index, const char *source)
+{
+	union net_address peer, from;
+	socklen_t len = sizeof(peer);
+
+	ck_assert_int_eq(net_numeric(source, 0, &from), 0);
+	ck_assert_int_eq(getpeername(spoken[index], &peer.sa, &len), 0);
+	return peer.in.sin_addr.s_addr == from.in.sin_addr.s_addr;
+}
+
+START_TEST(with_tls_an_address_that_has_had_many_waits_for_the_next_second)
+{
+	int fds[ACCEPTOR_HANDSHAKES + 6], other;
+	size_t of_other = 0;
+
+	acceptor.tls = true;
+	frozen_ms = 5000;
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		say_hello(fds[i] = dial());
+	other = dial_from("127.0.0.2");
+	say_hello(other);
+	WAIT_UNTIL(spoken_count == ACCEPTOR_HANDSHAKES + 1);
+	while (!is_from(of_other, "127.0.0.2"))
+		of_other++;
+	ck_assert_uint_le(of_other, ACCEPTOR_HANDSHAKES);
+	WAIT_UNTIL(list_empty(&acceptor.ready) && acceptor.count == 6);
+	frozen_ms += SECOND_MS;
+	WAIT_UNTIL(spoken_count == ARRAY_LEN(fds) + 1);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		close(fds[i]);
+	close(other);
+}
+END_TEST
+
 START_TEST(a_record_larger_than_any_is_not_waited_for)
 {
 	static unsigned char hello[TLS_HEADER + TLS_HELLO_MAX] = { TLS_HANDSHAKE, 3, 1, 255, 255 };
@@ -191,6 +269,8 @@ int main(void)
 		who_says_a_byte_is_handed_on_with_it,
 		with_tls_the_whole_first_record_is_waited_for_byte_by_byte,
 		with_tls_what_is_no_handshake_is_handed_on_at_once,
+		with_tls_one_is_handed_on_in_a_turn,
+		with_tls_an_address_that_has_had_many_waits_for_the_next_second,
 		a_record_larger_than_any_is_not_waited_for,
 		who_leaves_without_a_word_is_handed_on_to_be_closed,
 		who_is_silent_until_the_deadline_is_closed,
