@@ -14,6 +14,10 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpo
             -Wwrite-strings -Wformat=2 -Wundef -Wimplicit-fallthrough -Wno-unused-parameter \
             -Wno-missing-field-initializers -Werror=incompatible-pointer-types
 HARDEN   := -fstack-protector-strong -fPIE
+# Those of these that the compiler has for this processor.
+try = $(if $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>&1 || echo no),,$(1))
+HARDEN   += $(foreach flag,-fstack-clash-protection -fcf-protection \
+              -ftrivial-auto-var-init=zero,$(call try,$(flag)))
 LINK     := -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 ifdef FUZZ
 HARDEN   += -fsanitize=fuzzer-no-link
@@ -21,7 +25,8 @@ endif
 ifdef SANITIZE
 HARDEN   += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 else
-HARDEN   += -D_FORTIFY_SOURCE=2
+# The third level needs gcc 12 or clang 9; an older one takes it for the second.
+HARDEN   += -D_FORTIFY_SOURCE=3
 endif
 ALL_CFLAGS  = -std=gnu11 $(WARNINGS) $(HARDEN) $(CFLAGS) $(shell pkg-config --cflags $(PACKAGES))
 ALL_LIBS    = $(shell pkg-config --libs $(PACKAGES)) -lm

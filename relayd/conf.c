@@ -44,9 +44,11 @@ static const struct config_key daemon_keys[] = {
 	  "URL under which gateways reach the control API. Where it listens if not given; for "
 	  "0.0.0.0 or [::] the local address of the connection to Redis." },
 	{ "api-token", CONFIG_SECRET, AT(api_token), NULL,
-	  "Bearer token that the control API asks for.", .needed = true },
+	  "Bearer token that the control API asks for, of at least 16 bytes.",
+	  .least = CONFIG_SECRET_LEAST, .needed = true },
 	{ "api-token-also", CONFIG_SECRET, AT(api_token_also), NULL,
-	  "Another token that it accepts, while a fleet changes the first." },
+	  "Another token that it accepts, while a fleet changes the first.",
+	  .least = CONFIG_SECRET_LEAST },
 	{ "verifier", CONFIG_CHOICE, AT(verifier), "open",
 	  "'open': anybody may transfer any amount; 'limits': as the limits say.",
 	  .choices = verifiers },
@@ -94,9 +96,12 @@ static const struct config_key daemon_keys[] = {
 	  "host:port under which other relays reach peer-listen. Where it listens if not given; "
 	  "for 0.0.0.0 or [::] the local address of the connection to Redis." },
 	{ "peer-secret", CONFIG_SECRET, AT(peer_secret), NULL,
-	  "What all relays of the fleet know, to tell each other from strangers." },
+	  "What all relays of the fleet know, to tell each other from strangers: at least 16 "
+	  "bytes.",
+	  .least = CONFIG_SECRET_LEAST },
 	{ "peer-secret-also", CONFIG_SECRET, AT(peer_secret_also), NULL,
-	  "Another secret that peer-listen accepts, while a fleet changes the first." },
+	  "Another secret that peer-listen accepts, while a fleet changes the first.",
+	  .least = CONFIG_SECRET_LEAST },
 	{ 0 },
 };
 

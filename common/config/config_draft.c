@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/arena.h"
@@ -169,6 +170,18 @@ void config_draft_give(struct config_draft *draft, struct config_part *part, siz
 		config_draft_complain(draft, where, "%s is retired: %s", key->name, key->retired);
 }
 
+/* Secrets that stand in the file are anybody's on this machine if all may read it. */
+static void warn_readable(struct config_draft *draft)
+{
+	struct stat status;
+
+	if (draft->warned || stat(draft->file, &status) != 0 || (status.st_mode & S_IROTH) == 0)
+		return;
+	draft->warned = true;
+	log_warn("config-readable-by-all file=%s mode=%04o hint=\"it has secrets: chmod o-r\"",
+	         draft->file, (unsigned)status.st_mode & 07777);
+}
+
 void config_draft_take(struct config_draft *draft, struct config_part *part, const char *name,
                        const char *value, unsigned line)
 {
@@ -191,6 +204,8 @@ void config_draft_take(struct config_draft *draft, struct config_part *part, con
 	where = mem_printf("%s:%u", draft->file, line);
 	config_draft_give(draft, part, index, mem_dup(value), where);
 	free(where);
+	if (keys[index].kind == CONFIG_SECRET && *value != '\0')
+		warn_readable(draft);
 }
 
 /* ---- the environment ---- */

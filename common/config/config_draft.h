@@ -24,7 +24,8 @@ struct config_draft {
 	const struct config *config;
 	const char *file; /* borrowed; NULL: none is read */
 	struct buf *complaints;
-	bool bad; /* there was a complaint */
+	bool bad;    /* there was a complaint */
+	bool warned; /* of a file with secrets that all may read */
 	struct config_part *parts;
 	size_t count;
 };

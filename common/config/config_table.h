@@ -15,6 +15,9 @@
 /* The placeholder of secrets in sample configurations: refused as a secret or Redis password. */
 #define CONFIG_PLACEHOLDER "change-me"
 
+/* Secrets of fewer bytes can be guessed: `least` of a CONFIG_SECRET that a stranger may try. */
+#define CONFIG_SECRET_LEAST 16
+
 /* Kinds and the C type at the key's offset. */
 enum config_kind {
 	CONFIG_STRING,   /* char * */
@@ -36,7 +39,7 @@ struct config_key {
 	size_t offset;        /* in the section's struct */
 	const char *fallback; /* default as it would be written; NULL: none (0, NULL, empty) */
 	const char *help;     /* one sentence */
-	int64_t least, most;  /* of numbers; both 0: no check */
+	int64_t least, most;  /* of numbers; both 0: no check; of a secret: its fewest bytes */
 	const char *const *choices; /* of CONFIG_CHOICE, ended by NULL */
 	bool needed;                /* must be given */
 	bool never_empty;           /* "" is refused, as for each key with a default */

@@ -143,6 +143,9 @@ static char *parse_secret(const struct config_key *key, void *member, const char
 {
 	if (strcmp(text, CONFIG_PLACEHOLDER) == 0)
 		return mem_dup(SAMPLE_SECRET);
+	if (*text != '\0' && strlen(text) < (size_t)key->least)
+		return mem_printf("is too short: it can be guessed below %lld bytes",
+		                  (long long)key->least);
 	return parse_text(key, member, text);
 }
 

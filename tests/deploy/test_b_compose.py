@@ -151,12 +151,12 @@ def test_make_secrets_writes_once(idle):
 def test_make_secrets_keeps_what_is_there_and_lets_the_rest_fit(idle):
     mine = idle.deploy / "secrets/pushd/api_token"
     mine.parent.mkdir(parents=True)
-    mine.write_text("my-own-token\n")
+    mine.write_text("my-own-token-of-the-fleet\n")
     (idle.deploy / ".env").write_text("RELAYS=7\n")
     idle.write_secrets()
-    assert mine.read_text() == "my-own-token\n"
+    assert mine.read_text() == "my-own-token-of-the-fleet\n"
     assert (idle.deploy / ".env").read_text() == "RELAYS=7\n"
-    assert (idle.deploy / "secrets/xmppgw/api_token").read_text() == "my-own-token\n"
+    assert (idle.deploy / "secrets/xmppgw/api_token").read_text() == "my-own-token-of-the-fleet\n"
 
 
 def test_secrets_of_one_service_are_not_mounted_in_another(stack):

@@ -333,11 +333,12 @@ NO_REDIS = "peers without Redis"
 BAD_CONFIGURATIONS = {
     "a peer listener without a secret": ({"peer_listen": f"{HOST}:0"}, "peer-secret"),
     "a peer listener that is a name": (
-        {"peer_listen": "localhost:1081", "peer_secret": "s"}, "peer-listen"),
+        {"peer_listen": "localhost:1081", "peer_secret": "secret-of-the-fleet"}, "peer-listen"),
     "a peer address without a port": (
-        {"peer_listen": f"{HOST}:0", "peer_secret": "s", "peer_address": "relay-1"},
+        {"peer_listen": f"{HOST}:0", "peer_secret": "secret-of-the-fleet",
+         "peer_address": "relay-1"},
         "peer-address"),
-    NO_REDIS: ({"peer_listen": f"{HOST}:0", "peer_secret": "s"}, "peer-listen"),
+    NO_REDIS: ({"peer_listen": f"{HOST}:0", "peer_secret": "secret-of-the-fleet"}, "peer-listen"),
     "a proxy that is a name": ({"trusted_proxies": "10.0.0.1, balancer"}, "balancer"),
     "no places": ({"pending_max": "0"}, "pending-max"),
 }

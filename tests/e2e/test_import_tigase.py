@@ -301,7 +301,7 @@ def test_a_server_goes_on_with_tigases_node_until_all_its_devices_are_gone(
 def asked(stage, program, option, *lines):
     """What PROGRAM says with OPTION of a configuration with LINES more."""
     config = stage.folder / f"{program}-page.conf"
-    config.write_text("\n".join(["[daemon]", "api-token = t", *lines, ""]))
+    config.write_text("\n".join(["[daemon]", "api-token = token-of-the-tests", *lines, ""]))
     command = [stage.binary(program), option, "-c", config]
     done = subprocess.run(command, capture_output=True, text=True)
     return done.stdout + done.stderr

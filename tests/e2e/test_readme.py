@@ -154,7 +154,7 @@ def test_pushd_takes_the_providers(stage):
     fake = stage.providers()
     config = stage.folder / "pushd.conf"
     text = fill(only("pushd"), {"/run/secrets/providers": fake.set})
-    config.write_text(f"[daemon]\nredis = redis://{HOST}\napi-token = t\n{text}")
+    config.write_text(f"[daemon]\nredis = redis://{HOST}\napi-token = token-of-the-tests\n{text}")
     command = [stage.binary("pushd"), "-n", "-c", config]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "pushd: the configuration is right\n")

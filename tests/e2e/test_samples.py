@@ -71,7 +71,7 @@ def sample_keys(daemon):
 def dumped(stage, daemon, tmp_path):
     """What -T prints without any configuration but what is needed."""
     config = tmp_path / f"{daemon}.conf"
-    config.write_text("[daemon]\napi-token = x\n" +
+    config.write_text("[daemon]\napi-token = token-of-the-tests\n" +
                       ("[component x.org]\nserver = h:1\nsecret = s\nrole = push\n"
                        if daemon == "xmppgw" else ""))
     status, text = ask(stage, daemon, "-T", config)

@@ -255,9 +255,10 @@ static inline struct conf *toy_configure(const char *secret_file, const char *mo
 {
 	char path[] = "/tmp/og-unit-XXXXXX";
 	struct buf complaints = { 0 };
-	char *text = mem_printf("[daemon]\napi-token = x\n[provider toys]\nkind = toy\n"
-	                        "toy-secret-file = %s\n%s",
-	                        secret_file, more);
+	char *text =
+	        mem_printf("[daemon]\napi-token = token-of-the-tests\n[provider toys]\nkind = toy\n"
+	                   "toy-secret-file = %s\n%s",
+	                   secret_file, more);
 	struct conf *conf;
 
 	toy_write_file(path, text);

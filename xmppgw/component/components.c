@@ -157,10 +157,20 @@ static void drain(struct component *component)
 	on_change(&component->stream);
 }
 
+/* Servers' own examples have short ones, so it is no error. */
+static void warn_short_secret(const struct conf_component *conf)
+{
+	if (conf->secret != NULL && strlen(conf->secret) < CONFIG_SECRET_LEAST)
+		log_warn("component-secret-short component=%s hint=\"whoever guesses it speaks for "
+		         "the component: use at least %d bytes\"",
+		         conf_domain(conf), CONFIG_SECRET_LEAST);
+}
+
 static struct component *add(const struct conf_component *conf)
 {
 	struct component *component = mem_alloc(1, sizeof(*component));
 
+	warn_short_secret(conf);
 	component->drained.run = on_drained;
 	stream_init(&component->stream, conf);
 	acl_init(&component->stream.acl, conf);
@@ -194,6 +204,7 @@ static void change(struct component *component, const struct conf_component *con
 	stream_configure(stream, conf);
 	if (same_link)
 		return;
+	warn_short_secret(conf);
 	log_info("component-moved component=%s server=%s", stream->domain, conf->server);
 	if (on_left != NULL)
 		on_left(stream);

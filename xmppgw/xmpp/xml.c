@@ -139,6 +139,16 @@ static void stop(struct xml_reader *reader, enum xml_event event)
 	XML_StopParser(reader->parser, XML_TRUE);
 }
 
+/* Has expat stop: the rest of the stanza is skipped by its tags. */
+static void stop_parsing(struct xml_reader *reader)
+{
+	reader->skipping = true;
+	if (reader->hands_over)
+		return;
+	reader->hands_over = true;
+	XML_StopParser(reader->parser, XML_TRUE);
+}
+
 /* Within a stanza: skips it if it is too large to be kept, and has expat stop if to be parsed. */
 static void check_size(struct xml_reader *reader)
 {
@@ -146,10 +156,8 @@ static void check_size(struct xml_reader *reader)
 
 	if (size > XML_STANZA_MAX)
 		reader->skipping = true;
-	if (size > XML_PARSED_MAX && !reader->hands_over) {
-		reader->hands_over = true;
-		XML_StopParser(reader->parser, XML_TRUE);
-	}
+	if (size > XML_PARSED_MAX)
+		stop_parsing(reader);
 }
 
 /* The bytes in expat's buffer from the current event on. */
@@ -188,10 +196,6 @@ static void begin_child(struct xml_reader *reader, const char *name, const char 
 	struct xml *element;
 	bool excess = false;
 
-	if (reader->depth > XML_DEPTH_MAX) {
-		reader->skipping = true;
-		return;
-	}
 	element = take_element(&reader->arena, name, attributes, &excess);
 	if (element == NULL || excess) {
 		reader->skipping = true;
@@ -211,6 +215,8 @@ static void XMLCALL on_start(void *user, const char *name, const char **attribut
 		begin_top(reader, name, attributes);
 	else
 		check_size(reader);
+	if (reader->depth > XML_DEPTH_MAX) /* expat keeps memory for each open element */
+		stop_parsing(reader);
 	if (reader->depth > 1 && !reader->skipping)
 		begin_child(reader, name, attributes);
 	if (reader->depth++ > 0)

@@ -23,7 +23,7 @@ static void teardown(void)
 static void read_sections(const char *text_of_sections)
 {
 	char path[] = "/tmp/og-unit-XXXXXX";
-	char *text = mem_printf("[daemon]\napi-token = x\n%s", text_of_sections);
+	char *text = mem_printf("[daemon]\napi-token = token-of-the-tests\n%s", text_of_sections);
 	struct buf complaints = { 0 };
 	int fd = mkstemp(path);
 
@@ -182,8 +182,9 @@ START_TEST(what_tigase_calls_otherwise_is_refused_with_our_name_for_it)
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		char path[] = "/tmp/og-unit-XXXXXX";
-		char *text = mem_printf("[daemon]\napi-token = x\n[provider a]\nkind = apns\n%s\n",
-		                        cases[i].line);
+		char *text = mem_printf(
+		        "[daemon]\napi-token = token-of-the-tests\n[provider a]\nkind = apns\n%s\n",
+		        cases[i].line);
 		struct buf complaints = { 0 };
 		int fd = mkstemp(path);
 

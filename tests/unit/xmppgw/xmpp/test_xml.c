@@ -1,5 +1,7 @@
 #include "xmppgw/xmpp/xml.c"
 
+#include <sys/resource.h>
+
 #include "tests/unit/stanza.h"
 #include "tests/unit/unit.h"
 
@@ -257,6 +259,44 @@ START_TEST(depth_is_limited)
 }
 END_TEST
 
+static long peak_kib(void)
+{
+	struct rusage usage;
+
+	ck_assert_int_eq(getrusage(RUSAGE_SELF, &usage), 0);
+	return usage.ru_maxrss;
+}
+
+START_TEST(an_element_of_any_depth_takes_little_memory)
+{
+	static char piece[30001];
+	const size_t pieces = 150; /* of 10,000 elements each: 4 MiB in all */
+	long before;
+
+	open_stream();
+	feed("<iq id='deep'>");
+	before = peak_kib();
+	for (size_t i = 0; i < 10000; i++)
+		memcpy(piece + 3 * i, "<d>", 3);
+	for (size_t i = 0; i < pieces; i++) {
+		ck_assert_int_eq(xml_reader_next(reader, &element), XML_MORE);
+		feed(piece);
+	}
+	for (size_t i = 0; i < 7500; i++)
+		memcpy(piece + 4 * i, "</d>", 4);
+	for (size_t i = 0; i < pieces * 10000 / 7500; i++) {
+		ck_assert_int_eq(xml_reader_next(reader, &element), XML_MORE);
+		feed(piece);
+	}
+	ck_assert_int_eq(xml_reader_next(reader, &element), XML_MORE);
+	feed("</iq>");
+	ck_assert_int_eq(xml_reader_next(reader, &element), XML_SKIPPED);
+	ck_assert_str_eq(xml_attribute(element, "id"), "deep");
+	ck_assert_int_lt(peak_kib() - before, 16 * 1024);
+	check_alive();
+}
+END_TEST
+
 START_TEST(attributes_are_limited)
 {
 	struct buf out = { .bytes = NULL };
@@ -464,6 +504,7 @@ int main(void)
 		a_stanza_of_the_most_bytes_is_taken,
 		a_stanza_of_too_many_elements_is_skipped_before_it_takes_much_memory,
 		depth_is_limited,
+		an_element_of_any_depth_takes_little_memory,
 		attributes_are_limited,
 		attributes_that_fit_nowhere_are_not_told,
 		a_tag_of_any_length_is_skipped_and_the_attributes_before_told,
