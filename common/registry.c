@@ -10,6 +10,9 @@
 #include "common/registry_join.lua.h"
 #include "common/registry_leave.lua.h"
 #include "common/registry_read.lua.h"
+#include "common/text/signature.h"
+
+#define LOG_EVERY_MS 60000
 
 static struct redis_script join_script = { .text = registry_join_lua };
 static struct redis_script read_script = { .text = registry_read_lua };
@@ -37,14 +40,27 @@ static void on_joined(struct redis_call *call, const struct redisReply *reply)
 	entry->refused = error != NULL;
 }
 
+static void sign(json_t *record, const struct registry_entry *entry)
+{
+	char *purpose = mem_printf("%s:%s", entry->kind, entry->id);
+
+	signature_put(record, entry->token, purpose);
+	if (entry->token_also != NULL)
+		signature_put(record, entry->token_also, purpose);
+	free(purpose);
+}
+
 static void write_record(struct registry_entry *entry)
 {
 	char ttl[24], *index = index_key(entry->redis, entry->kind), *key = record_key(entry);
 	json_t *record = entry->describe(entry);
-	char *text = json_dumps(record, JSON_COMPACT);
-	const char *argv[] = { index, key, entry->id, text, ttl };
+	const char *argv[] = { index, key, entry->id, NULL, ttl };
+	char *text;
 
+	sign(record, entry);
+	text = json_dumps(record, JSON_COMPACT);
 	assert(text != NULL);
+	argv[3] = text;
 	entry->call.done = on_joined;
 	snprintf(ttl, sizeof(ttl), "%d", REGISTRY_TTL_MS);
 	redis_eval(entry->redis, &entry->call, &join_script,
@@ -169,8 +185,22 @@ json_t *registry_place(const struct redis *redis, const char *given, const char 
 
 /* ---- all records of a kind ---- */
 
+json_t *registry_open(const char *kind, const char *id, const char *text, size_t len,
+                      const char *token)
+{
+	json_t *record = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+	char *purpose = mem_printf("%s:%s", kind, id);
+
+	if (token == NULL || !json_is_object(record) || !signature_fits(record, token, purpose)) {
+		json_decref(record);
+		record = NULL;
+	}
+	free(purpose);
+	return record;
+}
+
 /* The reply is id, record, id, record, … */
-static json_t *read_records(const struct registry_watch *watch, const struct redisReply *reply)
+static json_t *read_records(struct registry_watch *watch, const struct redisReply *reply)
 {
 	json_t *records = json_object();
 
@@ -178,12 +208,15 @@ static json_t *read_records(const struct registry_watch *watch, const struct red
 		size_t len = 0;
 		const char *id = redis_reply_string(redis_reply_at(reply, i), NULL);
 		const char *text = redis_reply_string(redis_reply_at(reply, i + 1), &len);
-		json_t *record = text != NULL ? json_loadb(text, len, 0, NULL) : NULL;
+		json_t *record = id != NULL && text != NULL
+		                         ? registry_open(watch->kind, id, text, len, watch->token)
+		                         : NULL;
 
-		if (id == NULL || !json_is_object(record) ||
-		    json_object_set(records, id, record) < 0)
-			log_warn("registry-record-malformed kind=%s id=%s", watch->kind,
-			         id != NULL ? id : "-");
+		if ((record == NULL || json_object_set(records, id, record) < 0) &&
+		    loop_once_in(LOG_EVERY_MS, &watch->logged_ms))
+			log_warn("registry-record-refused kind=%s id=%s "
+			         "reason=\"malformed or signed with another api-token\"",
+			         watch->kind, id != NULL ? id : "-");
 		json_decref(record);
 	}
 	return records;

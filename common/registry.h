@@ -1,7 +1,8 @@
 /*
  * The running daemons: each relayd and pushd writes a record of itself to Redis every second, and
  * gateways read all records of one kind. A record that isn't renewed expires after
- * REGISTRY_TTL_MS.
+ * REGISTRY_TTL_MS. Records are signed with the API's token, which the whole fleet has: whoever else
+ * writes to Redis can't have tokens and messages sent to an address of his.
  */
 #ifndef OG_COMMON_REGISTRY_H
 #define OG_COMMON_REGISTRY_H
@@ -27,6 +28,7 @@ struct registry_entry {
 	const char *id;   /* unique among its kind; borrowed */
 	int64_t epoch_ms; /* when the process started, by the wall clock */
 	struct redis *redis;
+	const char *token, *token_also; /* the API's; borrowed; TOKEN_ALSO NULL: it has one */
 	struct redis_call call;
 	struct timer beat;
 	bool refused; /* by Redis, the last time: that was logged */
@@ -34,7 +36,7 @@ struct registry_entry {
 
 /*
  * Writes the record now, or once there is a connection, and every REGISTRY_BEAT_MS. The members
- * down to redis are set.
+ * down to token_also are set.
  */
 void registry_join(struct registry_entry *entry);
 
@@ -57,6 +59,13 @@ void registry_leave(struct registry_entry *entry);
 json_t *registry_place(const struct redis *redis, const char *given, const char *scheme,
                        const union net_address *listener);
 
+/*
+ * The record TEXT (LEN bytes) of the daemon ID, or NULL if it isn't one that who has TOKEN (NULL:
+ * nobody) wrote; the caller owns it.
+ */
+json_t *registry_open(const char *kind, const char *id, const char *text, size_t len,
+                      const char *token);
+
 /* A reader of all records of one kind. */
 struct registry_watch {
 	/*
@@ -66,12 +75,14 @@ struct registry_watch {
 	void (*changed)(struct registry_watch *watch, const json_t *records);
 	const char *kind;
 	struct redis *redis;
+	const char *token; /* as in struct registry_entry */
 	struct redis_call call;
 	struct timer again;
-	bool refused; /* as in struct registry_entry */
+	bool refused;       /* as in struct registry_entry */
+	uint64_t logged_ms; /* when a bad record was logged last */
 };
 
-/* Reads now and every REGISTRY_BEAT_MS. changed, kind and redis are set. */
+/* Reads now and every REGISTRY_BEAT_MS. changed, kind, redis and token are set. */
 void registry_watch_start(struct registry_watch *watch);
 void registry_watch_stop(struct registry_watch *watch);
 

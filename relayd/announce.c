@@ -86,6 +86,8 @@ static void join_registry(const struct relay_conf *conf)
 		.id = fleet_id(),
 		.epoch_ms = fleet_epoch_ms(),
 		.redis = fleet_redis(),
+		.token = conf->api_token,
+		.token_also = conf->api_token_also,
 	};
 	registry_join(&announce.entry);
 }

@@ -3,10 +3,12 @@
 #include <assert.h>
 #include <errno.h>
 #include <hiredis/async.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "common/base/backoff.h"
 #include "common/base/list.h"
@@ -20,6 +22,14 @@
 
 #define CALLS_MAX 65536
 #define CALLS_MAX_BYTES (32u << 20)
+#define END_MS 500 /* for the last commands, at the end */
+#define REPLY_BYTES_MAX (64u << 20)
+#define REPLY_OBJECTS_MAX (1u << 20)
+#if HIREDIS_MAJOR >= 1
+#define ELEMENTS size_t
+#else
+#define ELEMENTS int
+#endif
 
 /*
  *                    retry expired             address known              login answered
@@ -78,9 +88,13 @@ struct redis {
 	struct task flush; /* writes what a turn has gathered, in one go */
 
 	struct calls calls;
+
+	size_t reply_bytes, reply_objects; /* of the reply that is being read */
+	const char *fault;                 /* why a reply was refused; NULL: none was */
 };
 
 static bool transmit(struct redis *redis, struct redis_pending *pending);
+static void drop(struct redis *redis, const char *why);
 
 /* ---- calls without a reply yet ---- */
 
@@ -232,6 +246,73 @@ static void calls_sent(struct redis_pending *pending)
 	pending->command = NULL;
 }
 
+/* ---- reading replies ---- */
+
+/*
+ * hiredis asserts that a reply belongs to a command, and takes one of any size. So its makers of
+ * objects are called only after this question; without an object it ends the connection. An error
+ * that nobody asked for ("max number of clients reached") it does report.
+ */
+static bool may_take(const redisReadTask *task, size_t objects, size_t bytes)
+{
+	struct redis *redis = task->privdata;
+
+	if (redis == NULL)
+		return false;
+	if (task->parent == NULL)
+		redis->reply_bytes = redis->reply_objects = 0;
+	if (task->parent == NULL && task->type != REDIS_REPLY_ERROR &&
+	    redis->context->replies.head == NULL)
+		redis->fault = "a reply that nobody asked for";
+	redis->reply_objects += objects;
+	redis->reply_bytes += bytes;
+	if (redis->reply_objects > REPLY_OBJECTS_MAX || redis->reply_bytes > REPLY_BYTES_MAX)
+		redis->fault = "a reply that is too large";
+	return redis->fault == NULL;
+}
+
+static const redisReplyObjectFunctions *makers; /* hiredis's own */
+
+static void *make_string(const redisReadTask *task, char *text, size_t len)
+{
+	return may_take(task, 1, len) ? makers->createString(task, text, len) : NULL;
+}
+
+static void *make_array(const redisReadTask *task, ELEMENTS count)
+{
+	return may_take(task, 1 + (size_t)count, 0) ? makers->createArray(task, count) : NULL;
+}
+
+static void *make_integer(const redisReadTask *task, long long number)
+{
+	return may_take(task, 1, 0) ? makers->createInteger(task, number) : NULL;
+}
+
+static void *make_nil(const redisReadTask *task)
+{
+	return may_take(task, 1, 0) ? makers->createNil(task) : NULL;
+}
+
+/* What else hiredis 1 can read is of a protocol that nothing here asks for. */
+static void guard_replies(struct redis *redis)
+{
+	static redisReplyObjectFunctions guarded;
+	redisReader *reader = redis->context->c.reader;
+
+	if (makers == NULL) {
+		makers = reader->fn;
+		guarded = (redisReplyObjectFunctions){
+			.createString = make_string,
+			.createArray = make_array,
+			.createInteger = make_integer,
+			.createNil = make_nil,
+			.freeObject = makers->freeObject,
+		};
+	}
+	reader->fn = &guarded;
+	reader->privdata = redis;
+}
+
 /* ---- hiredis on the loop ---- */
 
 static void want(struct redis *redis, uint32_t events)
@@ -286,7 +367,12 @@ static void del_write(void *data)
 static void on_ready(struct io *io, uint32_t events)
 {
 	struct redis *redis = container_of(io, struct redis, io);
+	const redisReader *reader = redis->context->c.reader;
 
+	if (reader->len - reader->pos > REPLY_BYTES_MAX) {
+		drop(redis, "a reply that is too large");
+		return;
+	}
 	if (io->events & EPOLLOUT && events & ~(uint32_t)EPOLLIN) {
 		redis->flushing = redis->state > REDIS_CONNECTING;
 		redisAsyncHandleWrite(redis->context);
@@ -314,8 +400,10 @@ static void detach(struct redis *redis)
 	task_stop(&redis->flush);
 	io_stop(&redis->io);
 	redis->flushing = false;
+	redis->fault = NULL;
 	if (redis->context == NULL)
 		return;
+	redis->context->c.reader->privdata = NULL;
 	memset(&redis->context->ev, 0, sizeof(redis->context->ev));
 	redis->context->data = NULL;
 	redis->context = NULL;
@@ -326,6 +414,8 @@ static void lost(struct redis *redis, const char *why)
 {
 	bool was_ready = redis->state == REDIS_READY;
 
+	if (redis->fault != NULL)
+		why = redis->fault;
 	if (redis->complained)
 		log_debug("redis-away server=%s reason=\"%s\"", redis->place, why);
 	else
@@ -425,6 +515,7 @@ static void attach(struct redis *redis, redisAsyncContext *context)
 		return;
 	}
 	redis->state = REDIS_CONNECTING;
+	guard_replies(redis);
 	context->data = redis;
 	context->ev.data = redis;
 	context->ev.addRead = add_read;
@@ -593,16 +684,40 @@ struct redis *redis_new(const struct redis_options *options)
 	return redis;
 }
 
+/*
+ * Lets Redis carry out what was sent, since a socket that is closed over replies makes the kernel
+ * discard what Redis has not read yet. Waits at most END_MS for it.
+ */
+static void send_last(redisAsyncContext *context)
+{
+	uint64_t end_ms = loop_now_ms() + END_MS, now_ms;
+	struct pollfd item = { .fd = context->c.fd };
+	static char replies[16384];
+	int written = 0;
+	ssize_t n = 1;
+
+	if (context->replies.head == NULL)
+		return;
+	while (n > 0 && (now_ms = loop_now_ms()) < end_ms) {
+		if (!written && redisBufferWrite(&context->c, &written) != REDIS_OK)
+			return;
+		if (written)
+			shutdown(item.fd, SHUT_WR);
+		item.events = written ? POLLIN : POLLIN | POLLOUT;
+		if (poll(&item, 1, (int)(end_ms - now_ms)) == 1 && item.revents != POLLOUT)
+			n = recv(item.fd, replies, sizeof(replies), MSG_DONTWAIT);
+	}
+}
+
 void redis_free(struct redis *redis)
 {
 	redisAsyncContext *context;
-	int written;
 
 	if (redis == NULL)
 		return;
 	calls_release(&redis->calls);
-	if (redis->state == REDIS_READY) /* commands of this turn, if they fit */
-		redisBufferWrite(&redis->context->c, &written);
+	if (redis->state == REDIS_READY)
+		send_last(redis->context);
 	context = redis->context;
 	detach(redis);
 	timer_stop(&redis->retry);

@@ -53,6 +53,8 @@ static int start(void *config)
 	entry.id = daemon_id(conf->daemon.id);
 	entry.epoch_ms = loop_wall_ms();
 	entry.redis = db_redis();
+	entry.token = conf->daemon.api_token;
+	entry.token_also = conf->daemon.api_token_also;
 	registry_join(&entry);
 	return 0;
 }

@@ -9,6 +9,8 @@
 #include "common/base/mem.h"
 #include "common/daemon.h"
 #include "common/redis/redis.h"
+#include "common/registry.h"
+#include "relayd/conf.h"
 #include "relayd/fleet/claim_remove.lua.h"
 #include "relayd/fleet/claim_renew.lua.h"
 #include "relayd/fleet/claim_take.lua.h"
@@ -19,6 +21,7 @@
 #define RENEWED_MS "30000" /* a claim with less life than this has missed a renewal */
 #define RENEW_BATCH 128
 #define KEY_NAME "claim:"
+#define LOG_EVERY_MS 60000
 
 /* A removal whose reply nobody needs; listed so that it can be freed if the process ends first. */
 struct removal {
@@ -32,6 +35,8 @@ static struct redis_script remove_script = { claim_remove_lua, "" };
 
 static struct {
 	char *value;         /* of this relay's claims, "ID EPOCH"; owned */
+	const char *token;   /* with which relays' records are signed; borrowed */
+	uint64_t logged_ms;  /* when a bad record was logged last */
 	struct list renewed; /* claims */
 	size_t renewed_count;
 	struct list removals;
@@ -78,13 +83,19 @@ void claim_rest(struct claim *claim)
 /* OWNER is "ID EPOCH", RECORD that relay's record, or NULL without one. */
 static void settle_elsewhere(struct claim *claim, const char *owner, const char *record)
 {
-	json_t *fields = record == NULL ? NULL : json_loads(record, 0, NULL);
 	char *id = mem_dup_bytes(owner, strcspn(owner, " "));
+	json_t *fields = record == NULL
+	                         ? NULL
+	                         : registry_open("relay", id, record, strlen(record), claims.token);
 	const struct claim_owner other = {
 		.id = id,
 		.peering = json_string_value(json_object_get(fields, "peer")),
 	};
 
+	if (record != NULL && fields == NULL && loop_once_in(LOG_EVERY_MS, &claims.logged_ms))
+		log_warn("registry-record-refused kind=relay id=%s "
+		         "reason=\"malformed or signed with another api-token\"",
+		         id);
 	claim->settled(claim, CLAIM_ELSEWHERE, &other);
 	free(id);
 	json_decref(fields);
@@ -228,6 +239,9 @@ static void on_change(struct redis *redis, bool connected)
 
 static int start(void *config)
 {
+	const struct relay_conf *conf = config;
+
+	claims.token = conf->api_token;
 	claims.value = mem_printf("%s %lld", fleet_id(), (long long)fleet_epoch_ms());
 	list_init(&claims.renewed);
 	list_init(&claims.removals);

@@ -22,7 +22,7 @@ enum claim_outcome {
 /* The relay that owns a hash, of CLAIM_ELSEWHERE; borrowed. */
 struct claim_owner {
 	const char *id;
-	const char *peering; /* "host:port"; NULL if it can't be bridged to */
+	const char *peering; /* "host:port"; NULL if its record doesn't say, or isn't the fleet's */
 };
 
 /* Embedded in its owner; all zeros before claim_take(). */

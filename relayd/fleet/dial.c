@@ -1,10 +1,12 @@
 #include "relayd/fleet/dial.h"
 
 #include <assert.h>
+#include <openssl/rand.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/base/mem.h"
+#include "common/base/panic.h"
 #include "common/daemon.h"
 #include "relayd/conf.h"
 #include "relayd/io/conn.h"
@@ -69,6 +71,18 @@ static void greet(struct dial *dial)
 		finish(dial, DIAL_CUT_OFF);
 }
 
+static bool respond(struct dial *dial)
+{
+	const struct peering_key key = { settings->peer_secret, dial->owner };
+	uint8_t nonce[PEERING_NONCE_LEN], request[PEERING_REQUEST_LEN];
+
+	if (RAND_bytes(nonce, sizeof(nonce)) != 1)
+		panic("RAND_bytes");
+	peering_request(request, dial->bytes, nonce, dial->hash, &key);
+	peering_grant(dial->grant, request, dial->bytes, &key);
+	return conn_send(dial->io.fd, request, sizeof(request));
+}
+
 /* The challenge, or the grant, is whole. True: another message is expected. */
 static bool on_message(struct dial *dial)
 {
@@ -76,8 +90,7 @@ static bool on_message(struct dial *dial)
 		finish(dial, DIAL_GRANTED);
 		return false;
 	}
-	peering_request(dial->request, dial->bytes, dial->hash, settings->peer_secret);
-	if (!conn_send(dial->io.fd, dial->request, sizeof(dial->request))) {
+	if (!respond(dial)) {
 		finish(dial, DIAL_CUT_OFF);
 		return false;
 	}
@@ -113,7 +126,7 @@ static bool read_message(struct dial *dial)
 {
 	struct parse parse = dial->state == DIAL_AWAITS_CHALLENGE
 	                             ? peering_read_challenge(dial->bytes, dial->len)
-	                             : peering_read_reply(dial->bytes, dial->len, dial->request);
+	                             : peering_read_reply(dial->bytes, dial->len, dial->grant);
 
 	switch (parse.status) {
 	case PARSE_MORE:
@@ -158,12 +171,14 @@ static void on_timeout(struct deadline *deadline)
 	finish(container_of(deadline, struct dial, deadline), DIAL_TIMED_OUT);
 }
 
-void dial_open(struct dial *dial, const char *address, const uint8_t hash[SOCKS5_HASH_LEN])
+void dial_open(struct dial *dial, const char *owner, const char *address,
+               const uint8_t hash[SOCKS5_HASH_LEN])
 {
 	char host[NET_HOST_MAX + 1];
 	uint16_t port;
 
 	memcpy(dial->hash, hash, SOCKS5_HASH_LEN);
+	dial->owner = owner;
 	dial->io.ready = on_ready;
 	dial->io.fd = -1;
 	dial->resolve.done = on_resolved;

@@ -44,17 +44,22 @@ struct dial {
 	unsigned count, next; /* of addresses: how many, and which is tried next */
 	union net_address addresses[DIAL_ADDRESSES_MAX];
 	uint8_t hash[SOCKS5_HASH_LEN];
-	uint8_t state; /* enum dial_state, of dial.c */
-	uint8_t len;   /* bytes of the message that have come */
-	uint8_t bytes[SOCKS5_GRANT_LEN];
-	uint8_t request[PEERING_REQUEST_LEN];
+	uint8_t state;     /* enum dial_state, of dial.c */
+	uint8_t len;       /* bytes of the message that have come */
+	const char *owner; /* the id of the relay that is dialled, borrowed */
+	uint8_t bytes[PEERING_GRANT_LEN];
+	uint8_t grant[PEERING_GRANT_LEN]; /* that is expected */
 };
 
 /* Module: secret and timeouts of the configuration. */
 extern const struct daemon_module dial_module;
 
-/* Dials ADDRESS ("host:port") for HASH; dial->done is set, and called in a later turn. */
-void dial_open(struct dial *dial, const char *address, const uint8_t hash[SOCKS5_HASH_LEN]);
+/*
+ * Dials the relay OWNER (borrowed while it lasts) at ADDRESS ("host:port") for HASH; dial->done is
+ * set, and called in a later turn.
+ */
+void dial_open(struct dial *dial, const char *owner, const char *address,
+               const uint8_t hash[SOCKS5_HASH_LEN]);
 
 /* Gives up a dial that isn't done. */
 void dial_close(struct dial *dial);

@@ -9,12 +9,14 @@
 #include <sys/socket.h>
 
 #include "common/base/log.h"
+#include "common/base/log_rate.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
 #include "common/base/panic.h"
 #include "common/daemon.h"
 #include "common/net/networks.h"
 #include "relayd/conf.h"
+#include "relayd/fleet/fleet.h"
 #include "relayd/front/source_limit.h"
 #include "relayd/io/conn.h"
 #include "relayd/stream/bridge.h"
@@ -28,6 +30,7 @@
  */
 #define REFUSED_LINGER_MS 2000
 #define REFUSED_DROP_MAX (64 * 1024)
+#define UNPROVED_MAX 256   /* connections at the peers' listener that have shown no proof yet */
 #define LOG_EVERY_MS 10000 /* connections over the cap can come in thousands */
 
 #define SILENT SOCKS5_SUCCEEDED /* no reply: the connection is just closed */
@@ -49,6 +52,7 @@
 	X(REFUSAL_OWNED_ELSEWHERE,   "owned-elsewhere",   SOCKS5_GENERAL_FAILURE)               \
 	X(REFUSAL_BRIDGE_FAILED,     "bridge-failed",     SOCKS5_GENERAL_FAILURE)               \
 	X(REFUSAL_BAD_PROOF,         "bad-proof",         SOCKS5_GENERAL_FAILURE)               \
+	X(REFUSAL_UNPROVED_FULL,     "unproved-full",     SOCKS5_GENERAL_FAILURE)               \
 	X(REFUSAL_NOT_OWNED,         "not-owned",         SOCKS5_GENERAL_FAILURE)               \
 	X(REFUSAL_ADDRESS_FULL,      "address-full",      SOCKS5_NOT_ALLOWED)                   \
 	X(REFUSAL_EVICTED,           "evicted",           SOCKS5_GENERAL_FAILURE)               \
@@ -82,16 +86,22 @@ struct handshake {
 	uint32_t len;     /* of the message that is being read */
 	uint32_t skip;    /* bytes of the PROXY header still to be discarded */
 	uint32_t dropped; /* bytes that came after a refusal */
+	bool unproved;    /* it counts among those that have shown no proof */
 	uint8_t bytes[SOCKS5_GREETING_MAX];
 };
 
 static struct deadline_queue handshake_queue; /* accept to whole request */
+static struct deadline_queue unproved_queue;  /* the same at the peers' listener */
+static size_t unproved;                       /* how many are in it */
 static struct deadline_queue refused_queue;
 static struct deadline_queue waiting_queue; /* grant to activation */
 
 static struct networks trusted; /* balancers that send a PROXY header */
 /* Borrowed from the configuration; NULL: none. */
 static const char *peering_secrets[2];
+#define REFUSAL_RATE(constant, text, reply) [constant].what = "handshake-refused reason=" text,
+static struct log_rate refusal_rates[] = { REFUSALS(REFUSAL_RATE) };
+static struct log_rate eviction_rate = { "half-evicted" };
 static int64_t refusals[REFUSAL_COUNT];
 static struct metric refusals_metric = {
 	.name = "outrigger_relayd_handshakes_refused_total",
@@ -156,6 +166,20 @@ static bool awaits_reply(const struct conn *conn)
 	return conn->handshake != NULL && conn->state != CONN_REFUSED;
 }
 
+static uint8_t *nonce_of(struct handshake *handshake)
+{
+	_Static_assert(PEERING_REQUEST_LEN + PEERING_NONCE_LEN + PEERING_PROOF_LEN <=
+	                       SOCKS5_GREETING_MAX,
+	               "room for all");
+	return handshake->bytes + PEERING_REQUEST_LEN;
+}
+
+/* That this relay knows the secret, for the grant. */
+static uint8_t *proof_of(struct handshake *handshake)
+{
+	return nonce_of(handshake) + PEERING_NONCE_LEN;
+}
+
 /* Refusing */
 
 /* A client that says nothing at all may be a balancer's health check, one every second. */
@@ -165,6 +189,8 @@ static void count_refusal(const struct conn *conn, enum refusal refusal)
 
 	metric_add(&refusals_metric, refusal, 1);
 	if (refusal == REFUSAL_CLIENT_LEFT && has_said_nothing(conn))
+		return;
+	if (!log_rate_allows(&refusal_rates[refusal]))
 		return;
 	log_info("handshake-refused address=%s%s state=%s reason=%s", conn_address(conn, text),
 	         conn->peering ? " peering=yes" : "", conn_state_names[conn->state],
@@ -187,10 +213,20 @@ static bool reply_refusal(struct conn *conn, enum refusal refusal)
 	return reply != SILENT && conn_send(conn->io.fd, bytes, len);
 }
 
+/* CONN has proved itself, or never will. */
+static void leave_unproved(struct conn *conn)
+{
+	if (conn->handshake == NULL || !conn->handshake->unproved)
+		return;
+	conn->handshake->unproved = false;
+	unproved--;
+}
+
 /* Replies and closes; CONN has no place in a pair, and may be gone after. */
 static void refuse(struct conn *conn, enum refusal refusal)
 {
 	assert(conn->pair == NULL);
+	leave_unproved(conn);
 	count_refusal(conn, refusal);
 	if (!reply_refusal(conn, refusal) || shutdown(conn->io.fd, SHUT_WR) != 0) {
 		conn_close(conn, false);
@@ -220,8 +256,9 @@ static void evict(struct conn *conn)
 	char text[NET_TEXT_MAX];
 
 	metric_add(&evicted_metric, 0, 1);
-	log_info("half-evicted address=%s state=%s pending=%zu", conn_address(conn, text),
-	         conn_state_names[conn->state], source_limit_count());
+	if (log_rate_allows(&eviction_rate))
+		log_info("half-evicted address=%s state=%s pending=%zu", conn_address(conn, text),
+		         conn_state_names[conn->state], source_limit_count());
 	if (!granted)
 		(void)reply_refusal(conn, REFUSAL_EVICTED);
 	if (conn->pair != NULL)
@@ -258,10 +295,13 @@ static void on_parked(struct io *io, uint32_t events)
 /* False: the client has left, and CONN is gone. */
 static bool grant(struct conn *conn)
 {
-	uint8_t bytes[SOCKS5_GRANT_LEN];
+	uint8_t bytes[PEERING_GRANT_LEN];
+	size_t len = conn->peering ? PEERING_GRANT_LEN : SOCKS5_GRANT_LEN;
 
 	socks5_grant_reply(bytes, conn->handshake->bytes);
-	if (!conn_send(conn->io.fd, bytes, sizeof(bytes))) {
+	if (conn->peering)
+		memcpy(bytes + SOCKS5_GRANT_LEN, proof_of(conn->handshake), PEERING_PROOF_LEN);
+	if (!conn_send(conn->io.fd, bytes, len)) {
 		count_refusal(conn, REFUSAL_CLIENT_LEFT);
 		leave(conn, REASON_ABANDONED);
 		return false;
@@ -350,13 +390,6 @@ static bool on_proxy_header(struct conn *conn)
 
 /* The greeting */
 
-static uint8_t *nonce_of(struct handshake *handshake)
-{
-	_Static_assert(PEERING_REQUEST_LEN + PEERING_NONCE_LEN <= SOCKS5_GREETING_MAX,
-	               "room for both");
-	return handshake->bytes + PEERING_REQUEST_LEN;
-}
-
 static bool on_greeting(struct conn *conn)
 {
 	uint8_t bytes[PEERING_CHALLENGE_LEN];
@@ -415,17 +448,23 @@ static bool on_request(struct conn *conn)
 	return false;
 }
 
-/* True if the other relay knows one of our secrets: two, while the fleet changes them. */
+/*
+ * True if the other relay knows one of our secrets: two, while the fleet changes them. By the same
+ * one we prove ourselves.
+ */
 static bool is_proved(struct handshake *handshake)
 {
-	bool proved = false;
+	for (size_t i = 0; i < ARRAY_LEN(peering_secrets); i++) {
+		const struct peering_key key = { peering_secrets[i], fleet_id() };
 
-	for (size_t i = 0; i < ARRAY_LEN(peering_secrets); i++)
-		if (peering_secrets[i] != NULL && peering_secrets[i][0] != '\0' &&
-		    peering_proof_is_right(handshake->bytes, nonce_of(handshake),
-		                           peering_secrets[i]))
-			proved = true;
-	return proved;
+		if (key.secret == NULL || key.secret[0] == '\0' ||
+		    !peering_proof_is_right(handshake->bytes, nonce_of(handshake), &key))
+			continue;
+		peering_owner_proof(proof_of(handshake), handshake->bytes, nonce_of(handshake),
+		                    &key);
+		return true;
+	}
+	return false;
 }
 
 /* Behind the proof stands the request, as a client would have sent it. */
@@ -437,7 +476,8 @@ static bool on_peering_request(struct conn *conn)
 		refuse(conn, REFUSAL_BAD_PROOF);
 		return false;
 	}
-	memmove(handshake->bytes, handshake->bytes + PEERING_PROOF_LEN, SOCKS5_REQUEST_LEN);
+	leave_unproved(conn);
+	memmove(handshake->bytes, handshake->bytes + PEERING_HEAD_LEN, SOCKS5_REQUEST_LEN);
 	seat(conn);
 	return false;
 }
@@ -529,8 +569,31 @@ static void release(struct conn *conn)
 {
 	source_limit_remove(conn->counted);
 	conn->counted = NULL;
+	leave_unproved(conn);
 	free(conn->handshake);
 	conn->handshake = NULL;
+}
+
+static struct conn *conn_of_deadline(struct deadline *deadline)
+{
+	return container_of(deadline, struct conn, deadline);
+}
+
+/* Relays prove themselves at once, so of too many the oldest is the least likely to be one. */
+static void wait_for_proof(struct conn *conn)
+{
+	struct conn *oldest;
+
+	conn->handshake->unproved = true;
+	unproved++;
+	deadline_start(&unproved_queue, &conn->deadline);
+	if (unproved <= UNPROVED_MAX)
+		return;
+	oldest = conn_of_deadline(
+	        container_of(list_first(&unproved_queue.waiting), struct deadline, link));
+	count_refusal(oldest, REFUSAL_UNPROVED_FULL);
+	(void)reply_refusal(oldest, REFUSAL_UNPROVED_FULL);
+	conn_close(oldest, false);
 }
 
 void handshake_accept(int fd, const union net_address *address, enum handshake_origin origin)
@@ -549,15 +612,13 @@ void handshake_accept(int fd, const union net_address *address, enum handshake_o
 	}
 	if (origin == ORIGIN_CLIENT && !proxied && !count_address(conn))
 		return;
-	deadline_start(&handshake_queue, &conn->deadline);
+	if (conn->peering)
+		wait_for_proof(conn);
+	else
+		deadline_start(&handshake_queue, &conn->deadline);
 }
 
 /* The module */
-
-static struct conn *conn_of_deadline(struct deadline *deadline)
-{
-	return container_of(deadline, struct conn, deadline);
-}
 
 static void handshake_expired(struct deadline *deadline)
 {
@@ -579,6 +640,8 @@ static int start(void *config)
 	const struct relay_conf *conf = config;
 
 	deadline_queue_init(&handshake_queue, (uint64_t)conf->handshake_timeout_ms,
+	                    handshake_expired);
+	deadline_queue_init(&unproved_queue, (uint64_t)conf->handshake_timeout_ms,
 	                    handshake_expired);
 	deadline_queue_init(&refused_queue, REFUSED_LINGER_MS, refused_expired);
 	deadline_queue_init(&waiting_queue, (uint64_t)conf->pending_timeout_ms, waiting_expired);
@@ -603,6 +666,7 @@ static void close_all(struct deadline_queue *queue)
 static void stop(void)
 {
 	close_all(&handshake_queue);
+	close_all(&unproved_queue);
 	close_all(&refused_queue);
 	deadline_queue_release(&waiting_queue);
 	networks_release(&trusted);

@@ -6,7 +6,8 @@
 #include "relayd/fleet/fleet.h"
 
 #define ASK_EVERY_MS 60000
-#define SLACK_MS 2 /* so that the month is over by Redis's clock too */
+#define SECONDS_MOST INT64_C(253402300799) /* the end of the year 9999 */
+#define SLACK_MS 2                         /* so that the month is over by Redis's clock too */
 
 static struct {
 	struct month month;
@@ -48,7 +49,7 @@ static void on_time(struct redis_call *call, const struct redisReply *reply)
 	int64_t microseconds = redis_reply_integer(redis_reply_at(reply, 1), -1);
 
 	timer_start(&calendar.ask, ASK_EVERY_MS);
-	if (seconds >= 0 && microseconds >= 0)
+	if (seconds >= 0 && seconds <= SECONDS_MOST && microseconds >= 0 && microseconds < 1000000)
 		calendar_set(seconds * 1000 + microseconds / 1000);
 	else /* the call has waited for its timeout already */
 		timer_start(&calendar.ask, FLEET_TIMEOUT_MS);

@@ -29,6 +29,9 @@
 #define LEDGERS_MAX 6
 #define NUMBER_SIZE 24
 #define LOG_EVERY_MS 60000
+#define MONTH_LEAST 197001 /* of what Redis may say */
+#define MONTH_MOST 999912
+#define WALL_MOST_MS INT64_C(253402300799999) /* the end of the year 9999 */
 #define SHARED 2     /* every stream's last two ledgers: the instance's, and "global" */
 #define WORDS_MAX 32 /* keys and arguments of a call */
 
@@ -277,37 +280,70 @@ static const char *find_name(const struct ledgers *ledgers, const char *name)
 	return NULL;
 }
 
-static void read_grant(struct ledgers *ledgers, const struct redisReply *reply,
+/* Reads the number at INDEX into *NUMBER; false unless it is from LEAST to MOST. */
+static bool read_number(const struct redisReply *reply, size_t index, int64_t least, int64_t most,
+                        int64_t *number)
+{
+	*number = redis_reply_integer(redis_reply_at(reply, index), INT64_MIN);
+	return *number >= least && *number <= most;
+}
+
+/* The limits, which the first grant has; false if they can't be right. */
+static bool read_limits(struct ledgers *ledgers, const struct redisReply *reply, int64_t bytes)
+{
+	if (!read_number(reply, 3, 0, CONFIG_LIMIT_MOST, &ledgers->file_limit) ||
+	    (ledgers->file_limit > 0 && bytes > ledgers->file_limit))
+		return false;
+	for (size_t i = 0; i < ledgers->count; i++)
+		if (!read_number(reply, 4 + i, 0, CONFIG_LIMIT_MOST, &ledgers->limits[i]))
+			return false;
+	return true;
+}
+
+/* A stream can't be granted more than MOST bytes. */
+static bool read_grant(struct ledgers *ledgers, const struct redisReply *reply, uint64_t most,
                        struct ledger_answer *answer)
 {
-	answer->bytes = redis_reply_integer(redis_reply_at(reply, 1), 0);
-	answer->month = (unsigned)redis_reply_integer(redis_reply_at(reply, 2), MONTH_NONE);
+	int64_t month;
+
+	if (!read_number(reply, 1, 1, CONFIG_LIMIT_MOST, &answer->bytes) ||
+	    (uint64_t)answer->bytes > most ||
+	    !read_number(reply, 2, MONTH_LEAST, MONTH_MOST, &month) || month % 100 < 1 ||
+	    month % 100 > 12)
+		return false;
+	answer->month = (unsigned)month;
+	if (ledgers->calls == 0 && !read_limits(ledgers, reply, answer->bytes))
+		return false;
+	ledgers->calls++;
 	metric_add(&leased_metric, 0, answer->bytes);
-	if (ledgers->calls++ > 0)
-		return;
-	ledgers->file_limit = redis_reply_integer(redis_reply_at(reply, 3), 0);
-	for (size_t i = 0; i < ledgers->count; i++)
-		ledgers->limits[i] = redis_reply_integer(redis_reply_at(reply, 4 + i), 0);
+	return true;
 }
+
+/* A ledger that isn't the stream's is none that a denial can name. */
+static bool read_denial(const struct ledgers *ledgers, const struct redisReply *reply,
+                        struct ledger_answer *answer)
+{
+	answer->ledger = find_name(ledgers, redis_reply_string(redis_reply_at(reply, 1), NULL));
+	return answer->ledger != NULL &&
+	       read_number(reply, 2, -1, CONFIG_LIMIT_MOST, &answer->limit);
+}
+
+/* The script's words for its verdicts. */
+static const char *const verdict_words[LEDGER_VERDICT_COUNT] = {
+	[LEDGER_GRANTED] = "granted",
+	[LEDGER_OVER] = "over",
+	[LEDGER_FORBIDDEN] = "forbidden",
+	[LEDGER_OTHER_MONTH] = "month",
+};
 
 static enum ledger_verdict read_verdict(const struct redisReply *reply)
 {
 	const char *word = redis_reply_string(redis_reply_at(reply, 0), NULL);
 
-	if (word == NULL)
-		return LEDGER_UNKNOWN;
-	switch (*word) {
-	case 'g':
-		return LEDGER_GRANTED;
-	case 'o':
-		return LEDGER_OVER;
-	case 'f':
-		return LEDGER_FORBIDDEN;
-	case 'm':
-		return LEDGER_OTHER_MONTH;
-	default:
-		return LEDGER_UNKNOWN;
-	}
+	for (int i = 0; word != NULL && i < LEDGER_VERDICT_COUNT; i++)
+		if (verdict_words[i] != NULL && strcmp(word, verdict_words[i]) == 0)
+			return (enum ledger_verdict)i;
+	return LEDGER_UNKNOWN;
 }
 
 /* Every stream asks again and again, so this is logged once a minute. */
@@ -321,32 +357,38 @@ static void log_trouble(const char *why)
 
 /*
  * Reads the reply to either call; the first one's has the limits too. If the reply says that it is
- * another month, the calendar is set.
+ * another month, the calendar is set. A reply that isn't one of the script's is LEDGER_UNKNOWN.
  */
-static struct ledger_answer ledger_read(struct ledgers *ledgers, const struct redisReply *reply)
+static struct ledger_answer ledger_read(struct ledgers *ledgers, const struct redisReply *reply,
+                                        uint64_t most)
 {
 	struct ledger_answer answer = { .verdict = read_verdict(reply) };
+	int64_t now_ms = 0;
+	bool right = true;
 
-	metric_add(&calls_metric, answer.verdict, 1);
 	switch (answer.verdict) {
 	case LEDGER_GRANTED:
-		read_grant(ledgers, reply, &answer);
+		right = read_grant(ledgers, reply, most, &answer);
 		break;
 	case LEDGER_OVER:
 	case LEDGER_FORBIDDEN:
-		answer.ledger =
-		        find_name(ledgers, redis_reply_string(redis_reply_at(reply, 1), NULL));
-		answer.limit = redis_reply_integer(redis_reply_at(reply, 2), 0);
+		right = read_denial(ledgers, reply, &answer);
 		break;
 	case LEDGER_OTHER_MONTH:
-		calendar_set(redis_reply_integer(redis_reply_at(reply, 1), loop_wall_ms()));
+		right = read_number(reply, 1, 0, WALL_MOST_MS, &now_ms);
 		break;
 	case LEDGER_UNKNOWN:
-		log_trouble(redis_reply_error(reply));
+		right = reply == NULL || redis_reply_error(reply) != NULL;
 		break;
 	case LEDGER_VERDICT_COUNT:
 		break;
 	}
+	if (right && answer.verdict == LEDGER_OTHER_MONTH)
+		calendar_set(now_ms);
+	log_trouble(right ? redis_reply_error(reply) : "the reply is none of the script's");
+	if (!right)
+		answer = (struct ledger_answer){ .verdict = LEDGER_UNKNOWN };
+	metric_add(&calls_metric, answer.verdict, 1);
 	return answer;
 }
 
@@ -567,7 +609,7 @@ static void on_denied(struct lease *lease, const struct ledger_answer *answer)
 static void on_reply(struct redis_call *call, const struct redisReply *reply)
 {
 	struct lease *lease = container_of(call, struct lease, call);
-	struct ledger_answer answer = ledger_read(lease->ledgers, reply);
+	struct ledger_answer answer = ledger_read(lease->ledgers, reply, lease->file_left);
 
 	(void)change_month(lease);
 	switch (answer.verdict) {
@@ -622,7 +664,7 @@ static void call_open(struct lease *lease)
 static void on_opened(struct redis_call *call, const struct redisReply *reply)
 {
 	struct lease *lease = container_of(call, struct lease, call);
-	struct ledger_answer answer = ledger_read(lease->ledgers, reply);
+	struct ledger_answer answer = ledger_read(lease->ledgers, reply, UINT64_MAX);
 
 	if (answer.verdict == LEDGER_OTHER_MONTH && lease->openings < OPENINGS_MAX) {
 		call_open(lease);

@@ -22,6 +22,7 @@
 #define BATCH_BYTES (256 * 1024)
 #define WORDS_MAX 16 /* of an item */
 #define RETRY_MS 500
+#define TRIES_MAX 5 /* of an item that Redis refuses for a reason of its own */
 #define LOG_EVERY_MS 60000
 
 #define KEYS 3
@@ -47,6 +48,7 @@ static struct {
 	struct redis_call call;
 	struct task send;
 	struct timer retry;
+	unsigned tries;     /* of the first item that were refused, one after the other */
 	bool dropping;      /* and it is logged already */
 	uint64_t logged_ms; /* when an error was logged last */
 } outbox;
@@ -65,8 +67,8 @@ static struct metric waiting_metric = {
 static int64_t dropped;
 static struct metric dropped_metric = {
 	.name = "outrigger_relayd_outbox_dropped_total",
-	.help = "Records, events and returned leases that found the outbox full or Redis's key "
-	        "taken.",
+	.help = "Records, events and returned leases that found the outbox full, or that Redis "
+	        "refused again and again.",
 	.kind = METRIC_COUNTER,
 	.numbers = &dropped,
 };
@@ -152,16 +154,50 @@ static void log_trouble(const char *why)
 		log_warn("outbox-trouble why=\"%s\"", why);
 }
 
+/* True if WHY is about Redis as a whole, which passes, and not about the item. */
+static bool is_of_redis(const char *why)
+{
+	static const char *const codes[] = {
+		"OOM ",     "MISCONF ",    "READONLY ",    "NOREPLICAS ", "BUSY ",
+		"LOADING ", "MASTERDOWN ", "CLUSTERDOWN ", "TRYAGAIN ",   "NOPERM ",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(codes); i++)
+		if (strstr(why, codes[i]) != NULL)
+			return true;
+	return false;
+}
+
+/* The first item was refused for WHY: after some times it is set aside, and told. */
+static void count_try(const char *why)
+{
+	const struct item *item;
+
+	if (why == NULL || *why == '\0' || list_empty(&outbox.items) || is_of_redis(why) ||
+	    ++outbox.tries < TRIES_MAX)
+		return;
+	item = container_of(list_first(&outbox.items), struct item, link);
+	log_error("outbox-item-set-aside kind=%s bytes=%zu tries=%u why=\"%s\"", item->words,
+	          item->bytes, outbox.tries, why);
+	metric_add(&dropped_metric, 0, 1);
+	drop_first();
+	outbox.written++;
+	outbox.tries = 0;
+}
+
 static void on_written(struct redis_call *call, const struct redisReply *reply)
 {
 	int64_t done = redis_reply_integer(redis_reply_at(reply, 0), -1);
+	const char *why = done >= 0 ? redis_reply_string(redis_reply_at(reply, 1), NULL)
+	                            : redis_reply_error(reply);
 
-	log_trouble(done >= 0 ? redis_reply_string(redis_reply_at(reply, 1), NULL)
-	                      : redis_reply_error(reply));
+	log_trouble(why);
 	if (done <= (int64_t)outbox.written) {
+		count_try(why);
 		timer_start(&outbox.retry, RETRY_MS);
 		return;
 	}
+	outbox.tries = 0;
 	for (; outbox.written < (uint64_t)done && !list_empty(&outbox.items); outbox.written++)
 		drop_first();
 	outbox.dropping = false;

@@ -40,8 +40,13 @@ end
 
 -- An item whose number isn't above the last one was written before, and the reply got lost. An item
 -- whose key is of another type never can be written and counts as done; after any other error the
--- rest is tried again.
-local done = tonumber(redis.call('GET', last_number) or 0)
+-- rest is tried again. A last number that is none was written by somebody else.
+local readable, text = pcall(redis.call, 'GET', last_number)
+local done = readable and tonumber(text or 0)
+if not done then
+	redis.call('DEL', last_number)
+	done = first - 1
+end
 local number, at, why = first, 4, ''
 while at <= #ARGV do
 	local words = {}

@@ -266,7 +266,7 @@ bool bridge_open(struct conn *client, const uint8_t hash[SOCKS5_HASH_LEN],
 	bridge->dialling->bridge = bridge;
 	bridge->dialling->dialled = dialled;
 	bridge->dialling->dial.done = on_dialled;
-	dial_open(&bridge->dialling->dial, owner->peering, hash);
+	dial_open(&bridge->dialling->dial, bridge->owner, owner->peering, hash);
 	return true;
 }
 

@@ -7,23 +7,41 @@
 #include <string.h>
 
 #define VERSION 0x05
-#define METHOD_PEERING 0x80
+#define METHOD_PEERING 0x81
 #define HEAD_LEN 5 /* of a request, before the name */
 
 const uint8_t peering_greeting[PEERING_GREETING_LEN] = { VERSION, 1, METHOD_PEERING };
 
-/* The proof covers the name in lower case, whatever case the request has. */
-static void prove(uint8_t proof[PEERING_PROOF_LEN], const uint8_t nonce[PEERING_NONCE_LEN],
-                  const uint8_t hash[SOCKS5_HASH_LEN], const char *secret)
+#define OWNER_MAX 300 /* bytes of a relay's id that a proof covers; ids are shorter */
+
+/* Whose proof it is. */
+enum prover { BRIDGING = 'B', OWNER = 'O' };
+
+/*
+ * The proof of WHO for a REQUEST with a nonce and a name, after the challenge by NONCE. It covers
+ * the name in lower case, whatever case the request has.
+ */
+static void prove(uint8_t proof[PEERING_PROOF_LEN], enum prover who,
+                  const uint8_t request[PEERING_REQUEST_LEN],
+                  const uint8_t nonce[PEERING_NONCE_LEN], const struct peering_key *key)
 {
-	uint8_t message[PEERING_NONCE_LEN + SOCKS5_NAME_LEN + 1];
+	uint8_t message[1 + 2 * PEERING_NONCE_LEN + SOCKS5_NAME_LEN + OWNER_MAX];
+	uint8_t hash[SOCKS5_HASH_LEN], *at = message;
+	size_t owner_len = strnlen(key->owner, OWNER_MAX);
 	unsigned len = PEERING_PROOF_LEN;
 	const uint8_t *made;
 
-	memcpy(message, nonce, PEERING_NONCE_LEN);
-	socks5_hash_format(hash, (char *)message + PEERING_NONCE_LEN);
-	made = HMAC(EVP_sha256(), secret, (int)strlen(secret), message, sizeof(message) - 1, proof,
-	            &len);
+	socks5_request_hash(request + PEERING_HEAD_LEN, hash);
+	*at++ = (uint8_t)who;
+	memcpy(at, nonce, PEERING_NONCE_LEN);
+	memcpy(at + PEERING_NONCE_LEN, request, PEERING_NONCE_LEN);
+	at += 2 * PEERING_NONCE_LEN;
+	socks5_hash_format(hash, (char *)at);
+	at += SOCKS5_NAME_LEN;
+	memcpy(at, key->owner, owner_len);
+	at += owner_len;
+	made = HMAC(EVP_sha256(), key->secret, (int)strlen(key->secret), message,
+	            (size_t)(at - message), proof, &len);
 	assert(made != NULL);
 }
 
@@ -52,20 +70,26 @@ struct parse peering_read_request(const uint8_t *bytes, size_t len)
 {
 	struct parse request;
 
-	if (len <= PEERING_PROOF_LEN)
+	if (len <= PEERING_HEAD_LEN)
 		return parse_more(PEERING_REQUEST_LEN);
-	request = socks5_read_request(bytes + PEERING_PROOF_LEN, len - PEERING_PROOF_LEN);
+	request = socks5_read_request(bytes + PEERING_HEAD_LEN, len - PEERING_HEAD_LEN);
 	return request.status == PARSE_MORE ? parse_more(PEERING_REQUEST_LEN) : request;
 }
 
 bool peering_proof_is_right(const uint8_t request[PEERING_REQUEST_LEN],
-                            const uint8_t nonce[PEERING_NONCE_LEN], const char *secret)
+                            const uint8_t nonce[PEERING_NONCE_LEN], const struct peering_key *key)
 {
-	uint8_t hash[SOCKS5_HASH_LEN], proof[PEERING_PROOF_LEN];
+	uint8_t proof[PEERING_PROOF_LEN];
 
-	socks5_request_hash(request + PEERING_PROOF_LEN, hash);
-	prove(proof, nonce, hash, secret);
-	return CRYPTO_memcmp(proof, request, PEERING_PROOF_LEN) == 0;
+	prove(proof, BRIDGING, request, nonce, key);
+	return CRYPTO_memcmp(proof, request + PEERING_NONCE_LEN, PEERING_PROOF_LEN) == 0;
+}
+
+void peering_owner_proof(uint8_t proof[PEERING_PROOF_LEN],
+                         const uint8_t request[PEERING_REQUEST_LEN],
+                         const uint8_t nonce[PEERING_NONCE_LEN], const struct peering_key *key)
+{
+	prove(proof, OWNER, request, nonce, key);
 }
 
 /* The bridging relay's end */
@@ -84,39 +108,48 @@ struct parse peering_read_challenge(const uint8_t *bytes, size_t len)
 
 void peering_request(uint8_t request[PEERING_REQUEST_LEN],
                      const uint8_t challenge[PEERING_CHALLENGE_LEN],
-                     const uint8_t hash[SOCKS5_HASH_LEN], const char *secret)
+                     const uint8_t nonce[PEERING_NONCE_LEN], const uint8_t hash[SOCKS5_HASH_LEN],
+                     const struct peering_key *key)
 {
 	static const uint8_t head[HEAD_LEN] = { VERSION, 0x01, 0x00, 0x03, SOCKS5_NAME_LEN };
-	uint8_t *name = request + PEERING_PROOF_LEN + HEAD_LEN;
+	uint8_t *name = request + PEERING_HEAD_LEN + HEAD_LEN;
 	char text[SOCKS5_NAME_LEN + 1];
 
-	prove(request, challenge + 2, hash, secret);
-	memcpy(request + PEERING_PROOF_LEN, head, HEAD_LEN);
+	memcpy(request, nonce, PEERING_NONCE_LEN);
+	memcpy(request + PEERING_HEAD_LEN, head, HEAD_LEN);
 	socks5_hash_format(hash, text);
 	memcpy(name, text, SOCKS5_NAME_LEN);
 	memset(name + SOCKS5_NAME_LEN, 0, 2);
+	prove(request + PEERING_NONCE_LEN, BRIDGING, request, challenge + 2, key);
+}
+
+void peering_grant(uint8_t grant[PEERING_GRANT_LEN], const uint8_t request[PEERING_REQUEST_LEN],
+                   const uint8_t challenge[PEERING_CHALLENGE_LEN], const struct peering_key *key)
+{
+	socks5_grant_reply(grant, request + PEERING_HEAD_LEN);
+	prove(grant + SOCKS5_GRANT_LEN, OWNER, request, challenge + 2, key);
 }
 
 static struct parse read_grant(const uint8_t *bytes, size_t len,
-                               const uint8_t request[PEERING_REQUEST_LEN])
+                               const uint8_t grant[PEERING_GRANT_LEN])
 {
-	uint8_t grant[SOCKS5_GRANT_LEN];
-
-	socks5_grant_reply(grant, request + PEERING_PROOF_LEN);
 	if (memcmp(bytes, grant, len < SOCKS5_GRANT_LEN ? len : SOCKS5_GRANT_LEN) != 0)
 		return parse_bad(PARSE_BAD_VERSION);
-	return len < SOCKS5_GRANT_LEN ? parse_more(SOCKS5_GRANT_LEN) : parse_done();
+	if (len < PEERING_GRANT_LEN)
+		return parse_more(PEERING_GRANT_LEN);
+	return CRYPTO_memcmp(bytes, grant, PEERING_GRANT_LEN) == 0 ? parse_done()
+	                                                           : parse_bad(PARSE_BAD_VERSION);
 }
 
 struct parse peering_read_reply(const uint8_t *bytes, size_t len,
-                                const uint8_t request[PEERING_REQUEST_LEN])
+                                const uint8_t grant[PEERING_GRANT_LEN])
 {
 	if (len >= 1 && bytes[0] != VERSION)
 		return parse_bad(PARSE_BAD_VERSION);
 	if (len < 2)
 		return parse_more(2);
 	if (bytes[1] == SOCKS5_SUCCEEDED)
-		return read_grant(bytes, len, request);
+		return read_grant(bytes, len, grant);
 	/* The address and port of a refusal mean nothing. */
 	return (struct parse){ .status = PARSE_BAD, .fault = PARSE_REFUSED, .reply = bytes[1] };
 }

@@ -25,7 +25,7 @@ import gateway_real  # noqa: E402
 import namespace  # noqa: E402
 import report  # noqa: E402
 import usage  # noqa: E402
-from harness import HOST, TOKEN, Stage, wait_until  # noqa: E402
+from harness import HOST, TOKEN, Stage, sign, wait_until  # noqa: E402
 from pretend import PretendServer  # noqa: E402
 from report import Samples, Target  # noqa: E402
 
@@ -80,6 +80,7 @@ def keep_record(redis, port):
     """The push daemon's record in the registry, for as long as the bench may take."""
     record = {"id": "bench", "epoch": 1, "api": f"http://{HOST}:{port}", "public": None}
     record.update(providers=[{"id": "bench", "kind": "apns"}], draining=False)
+    sign(record, "push:bench")
     redis.command("SET", "og:registry:push:bench", json.dumps(record))
     redis.command("ZADD", "og:registry:push", "9e15", "bench")
 

@@ -14,7 +14,7 @@ import bytestream as bs
 from harness import HOST, Process, free_port, wait_until
 
 SECRET = "secret-of-the-fleet"
-PEER_GREETING = b"\x05\x01\x80"
+PEER_GREETING = b"\x05\x01\x81"
 
 
 class Fleet:
@@ -103,12 +103,22 @@ def challenge(sock):
     """Greets an owner: its nonce."""
     sock.sendall(PEER_GREETING)
     answer = bs.exactly(sock, 34)
-    assert answer[:2] == b"\x05\x80"
+    assert answer[:2] == b"\x05\x81"
     return answer[2:]
 
 
-def proof(nonce, name, secret=SECRET):
-    return hmac.new(secret.encode(), nonce + name.lower().encode(), hashlib.sha256).digest()
+NONCE = b"a nonce that was not drawn by lot"[:32]  # ours, as the relay that bridges
+
+
+def proof(nonce, name, secret=SECRET, owner="relay-1", who=b"B"):
+    """What OWNER, which has sent NONCE, is to be shown; WHO=b"O": what it shows."""
+    message = who + nonce + NONCE + name.lower().encode() + owner.encode()
+    return hmac.new(secret.encode(), message, hashlib.sha256).digest()
+
+
+def ask(sock, nonce, name, **options):
+    """Asks the owner that has sent NONCE for NAME."""
+    sock.sendall(NONCE + proof(nonce, name, **options) + bs.request(name))
 
 
 # A balancer

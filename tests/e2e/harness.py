@@ -24,6 +24,8 @@ clients in chat.py.
 """
 
 import fcntl
+import hashlib
+import hmac
 import json
 import os
 import pathlib
@@ -104,6 +106,15 @@ def http(method, url, body=None, token=None, timeout=PATIENCE):
         return status, json.loads(text)
     except ValueError:
         return status, text
+
+
+def sign(record, purpose, token=TOKEN):
+    """Signs a record of the registry for PURPOSE, "push:push-1", as a daemon with TOKEN does."""
+    key = hmac.new(token.encode(), b"outrigger: signature", hashlib.sha256).digest()
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    made = hmac.new(key, f"{purpose}\n{text}".encode(), hashlib.sha256)
+    record["signatures"] = [made.hexdigest()]
+    return record
 
 
 class Process:

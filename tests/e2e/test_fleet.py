@@ -460,7 +460,7 @@ def test_a_client_that_leaves_while_the_owner_is_dialled_leaves_nothing(stage):
 
 def test_another_secret_is_refused_and_told_on_both_ends(stage):
     fleet = Fleet(stage, 1)
-    owner, other = fleet[0], fleet.add("relay-2", peer_secret="something else")
+    owner, other = fleet[0], fleet.add("relay-2", peer_secret="another-secret-of-another-fleet")
     name = bs.new_hash()
     half = bs.half(owner, name)
     assert refused_by(other, name) == b"\x05\x01\x00\x01" + bytes(6)
@@ -468,7 +468,7 @@ def test_another_secret_is_refused_and_told_on_both_ends(stage):
     other.wait_log(f"bridge-failed id={name} owner=relay-1 outcome=refused")
     assert state(owner, name)["state"] == "waiting"
     log = owner.log_text() + other.log_text()
-    assert fl.SECRET not in log and "something else" not in log
+    assert fl.SECRET not in log and "another-secret-of-another-fleet" not in log
     assert half
 
 
@@ -505,8 +505,9 @@ def peer_half(relay, name):
     """A half of NAME, bridged by hand."""
     sock = fl.dial(relay)
     nonce = fl.challenge(sock)
-    sock.sendall(fl.proof(nonce, name) + bs.request(name))
+    fl.ask(sock, nonce, name, owner=relay.name)
     assert bs.exactly(sock, 47) == b"\x05\x00\x00\x03\x28" + name.encode() + b"\x00\x00"
+    assert bs.exactly(sock, 32) == fl.proof(nonce, name, owner=relay.name, who=b"O")
     return sock
 
 
@@ -535,10 +536,10 @@ def test_a_peer_may_speak_byte_by_byte(pair):
         peer.sendall(bytes([byte]))
         time.sleep(0.005)
     nonce = bs.exactly(peer, 34)[2:]
-    for byte in fl.proof(nonce, name) + bs.request(name.upper()):
+    for byte in fl.NONCE + fl.proof(nonce, name) + bs.request(name.upper()):
         peer.sendall(bytes([byte]))
         time.sleep(0.002)
-    assert bs.exactly(peer, 47)[:2] == b"\x05\x00"
+    assert bs.exactly(peer, 79)[:2] == b"\x05\x00"
     assert state(owner, name)["state"] == "paired"
     assert client
 
@@ -548,17 +549,46 @@ def test_nonces_differ_and_a_proof_is_good_for_one(pair):
     client, first, second = bs.half(owner, name), fl.dial(owner), fl.dial(owner)
     nonces = fl.challenge(first), fl.challenge(second)
     assert nonces[0] != nonces[1]
-    second.sendall(fl.proof(nonces[0], name) + bs.request(name))
+    fl.ask(second, nonces[0], name)
     assert bs.to_end(second) == (b"\x05\x01\x00\x01" + bytes(6), "end")
     assert state(owner, name)["state"] == "waiting"
     assert client
+
+
+def test_a_proof_for_another_relay_proves_nothing(pair):
+    """A stranger between two relays can't pass on to one what was said to the other."""
+    owner, name = pair[0], bs.new_hash()
+    client, sock = bs.half(owner, name), fl.dial(owner)
+    fl.ask(sock, fl.challenge(sock), name, owner="relay-2")
+    assert bs.to_end(sock) == (b"\x05\x01\x00\x01" + bytes(6), "end")
+    assert state(owner, name)["state"] == "waiting"
+    assert client
+
+
+def test_an_owner_that_cannot_prove_itself_gets_no_byte(stage):
+    with socket.create_server((HOST, 0)) as server:
+        fleet = Fleet(stage, 1, peer_address="%s:%d" % server.getsockname())
+        owner, other = fleet[0], fleet.add("relay-2")
+        name = bs.new_hash()
+        half, sock = bs.half(owner, name), bs.connect(other)
+        sock.sendall(bs.GREETING + bs.request(name))
+        caller, _ = server.accept()
+        assert bs.exactly(caller, 3) == fl.PEER_GREETING
+        caller.sendall(b"\x05\x81" + bytes(32))
+        assert len(bs.exactly(caller, 111)) == 111
+        grant = b"\x05\x00\x00\x03\x28" + name.encode() + b"\x00\x00"
+        caller.sendall(grant + bytes(32))
+        assert bs.to_end(sock) == (b"\x05\x00" + b"\x05\x01\x00\x01" + bytes(6), "end")
+        other.wait_log(f"bridge-failed id={name} owner=relay-1 outcome=no-relay")
+        caller.close()
+    assert half
 
 
 def test_a_peer_asks_in_vain_for_a_hash_that_is_not_here(pair):
     owner, name = pair[0], bs.new_hash()
     sock = fl.dial(owner)
     nonce = fl.challenge(sock)
-    sock.sendall(fl.proof(nonce, name) + bs.request(name))
+    fl.ask(sock, nonce, name)
     assert bs.to_end(sock) == (b"\x05\x01\x00\x01" + bytes(6), "end")
     assert pair.claim(name) is None
     owner.wait_log("handshake-refused .*peering=yes .*reason=not-owned")
@@ -570,7 +600,7 @@ def test_a_peers_half_is_not_bridged_again(pair):
     before = metric(owner, 'bridge_dials_total{outcome="granted"}')
     sock = fl.dial(other)
     nonce = fl.challenge(sock)
-    sock.sendall(fl.proof(nonce, name) + bs.request(name))
+    fl.ask(sock, nonce, name, owner="relay-2")
     assert bs.to_end(sock) == (b"\x05\x01\x00\x01" + bytes(6), "end")
     assert metric(owner, 'bridge_dials_total{outcome="granted"}') == before
     assert client
@@ -578,7 +608,7 @@ def test_a_peers_half_is_not_bridged_again(pair):
 
 STRANGERS = {
     "no authentication": (bs.GREETING, b"\x05\xff"),
-    "both methods": (b"\x05\x02\x00\x80", b"\x05\xff"),
+    "both methods": (b"\x05\x02\x00\x81", b"\x05\xff"),
     "no method": (b"\x05\x00", b"\x05\xff"),
     "a web client": (b"GET / HTTP/1.1\r\n\r\n", b"\x05\xff"),
     "megabytes": (b"\x05" * (2 * MIB), b"\x05\xff"),
@@ -597,7 +627,7 @@ def test_strangers_get_nowhere_on_the_peer_listener(pair, what):
     assert got == answer or (what == "megabytes" and got == b"")
 
 
-@pytest.mark.parametrize("junk", [b"\xff" * 79, b"\x05" * 79, os.urandom(32) + b"\x05\x02\x00"])
+@pytest.mark.parametrize("junk", [b"\xff" * 111, b"\x05" * 111, os.urandom(64) + b"\x05\x02\x00"])
 def test_garbage_behind_the_challenge_is_refused(pair, junk):
     sock = fl.dial(pair[0])
     fl.challenge(sock)
@@ -616,13 +646,28 @@ def test_a_silent_peer_is_cut_off(stage):
     relay.wait_log("handshake-refused .*peering=yes .*reason=timed-out", count=2)
 
 
+def test_strangers_who_stay_silent_keep_no_relay_from_the_peer_listener(pair):
+    owner, other = pair
+    strangers = [fl.dial(owner) for _ in range(300)]
+    here, there, _ = fl.bridged_pair(owner, other)
+    here.sendall(b"through")
+    assert bs.exactly(there, 7) == b"through"
+    assert bs.to_end(strangers[0]) == (b"\x05\xff", "end")
+    status, text = owner.call("GET", "/metrics", token=None)
+    assert status == 200
+    full = 'outrigger_relayd_handshakes_refused_total{reason="unproved-full"} '
+    assert int(text.split(full)[1].split()[0]) >= 300 - 256
+    for sock in (*strangers, here, there):
+        sock.close()
+
+
 def test_the_method_of_peers_is_none_for_clients(pair):
     sock = bs.connect(pair[0])
     sock.sendall(fl.PEER_GREETING)
     assert bs.to_end(sock) == (b"\x05\xff", "end")
 
 
-@pytest.mark.parametrize("reply", [b"HTTP/1.1 400\r\n", b"\x05\xff", b"\x05\x80" + bytes(31), b""])
+@pytest.mark.parametrize("reply", [b"HTTP/1.1 400\r\n", b"\x05\xff", b"\x05\x81" + bytes(31), b""])
 def test_an_owner_that_is_no_relay_is_found_out(stage, reply):
     with socket.create_server((HOST, 0)) as server:
         address = "%s:%d" % server.getsockname()

@@ -335,11 +335,12 @@ static void add_configured(const struct conf *conf)
 	kind->known = true;
 }
 
-static void start_watch(struct kind *kind)
+static void start_watch(struct kind *kind, const char *token)
 {
 	kind->watch = (struct registry_watch){ .changed = on_records,
 		                               .kind = kind->name,
-		                               .redis = db_redis(kind->db) };
+		                               .redis = db_redis(kind->db),
+		                               .token = token };
 	registry_watch_start(&kind->watch);
 }
 
@@ -354,7 +355,7 @@ static int start(void *config)
 		return 0;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-		start_watch(&kinds[i]);
+		start_watch(&kinds[i], conf->daemon.api_token);
 	return 0;
 }
 

@@ -5,6 +5,8 @@
 #include "tests/unit/unit.h"
 #include "tests/unit/wait.h"
 
+#define TOKEN "token-of-the-tests"
+
 static struct redis_server server;
 static struct redis *redis;
 
@@ -33,7 +35,7 @@ static json_t *describe(struct registry_entry *entry)
 
 static struct member member(const char *kind, const char *id)
 {
-	return (struct member){ .entry = { describe, kind, id, 1700000000000, redis } };
+	return (struct member){ .entry = { describe, kind, id, 1700000000000, redis, TOKEN } };
 }
 
 struct reader {
@@ -51,7 +53,9 @@ static void on_records(struct registry_watch *watch, const json_t *records)
 	reader->records = json_deep_copy(records);
 }
 
-static struct reader reader = { .watch.changed = on_records, .watch.kind = "relay" };
+static struct reader reader = { .watch.changed = on_records,
+	                        .watch.kind = "relay",
+	                        .watch.token = TOKEN };
 
 static int load_of(const char *id)
 {
@@ -329,6 +333,35 @@ START_TEST(a_record_that_is_no_json_object_is_left_out)
 }
 END_TEST
 
+START_TEST(a_record_that_the_fleet_did_not_sign_is_left_out_and_told)
+{
+	struct logged logged = logged_start();
+	struct member one = member("relay", "relay-1"), two = member("relay", "relay-2");
+	struct member three = member("push", "relay-3");
+
+	two.entry.token = "token-of-somebody-else";
+	registry_join(&one.entry);
+	registry_join(&two.entry);
+	registry_join(&three.entry);
+	WAIT_UNTIL(ask("EXISTS og:registry:relay:relay-1 og:registry:relay:relay-2 "
+	               "og:registry:push:relay-3") == 3);
+	ask("ZADD og:registry:relay 99999999999999 relay-3 99999999999999 relay-4 "
+	    "99999999999999 relay-5");
+	ask("COPY og:registry:push:relay-3 og:registry:relay:relay-3");
+	ask("COPY og:registry:relay:relay-1 og:registry:relay:relay-4");
+	ask("SET og:registry:relay:relay-5 {\"id\":\"relay-5\"}");
+	registry_watch_start(&reader.watch);
+	WAIT_UNTIL(reader.readings == 2);
+	ck_assert_ptr_nonnull(
+	        strstr(logged_end(&logged), "registry-record-refused kind=relay id="));
+	ck_assert_uint_eq(json_object_size(reader.records), 1);
+	ck_assert_ptr_nonnull(json_object_get(reader.records, "relay-1"));
+	registry_leave(&one.entry);
+	registry_leave(&two.entry);
+	registry_leave(&three.entry);
+}
+END_TEST
+
 START_TEST(while_redis_is_away_nothing_is_read_and_after_it_all_goes_on)
 {
 	struct member one = member("relay", "relay-1");
@@ -413,6 +446,7 @@ int main(void)
 		a_member_whose_record_has_expired_leaves_the_index_too,
 		a_member_that_died_is_not_read_and_its_place_in_the_index_goes,
 		a_record_that_is_no_json_object_is_left_out,
+		a_record_that_the_fleet_did_not_sign_is_left_out_and_told,
 		while_redis_is_away_nothing_is_read_and_after_it_all_goes_on,
 		a_redis_that_refuses_is_logged_once_until_it_does_no_more,
 		a_watch_may_be_stopped_in_its_callback,

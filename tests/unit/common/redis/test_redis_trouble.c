@@ -47,6 +47,96 @@ START_TEST(a_server_killed_in_mid_command_means_no_reply_at_once_and_then_a_new_
 }
 END_TEST
 
+/* A server by hand, which answers the login's PING and says what it likes. */
+static int impostor, client;
+
+static void open_impostor(void)
+{
+	union net_address address;
+	char text[NET_TEXT_MAX], url[NET_TEXT_MAX + 16];
+
+	ck_assert_int_eq(net_parse("127.0.0.1:0", &address), 0);
+	impostor = net_listen(&address, 16);
+	ck_assert_int_ge(impostor, 0);
+	ck_assert_int_eq(net_local(impostor, &address), 0);
+	snprintf(url, sizeof(url), "redis://%s", net_format(&address, text));
+	redis = open_url(url);
+}
+
+/* Takes the next connection and lets it log in. */
+static void let_in(void)
+{
+	char bytes[200];
+
+	WAIT_UNTIL((client = accept(impostor, NULL, NULL)) >= 0);
+	WAIT_UNTIL(recv(client, bytes, sizeof(bytes), MSG_DONTWAIT) > 0);
+	ck_assert_int_eq(send(client, "+PONG\r\n", 7, 0), 7);
+	WAIT_UNTIL(redis_connected(redis));
+}
+
+static void check_refused(const char *bytes, size_t len)
+{
+	ck_assert_int_eq(send(client, bytes, len, MSG_NOSIGNAL), (ssize_t)len);
+	WAIT_UNTIL(!redis_connected(redis));
+	close(client);
+}
+
+START_TEST(a_reply_that_nobody_asked_for_ends_the_connection_and_nothing_else)
+{
+	static const char *const replies[] = {
+		"+OK\r\n",
+		":5\r\n",
+		"$1\r\nx\r\n",
+		"$-1\r\n",
+		"*0\r\n",
+		"*-1\r\n",
+		"*2\r\n:1\r\n:2\r\n",
+		"-ERR max number of clients reached\r\n",
+		"!\r\n",
+	};
+
+	open_impostor();
+	for (size_t i = 0; i < ARRAY_LEN(replies); i++) {
+		let_in();
+		check_refused(replies[i], strlen(replies[i]));
+	}
+	let_in();
+	close(client);
+	close(impostor);
+}
+END_TEST
+
+START_TEST(a_reply_behind_the_one_that_was_asked_for_is_refused_too)
+{
+	struct asked asked = { .call.done = on_asked };
+
+	open_impostor();
+	let_in();
+	redis_command(redis, &asked.call, "GET x");
+	check_refused("$1\r\nx\r\n$1\r\ny\r\n", 14);
+	ck_assert_int_eq(asked.answers, 1);
+	ck_assert_str_eq(asked.text, "x");
+	close(impostor);
+}
+END_TEST
+
+START_TEST(a_reply_that_is_too_large_is_no_reply)
+{
+	struct asked asked = { .call.done = on_asked };
+
+	open_impostor();
+	let_in();
+	redis_command(redis, &asked.call, "GET x");
+	ck_assert_int_eq(send(client, "*2147483647\r\n", 13, 0), 13);
+	WAIT_UNTIL(asked.answers == 1);
+	ck_assert(asked.none);
+	close(client);
+	let_in();
+	close(client);
+	close(impostor);
+}
+END_TEST
+
 START_TEST(an_idle_connection_that_is_cut_is_made_anew)
 {
 	open_server();
@@ -300,6 +390,9 @@ int main(void)
 	const TTest *const tests[] = {
 		a_server_that_is_absent_at_the_start_is_used_once_it_is_there,
 		a_server_killed_in_mid_command_means_no_reply_at_once_and_then_a_new_connection,
+		a_reply_that_nobody_asked_for_ends_the_connection_and_nothing_else,
+		a_reply_behind_the_one_that_was_asked_for_is_refused_too,
+		a_reply_that_is_too_large_is_no_reply,
 		an_idle_connection_that_is_cut_is_made_anew,
 		a_stalled_server_means_no_reply_after_the_timeout_for_all_and_recovery_later,
 		what_a_callback_sends_as_the_connection_ends_waits_for_the_next_one,

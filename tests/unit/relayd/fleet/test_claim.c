@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "common/text/signature.h"
 #include "tests/unit/relay_store.h"
 
 #define NAME "0123456789abcdefabcdef0123456789abcdef01"
@@ -75,6 +76,20 @@ static void set(const char *key, const char *value, const char *life_ms)
 	WAIT_UNTIL(!redis_busy(&call));
 }
 
+/* The record of relay-2, signed by TOKEN. */
+static void set_record(const char *token)
+{
+	json_t *record = json_pack("{s:i, s:s}", "epoch", 7, "peer", "192.0.2.2:7651");
+	char *text;
+
+	claims.token = "token-of-the-tests";
+	signature_put(record, token, "relay:relay-2");
+	text = json_dumps(record, JSON_COMPACT);
+	set("og:registry:relay:relay-2", text, "60000");
+	free(text);
+	json_decref(record);
+}
+
 START_TEST(a_hash_that_nobody_has_is_ours)
 {
 	ck_assert_int_eq(take(), CLAIM_OURS);
@@ -86,11 +101,21 @@ END_TEST
 START_TEST(a_hash_of_a_relay_that_is_there_is_elsewhere)
 {
 	set(KEY, "relay-2 7", "60000");
-	set("og:registry:relay:relay-2", "{\"epoch\":7,\"peer\":\"192.0.2.2:7651\"}", "60000");
+	set_record("token-of-the-tests");
 	ck_assert_int_eq(take(), CLAIM_ELSEWHERE);
 	ck_assert_str_eq(owner_id, "relay-2");
 	ck_assert_str_eq(owner_peering, "192.0.2.2:7651");
 	ck_assert_uint_eq(claims.renewed_count, 0);
+}
+END_TEST
+
+START_TEST(the_address_of_a_relay_whose_record_the_fleet_did_not_sign_is_not_believed)
+{
+	set(KEY, "relay-2 7", "60000");
+	set_record("token-of-somebody-else");
+	ck_assert_int_eq(take(), CLAIM_ELSEWHERE);
+	ck_assert_str_eq(owner_id, "relay-2");
+	ck_assert_str_eq(owner_peering, "(none)");
 }
 END_TEST
 
@@ -206,6 +231,7 @@ int main(void)
 	const TTest *const tests[] = {
 		a_hash_that_nobody_has_is_ours,
 		a_hash_of_a_relay_that_is_there_is_elsewhere,
+		the_address_of_a_relay_whose_record_the_fleet_did_not_sign_is_not_believed,
 		a_relay_that_has_started_anew_has_lost_its_claims,
 		a_relay_without_a_record_keeps_claims_that_it_has_just_renewed,
 		a_relay_without_a_record_that_has_missed_a_renewal_has_lost_them,

@@ -56,7 +56,7 @@ static void open_to_listener(void)
 {
 	char text[NET_TEXT_MAX];
 
-	dial_open(&dial, net_format(&address, text), hash);
+	dial_open(&dial, "relay-1", net_format(&address, text), hash);
 }
 
 static bool accepted(void)
@@ -92,8 +92,8 @@ static const uint8_t *challenged(void)
 {
 	open_to_listener();
 	WAIT_UNTIL(accepted());
-	ck_assert_mem_eq(heard(PEERING_GREETING_LEN), "\x05\x01\x80", PEERING_GREETING_LEN);
-	say_slowly("\x05\x80" NONCE, PEERING_CHALLENGE_LEN);
+	ck_assert_mem_eq(heard(PEERING_GREETING_LEN), "\x05\x01\x81", PEERING_GREETING_LEN);
+	say_slowly("\x05\x81" NONCE, PEERING_CHALLENGE_LEN);
 	return heard(PEERING_REQUEST_LEN);
 }
 
@@ -108,21 +108,34 @@ static void check_outcome(enum dial_outcome outcome)
 
 START_TEST(a_grant_hands_over_the_connection_with_nothing_read_behind_it)
 {
+	const struct peering_key key = { "secret", "relay-1" };
 	const uint8_t *request = challenged();
-	uint8_t grant[SOCKS5_GRANT_LEN];
-	char byte;
+	uint8_t grant[PEERING_GRANT_LEN];
+	char last[] = "?\0go", byte;
 
-	ck_assert(peering_proof_is_right(request, (const uint8_t *)NONCE, "secret"));
-	socks5_grant_reply(grant, request + PEERING_PROOF_LEN);
+	ck_assert(peering_proof_is_right(request, (const uint8_t *)NONCE, &key));
+	peering_grant(grant, request, (const uint8_t *)"\x05\x81" NONCE, &key);
 	say_slowly(grant, sizeof(grant) - 1);
 	ck_assert_int_eq(dones, 0);
-	ck_assert_int_eq(send(caller, "\0\0go", 4, 0), 4); /* the grant's last byte, and more */
+	last[0] = (char)grant[sizeof(grant) - 1];
+	ck_assert_int_eq(send(caller, last, 4, 0), 4); /* the grant's last byte, and more */
 	check_outcome(DIAL_GRANTED);
 	ck_assert_uint_eq(net_port(dial_address(&dial)), net_port(&address));
 	ck_assert_int_eq(recv(got_fd, &byte, 1, 0), 1);
 	ck_assert_int_eq(byte, 0);
 	ck_assert_int_eq(recv(got_fd, &byte, 1, 0), 1);
 	ck_assert_int_eq(byte, 'g');
+}
+END_TEST
+
+START_TEST(a_grant_of_an_owner_that_does_not_know_the_secret_is_none)
+{
+	uint8_t grant[PEERING_GRANT_LEN];
+
+	peering_grant(grant, challenged(), (const uint8_t *)"\x05\x81" NONCE,
+	              &(struct peering_key){ "guess", "relay-1" });
+	ck_assert_int_eq(send(caller, grant, sizeof(grant), 0), (ssize_t)sizeof(grant));
+	check_outcome(DIAL_NO_RELAY);
 }
 END_TEST
 
@@ -165,7 +178,7 @@ START_TEST(a_port_where_nobody_listens_is_unreachable)
 	char text[NET_TEXT_MAX];
 
 	close(listener);
-	dial_open(&dial, net_format(&address, text), hash);
+	dial_open(&dial, "relay-1", net_format(&address, text), hash);
 	check_outcome(DIAL_UNREACHABLE);
 	listener = net_listen(&address, 5);
 }
@@ -182,7 +195,7 @@ START_TEST(the_next_address_of_a_name_is_tried)
 	resolve_stop(&dial.resolve);
 	on_resolved(&dial.resolve, found, ARRAY_LEN(found), NULL);
 	WAIT_UNTIL(accepted());
-	ck_assert_mem_eq(heard(PEERING_GREETING_LEN), "\x05\x01\x80", PEERING_GREETING_LEN);
+	ck_assert_mem_eq(heard(PEERING_GREETING_LEN), "\x05\x01\x81", PEERING_GREETING_LEN);
 	ck_assert_int_eq(dones, 0);
 	dial_close(&dial);
 }
@@ -190,7 +203,7 @@ END_TEST
 
 START_TEST(what_is_no_address_has_none)
 {
-	dial_open(&dial, "no port", hash);
+	dial_open(&dial, "relay-1", "no port", hash);
 	check_outcome(DIAL_NO_ADDRESS);
 }
 END_TEST
@@ -223,6 +236,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		a_grant_hands_over_the_connection_with_nothing_read_behind_it,
+		a_grant_of_an_owner_that_does_not_know_the_secret_is_none,
 		refusals_are_told_apart,
 		an_owner_that_hangs_up_has_cut_us_off,
 		a_port_where_nobody_listens_is_unreachable,

@@ -189,15 +189,20 @@ START_TEST(a_balancer_without_a_header_is_closed)
 }
 END_TEST
 
+static uint8_t relays_grant[PEERING_GRANT_LEN];
+
 /* Another relay's connection that has sent its request for the name with SECRET. */
 static int join_as_relay(const char *secret)
 {
+	static const uint8_t nonce[PEERING_NONCE_LEN] = "a nonce";
 	uint8_t challenge[PEERING_CHALLENGE_LEN], request[PEERING_REQUEST_LEN];
+	const struct peering_key key = { secret, fleet_id() };
 	int far = halves_accept(ORIGIN_RELAY);
 
-	halves_send(far, "\x05\x01\x80", 3);
+	halves_send(far, "\x05\x01\x81", 3);
 	WAIT_UNTIL(recv(far, challenge, sizeof(challenge), MSG_DONTWAIT) == sizeof(challenge));
-	peering_request(request, challenge, halves_hash(), secret);
+	peering_request(request, challenge, nonce, halves_hash(), &key);
+	peering_grant(relays_grant, request, challenge, &key);
 	halves_send(far, request, sizeof(request));
 	return far;
 }
@@ -206,7 +211,7 @@ START_TEST(a_relay_that_knows_the_secret_joins_a_stream_and_is_told_of_its_activ
 {
 	int client = halves_join(), relay = join_as_relay("secret");
 
-	halves_expect(relay, "\x05\x00\x00\x03\x28" HALVES_NAME "\0\0", SOCKS5_GRANT_LEN);
+	halves_expect(relay, relays_grant, sizeof(relays_grant));
 	ck_assert_int_eq(stream_here()->state, STREAM_PAIRED);
 	ck_assert_int_eq(stream_activate(stream_here(), mem_dup("{}")), STREAM_ACTIVATED);
 	halves_expect(relay, "\0", 1);

@@ -42,7 +42,7 @@ static void on_answer(struct redis_call *call, const struct redisReply *reply)
 {
 	answered = true;
 	if (!lost)
-		answer = ledger_read(ledgers, reply);
+		answer = ledger_read(ledgers, reply, UINT64_MAX);
 }
 
 static struct redis_call call = { .done = on_answer };
@@ -381,6 +381,44 @@ START_TEST(trouble_in_redis_is_no_denial)
 }
 END_TEST
 
+START_TEST(a_reply_that_is_not_the_scripts_is_no_verdict)
+{
+	/* clang-format off */
+	static const char *const lies[] = {
+		"return 1",
+		"return {}",
+		"return {'go'}",
+		"return {'granted'}",
+		"return {'granted', 0, 202601, 0, 0, 0, 0, 0, 0, 0}",
+		"return {'granted', -5, 202601, 0, 0, 0, 0, 0, 0, 0}",
+		"return {'granted', '9223372036854775807', 202601, 0, 0, 0, 0, 0, 0, 0}",
+		"return {'granted', 5, 202613, 0, 0, 0, 0, 0, 0, 0}",
+		"return {'granted', 5, '', 0, 0, 0, 0, 0, 0, 0}",
+		"return {'granted', 5, 202601, 0, 0, 0, 0}",
+		"return {'granted', 5, 202601, 4, 0, 0, 0, 0, 0, 0}",
+		"return {'granted', 5, 202601, -1, 0, 0, 0, 0, 0, 0}",
+		"return {'over'}",
+		"return {'over', 'user:stranger@x', 5}",
+		"return {'over', {'user:a@x'}, 5}",
+		"return {'over', 'user:a@x', 'much'}",
+		"return {'forbidden', 'nobody', -1}",
+		"return {'month', -1}",
+		"return {'month', '9223372036854775807'}",
+	};
+	/* clang-format on */
+	const unsigned month = calendar_month()->number;
+
+	for (size_t i = 0; i < ARRAY_LEN(lies); i++) {
+		open_script = (struct redis_script){ lies[i], "" };
+		ck_assert_msg(open_ledgers(strangers, 1000) == LEDGER_UNKNOWN, "%s", lies[i]);
+		ck_assert_ptr_null(answer.ledger);
+		ck_assert_int_eq(answer.bytes, 0);
+		ck_assert_uint_eq(ledgers->calls, 0);
+	}
+	ck_assert_uint_eq(calendar_month()->number, month);
+}
+END_TEST
+
 /* Leases */
 
 static void open_lease(void)
@@ -487,6 +525,31 @@ START_TEST(a_limit_is_used_up_to_the_byte_before_the_stream_is_told)
 	spend(1); /* nothing more is asked */
 	ck_assert(!redis_busy(&lease->call));
 	ck_assert_int_eq(exhaustions, 1);
+}
+END_TEST
+
+START_TEST(a_denial_by_a_ledger_that_is_not_the_streams_is_asked_about_again)
+{
+	open_lease();
+	take_script = (struct redis_script){ "return {'over', 'user:stranger@x', 5}", "" };
+	spend(lease->budget + 1);
+	WAIT_UNTIL(lease->state == LEASE_RETRYING);
+	take_script = (struct redis_script){ ledger_take_lua, "" };
+	WAIT_UNTIL(renewals == 1);
+	ck_assert_int_eq(exhaustions, 0);
+}
+END_TEST
+
+START_TEST(a_lease_never_exceeds_what_is_left_of_the_file)
+{
+	relay_conf.default_file_limit = 3 * (int64_t)MIB;
+	open_lease();
+	relay_conf.default_file_limit = 0;
+	take_script = (struct redis_script){ "return {'granted', 4194304, tonumber(ARGV[1])}", "" };
+	spend(lease->budget + 1);
+	WAIT_UNTIL(lease->state == LEASE_RETRYING);
+	ck_assert_uint_eq(lease->budget, 0);
+	ck_assert_uint_lt(lease->file_left, 3 * MIB);
 }
 END_TEST
 
@@ -721,6 +784,9 @@ static int run_ledgers(void)
 		a_month_that_is_over_by_rediss_clock_is_not_charged,
 		usage_is_kept_for_400_days_and_its_ledgers_are_listed,
 		trouble_in_redis_is_no_denial,
+		a_reply_that_is_not_the_scripts_is_no_verdict,
+		a_denial_by_a_ledger_that_is_not_the_streams_is_asked_about_again,
+		a_lease_never_exceeds_what_is_left_of_the_file,
 	};
 
 	return unit_run("ledgers", tests, ARRAY_LEN(tests), relay_store_setup, teardown);

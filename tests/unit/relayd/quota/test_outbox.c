@@ -1,5 +1,6 @@
 #include "relayd/quota/outbox.c"
 
+#include "tests/unit/logged.h"
 #include "tests/unit/relay_store.h"
 
 static void wait_until_empty(void)
@@ -144,6 +145,44 @@ START_TEST(a_key_of_another_type_does_not_hold_the_others_up)
 }
 END_TEST
 
+START_TEST(a_number_of_the_last_item_that_is_none_stops_nothing)
+{
+	char command[200];
+
+	for (int i = 0; i < 3; i++) {
+		relay_ask("DEL og:transfers");
+		snprintf(command, sizeof(command), "DEL %s", outbox.keys[0]);
+		relay_ask(command);
+		snprintf(command, sizeof(command),
+		         i == 0   ? "LPUSH %s x"
+		         : i == 1 ? "SET %s text"
+		                  : "HSET %s a b",
+		         outbox.keys[0]);
+		relay_ask(command);
+		add_records(0, 3);
+		wait_until_empty();
+		relay_expect("3", "XLEN og:transfers");
+	}
+}
+END_TEST
+
+START_TEST(an_item_that_redis_refuses_again_and_again_is_set_aside_and_told)
+{
+	struct logged logged = logged_start();
+	const char *text;
+
+	make_lease("3 500 202601");
+	relay_ask("HSET og:usage:202601 user:a@x text");
+	give_back(3, false, 100);
+	add_records(0, 2);
+	wait_until_empty();
+	text = logged_end(&logged);
+	relay_expect("2", "XLEN og:transfers");
+	ck_assert_int_eq(dropped, 1);
+	ck_assert_ptr_nonnull(strstr(text, "outbox-item-set-aside kind=back "));
+}
+END_TEST
+
 START_TEST(any_other_trouble_is_waited_out)
 {
 	relay_ask("CONFIG SET maxmemory 1");
@@ -198,6 +237,8 @@ int main(void)
 		the_last_return_takes_in_what_a_call_without_answer_has_taken,
 		no_ledger_falls_below_nothing,
 		a_key_of_another_type_does_not_hold_the_others_up,
+		a_number_of_the_last_item_that_is_none_stops_nothing,
+		an_item_that_redis_refuses_again_and_again_is_set_aside_and_told,
 		any_other_trouble_is_waited_out,
 		the_box_has_an_end,
 		the_end_of_the_process_writes_what_is_left,
