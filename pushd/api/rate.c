@@ -1,12 +1,16 @@
 #include "pushd/api/rate.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/mem.h"
 #include "common/net/networks.h"
 
-#define NETWORK_BYTES 8 /* of an IPv6 address: what one site has, RFC 6177 */
+/* Bytes of a key: IPv6, what a site has at least (RFC 6177) and at most; and mapped IPv4. */
+#define ADDRESS_BYTES 8
+#define NETWORK_BYTES 6
+#define NETWORK_BYTES_V4 15
 
 struct bucket {
 	struct list_link link;
@@ -16,11 +20,26 @@ struct bucket {
 	unsigned char key[];
 };
 
-void rate_address_key(const union net_address *address, unsigned char key[RATE_ADDRESS_KEY])
+static bool is_ipv6(const union net_address *address)
+{
+	return address->sa.sa_family == AF_INET6 && !IN6_IS_ADDR_V4MAPPED(&address->in6.sin6_addr);
+}
+
+static void cut_key(const union net_address *address, unsigned char key[RATE_ADDRESS_KEY],
+                    size_t bytes)
 {
 	networks_key(address, key);
-	if (address->sa.sa_family == AF_INET6 && !IN6_IS_ADDR_V4MAPPED(&address->in6.sin6_addr))
-		memset(key + NETWORK_BYTES, 0, RATE_ADDRESS_KEY - NETWORK_BYTES);
+	memset(key + bytes, 0, RATE_ADDRESS_KEY - bytes);
+}
+
+void rate_address_key(const union net_address *address, unsigned char key[RATE_ADDRESS_KEY])
+{
+	cut_key(address, key, is_ipv6(address) ? ADDRESS_BYTES : RATE_ADDRESS_KEY);
+}
+
+void rate_network_key(const union net_address *address, unsigned char key[RATE_ADDRESS_KEY])
+{
+	cut_key(address, key, is_ipv6(address) ? NETWORK_BYTES : NETWORK_BYTES_V4);
 }
 
 void rate_init(struct rate *rate)
@@ -59,6 +78,17 @@ static void fill(const struct rate *rate, struct bucket *bucket, uint64_t now_ns
 		bucket->tokens = rate->burst;
 	else
 		bucket->tokens += (uint32_t)more;
+}
+
+uint64_t rate_wait(const struct rate *rate, const void *key, size_t key_len, uint64_t now_ns)
+{
+	const struct bucket *bucket = map_get(&rate->map, key, key_len);
+	uint64_t since_ns;
+
+	if (bucket == NULL || bucket->tokens > 0)
+		return 0;
+	since_ns = now_ns - bucket->filled_ns;
+	return since_ns >= rate->interval_ns ? 0 : rate->interval_ns - since_ns;
 }
 
 uint64_t rate_take(struct rate *rate, const void *key, size_t key_len, uint64_t now_ns)

@@ -24,6 +24,9 @@ struct rate {
 /* Sets up an empty table whose numbers are set. */
 void rate_init(struct rate *rate);
 
+/* How long KEY has to wait until rate_take() is 0, in nanoseconds. */
+uint64_t rate_wait(const struct rate *rate, const void *key, size_t key_len, uint64_t now_ns);
+
 /* 0: KEY may do it now, which takes a token; else how long it has to wait, in nanoseconds. */
 uint64_t rate_take(struct rate *rate, const void *key, size_t key_len, uint64_t now_ns);
 
@@ -33,5 +36,8 @@ void rate_release(struct rate *rate);
 
 /* The key of ADDRESS: IPv4 (mapped too) alone, IPv6 by its /64, which is what one site has. */
 void rate_address_key(const union net_address *address, unsigned char key[RATE_ADDRESS_KEY]);
+
+/* That of its network: IPv4 by its /24, IPv6 by its /48, of which one customer may have all. */
+void rate_network_key(const union net_address *address, unsigned char key[RATE_ADDRESS_KEY]);
 
 #endif

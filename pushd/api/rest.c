@@ -27,6 +27,7 @@
 #define RATE_BURST 20
 #define RATE_INTERVAL_NS UINT64_C(3000000000)
 #define RATE_ADDRESSES 16384
+#define RATE_NETWORK 10 /* times as much for all addresses of a network */
 
 #define BODY_MAX 8192
 /* Far more than are served at once: it takes so many slow ones to be in anybody's way. */
@@ -39,6 +40,7 @@ static struct {
 	struct http_server *server; /* NULL: there is no public-listen */
 	struct networks trusted;
 	struct rate rate;
+	struct rate network_rate;
 } self;
 
 enum result { RESULT_REMOVED, RESULT_UNKNOWN, RESULT_MALFORMED, RESULT_LIMITED, RESULT_COUNT };
@@ -148,20 +150,35 @@ static void resolve_forwarded(union net_address *address, const char *header,
 	}
 }
 
+/*
+ * An address that waits costs its neighbours nothing, and one of a network that waits gets no
+ * bucket: a network has more addresses than the table has places.
+ */
+static uint64_t take_token(const union net_address *address, uint64_t now_ns)
+{
+	unsigned char key[RATE_ADDRESS_KEY], network[RATE_ADDRESS_KEY];
+	uint64_t wait;
+
+	rate_address_key(address, key);
+	rate_network_key(address, network);
+	wait = rate_wait(&self.rate, key, sizeof(key), now_ns);
+	if (wait == 0)
+		wait = rate_take(&self.network_rate, network, sizeof(network), now_ns);
+	return wait > 0 ? wait : rate_take(&self.rate, key, sizeof(key), now_ns);
+}
+
 /* How long the client must wait before its next request, in nanoseconds; 0: this one counts. */
 static uint64_t wait_ns(struct http_request *request)
 {
 	const union net_address *peer = http_client_address(request);
 	union net_address address = { 0 };
-	unsigned char key[RATE_ADDRESS_KEY];
 	char *forwarded = http_header_list(request, "X-Forwarded-For");
 
 	/* Behind the pointer there is no more than its family needs. */
 	memcpy(&address, peer, net_length(peer));
 	resolve_forwarded(&address, forwarded, &self.trusted);
 	free(forwarded);
-	rate_address_key(&address, key);
-	return rate_take(&self.rate, key, sizeof(key), loop_now_ns());
+	return take_token(&address, loop_now_ns());
 }
 
 /* The provider isn't compared: Snikket's app names another than it registered with. */
@@ -308,6 +325,18 @@ static int start_listening(void)
 	return result;
 }
 
+static void init_rates(void)
+{
+	self.rate.burst = RATE_BURST;
+	self.rate.interval_ns = RATE_INTERVAL_NS;
+	self.rate.keys_max = RATE_ADDRESSES;
+	rate_init(&self.rate);
+	self.network_rate.burst = RATE_BURST * RATE_NETWORK;
+	self.network_rate.interval_ns = RATE_INTERVAL_NS / RATE_NETWORK;
+	self.network_rate.keys_max = RATE_ADDRESSES;
+	rate_init(&self.network_rate);
+}
+
 static int start(void *config)
 {
 	self.daemon = &((const struct conf *)config)->daemon;
@@ -315,10 +344,7 @@ static int start(void *config)
 		return 0;
 	metrics_add(&results_metric);
 	networks_read(&self.trusted, (const char *const *)self.daemon->trusted_proxies);
-	self.rate.burst = RATE_BURST;
-	self.rate.interval_ns = RATE_INTERVAL_NS;
-	self.rate.keys_max = RATE_ADDRESSES;
-	rate_init(&self.rate);
+	init_rates();
 	return start_listening();
 }
 
@@ -348,6 +374,7 @@ static void stop(void)
 	self.server = NULL;
 	networks_release(&self.trusted);
 	rate_release(&self.rate);
+	rate_release(&self.network_rate);
 }
 
 const union net_address *rest_address(void)

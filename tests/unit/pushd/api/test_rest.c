@@ -57,6 +57,43 @@ START_TEST(garbage_ends_the_walk_at_the_hop_before)
 }
 END_TEST
 
+/* How long HOST has to wait, at a time that stands still. */
+static uint64_t ask_from(const char *host)
+{
+	union net_address address;
+
+	ck_assert_int_eq(net_numeric(host, 1, &address), 0);
+	return take_token(&address, 1);
+}
+
+START_TEST(a_network_of_many_addresses_is_limited_as_one)
+{
+	char host[64];
+
+	init_rates();
+	for (int i = 0; i < 2 * RATE_BURST * RATE_NETWORK; i++) {
+		snprintf(host, sizeof(host), "2001:db8:7:%x::1", i);
+		ck_assert_int_eq(ask_from(host) == 0, i < RATE_BURST * RATE_NETWORK);
+	}
+	ck_assert_uint_eq(self.rate.map.count, RATE_BURST * RATE_NETWORK);
+	ck_assert_uint_eq(ask_from("2001:db8:8::1"), 0);
+	rate_release(&self.rate);
+	rate_release(&self.network_rate);
+}
+END_TEST
+
+START_TEST(an_address_that_asks_too_often_costs_its_neighbours_nothing)
+{
+	init_rates();
+	for (int i = 0; i < 1000; i++)
+		ck_assert_int_eq(ask_from("192.0.2.1") == 0, i < RATE_BURST);
+	for (int i = 0; i < RATE_BURST; i++)
+		ck_assert_uint_eq(ask_from("192.0.2.2"), 0);
+	rate_release(&self.rate);
+	rate_release(&self.network_rate);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -64,6 +101,8 @@ int main(void)
 		a_trusted_proxy_names_the_client,
 		only_what_trusted_hops_wrote_is_believed,
 		garbage_ends_the_walk_at_the_hop_before,
+		a_network_of_many_addresses_is_limited_as_one,
+		an_address_that_asks_too_often_costs_its_neighbours_nothing,
 	};
 
 	return unit_run("rest", tests, sizeof(tests) / sizeof(tests[0]), NULL, NULL);
