@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
@@ -185,6 +186,7 @@ static void write_secret(const char *token, const char *keys_and_values)
 	FILE *out = fopen(file, "w");
 
 	ck_assert_ptr_nonnull(out);
+	ck_assert_int_eq(fchmod(fileno(out), 0600), 0);
 	fprintf(out, "[daemon]\napi-token = %s\n%s", token, keys_and_values);
 	fclose(out);
 }

@@ -46,8 +46,8 @@ START_TEST(relays_have_an_address_of_their_own_where_they_are_challenged)
 {
 	int fd = connect_to(listener_address(ORIGIN_RELAY, 0));
 
-	WAIT_UNTIL(send(fd, "\x05\x01\x80", 3, MSG_NOSIGNAL) == 3);
-	halves_expect(fd, "\x05\x80", 2);
+	WAIT_UNTIL(send(fd, "\x05\x01\x81", 3, MSG_NOSIGNAL) == 3);
+	halves_expect(fd, "\x05\x81", 2);
 }
 END_TEST
 
