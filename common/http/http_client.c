@@ -23,6 +23,13 @@
 #define HTTP1_AGE_S 50L
 #define HTTP2_AGE_S 86400L
 
+/* What TLS told of a pool's newest connection; only watched where we have a certificate. */
+struct tls_news {
+	bool shown; /* our certificate, with its proof */
+	bool heard; /* something came behind the handshake */
+	int alert;  /* the server's, by its number; 0: none (or the end of the connection) */
+};
+
 struct http_pool {
 	CURLM *multi;
 	struct http_pool_options options; /* with its own strings */
@@ -30,6 +37,8 @@ struct http_pool {
 	struct list transfers; /* all that calls hold */
 	struct http_transfer *idle;
 	unsigned idle_count;
+	unsigned under_way; /* transfers that libcurl has */
+	struct tls_news news;
 	bool collecting; /* done callbacks may run */
 	bool doomed;     /* freed by one of them */
 };
@@ -95,6 +104,60 @@ static size_t on_body(char *data, size_t size, size_t count, void *context)
 	return CURL_WRITEFUNC_ERROR;
 }
 
+/* ---- whether the server takes our certificate ---- */
+
+/* TLS has written or read a part of a record: OpenSSL's msg_callback. */
+static void on_tls_message(int written, int version, int type, const void *data, size_t len,
+                           SSL *tls, void *context)
+{
+	/* In TLS 1.3 the record's own type is within what is encrypted. */
+	int typed =
+	        SSL_version(tls) == TLS1_3_VERSION ? SSL3_RT_INNER_CONTENT_TYPE : SSL3_RT_HEADER;
+	const unsigned char *bytes = data;
+	struct tls_news *news = context;
+
+	if (len == 0)
+		return;
+	if (written && type == SSL3_RT_HANDSHAKE && bytes[0] == SSL3_MT_CERTIFICATE_VERIFY)
+		news->shown = true;
+	else if (!written && type == SSL3_RT_ALERT && len == 2)
+		news->alert = bytes[1];
+	else if (!written && type == typed && bytes[0] == SSL3_RT_APPLICATION_DATA)
+		news->heard = true;
+}
+
+/* A connection of the pool begins with TLS. */
+static CURLcode on_tls_context(CURL *easy, void *tls, void *data)
+{
+	struct tls_news *news = data;
+
+	*news = (struct tls_news){ 0 };
+	SSL_CTX_set_msg_callback(tls, on_tls_message);
+	SSL_CTX_set_msg_callback_arg(tls, news);
+	return CURLE_OK;
+}
+
+/* True if the server's alert is about our certificate. */
+static bool refused(const struct tls_news *news)
+{
+	switch (news->alert) {
+	case SSL_AD_BAD_CERTIFICATE:
+	case SSL_AD_UNSUPPORTED_CERTIFICATE:
+	case SSL_AD_CERTIFICATE_REVOKED:
+	case SSL_AD_CERTIFICATE_EXPIRED:
+	case SSL_AD_CERTIFICATE_UNKNOWN:
+	case SSL_AD_UNKNOWN_CA:
+	case SSL_AD_ACCESS_DENIED:
+	case SSL_AD_CERTIFICATE_REQUIRED:
+		return true;
+	case SSL_AD_HANDSHAKE_FAILURE: /* also that no cipher is shared: before the certificate */
+	case SSL_AD_DECRYPT_ERROR:
+		return news->shown && !news->heard;
+	default:
+		return false;
+	}
+}
+
 /* ---- what became of a transfer ---- */
 
 static enum http_failure judge(const struct http_transfer *transfer, CURLcode code, long status)
@@ -104,6 +167,8 @@ static enum http_failure judge(const struct http_transfer *transfer, CURLcode co
 	/* A truncated body is no failure: the status was read. 7.88 calls some whole ones so. */
 	if (code == CURLE_OK || (transfer->tries > 0 && status >= 200))
 		return HTTP_OK;
+	if (refused(&transfer->pool->news))
+		return HTTP_CERTIFICATE;
 	if (transfer->tries > 0 && code == CURLE_OPERATION_TIMEDOUT)
 		return HTTP_TIMED_OUT;
 	if (transfer->tries > 0)
@@ -123,6 +188,17 @@ static enum http_failure judge(const struct http_transfer *transfer, CURLcode co
 	}
 }
 
+/* True if a transfer that ended with CODE lost its connection where our certificate was read. */
+static bool closed_at_certificate(const struct http_transfer *transfer, CURLcode code)
+{
+	const struct tls_news *news = &transfer->pool->news;
+	enum http_failure failure = transfer->call->failure;
+
+	return news->shown && !news->heard && news->alert == 0 &&
+	       code != CURLE_OPERATION_TIMEDOUT &&
+	       (failure == HTTP_UNREACHABLE || failure == HTTP_UNTRUSTED || failure == HTTP_BROKEN);
+}
+
 static void complete(struct http_transfer *transfer, CURLcode code)
 {
 	struct http_call *call = transfer->call;
@@ -136,7 +212,11 @@ static void complete(struct http_transfer *transfer, CURLcode code)
 		curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_multi_remove_handle(transfer->pool->multi, transfer->easy);
 	transfer->active = false;
+	transfer->pool->under_way--;
 	call->failure = judge(transfer, code, status);
+	if (call->failure == HTTP_CERTIFICATE)
+		text = SSL_alert_desc_string_long(transfer->pool->news.alert);
+	call->at_certificate = closed_at_certificate(transfer, code);
 	call->status = (unsigned)status;
 	call->response_len = buf_len(&transfer->response);
 	transfer->response.max = 0;
@@ -276,6 +356,10 @@ static struct http_transfer *new_transfer(struct http_pool *pool)
 	curl_easy_setopt(transfer->easy, CURLOPT_WRITEDATA, transfer);
 	curl_easy_setopt(transfer->easy, CURLOPT_PREREQDATA, transfer);
 	curl_easy_setopt(transfer->easy, CURLOPT_ERRORBUFFER, transfer->error);
+	if (pool->options.certificate != NULL) {
+		curl_easy_setopt(transfer->easy, CURLOPT_SSL_CTX_FUNCTION, on_tls_context);
+		curl_easy_setopt(transfer->easy, CURLOPT_SSL_CTX_DATA, &pool->news);
+	}
 	return transfer;
 }
 
@@ -372,6 +456,9 @@ void http_send(struct http_pool *pool, struct http_call *call)
 	curl_easy_setopt(transfer->easy, CURLOPT_URL, call->url);
 	curl_easy_setopt(transfer->easy, CURLOPT_TIMEOUT_MS, (long)call->timeout_ms);
 	transfer->active = true;
+	/* What was told of a connection that is gone says nothing of the next one. */
+	if (pool->under_way++ == 0)
+		pool->news = (struct tls_news){ 0 };
 	if (curl_multi_add_handle(pool->multi, transfer->easy) != CURLM_OK)
 		panic("curl_multi_add_handle");
 }
@@ -389,6 +476,7 @@ void http_release(struct http_call *call)
 	if (transfer->active) {
 		curl_multi_remove_handle(pool->multi, transfer->easy);
 		transfer->active = false;
+		pool->under_way--;
 	}
 	if (pool == NULL || pool->doomed || pool->idle_count >= IDLE_MAX) {
 		free_transfer(transfer);
@@ -486,6 +574,7 @@ const char *http_failure_name(enum http_failure failure)
 		[HTTP_UNREACHABLE] = "unreachable",
 		[HTTP_NOT_H2] = "not-h2",
 		[HTTP_UNTRUSTED] = "untrusted",
+		[HTTP_CERTIFICATE] = "certificate-refused",
 		[HTTP_TIMED_OUT] = "timed-out",
 		[HTTP_BROKEN] = "broken",
 		[HTTP_REFUSED] = "refused",

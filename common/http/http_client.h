@@ -29,6 +29,8 @@ enum http_failure {
 	HTTP_UNREACHABLE, /* no connection: nothing was sent */
 	HTTP_NOT_H2,      /* the server doesn't speak h2: nothing was sent */
 	HTTP_UNTRUSTED,   /* TLS failed: nothing was sent */
+	HTTP_CERTIFICATE, /* the server refused our certificate by an alert of TLS (RFC 8446, 6.2),
+	                     which error names: nothing was processed */
 	HTTP_TIMED_OUT,   /* no answer in time: unknown whether it was processed */
 	HTTP_BROKEN,      /* the connection ended in the middle: unknown whether it was processed */
 	HTTP_REFUSED,     /* the server refused each attempt: it was not processed */
@@ -51,6 +53,11 @@ struct http_call {
 	const char *response; /* NUL behind it; "" without one */
 	size_t response_len;
 	char error[128]; /* what libcurl said of a failure */
+	/*
+	 * Beside a failure: the connection ended after our certificate was shown and before the
+	 * server said anything. Some servers refuse a certificate like that, without an alert.
+	 */
+	bool at_certificate;
 	/* The module's own. */
 	struct http_transfer *transfer;
 };

@@ -96,22 +96,49 @@ static json_t *describe_credential(const struct credential *credential)
 }
 
 /* What the provider said last, if it was a fault that no success has followed. */
-static void say_trouble(json_t *findings, const struct breaker *trouble)
+static void say_trouble(json_t *findings, const struct breaker *trouble,
+                        const struct credential *credential)
 {
+	const struct material *material = credential_material(credential);
+	bool refused = trouble != NULL && trouble->fault == BREAKER_CREDENTIAL;
 	char *date = trouble != NULL ? material_date(trouble->since_ms) : NULL;
 
-	if (trouble != NULL)
+	if (refused && material != NULL && material->certificate != NULL)
 		add_finding(findings,
-		            mem_printf(trouble->fault == BREAKER_CREDENTIAL
-		                               ? "Refused by the provider since %s (%s)."
+		            mem_printf("The certificate (%s) is refused by the provider since %s "
+		                       "(%s).",
+		                       credential_place(credential), date, trouble->reason));
+	else if (trouble != NULL)
+		add_finding(findings,
+		            mem_printf(refused ? "Refused by the provider since %s (%s)."
 		                               : "The provider can't be reached since %s (%s).",
 		                       date, trouble->reason));
 	free(date);
 }
 
+/* What is wrong with CALLS, the certificate for calls alone, so that they are sent as alerts. */
+static void say_call_faults(json_t *findings, const struct credential *calls,
+                            const struct breaker *trouble)
+{
+	const struct material *material = credential_material(calls);
+	char *why = material_judge_dates(material, loop_wall_ms());
+
+	if (why == NULL && trouble != NULL && trouble->fault == BREAKER_CREDENTIAL) {
+		char *date = material_date(trouble->since_ms);
+
+		why = mem_printf("is refused by the provider since %s (%s)", date, trouble->reason);
+		free(date);
+	}
+	if (why != NULL)
+		add_finding(findings, mem_printf("The certificate for calls (%s) %s: calls are "
+		                                 "sent as alerts.",
+		                                 credential_place(calls), why));
+	free(why);
+}
+
 /* CALLS: the certificate for calls alone, or NULL. */
 static json_t *find_out(struct credential *credential, const struct credential *calls,
-                        const struct breaker *trouble)
+                        const struct sender_trouble *trouble)
 {
 	const struct material *material = credential_material(credential);
 	bool calls_are_served = calls != NULL && credential_material(calls) != NULL;
@@ -126,7 +153,9 @@ static json_t *find_out(struct credential *credential, const struct credential *
 	if (credential_file_fault(credential) != NULL)
 		add_finding(findings, mem_printf("The file is refused: %s.",
 		                                 credential_file_fault(credential)));
-	say_trouble(findings, trouble);
+	say_trouble(findings, trouble->all, credential);
+	if (calls_are_served)
+		say_call_faults(findings, calls, trouble->calls);
 	json_decref(unused);
 	return findings;
 }
@@ -140,13 +169,13 @@ static void serve_providers(struct http_request *request)
 		const struct conf_provider *provider = sender_provider(sender);
 		struct credential *credential = credential_find(provider->id);
 		struct credential *calls = credential_find_for_calls(provider->id);
-		const struct breaker *trouble;
+		struct sender_trouble trouble;
 		const char *state = sender_state(sender, &trouble);
 		struct credential_wanted wanted;
 		json_t *item = json_pack("{s:s, s:s, s:s, s:o, s:o}", "id", provider->id, "kind",
 		                         provider_kinds[provider->kind]->conf.name, "state", state,
 		                         "credential", describe_credential(credential), "findings",
-		                         find_out(credential, calls, trouble));
+		                         find_out(credential, calls, &trouble));
 
 		credential_wants(credential, &wanted);
 		if (calls != NULL && credential_material(calls) != NULL)

@@ -512,6 +512,16 @@ bool credential_is_stored(const struct credential *credential)
 	return credential->used != NULL && credential->used == credential->stored;
 }
 
+const char *credential_place(const struct credential *credential)
+{
+	struct credential_wanted wanted;
+
+	if (credential_is_stored(credential))
+		return "redis";
+	credential_wants(credential, &wanted);
+	return wanted.file_key;
+}
+
 bool credential_is_for_calls(const struct credential *credential)
 {
 	return credential->for_calls;

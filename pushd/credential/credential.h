@@ -73,6 +73,9 @@ void credential_wants(const struct credential *credential, struct credential_wan
 /* What it is made of, borrowed until the version changes, or NULL. */
 const struct material *credential_material(const struct credential *credential);
 
+/* Where it comes from: the key that names its file (static text), or "redis". */
+const char *credential_place(const struct credential *credential);
+
 /* True if it is the one that was set, and is kept in Redis. */
 bool credential_is_stored(const struct credential *credential);
 

@@ -13,18 +13,22 @@
 
 /* clang-format off */
 
-/* Reasons are FcmError's errorCode, else ErrorInfo's reason, else the status; two are ours: */
+/* Reasons are FcmError's errorCode, else ErrorInfo's reason, else the status; three are ours: */
 #define NAMES_TOKEN "INVALID_ARGUMENT-token"
+#define TOO_BIG "INVALID_ARGUMENT-size"
 #define PROJECT_QUOTA "QUOTA_EXCEEDED-project"
 #define QUOTA_PAUSE_S 60
 #define TROUBLE_PAUSE_S 10
 static const struct verdict_row verdicts[] = {
 	{ 404, "UNREGISTERED", VERDICT_GONE },
+	{ 404, "", VERDICT_TRANSIENT, EFFECT_SPEECHLESS },
 	{ 404, NULL, VERDICT_CREDENTIAL },
 	{ 400, NAMES_TOKEN, VERDICT_GONE, EFFECT_TOKEN_FAULT },
+	{ 400, TOO_BIG, VERDICT_TOO_LARGE },
 	{ 400, NULL, VERDICT_REJECTED },
 	{ 413, NULL, VERDICT_TOO_LARGE },
 	{ 403, "SENDER_ID_MISMATCH", VERDICT_GONE, EFFECT_TOKEN_FAULT },
+	{ 403, "", VERDICT_TRANSIENT, EFFECT_SPEECHLESS },
 	{ 403, NULL, VERDICT_CREDENTIAL },
 	{ 401, "THIRD_PARTY_AUTH_ERROR", VERDICT_REJECTED },
 	{ 401, NULL, VERDICT_EXPIRED },
@@ -270,6 +274,14 @@ static bool names_token(const json_t *error, const json_t *details)
 	return message != NULL && strcasestr(message, "not a valid FCM registration token") != NULL;
 }
 
+/* True when INVALID_ARGUMENT means the size of the whole, which Google counts in its own way. */
+static bool names_size(const json_t *error)
+{
+	const char *message = json_string_value(json_object_get(error, "message"));
+
+	return message != NULL && strcasestr(message, "message is too big") != NULL;
+}
+
 /*
  * True when the QuotaFailure among DETAILS is about the project's rate and not about that of one
  * device.
@@ -304,9 +316,23 @@ static const char *find_reason(const json_t *error)
 		return "";
 	if (strcmp(reason, "INVALID_ARGUMENT") == 0 && names_token(error, details))
 		return NAMES_TOKEN;
+	if (strcmp(reason, "INVALID_ARGUMENT") == 0 && names_size(error))
+		return TOO_BIG;
 	if (strcmp(reason, "QUOTA_EXCEEDED") == 0 && names_project(details))
 		return PROJECT_QUOTA;
 	return reason;
+}
+
+/* Google names what it accepts. Without a name it is somebody else's 200, or was cut short. */
+static void judge_success(const char *name, struct judgement *judgement)
+{
+	if (name != NULL) {
+		mem_copy_word(judgement->id, sizeof(judgement->id), name);
+		return;
+	}
+	judgement->verdict = VERDICT_UNKNOWN;
+	judgement->reconnect = true;
+	mem_copy_word(judgement->reason, sizeof(judgement->reason), "no-name");
 }
 
 static void judge(const struct provider_answer *answer, struct judgement *judgement)
@@ -315,8 +341,7 @@ static void judge(const struct provider_answer *answer, struct judgement *judgem
 
 	*judgement = (struct judgement){ .verdict = VERDICT_SENT, .status = answer->status };
 	if (answer->status == 200) {
-		mem_copy_word(judgement->id, sizeof(judgement->id),
-		              json_string_value(json_object_get(body, "name")));
+		judge_success(json_string_value(json_object_get(body, "name")), judgement);
 	} else {
 		verdict_look_up(judgement, verdicts, answer,
 		                find_reason(json_object_get(body, "error")));

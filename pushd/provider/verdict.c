@@ -52,6 +52,7 @@ void verdict_look_up(struct judgement *judgement, const struct verdict_row *tabl
 	judgement->token_fault = row->effects & EFFECT_TOKEN_FAULT;
 	judgement->other_environment = row->effects & EFFECT_OTHER_ENVIRONMENT;
 	judgement->pause_provider = row->effects & EFFECT_PAUSE_PROVIDER;
+	judgement->speechless = row->effects & EFFECT_SPEECHLESS;
 	judgement->retry_after_ms = row->wait_s * 1000;
 	/* The provider's own wait counts; a throttled device waits for the row's at least. */
 	if (wait_ms > judgement->retry_after_ms ||

@@ -57,6 +57,9 @@ struct judgement {
 	bool other_environment; /* the token may be good in the provider's other environment */
 	bool pause_provider;    /* VERDICT_TRANSIENT: we send too much in all: nothing to any device
 	                        for retry_after_ms */
+	bool speechless; /* VERDICT_TRANSIENT: a refusal without the provider's word for it, as
+	                        of a proxy's or a front end in trouble; a few in a row are believed:
+	                        then it is VERDICT_CREDENTIAL */
 };
 
 /* What a verdict means besides; the judgement's members of these names. */
@@ -65,12 +68,13 @@ enum effect {
 	EFFECT_TOKEN_FAULT = 2,
 	EFFECT_OTHER_ENVIRONMENT = 4,
 	EFFECT_PAUSE_PROVIDER = 8,
+	EFFECT_SPEECHLESS = 16,
 };
 
 /* One row of a kind's table of verdicts; the first that fits counts. */
 struct verdict_row {
 	unsigned status;    /* 5: any from 500 to 599; 0: any */
-	const char *reason; /* NULL: any */
+	const char *reason; /* NULL: any; "": none was given */
 	enum verdict verdict;
 	unsigned effects; /* of enum effect */
 	unsigned wait_s;  /* before the next attempt, if the answer doesn't say how long */

@@ -1,6 +1,7 @@
 #include "pushd/sender/endpoint.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,7 @@
 #define REFUSALS_MAX 3
 #define RETRY_LEAST_MS 500
 #define RETRY_MOST_MS 8000
+#define DOUBTS_MAX 3 /* in a row, until our credential is taken for refused */
 
 /* ---- the queue ---- */
 
@@ -310,6 +312,19 @@ static const char *what_for(const struct endpoint *endpoint)
 	return credential_is_for_calls(endpoint->credential) ? " for=calls" : "";
 }
 
+static void log_open(const struct endpoint *endpoint, uint32_t pause_ms)
+{
+	const struct breaker *breaker = &endpoint->breaker;
+	bool by_credential = breaker->fault == BREAKER_CREDENTIAL;
+
+	log_error("provider-open provider=%s reason=%s fault=%s endpoint=%s pause_ms=%u "
+	          "queued=%zu%s%s%s",
+	          endpoint->provider->id, breaker->reason, breaker_fault_names[breaker->fault],
+	          endpoint->origin, pause_ms, endpoint->queue.count, what_for(endpoint),
+	          by_credential ? " credential=" : "",
+	          by_credential ? credential_place(endpoint->credential) : "");
+}
+
 static void open_breaker(struct endpoint *endpoint, enum breaker_fault fault, const char *reason)
 {
 	uint32_t pause_ms;
@@ -317,10 +332,7 @@ static void open_breaker(struct endpoint *endpoint, enum breaker_fault fault, co
 	if (endpoint->breaker.open)
 		return;
 	pause_ms = breaker_open(&endpoint->breaker, fault, reason);
-	log_error(
-	        "provider-open provider=%s reason=%s fault=%s endpoint=%s pause_ms=%u queued=%zu%s",
-	        endpoint->provider->id, reason, breaker_fault_names[fault], endpoint->origin,
-	        pause_ms, endpoint->queue.count, what_for(endpoint));
+	log_open(endpoint, pause_ms);
 	reset_windows(&endpoint->connections);
 	task_start(&endpoint->pump);
 }
@@ -414,8 +426,28 @@ static void retry_unprocessed(struct job *job)
 
 /* ---- answers ---- */
 
+/*
+ * Our credential may be refused, or the provider is in trouble. Only a few such answers in a row
+ * are believed, since what isn't sent for want of a credential isn't queued.
+ */
+static void doubt_credential(struct job *job)
+{
+	struct endpoint *endpoint = job->endpoint;
+
+	/* Those that fail side by side count once. */
+	if (!breaker_pausing(&endpoint->breaker))
+		endpoint->doubts++;
+	if (!breaker_strike(&endpoint->breaker))
+		return;
+	if (endpoint->doubts >= DOUBTS_MAX)
+		job->judgement.verdict = VERDICT_CREDENTIAL;
+	else
+		open_breaker(endpoint, BREAKER_UNREACHABLE, job->judgement.reason);
+}
+
 static void record_success(struct endpoint *endpoint)
 {
+	endpoint->doubts = 0;
 	if (breaker_success(&endpoint->breaker))
 		log_info("provider-ready provider=%s endpoint=%s%s", endpoint->provider->id,
 		         endpoint->origin, what_for(endpoint));
@@ -479,16 +511,21 @@ static void take_answer(struct job *job, struct connection *connection)
 		reset_window(connection);
 	if (job->judgement.pause_provider)
 		pacer_pause(endpoint->pacer, (uint64_t)job->judgement.retry_after_ms);
+	if (job->judgement.speechless)
+		doubt_credential(job);
+	else
+		endpoint->doubts = 0;
 	if (!job->judgement.reconnect)
 		return;
 	replace_connection(&endpoint->connections, connection);
 	/* Otherwise each such answer would cost a new connection. */
-	if (job->judgement.verdict == VERDICT_TRANSIENT)
+	if (job->judgement.verdict == VERDICT_TRANSIENT ||
+	    job->judgement.verdict == VERDICT_UNKNOWN)
 		strike(endpoint, job->judgement.reason);
 }
 
 /* At most once a second: all requests on a connection fail with it. */
-static void warn_failure(const struct job *job, const char *reason)
+static void warn_failure(const struct job *job)
 {
 	struct endpoint *endpoint = job->endpoint;
 	uint64_t now_ms = loop_now_ms();
@@ -497,7 +534,34 @@ static void warn_failure(const struct job *job, const char *reason)
 		return;
 	endpoint->warned_ms = now_ms;
 	log_warn("provider-failed provider=%s id=%s reason=%s error=\"%s\"", endpoint->provider->id,
-	         job->id, reason, job->call.error);
+	         job->id, job->judgement.reason, job->call.error);
+}
+
+/* The certificate was refused in TLS: the verdict's reason is the alert, as one word. */
+static void take_refusal(struct job *job)
+{
+	char reason[JUDGEMENT_REASON_MAX];
+
+	snprintf(reason, sizeof(reason), "tls-%.40s", job->call.error);
+	for (char *at = reason; *at != '\0'; at++)
+		*at = *at == ' ' ? '-' : (char)tolower((unsigned char)*at);
+	judge(job, VERDICT_CREDENTIAL, reason);
+}
+
+/*
+ * The connection ended at our certificate without a word, which may be a refusal or an accident. A
+ * call is taken for refused at once, since it goes as an alert by the other certificate then.
+ */
+static void take_close(struct job *job)
+{
+	bool sent = job->call.failure == HTTP_BROKEN;
+
+	judge(job, sent ? VERDICT_UNKNOWN : VERDICT_UNREACHABLE, "tls-closed-at-certificate");
+	warn_failure(job);
+	if (credential_is_for_calls(job->endpoint->credential))
+		job->judgement.verdict = VERDICT_CREDENTIAL;
+	else
+		doubt_credential(job);
 }
 
 /* No answer came. Only where nothing was sent is it certain that nothing was processed. */
@@ -506,9 +570,16 @@ static void take_failure(struct job *job, struct connection *connection)
 	struct endpoint *endpoint = job->endpoint;
 	const char *reason = http_failure_name(job->call.failure);
 
-	judge(job, VERDICT_UNKNOWN, reason);
-	warn_failure(job, reason);
 	reset_window(connection);
+	if (job->call.at_certificate) {
+		take_close(job);
+		return;
+	}
+	endpoint->doubts = 0;
+	judge(job, VERDICT_UNKNOWN, reason);
+	if (job->call.failure == HTTP_CERTIFICATE)
+		take_refusal(job);
+	warn_failure(job);
 	switch (job->call.failure) {
 	case HTTP_UNREACHABLE:
 		job->judgement.verdict = VERDICT_UNREACHABLE;
@@ -658,6 +729,7 @@ static struct http_pool_options apply_credential(struct endpoint *endpoint)
 	const struct material *material = credential_material(endpoint->credential);
 
 	endpoint->version = credential_version(endpoint->credential);
+	endpoint->doubts = 0;
 	endpoint->settings = (struct provider_settings){
 		.endpoint = endpoint->origin,
 		.own = conf_own(provider),

@@ -108,6 +108,7 @@ struct endpoint {
 	struct breaker breaker;
 	unsigned version;          /* of the credential that the connections were made for */
 	bool waits_for_credential; /* the breaker is open for want of one */
+	unsigned doubts;           /* times in a row that our credential may have been refused */
 	uint64_t warned_ms;        /* when a failure was last logged */
 	struct task pump;
 };

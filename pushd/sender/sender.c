@@ -459,12 +459,27 @@ bool sender_has_credential(const struct sender *sender)
 	return state != CREDENTIAL_ABSENT && state != CREDENTIAL_INVALID;
 }
 
-const char *sender_state(const struct sender *sender, const struct breaker **trouble)
+static const struct breaker *find_call_trouble(const struct sender *sender)
+{
+	const struct endpoint *const endpoints[] = { sender->own_calls, sender->other_calls };
+
+	if (!has_call_credential(sender))
+		return NULL;
+	for (size_t i = 0; i < ARRAY_LEN(endpoints); i++)
+		if (endpoints[i] != NULL && endpoints[i]->breaker.since_ms != 0)
+			return &endpoints[i]->breaker;
+	return NULL;
+}
+
+const char *sender_state(const struct sender *sender, struct sender_trouble *trouble)
 {
 	const struct breaker *breaker = breaker_of(sender);
 
 	if (trouble != NULL)
-		*trouble = breaker != NULL && breaker->since_ms != 0 ? breaker : NULL;
+		*trouble = (struct sender_trouble){
+			.all = breaker != NULL && breaker->since_ms != 0 ? breaker : NULL,
+			.calls = find_call_trouble(sender),
+		};
 	switch (credential_state(sender->credential, NULL)) {
 	case CREDENTIAL_FAILED:
 	case CREDENTIAL_ABSENT:

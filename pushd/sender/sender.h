@@ -65,12 +65,17 @@ void sender_cancel(struct job *job);
 
 const struct conf_provider *sender_provider(const struct sender *sender);
 
+/* Breakers (borrowed) that have seen no success since they opened, or NULL. */
+struct sender_trouble {
+	const struct breaker *all;
+	const struct breaker *calls; /* of what calls alone use, by a credential of their own */
+};
+
 /*
  * "ready"; "credential" without a usable credential; "credential" or "unreachable" while the
- * breaker is open. *TROUBLE (may be NULL) becomes the breaker (borrowed) that has seen no success
- * since it opened, or NULL.
+ * breaker is open. Fills TROUBLE (may be NULL).
  */
-const char *sender_state(const struct sender *sender, const struct breaker **trouble);
+const char *sender_state(const struct sender *sender, struct sender_trouble *trouble);
 
 /* How many wait for room on a connection. */
 size_t sender_queued(const struct sender *sender);

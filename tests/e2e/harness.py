@@ -347,6 +347,11 @@ class Providers(Pretend):
         """production=[…], sandbox=[…]: device tokens that only that one of Apple's takes."""
         return self.control("POST", "/environments", tokens)
 
+    def refuse(self, topic=None, how="revoked", **more):
+        """Refuses clients' certificates for TOPIC alone within TLS; without it none any more."""
+        refused = [{"topic": topic, "how": how, **more}] if topic else []
+        self.control("POST", "/certificates", {"refused": refused})
+
     def received(self, first=0):
         """All requests from number FIRST on."""
         found, most = [], 10000

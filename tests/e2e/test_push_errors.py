@@ -63,6 +63,7 @@ FCM_CODE = detail("firebase.fcm.v1.FcmError", errorCode="INVALID_ARGUMENT")
 UNREGISTERED = detail("firebase.fcm.v1.FcmError", errorCode="UNREGISTERED")
 INFO = detail("rpc.ErrorInfo", reason="SOMETHING", domain="googleapis.com")
 HTML = "<!DOCTYPE html><title>Error 404 (Not Found)!!1</title>"
+TOO_BIG = "Android message is too big"
 NOT_A_TOKEN = "The registration token is not a valid FCM registration token"
 
 BAD_REQUESTS = [
@@ -102,8 +103,10 @@ ROWS = [
     *[Row(FCM, fcm_error(400, "INVALID_ARGUMENT", blame(field), FCM_CODE), "unavailable",
           reason="INVALID_ARGUMENT", name=field)
       for field in ("message.data[0].value", "message.android.ttl", "message")],
-    Row(FCM, fcm_error(400, "INVALID_ARGUMENT", text="Message is too big"), "unavailable",
-        reason="INVALID_ARGUMENT", name="size"),
+    Row(FCM, fcm_error(400, "INVALID_ARGUMENT", FCM_CODE, text=TOO_BIG), "unavailable",
+        requests=2, reason="INVALID_ARGUMENT-size", name="size"),
+    Row(FCM, fcm_error(400, "INVALID_ARGUMENT", FCM_CODE, text=TOO_BIG), "sent", times=1,
+        requests=2, reason="INVALID_ARGUMENT-size", name="size"),
     Row(FCM, said(403, "SENDER_ID_MISMATCH"), "gone", gone=True),
     Row(FCM, said(401, "UNAUTHENTICATED"), "sent", times=1, requests=2,
         reason="ACCESS_TOKEN_EXPIRED"),
@@ -132,6 +135,10 @@ PASSING = [
         name="retry-after"),
     Row(FCM, {"status": 502, "body": HTML}, "queued", times=1, name="html"),
     Row(FCM, {"status": 504, "body": HTML}, "queued", times=1, name="html"),
+    Row(APNS, {"status": 403, "body": HTML}, "queued", times=1, name="html"),
+    Row(APNS, {"status": 404, "body": HTML}, "queued", times=1, name="html"),
+    Row(FCM, {"status": 403, "body": HTML}, "queued", times=1, name="html"),
+    Row(FCM, {"status": 404, "body": HTML}, "queued", times=1, name="html"),
     Row(FCM, {"rst": "INTERNAL_ERROR"}, "queued", times=1),
     Row(FCM, {"close": True}, "queued", times=1, new_connection=True, name="close"),
 ]
@@ -153,7 +160,6 @@ CREDENTIAL = [
     Row(APNS, said(403, "ExpiredProviderToken"), "unavailable", requests=2),
     Row(APNS, said(403, "UnrelatedKeyIdInToken"), "unavailable", requests=2),
     Row(FCM, said(404, "NOT_FOUND"), "unavailable"),
-    Row(FCM, {"status": 404, "body": HTML}, "unavailable", name="html", reason="status-404"),
     Row(FCM, said(403, "PERMISSION_DENIED"), "unavailable", reason="IAM_PERMISSION_DENIED"),
     Row(FCM, said(403, "SERVICE_DISABLED"), "unavailable"),
     Row(FCM, said(401, "UNAUTHENTICATED"), "unavailable", requests=2,
@@ -378,6 +384,34 @@ def test_what_is_our_own_fault_is_nobody_elses(stage, redis, fake, row):
     wait_until(lambda: outcome(push, other) == "sent", what="the probe")
     assert state(push, row.provider) == "ready"
     assert "provider-open" in push.log_text() and "provider-ready" in push.log_text()
+
+
+def test_a_page_that_says_200_is_not_fcms_acceptance(stage, redis, fake):
+    push = start(stage, redis, fake, "push-page", FCM, answer_within="60s")
+    device = register(push, FCM)
+    script(fake, device["token"], 200, times=1, body=HTML)
+    assert outcome(push, device, deadline_ms=60000) == "sent"
+    first, second = got(fake, device["token"])
+    assert first["connection"] != second["connection"]
+    shown = statistics(push, FCM)
+    assert (shown["sent"], shown["failed"]) == (1, {"no-name": 1})
+
+
+@pytest.mark.parametrize("provider, status", [(FCM, 404), (FCM, 403), (APNS, 403), (APNS, 404)])
+def test_refusals_without_a_word_are_our_own_fault_after_three_in_a_row(
+    stage, redis, fake, provider, status
+):
+    push = start(stage, redis, fake, "push-speechless", provider, answer_within="60s")
+    device, other = register(push, provider), register(push, provider)
+    script(fake, device["token"], status, times=2, body=HTML)
+    assert outcome(push, device, deadline_ms=60000) == "sent"
+    assert len(got(fake, device["token"])) == 3
+    assert "provider-open" not in push.log_text()
+    script(fake, other["token"], status, body=HTML)
+    assert outcome(push, other, deadline_ms=60000) == "unavailable"
+    assert len(got(fake, other["token"])) == 3
+    push.wait_log(f"provider-open .*reason=status-{status} fault=credential")
+    assert known(push, other)
 
 
 # Accusations that may be our own fault

@@ -55,6 +55,9 @@ static void close_connection(struct connection *connection, const char *reason)
 	timer_stop(&connection->deadline);
 	list_remove(&connection->link);
 	SSL_free(connection->tls);
+	/* In TLS 1.3 the client's first request has come, and would be answered by a reset. */
+	if (connection->state == CONNECTION_HANDSHAKE)
+		lingers_add(&connection->owner->lingers, fd);
 	close(fd);
 	free(connection);
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "common/base/list.h"
+#include "common/net/linger.h"
 #include "common/net/net.h"
 #include "tests/fakes/service.h"
 
@@ -23,7 +24,8 @@ struct connection_owner {
 	SSL_CTX *tls;
 	enum environment environment; /* which of Apple's it plays */
 	struct list connections;
-	uint64_t count; /* how many ever: numbers them */
+	struct lingers lingers; /* they ended within TLS, by an alert that the client is to read */
+	uint64_t count;         /* how many ever: numbers them */
 };
 
 /* Takes over FD, which was accepted from CLIENT. */

@@ -13,6 +13,7 @@
 #define LIMIT_MAX 10000
 #define TOKENS_MAX 100000 /* in one POST */
 #define TOKEN_MAX 4096
+#define TIMES_MAX 1000000
 
 static void post_script(struct http_request *request)
 {
@@ -70,6 +71,42 @@ static void post_environments(struct http_request *request)
 	for (int i = 0; i < ENVIRONMENTS; i++)
 		read_tokens(service, &top, (enum environment)i, true);
 	http_reply(request, 200, json_pack("{s:I}", "tokens", (json_int_t)count));
+}
+
+/* All is read before anything is done about it. */
+static void post_certificates(struct http_request *request)
+{
+	struct service *service = http_context(request);
+	const json_t *body = http_body_json(request);
+	struct refusals refusals = { 0 };
+	struct json_reader reader;
+	struct json_object top;
+	bool known = true;
+	size_t count;
+
+	if (body == NULL)
+		return;
+	top = json_object_top(&reader, body);
+	count = json_array_count(&top, "refused", REFUSALS_MAX, true);
+	for (size_t i = 0; i < count; i++) {
+		struct json_object row = json_object_element(&top, "refused", i);
+		const char *topic = json_string_member(&row, "topic", REFUSALS_TOPIC_MAX - 1, true);
+		const char *how = json_string_member(&row, "how", TOKEN_MAX, true);
+		long times = (long)json_integer_member(&row, "times", 1, TIMES_MAX, -1);
+
+		json_object_end(&row);
+		known &= topic != NULL && how != NULL && refusals_add(&refusals, topic, how, times);
+	}
+	json_object_end(&top);
+	if (!json_reader_ok(&reader)) {
+		http_fail(request, 400, "bad_request", "%s", reader.complaint);
+	} else if (!known) {
+		http_fail(request, 400, "bad_request",
+		          "how: must be bad, expired, revoked, unknown-ca or close");
+	} else {
+		service->refusals = refusals;
+		http_reply(request, 200, json_pack("{s:I}", "refused", (json_int_t)count));
+	}
 }
 
 /* The number in the query parameter NAME; -1 after answering that it isn't one. */
@@ -130,6 +167,7 @@ static void post_hasten(struct http_request *request)
 static const struct http_route routes[] = {
 	{ "POST", "/script",       post_script,       .open = true },
 	{ "POST", "/environments", post_environments, .open = true },
+	{ "POST", "/certificates", post_certificates, .open = true },
 	{ "GET",  "/received",     get_received,      .open = true },
 	{ "GET",  "/stats",        get_stats,         .open = true },
 	{ "POST", "/hasten",       post_hasten,       .open = true },

@@ -33,30 +33,34 @@ static int take_any(int good, X509_STORE_CTX *context)
 }
 
 /* Asks for a client's certificate, and does without it. */
-static bool ask_for_certificate(SSL_CTX *tls, const char *ca)
+static bool ask_for_certificate(SSL_CTX *tls, const char *ca, struct refusals *refusals)
 {
 	static const unsigned char session_context[] = "providers";
 
 	if (ca == NULL)
 		return true;
 	SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, take_any);
+	refusals_apply(refusals, tls);
 	SSL_CTX_set_session_id_context(tls, session_context, sizeof(session_context) - 1);
 	return SSL_CTX_load_verify_file(tls, ca) == 1;
 }
 
-static SSL_CTX *tls_new(const struct listener_options *options, char *why, size_t size)
+static SSL_CTX *tls_new(const struct listener_options *options, struct refusals *refusals,
+                        char *why, size_t size)
 {
 	SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
 	const char *file = options->client_ca;
 
 	SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION);
+	if (options->tls12)
+		SSL_CTX_set_max_proto_version(tls, TLS1_2_VERSION);
 	SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 	                              SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_options(tls, SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_read_ahead(tls, 1);
 	if (!options->no_alpn)
 		SSL_CTX_set_alpn_select_cb(tls, choose_h2, NULL);
-	if (!ask_for_certificate(tls, file))
+	if (!ask_for_certificate(tls, file, refusals))
 		goto failed;
 	file = options->certificate;
 	if (SSL_CTX_use_certificate_chain_file(tls, file) != 1)
@@ -114,10 +118,11 @@ int listener_start(struct listener *listener, const struct listener_options *opt
 	char text[NET_TEXT_MAX];
 	int fd;
 
-	listener->owner.tls = tls_new(options, why, size);
+	listener->owner.tls = tls_new(options, &listener->owner.service->refusals, why, size);
 	if (listener->owner.tls == NULL)
 		return -1;
 	list_init(&listener->owner.connections);
+	lingers_init(&listener->owner.lingers);
 	fd = net_listen(&options->listen, BACKLOG);
 	if (fd < 0 || net_local(fd, &listener->address) < 0) {
 		snprintf(why, size, "%s: %s", net_format(&options->listen, text), strerror(errno));
@@ -136,6 +141,7 @@ void listener_stop(struct listener *listener)
 	if (listener->owner.tls == NULL)
 		return;
 	connection_close_all(&listener->owner);
+	lingers_release(&listener->owner.lingers);
 	timer_stop(&listener->again);
 	io_stop(&listener->io);
 	close(listener->io.fd);

@@ -24,6 +24,7 @@ struct listener_options {
 	const char *key;
 	const char *client_ca; /* of APNs's clients' certificates; NULL: none are asked for */
 	bool no_alpn;
+	bool tls12; /* nothing newer than TLS 1.2 */
 };
 
 /* Starts to listen; 0, or -1 with the reason in WHY (SIZE bytes). */

@@ -82,6 +82,7 @@ static int start_listeners(void)
 		.key = file_of(options.key, TEST_SET_KEY),
 		.client_ca = file_of(options.client_ca, TEST_SET_CA),
 		.no_alpn = options.no_alpn,
+		.tls12 = options.tls12,
 	};
 
 	if (start_listener(&listener, &wanted, options.listen, "fake") < 0)

@@ -54,6 +54,7 @@ static const struct row rows[] = {
 	  "the FCM project (default: the set's, or " TEST_SET_PROJECT ")" },
 	{ "no-alpn", OPTION_FLAG, AT(no_alpn), NULL, NULL,
 	  "serve TLS without ALPN and no HTTP at all, as a server that lacks h2" },
+	{ "tls12", OPTION_FLAG, AT(tls12), NULL, NULL, "serve TLS 1.2 alone, not 1.3" },
 	{ "log-level", OPTION_TEXT, AT(log_level), "LEVEL", "info", "debug, info, warn or error" },
 	{ "generate", OPTION_TEXT, AT(generate), "DIR", NULL,
 	  "make a test set in DIR (needs --token-uri) and exit" },
@@ -97,6 +98,11 @@ static const char details[] =
         "                  {\"production\": [token, …], \"sandbox\": [token, …]}: these\n"
         "                  are bad device tokens to the other one; all others are good\n"
         "                  in both\n"
+        "  POST /certificates\n"
+        "                  {\"refused\": [{\"topic\": …, \"how\": …, \"times\": …}]}:\n"
+        "                  clients' certificates for these topics are refused within\n"
+        "                  TLS, so many times or until the next POST: bad, expired,\n"
+        "                  revoked, unknown-ca (alerts), or close\n"
         "  GET /received?from=N&limit=1000\n"
         "                  the requests that came, each with how it was answered\n"
         "  GET /stats      what was counted\n"

@@ -24,6 +24,7 @@ struct options {
 	const char *log_level;
 	const char *generate; /* directory to make a test set in, and exit */
 	bool no_alpn;
+	bool tls12;
 	bool help;
 };
 

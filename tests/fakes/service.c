@@ -129,6 +129,7 @@ void service_reset(struct service *service)
 {
 	script_clear(&service->script);
 	environments_clear(&service->environments);
+	service->refusals.count = 0;
 	record_clear(&service->record);
 	stats_reset(&service->stats);
 }

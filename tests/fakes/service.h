@@ -14,6 +14,7 @@
 #include "tests/fakes/fcm.h"
 #include "tests/fakes/oauth.h"
 #include "tests/fakes/record.h"
+#include "tests/fakes/refusals.h"
 #include "tests/fakes/script.h"
 #include "tests/fakes/stats.h"
 
@@ -23,6 +24,7 @@ struct service {
 	struct oauth oauth;
 	struct access access;
 	struct environments environments;
+	struct refusals refusals; /* of clients' certificates */
 	struct script script;
 	struct record record;
 	struct stats stats;
@@ -33,7 +35,7 @@ struct service {
 void service_answer(struct service *service, const struct request *request, uint64_t connection,
                     struct answer *answer);
 
-/* Clears the script, the environments of tokens, the record and what was counted. */
+/* Clears the script, environments, refused certificates, the record and what was counted. */
 void service_reset(struct service *service);
 
 /* Frees what the service holds, not the service. */

@@ -25,9 +25,13 @@ enum h2_manner {
 	H2_CUTS_ANSWERS, /* ends it after the status */
 	H2_GOES_AWAY,    /* GOAWAY and the end after each answer */
 	H2_LACKS_ALPN,   /* TLS without any protocol named */
+	H2_REFUSES,      /* the certificate that it asked for: by an alert of TLS */
+	H2_HANGS_UP,     /* at the certificate that it asked for, without an alert */
 };
 
 struct h2_server {
+	int tls_max; /* set before the start: the newest version that it speaks; 0: any */
+	int fault;   /* set before the start: X509_V_ERR_… that H2_REFUSES finds */
 	pid_t pid;
 	char url[64];
 };
@@ -47,6 +51,22 @@ static inline int h2_choose(SSL *ssl, const unsigned char **out, unsigned char *
 static inline int h2_take_any(int preverified, X509_STORE_CTX *store)
 {
 	(void)preverified, (void)store;
+	return 1;
+}
+
+/* In the place of OpenSSL's own look at the client's certificate; DATA is the server's fault. */
+static inline int h2_refuse(X509_STORE_CTX *store, void *data)
+{
+	X509_STORE_CTX_set_error(store, *(int *)data);
+	return 0;
+}
+
+static inline int h2_hang_up(X509_STORE_CTX *store, void *data)
+{
+	SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+
+	(void)data;
+	shutdown(SSL_get_fd(ssl), SHUT_RDWR);
 	return 1;
 }
 
@@ -166,6 +186,10 @@ static inline void h2_server_start(struct h2_server *server, const struct certif
 		SSL_CTX_set_alpn_select_cb(context, h2_choose, NULL);
 	if (asks)
 		SSL_CTX_set_verify(context, SSL_VERIFY_PEER, h2_take_any);
+	if (manner == H2_REFUSES || manner == H2_HANGS_UP)
+		SSL_CTX_set_cert_verify_callback(
+		        context, manner == H2_REFUSES ? h2_refuse : h2_hang_up, &server->fault);
+	SSL_CTX_set_max_proto_version(context, server->tls_max);
 	ck_assert_int_eq(net_parse("127.0.0.1:0", &address), 0);
 	listener = socket(AF_INET, SOCK_STREAM, 0);
 	ck_assert_int_eq(bind(listener, &address.sa, net_length(&address)), 0);

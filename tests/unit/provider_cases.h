@@ -134,6 +134,7 @@ static inline void check_judge(const char *name, const json_t *expected)
 	check_flag(name, expected, "reconnect", judgement.reconnect);
 	check_flag(name, expected, "token_fault", judgement.token_fault);
 	check_flag(name, expected, "pause_provider", judgement.pause_provider);
+	check_flag(name, expected, "speechless", judgement.speechless);
 	check_flag(name, expected, "other_environment", judgement.other_environment);
 	free(text);
 }

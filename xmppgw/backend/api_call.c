@@ -75,6 +75,7 @@ static unsigned judge(const struct api_call *call)
 	case HTTP_UNREACHABLE:
 	case HTTP_NOT_H2:
 	case HTTP_UNTRUSTED:
+	case HTTP_CERTIFICATE:
 		ended_numbers[ENDED_UNREACHED]++;
 		return API_CALL_UNREACHED;
 	case HTTP_TIMED_OUT:

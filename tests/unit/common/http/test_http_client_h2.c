@@ -97,6 +97,118 @@ START_TEST(a_client_certificate_is_shown_from_memory)
 }
 END_TEST
 
+/* ---- a certificate of ours that the server doesn't take ---- */
+
+static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
+
+static void show_certificate(struct asked *asked, enum h2_manner manner, int asks)
+{
+	start_h2(manner, asks,
+	         &(struct http_pool_options){ .certificate = certificate.chain,
+	                                      .key = certificate.key });
+	ask(asked, "POST", h2.url);
+	WAIT_UNTIL(asked->done > 0);
+}
+
+static void forget(struct asked *asked)
+{
+	http_release(&asked->call);
+	h2_server_stop(&h2);
+}
+
+START_TEST(an_alert_that_refuses_our_certificate_is_told_with_its_name)
+{
+	static const struct {
+		int fault;
+		const char *name;
+	} alerts[] = {
+		{ X509_V_ERR_CERT_REVOKED, "certificate revoked" },
+		{ X509_V_ERR_CERT_HAS_EXPIRED, "certificate expired" },
+		{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, "unknown CA" },
+		{ X509_V_ERR_CERT_SIGNATURE_FAILURE, "decrypt error" },
+		{ X509_V_ERR_CERT_UNTRUSTED, "bad certificate" },
+		{ X509_V_ERR_INVALID_PURPOSE, "unsupported certificate" },
+		{ X509_V_ERR_APPLICATION_VERIFICATION, "handshake failure" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(versions) * ARRAY_LEN(alerts); i++) {
+		struct asked asked = { 0 };
+
+		h2.tls_max = versions[i % ARRAY_LEN(versions)];
+		h2.fault = alerts[i / ARRAY_LEN(versions)].fault;
+		show_certificate(&asked, H2_REFUSES, 1);
+		expect(&asked, HTTP_CERTIFICATE, 0);
+		ck_assert_str_eq(asked.call.error, alerts[i / ARRAY_LEN(versions)].name);
+		ck_assert(!asked.call.at_certificate);
+		forget(&asked);
+	}
+}
+END_TEST
+
+START_TEST(another_alert_is_no_refusal)
+{
+	static const enum http_failure failures[] = { HTTP_UNTRUSTED, HTTP_BROKEN };
+
+	h2.fault = X509_V_ERR_UNSPECIFIED; /* "internal error" */
+	for (size_t i = 0; i < ARRAY_LEN(versions); i++) {
+		struct asked asked = { 0 };
+
+		h2.tls_max = versions[i];
+		show_certificate(&asked, H2_REFUSES, 1);
+		expect(&asked, failures[i], 0);
+		ck_assert(!asked.call.at_certificate);
+		forget(&asked);
+	}
+}
+END_TEST
+
+START_TEST(a_refusal_says_nothing_of_the_next_connection)
+{
+	struct asked asked = { 0 };
+
+	h2.fault = X509_V_ERR_CERT_REVOKED;
+	show_certificate(&asked, H2_REFUSES, 1);
+	expect(&asked, HTTP_CERTIFICATE, 0);
+	forget(&asked);
+	ask(&asked, "POST", h2.url); /* where nobody listens any more */
+	WAIT_UNTIL(asked.done > 0);
+	ck_assert_int_ne(asked.call.failure, HTTP_CERTIFICATE);
+	ck_assert(!asked.call.at_certificate);
+	http_release(&asked.call);
+}
+END_TEST
+
+START_TEST(a_connection_that_ends_at_our_certificate_is_told)
+{
+	static const enum http_failure failures[] = { HTTP_UNTRUSTED, HTTP_BROKEN };
+
+	for (size_t i = 0; i < ARRAY_LEN(versions); i++) {
+		struct asked asked = { 0 };
+
+		h2.tls_max = versions[i];
+		show_certificate(&asked, H2_HANGS_UP, 1);
+		expect(&asked, failures[i], 0);
+		ck_assert(asked.call.at_certificate);
+		forget(&asked);
+	}
+}
+END_TEST
+
+/* The server's settings have come by then, so it has taken the certificate, if it asked for one. */
+START_TEST(a_connection_that_ends_later_or_without_a_certificate_is_only_broken)
+{
+	for (size_t i = 0; i < 2 * ARRAY_LEN(versions); i++) {
+		struct asked asked = { 0 };
+
+		h2.tls_max = versions[i / 2];
+		show_certificate(&asked, H2_CUTS, i % 2);
+		expect(&asked, HTTP_BROKEN, 0);
+		ck_assert(!asked.call.at_certificate);
+		forget(&asked);
+	}
+}
+END_TEST
+
 START_TEST(a_server_that_goes_away_after_each_answer_is_dialled_again)
 {
 	struct asked asked = { 0 };
@@ -167,6 +279,11 @@ int main(void)
 		a_hundred_requests_at_once_go_over_one_h2_connection,
 		a_server_without_h2_is_told_nothing,
 		a_client_certificate_is_shown_from_memory,
+		an_alert_that_refuses_our_certificate_is_told_with_its_name,
+		another_alert_is_no_refusal,
+		a_refusal_says_nothing_of_the_next_connection,
+		a_connection_that_ends_at_our_certificate_is_told,
+		a_connection_that_ends_later_or_without_a_certificate_is_only_broken,
 		a_server_that_goes_away_after_each_answer_is_dialled_again,
 		an_h2_connection_cut_before_the_status_is_broken_and_after_it_the_status_counts,
 		an_h2_server_that_says_nothing_is_timed_out,
