@@ -64,7 +64,7 @@ struct deferred {
 	struct history_query history;
 	json_t *shown; /* a device, while its verdicts are looked up */
 	char *owner;   /* whose devices are forgotten, or whose one is registered */
-	unsigned forgotten;
+	unsigned forgotten, forgotten_events;
 };
 
 static void release_deferred(void *state)
@@ -363,9 +363,11 @@ static void serve_remove(struct http_request *request)
 
 /* ---- forgetting an account ---- */
 
-#define FORGET_MOST 100 /* in one call of Redis */
+#define FORGET_MOST 100         /* devices in one call of Redis */
+#define FORGET_EVENTS_MOST 2000 /* entries that one call looks at */
 
 static void forget_more(struct deferred *deferred);
+static void forget_events(struct deferred *deferred);
 
 static void on_forgotten(struct device_removal *removal, enum device_result result)
 {
@@ -381,14 +383,39 @@ static void on_forgotten(struct device_removal *removal, enum device_result resu
 		return;
 	}
 	metric_add(&unregistered_metric, 0, deferred->forgotten);
-	log_info("account-forgotten devices=%u", deferred->forgotten);
-	http_reply(deferred->request, 200, json_pack("{s:i}", "devices", (int)deferred->forgotten));
+	log_info("account-forgotten devices=%u events=%u", deferred->forgotten,
+	         deferred->forgotten_events);
+	http_reply(deferred->request, 200,
+	           json_pack("{s:i, s:i}", "devices", (int)deferred->forgotten, "events",
+	                     (int)deferred->forgotten_events));
 }
 
 static void forget_more(struct deferred *deferred)
 {
 	deferred->removal.done = on_forgotten;
 	device_forget(&deferred->removal, db_redis(), deferred->owner, FORGET_MOST);
+}
+
+static void on_events_forgotten(struct device_removal *removal, enum device_result result)
+{
+	struct deferred *deferred = container_of(removal, struct deferred, removal);
+
+	if (result == DEVICE_UNAVAILABLE) {
+		fail_storage(deferred->request);
+		return;
+	}
+	deferred->forgotten_events += removal->count;
+	if (removal->last[0] != '\0')
+		forget_events(deferred);
+	else
+		forget_more(deferred);
+}
+
+/* First, so that those of the devices that go now stay: gateways haven't read them yet. */
+static void forget_events(struct deferred *deferred)
+{
+	deferred->removal.done = on_events_forgotten;
+	device_forget_gone(&deferred->removal, db_redis(), deferred->owner, FORGET_EVENTS_MOST);
 }
 
 static void serve_forget(struct http_request *request)
@@ -403,7 +430,7 @@ static void serve_forget(struct http_request *request)
 	deferred = defer(request);
 	deferred->call = &deferred->removal.call;
 	deferred->owner = bare_jid_prepare(owner);
-	forget_more(deferred);
+	forget_events(deferred);
 }
 
 /* ---- looking ---- */

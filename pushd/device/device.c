@@ -18,6 +18,7 @@
 #include "pushd/device/dialect.h"
 #include "pushd/device/expire.lua.h"
 #include "pushd/device/forget.lua.h"
+#include "pushd/device/forget_gone.lua.h"
 #include "pushd/device/leave_alias.lua.h"
 #include "pushd/device/list.lua.h"
 #include "pushd/device/mark_suspect.lua.h"
@@ -34,6 +35,7 @@
 
 static struct redis_script expire_script = { expire_lua };
 static struct redis_script forget_script = { forget_lua };
+static struct redis_script forget_gone_script = { forget_gone_lua };
 static struct redis_script leave_alias_script = { leave_alias_lua };
 static struct redis_script list_script = { list_lua };
 static struct redis_script mark_suspect_script = { mark_suspect_lua };
@@ -450,6 +452,38 @@ void device_forget(struct device_removal *removal, struct redis *redis, const ch
 	add_number(&arguments, most);
 	removal->call.done = on_removed;
 	run(redis, &removal->call, &forget_script, 1, &arguments);
+}
+
+static void on_gone_forgotten(struct redis_call *call, const struct redisReply *reply)
+{
+	struct device_removal *removal = container_of(call, struct device_removal, call);
+	const char *last = redis_reply_string(redis_reply_at(reply, 1), NULL);
+
+	removal->count = 0;
+	removal->last[0] = '\0';
+	if (redis_reply_nil(reply) || redis_reply_error(reply) != NULL) {
+		removal->done(removal, fail(reply));
+		return;
+	}
+	removal->count = (unsigned)redis_reply_integer(redis_reply_at(reply, 0), 0);
+	snprintf(removal->last, sizeof(removal->last), "%s", last != NULL ? last : "");
+	removal->done(removal, DEVICE_DONE);
+}
+
+void device_forget_gone(struct device_removal *removal, struct redis *redis, const char *owner,
+                        unsigned most)
+{
+	struct arguments arguments = { 0 };
+	char from[sizeof(removal->last) + 1] = "-";
+
+	if (removal->last[0] != '\0')
+		snprintf(from, sizeof(from), "(%s", removal->last);
+	add_key(&arguments, redis, "gone", "");
+	add(&arguments, owner);
+	add(&arguments, from);
+	add_number(&arguments, most);
+	removal->call.done = on_gone_forgotten;
+	run(redis, &removal->call, &forget_gone_script, 1, &arguments);
 }
 
 void device_remove(struct device_removal *removal, struct redis *redis, const char *node)

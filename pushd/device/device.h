@@ -143,6 +143,7 @@ void device_list(struct device_query *query, struct redis *redis, const char *ow
 struct device_removal {
 	void (*done)(struct device_removal *removal, enum device_result result);
 	unsigned count; /* how many have gone */
+	char last[48];  /* device_forget_gone(): where it goes on; "": it begins, or is over */
 	struct redis_call call;
 };
 
@@ -160,6 +161,13 @@ void device_unregister(struct device_removal *removal, struct redis *redis,
  */
 void device_forget(struct device_removal *removal, struct redis *redis, const char *owner,
                    unsigned most);
+
+/*
+ * Deletes what gateways are told of OWNER's devices that are gone, of the next MOST entries of the
+ * stream: call it with REMOVAL again until its last is "". Always DEVICE_DONE.
+ */
+void device_forget_gone(struct device_removal *removal, struct redis *redis, const char *owner,
+                        unsigned most);
 
 /* Removes one by its node. */
 void device_remove(struct device_removal *removal, struct redis *redis, const char *node);

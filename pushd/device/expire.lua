@@ -1,4 +1,5 @@
--- Removes devices that nobody renewed. Answers how many were due.
+-- Removes devices that nobody renewed, and what gateways were told a day ago of those that are gone.
+-- Answers how many devices were due.
 --
 -- KEYS: none
 -- ARGV: prefix, the most devices
@@ -7,10 +8,12 @@
 -- include: evict.lua
 -- include: now.lua
 
+local GONE_LIFE_MS = 24 * 60 * 60 * 1000
 local most = ARGV[2]
 local due = redis.call('ZRANGEBYSCORE', prefix .. 'expiry', '-inf', now, 'LIMIT', 0, most)
 
 for _, node in ipairs(due) do
   if not evict(node) then redis.call('ZREM', prefix .. 'expiry', node) end
 end
+redis.call('XTRIM', prefix .. 'gone', 'MINID', string.format('%.0f', now - GONE_LIFE_MS))
 return #due

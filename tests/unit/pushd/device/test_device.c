@@ -625,6 +625,50 @@ START_TEST(a_burst_is_as_long_as_it_may_be_and_no_longer)
 }
 END_TEST
 
+/* ---- what gateways are told ---- */
+
+START_TEST(what_tells_of_an_owners_gone_devices_is_deleted_page_by_page)
+{
+	static const char *const owners[] = { "romeo@example.org", "juliet@example.org",
+		                              "romeo@example.org", "aromeo@example.org",
+		                              "romeo@example.org" };
+	struct device_removal removal = { .done = on_removal };
+	struct device device = phone;
+	unsigned deleted = 0, pages = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(owners); i++) {
+		device.owner = owners[i];
+		ck_assert_int_eq(take_away(enrol(&device).node), DEVICE_DONE);
+	}
+	ck_assert_int_eq(ask("XLEN %s", "og:push:gone"), 5);
+	do {
+		answers = 0;
+		device_forget_gone(&removal, redis, "romeo@example.org", 2);
+		WAIT_UNTIL(answers > 0);
+		ck_assert_int_eq(last, DEVICE_DONE);
+		deleted += removal.count;
+		pages++;
+	} while (removal.last[0] != '\0');
+	ck_assert_uint_eq(deleted, 3);
+	ck_assert_uint_eq(pages, 3);
+	ck_assert_int_eq(ask("XLEN %s", "og:push:gone"), 2);
+}
+END_TEST
+
+START_TEST(what_gateways_were_told_a_day_ago_is_swept)
+{
+	struct device device = phone;
+	struct asked asked = { .call.done = on_asked };
+
+	redis_command(redis, &asked.call, "XADD %s 1-1 event old", "og:push:gone");
+	WAIT_UNTIL(asked.answers > 0);
+	ck_assert_int_eq(take_away(enrol(&device).node), DEVICE_DONE);
+	ck_assert_int_eq(ask("XLEN %s", "og:push:gone"), 2);
+	ck_assert_uint_eq(sweep(5), 0);
+	ck_assert_int_eq(ask("XLEN %s", "og:push:gone"), 1);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -656,6 +700,8 @@ int main(void)
 		a_device_from_before_there_were_counts_is_counted_when_it_comes_again,
 		new_devices_of_a_domain_come_in_a_burst_and_then_at_their_rate,
 		a_burst_is_as_long_as_it_may_be_and_no_longer,
+		what_tells_of_an_owners_gone_devices_is_deleted_page_by_page,
+		what_gateways_were_told_a_day_ago_is_swept,
 		a_redis_that_refuses_or_is_gone_is_away_and_nothing_else,
 	};
 
