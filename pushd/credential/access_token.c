@@ -164,16 +164,18 @@ static int64_t read_life(const json_t *answer)
 static void log_failure(const struct access_token *token, const json_t *answer)
 {
 	const struct http_call *call = &token->endpoint.call;
-	const char *account = account_of(token)->client_email;
+	const char *account = account_of(token)->client_email, *id = token->provider->id;
+	const char *why = json_string_value(json_object_get(answer, "error_description"));
 	char error[ERROR_MAX];
 
 	mem_copy_word(error, sizeof(error), json_string_value(json_object_get(answer, "error")));
 	if (call->failure != HTTP_OK)
-		log_error("oauth-failed account=%s reason=%s error=\"%s\"", account,
+		log_error("oauth-failed provider=%s account=%s reason=%s error=\"%s\"", id, account,
 		          http_failure_name(call->failure), call->error);
 	else
-		log_error("oauth-failed account=%s status=%u error=%s", account, call->status,
-		          error);
+		log_error("oauth-failed provider=%s account=%s status=%u error=%s "
+		          "description=\"%.200s\"",
+		          id, account, call->status, error, why != NULL ? why : "");
 }
 
 static void on_http_done(struct http_call *call)

@@ -16,6 +16,7 @@
 #include "common/base/panic.h"
 #include "common/text/hex.h"
 #include "pushd/credential/pem.h"
+#include "pushd/credential/stretching.h"
 
 /* Apple's extensions of push certificates. */
 #define OID_SANDBOX "1.2.840.113635.100.6.3.1"
@@ -23,7 +24,6 @@
 #define OID_TOPICS "1.2.840.113635.100.6.3.6"
 #define TOPICS_MAX 400 /* as many as Apple lets a key have */
 #define TOPIC_MAX 255
-#define MAC_COUNT_MAX 1000000 /* OpenSSL writes 2048, the Keychain no more */
 
 #define FINGERPRINT_SIZE 65 /* 64 hex digits and NUL */
 
@@ -37,6 +37,9 @@ struct certificate {
 	int64_t starts_ms, expires_ms;
 	char fingerprint[FINGERPRINT_SIZE]; /* SHA-256 */
 };
+
+static const char hashes_too_often[] =
+        "has its password hashed more than " STRETCHING_TEXT " times (iterations)";
 
 /* What a file holds; all owned. */
 struct parts {
@@ -123,16 +126,6 @@ static void adopt_certificate(STACK_OF(X509) * chain, X509 *certificate)
 		panic("sk_X509_push");
 }
 
-/* True if FILE wants its password hashed so often that it would block the loop. */
-static bool counts_long(PKCS12 *file)
-{
-	const ASN1_INTEGER *count = NULL;
-
-	PKCS12_get0_mac(NULL, NULL, NULL, &count, file);
-	return count != NULL &&
-	       (ASN1_INTEGER_get(count) < 0 || ASN1_INTEGER_get(count) > MAC_COUNT_MAX);
-}
-
 static const char *decrypt(struct reading *reading, const char *password, struct parts *parts)
 {
 	STACK_OF(X509) *others = NULL;
@@ -167,11 +160,13 @@ static int open_p12(struct parts *parts, const void *bytes, size_t len, const ch
 	begin(&reading);
 	if (d2i_PKCS12(&reading.file, &at, (long)len) == NULL)
 		*why = "is no PKCS #12 file";
-	else if (counts_long(reading.file))
-		*why = "counts its password on too long (MAC iterations)";
+	else if (!stretching_p12_fits(reading.file, NULL, false))
+		*why = hashes_too_often;
 	else if (!password_fits(reading.file, &password))
 		*why = password == NULL || *password == '\0' ? "needs a password"
 		                                             : "has another password";
+	else if (!stretching_p12_fits(reading.file, password, true))
+		*why = hashes_too_often;
 	else
 		*why = decrypt(&reading, password, parts);
 	end(&reading);
@@ -223,6 +218,8 @@ static const char *read_pem(struct parts *parts, const char *bytes, size_t len,
 		ERR_clear_error();
 		return "has a damaged certificate";
 	}
+	if (!stretching_pem_fits(bytes, len))
+		return hashes_too_often;
 	bio = open_text(bytes, len);
 	parts->key = PEM_read_bio_PrivateKey(bio, NULL, give_password, (void *)password);
 	BIO_free(bio);

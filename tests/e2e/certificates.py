@@ -59,12 +59,21 @@ class Authority:
     def pem(self, topic, **options):
         return "".join(self.sign(topic, **options))
 
-    def p12(self, topic, password, **options):
-        """The bytes of a .p12 as macOS's Keychain writes it: RC2-40 and 3DES."""
+    def p12(self, topic, password, arguments=("-legacy",), **options):
+        """The bytes of a .p12; without ARGUMENTS as macOS's Keychain writes it: RC2-40 and 3DES."""
         source = self.path("pem")
         source.write_text(self.pem(topic, **options))
-        return openssl("pkcs12", "-export", "-legacy", "-in", source, "-passout",
+        return openssl("pkcs12", "-export", *arguments, "-in", source, "-passout",
                        f"pass:{password}")
+
+    def locked_pem(self, topic, password, *arguments):
+        """Like pem(), with the key encrypted."""
+        certificate, key = self.sign(topic)
+        source = self.path("key")
+        source.write_text(key)
+        locked = openssl("pkcs8", "-topk8", "-in", source, "-passout", f"pass:{password}",
+                         *arguments)
+        return certificate + locked.decode()
 
     def p8(self, curve="prime256v1"):
         text = openssl("genpkey", "-algorithm", "EC", "-pkeyopt", f"ec_paramgen_curve:{curve}")

@@ -113,6 +113,14 @@ FAULTS = {
     "no-key": (lambda ca: ca.sign(TOPIC)[0].encode(), "has no private key"),
     "wrong-curve": (lambda ca: ca.p8("secp384r1").encode(), "is no key on the curve P-256"),
     "cut-off": (lambda ca: ca.p12(TOPIC, PASSWORD)[:-7], "is no PKCS #12 file"),
+    "hashed-p12": (
+        lambda ca: ca.p12(TOPIC, PASSWORD, ["-iter", "100001", "-nomaciter"]),
+        "has its password hashed more than 100000 times (iterations)",
+    ),
+    "hashed-pem": (
+        lambda ca: ca.locked_pem(TOPIC, PASSWORD, "-iter", "100001").encode(),
+        "has its password hashed more than 100000 times (iterations)",
+    ),
     "garbage": (lambda ca: b"garbage", "is neither a .p12 file, nor PEM with a certificate"),
 }
 
@@ -433,6 +441,82 @@ def test_a_certificate_for_calls_may_come_and_go_with_sighup(
         assert ring(push, fake, device)[0] == kind
         assert ("call_credential" in providers(push)[APNS]) is (kind == "voip")
     assert "config-needs-restart" not in push.log_text()
+
+
+# Certificates that the provider refuses within TLS
+
+TLS = {"tls-1.2": ["--tls12"], "tls-1.3": []}
+REFUSALS = {
+    "bad": "tls-bad-certificate",
+    "expired": "tls-certificate-expired",
+    "revoked": "tls-certificate-revoked",
+    "unknown-ca": "tls-unknown-ca",
+    "close": "tls-closed-at-certificate",
+}
+
+
+@pytest.fixture(params=TLS)
+def refusing(stage, authority, request):
+    """Pretend providers that are to refuse certificates."""
+    return stage.providers(args=["--client-ca", authority.certificate, *TLS[request.param]])
+
+
+def findings_with(push, words):
+    return [one for one in providers(push)[APNS]["findings"] if words in one]
+
+
+@pytest.mark.parametrize("how, reason", REFUSALS.items(), ids=REFUSALS)
+def test_calls_whose_certificate_is_refused_within_tls_come_as_alerts(
+    stage, redis, refusing, authority, tmp_path, how, reason
+):
+    push = start(stage, redis, refusing, with_calls(authority, tmp_path), answer_within="60s")
+    device = register(push, second_token=apns_token())
+    refusing.refuse(VOIP, how)
+    for _ in range(2):
+        assert ring(push, refusing, device)[0] == "alert"
+    push.wait_log(f"provider-open provider={APNS} reason={reason} fault=credential .* for=calls "
+                  "credential=voip-cert-file")
+    assert providers(push)[APNS]["state"] == "ready"
+    (finding,) = findings_with(push, "refused")
+    assert re.fullmatch(r"The certificate for calls \(voip-cert-file\) is refused by the provider "
+                        rf"since \d{{4}}-\d\d-\d\d \({reason}\): calls are sent as alerts\.",
+                        finding)
+    refusing.refuse()
+    wait_until(lambda: ring(push, refusing, device)[0] == "voip")
+    assert findings_with(push, "refused") == []
+
+
+@pytest.mark.parametrize("how, reason", REFUSALS.items(), ids=REFUSALS)
+def test_a_certificate_that_is_refused_within_tls_is_a_credential_fault(
+    stage, redis, refusing, authority, tmp_path, how, reason
+):
+    file = tmp_path / "push.pem"
+    file.write_text(authority.pem(TOPIC))
+    push = start(stage, redis, refusing, {"cert_file": file}, answer_within="60s")
+    device = register(push)
+    refusing.refuse(TOPIC, how)
+    assert outcome(push, device, deadline_ms=60000) == "unavailable"
+    push.wait_log(f"provider-open provider={APNS} reason={reason} fault=credential .*"
+                  "credential=cert-file")
+    assert redis.command("ZCARD", "og:push:notes") == 0
+    (finding,) = findings_with(push, "refused")
+    assert re.fullmatch(r"The certificate \(cert-file\) is refused by the provider since "
+                        rf"\d{{4}}-\d\d-\d\d \({reason}\)\.", finding)
+    refusing.refuse()
+    wait_until(lambda: outcome(push, device) == "sent")
+    assert findings_with(push, "refused") == []
+
+
+def test_two_connections_that_end_at_the_certificate_are_no_credential_fault(
+    stage, redis, refusing, authority, tmp_path
+):
+    file = tmp_path / "push.pem"
+    file.write_text(authority.pem(TOPIC))
+    push = start(stage, redis, refusing, {"cert_file": file}, answer_within="60s")
+    refusing.refuse(TOPIC, "close", times=2)
+    assert outcome(push, register(push), deadline_ms=60000) == "sent"
+    push.wait_log("provider-failed .*tls-closed-at-certificate")
+    assert "provider-open" not in push.log_text()
 
 
 # Set by the API

@@ -98,15 +98,21 @@ static inline char *credentials_certificate(EVP_PKEY *key,
 	return credentials_take(bio);
 }
 
-/* What the Keychain writes, RC2-40 and 3DES: the bytes of a .p12 with PEM in it; heap. */
-static inline char *credentials_p12(const char *pem, const char *password, size_t *len)
+/* What WORDS, an openssl command to which -in and -out are added, makes of PEM; heap. */
+static inline char *credentials_openssl(const char *const *words, const char *pem, size_t *len)
 {
-	char in[] = "/tmp/og-unit-XXXXXX", out[] = "/tmp/og-unit-XXXXXX";
-	char *pass = mem_printf("pass:%s", password), *bytes;
-	const char *const argv[] = { "openssl", "pkcs12", "-export",  "-legacy", "-in", in,
-		                     "-out",    out,      "-passout", pass,      NULL };
+	char in[] = "/tmp/og-unit-XXXXXX", out[] = "/tmp/og-unit-XXXXXX", *bytes;
+	const char *argv[32] = { NULL };
 	int fd = mkstemp(in), status;
+	size_t n = 0;
 	pid_t pid;
+
+	for (; words[n] != NULL; n++)
+		argv[n] = words[n];
+	argv[n++] = "-in";
+	argv[n++] = in;
+	argv[n++] = "-out";
+	argv[n++] = out;
 
 	ck_assert_int_eq(write(fd, pem, strlen(pem)), (int)strlen(pem));
 	close(fd);
@@ -119,6 +125,17 @@ static inline char *credentials_p12(const char *pem, const char *password, size_
 	ck_assert_ptr_nonnull(bytes);
 	unlink(in);
 	unlink(out);
+	return bytes;
+}
+
+/* What the Keychain writes, RC2-40 and 3DES: the bytes of a .p12 with PEM in it; heap. */
+static inline char *credentials_p12(const char *pem, const char *password, size_t *len)
+{
+	char *pass = mem_printf("pass:%s", password), *bytes;
+	const char *const argv[] = { "openssl",  "pkcs12", "-export", "-legacy",
+		                     "-passout", pass,     NULL };
+
+	bytes = credentials_openssl(argv, pem, len);
 	free(pass);
 	return bytes;
 }
