@@ -19,6 +19,7 @@
 #include "pushd/delivery/delivery.h"
 #include "pushd/delivery/history.h"
 #include "pushd/delivery/redeliver.h"
+#include "pushd/delivery/refusal.h"
 #include "pushd/device/recipient.h"
 #include "pushd/device/sweep.h"
 #include "pushd/provider/counters.h"
@@ -45,6 +46,7 @@ static const struct daemon_module *const modules[] = {
 	&senders_module,
 	&expiry_warning_module,
 	&recipient_module,
+	&refusal_module,
 	&redeliver_module,
 	&delivery_module,
 	&drain_module,

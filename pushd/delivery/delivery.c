@@ -1,10 +1,8 @@
 #include "pushd/delivery/delivery.h"
 
 #include <assert.h>
-#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "common/base/backoff.h"
 #include "common/base/log.h"
@@ -12,7 +10,7 @@
 #include "common/base/metrics.h"
 #include "pushd/db.h"
 #include "pushd/delivery/history.h"
-#include "pushd/device/bare_jid.h"
+#include "pushd/delivery/refusal.h"
 #include "pushd/device/recipient.h"
 #include "pushd/provider/counters.h"
 #include "pushd/provider/environment.h"
@@ -201,44 +199,7 @@ static void finish_unavailable(struct delivery *delivery, enum reason reason)
 	finish(delivery, OUTCOME_UNAVAILABLE, reason_names[reason]);
 }
 
-/* ---- looking: the device, and who may publish to it ---- */
-
-static bool same_secret(const char *ours, const char *theirs)
-{
-	size_t len = strlen(ours);
-
-	return theirs != NULL && strlen(theirs) == len && CRYPTO_memcmp(ours, theirs, len) == 0;
-}
-
-/* True if GIVEN, as a caller wrote it, is the PREPARED domain of a registration. */
-static bool same_domain(const char *given, const char *prepared)
-{
-	char *ours;
-	bool same;
-
-	if (strcasecmp(given, prepared) == 0)
-		return true;
-	ours = bare_jid_prepare(given);
-	same = strcmp(ours, prepared) == 0;
-	free(ours);
-	return same;
-}
-
-/* The server of the owner publishes, or that of the room whose channel is registered. */
-static bool from_server(const struct notification *notification, const struct device *device)
-{
-	return same_domain(notification->domain, bare_jid_domain(device->owner)) ||
-	       (device->channel != NULL &&
-	        same_domain(notification->domain, bare_jid_domain(device->channel)));
-}
-
-/* Every refusal gets the answer of an unknown node, so that nobody can find nodes by trying. */
-static bool may_publish(const struct notification *notification, const struct device *device)
-{
-	return same_domain(notification->component, device->component) &&
-	       from_server(notification, device) &&
-	       (!device_has_secret(device) || same_secret(device->secret, notification->secret));
-}
+/* ---- looking: the device ---- */
 
 static const char *copy_text(struct delivery *delivery, const char *text)
 {
@@ -299,6 +260,18 @@ static void admit(struct delivery *delivery)
 	dispatch(delivery);
 }
 
+/*
+ * Ends it if it may not go to DEVICE (NULL: there is none): true. One from the queue was admitted
+ * once, and its device has gone meanwhile.
+ */
+static bool refuse(struct delivery *delivery, const struct device *device)
+{
+	if (!refusal_applies(&delivery->notification, device, !delivery->in_queue))
+		return false;
+	finish(delivery, OUTCOME_GONE, NULL);
+	return true;
+}
+
 /* A notification that was answered `queued` isn't given up for trouble that may pass. */
 static void fail_admission(struct delivery *delivery, enum reason reason)
 {
@@ -326,14 +299,14 @@ static void on_alias_found(struct device_query *query, enum device_result result
 	else if (result == DEVICE_UNAVAILABLE)
 		finish_unavailable(delivery, REASON_STORAGE);
 	else
-		finish(delivery, OUTCOME_GONE, NULL);
+		refuse(delivery, NULL);
 }
 
 /* No device has this node, which may be an alias unless its caller looked it up. */
 static void find_alias(struct delivery *delivery)
 {
 	if (delivery->aliased == NULL) {
-		finish(delivery, OUTCOME_GONE, NULL);
+		refuse(delivery, NULL);
 		return;
 	}
 	delivery->query.done = on_alias_found;
@@ -361,10 +334,8 @@ static void on_device_found(struct device_query *query, enum device_result resul
 		leave_to_caller(delivery, device, count);
 		return;
 	}
-	if (result != DEVICE_DONE || !may_publish(&delivery->notification, device)) {
-		finish(delivery, OUTCOME_GONE, NULL);
+	if (refuse(delivery, result == DEVICE_DONE ? device : NULL))
 		return;
-	}
 	copy_device(delivery, device);
 	/* Its server has learnt the device's own node, and would send everything twice. */
 	if (delivery->aliased != NULL && device->alias != NULL)

@@ -64,16 +64,33 @@ bool recipient_may_register(const char *jid)
 	return false;
 }
 
+static const struct conf_provider *provider_of_module(const struct notification *notification)
+{
+	const char *module = notification->module != NULL ? notification->module : MODULE_DEFAULT;
+
+	return map_get(&by_module, module, strlen(module));
+}
+
+static bool could_be_token(const char *node)
+{
+	size_t len = strlen(node);
+
+	return len >= TOKEN_MIN && len <= TOKEN_MAX && !device_is_node(node);
+}
+
+bool recipient_lacks_module(const struct notification *notification)
+{
+	return could_be_token(notification->node) &&
+	       (notification->module != NULL || by_module.count > 0) &&
+	       provider_of_module(notification) == NULL;
+}
+
 /* The provider of NOTIFICATION's module; NULL where a publish doesn't make a device. */
 static const struct conf_provider *find_provider(const struct notification *notification)
 {
-	const char *module = notification->module != NULL ? notification->module : MODULE_DEFAULT;
-	size_t len = strlen(notification->node);
-
-	if (len < TOKEN_MIN || len > TOKEN_MAX || device_is_node(notification->node) ||
-	    !recipient_may_register(notification->domain))
+	if (!could_be_token(notification->node) || !recipient_may_register(notification->domain))
 		return NULL;
-	return map_get(&by_module, module, strlen(module));
+	return provider_of_module(notification);
 }
 
 static void find_or_register(struct device_query *query, const struct notification *notification,

@@ -24,6 +24,12 @@ extern const struct daemon_module recipient_module;
 void recipient_find(struct device_query *query, const struct notification *notification);
 
 /*
+ * True if NOTIFICATION could be one of the dialect fpush, but no provider serves its module. Where
+ * none serves any, it must name one.
+ */
+bool recipient_lacks_module(const struct notification *notification);
+
+/*
  * True if the user or domain JID may have devices here: anyone, unless `registrants` names domains;
  * then those of one of these.
  */

@@ -2,7 +2,7 @@
 
 import pytest
 
-from notify import APNS, got, known, new_owner, outcome, register, script
+from notify import APNS, got, item, known, metric, new_owner, outcome, publish, register, script
 
 
 @pytest.fixture(scope="module")
@@ -67,17 +67,49 @@ def test_what_waits_is_listed_page_by_page(push, fake):
 def test_a_forgotten_account_has_no_device_and_no_history(push, fake, redis):
     owner = new_owner()
     devices = [register(push, owner=owner) for _ in range(3)]
-    other = register(push)
+    other, left = register(push), register(push)
+    assert push.call("DELETE", f"/v1/devices/{left['node']}")[0] == 204
     script(fake, devices[0]["token"], 400, "BadTopic")
     outcome(push, devices[0])
     name = owner.upper().replace("@", "%40")
-    assert push.call("DELETE", f"/v1/accounts/{name}") == (200, {"devices": 3})
-    assert push.call("DELETE", f"/v1/accounts/{name}") == (200, {"devices": 0})
+    assert push.call("DELETE", f"/v1/accounts/{name}") == (200, {"devices": 3, "events": 0})
+    # The gateways were told of the three and may have read it by now; the second call ends that.
+    assert push.call("DELETE", f"/v1/accounts/{name}") == (200, {"devices": 0, "events": 3})
+    assert owner not in str(redis.command("XRANGE", "og:push:gone", "-", "+"))
     assert push.call("GET", f"/v1/devices?owner={owner}")[1] == {"devices": []}
     assert known(push, other)
     for device in devices:
         assert redis.command("KEYS", f"og:push:*{device['node']}*") == []
+    assert left["owner"] in str(redis.command("XRANGE", "og:push:gone", "-", "+"))
     assert push.call("DELETE", "/v1/accounts/a%40b%2Fc")[0] == 400
+
+
+# What is wrong with a publish that is refused.
+REFUSED = {
+    "unknown-node": {"node": "0" * 32},
+    "unknown-module": {"node": "a" * 64, "module": "served-by-nobody"},
+    "other-component": {"component": "other.example.org"},
+    "other-domain": {"domain": "example.net"},
+    "wrong-secret": {"secret": "0" * 32},
+}
+
+
+def refusals(push):
+    name = "outrigger_pushd_publishes_refused_total"
+    return {reason: metric(push, name, reason=reason) for reason in REFUSED}
+
+
+@pytest.mark.parametrize("reason, wrong", REFUSED.items(), ids=REFUSED)
+def test_why_a_publish_is_refused_is_told_to_the_operator_alone(push, fake, reason, wrong):
+    device, before = register(push, dialect="p2", device_id="one"), refusals(push)
+    refused = {**item(device, secret=device["secret"]), **wrong}
+    assert publish(push, refused) == [{"outcome": "gone"}]
+    assert refusals(push) == {**before, reason: before[reason] + 1}
+    push.wait_log(f"publish-refused reason={reason} component={refused['component']} "
+                  f"domain={refused['domain']} node={refused['node'][:6]} "
+                  f"module={refused.get('module', '-')} omitted=0")
+    assert refused["node"][:12] not in push.log_text()
+    assert device["secret"] not in push.log_text()
 
 
 def test_storage_that_is_away_is_said(stage, fake):

@@ -284,24 +284,6 @@ START_TEST(what_the_provider_accepts_is_sent_and_leaves_nothing_in_the_queue)
 }
 END_TEST
 
-START_TEST(a_domain_is_the_owners_in_any_spelling_that_prepares_to_it)
-{
-	static const char *const spellings[] = { "EX\xc3\x84MPLE.org", "ex\xc3\xa4mple.org" };
-	struct device device = { .component = COMPONENT,
-		                 .owner = "romeo@ex\xc3\xa4mple.org",
-		                 .dialect = "fpush" };
-
-	for (size_t i = 0; i < ARRAY_LEN(spellings); i++) {
-		struct notification notification = { .component = COMPONENT,
-			                             .domain = spellings[i] };
-
-		ck_assert(may_publish(&notification, &device));
-	}
-	ck_assert(!may_publish(&(struct notification){ .component = COMPONENT, .domain = DOMAIN },
-	                       &device));
-}
-END_TEST
-
 START_TEST(an_unknown_node_a_wrong_component_and_a_wrong_domain_are_gone_alike)
 {
 	struct one ones[3];
@@ -793,7 +775,6 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		what_the_provider_accepts_is_sent_and_leaves_nothing_in_the_queue,
-		a_domain_is_the_owners_in_any_spelling_that_prepares_to_it,
 		an_unknown_node_a_wrong_component_and_a_wrong_domain_are_gone_alike,
 		an_alias_is_left_to_the_caller_who_published_to_it,
 		a_device_keeps_its_alias_until_its_own_node_is_published_to,
