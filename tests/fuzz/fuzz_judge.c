@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct judgement judgement;
 
 		provider_kinds[i]->judge(&answer, &judgement);
-		assert((judgement.verdict == VERDICT_SENT) == (answer.status == 200));
+		assert(judgement.verdict != VERDICT_SENT || answer.status == 200);
 		assert(judgement.verdict < VERDICT_COUNT);
 		assert(memchr(judgement.reason, '\0', sizeof(judgement.reason)) != NULL);
 		assert(memchr(judgement.id, '\0', sizeof(judgement.id)) != NULL);
