@@ -28,6 +28,7 @@ struct relay_conf {
 	int64_t global_limit, instance_limit;
 	int64_t default_domain_limit, default_user_limit, default_file_limit;
 	int64_t quantum_bytes;
+	int64_t stream_rate, user_rate, relay_rate; /* bytes per second; 0: none */
 	int64_t transfers_max;
 	int64_t transfers_keep_ms;
 	char *retired; /* never set: the place of keys that no longer exist */
@@ -37,6 +38,9 @@ struct relay_conf {
 	int64_t connection_max;
 	int64_t pending_max;
 	int64_t pending_per_address_max;
+	int64_t connections_per_address_max;
+	int64_t connection_reserve;                           /* percent */
+	int64_t streams_per_user_max, streams_per_domain_max; /* 0: none */
 	char **trusted_proxies;
 	char *peer_listen;
 	char *peer_address;

@@ -18,6 +18,7 @@
 #include "relayd/io/conn.h"
 #include "relayd/io/pair.h"
 #include "relayd/io/pump.h"
+#include "relayd/quota/active.h"
 #include "relayd/quota/calendar.h"
 #include "relayd/quota/lease.h"
 #include "relayd/quota/outbox.h"
@@ -42,27 +43,32 @@ static const struct daemon_module scheduling_module = { "scheduling", start_batc
 	                                                NULL };
 
 static const struct daemon_module *const modules[] = {
-	&scheduling_module, &pump_module,      &fleet_module,
-	&outbox_module,     &calendar_module,  &lease_module,
-	&activation_module, &claim_module,     &drain_module,
-	&conn_module,       &pair_module,      &source_limit_module,
-	&handshake_module,  &stream_module,    &dial_module,
-	&bridge_module,     &listener_module,  &server_module,
-	&announce_module,   &retention_module, NULL,
+	&scheduling_module,   &pump_module,
+	&fleet_module,        &outbox_module,
+	&calendar_module,     &lease_module,
+	&active_module,       &activation_module,
+	&claim_module,        &drain_module,
+	&conn_module,         &pair_module,
+	&source_limit_module, &handshake_module,
+	&stream_module,       &dial_module,
+	&bridge_module,       &listener_module,
+	&server_module,       &announce_module,
+	&retention_module,    NULL,
 };
 
 static bool serving(void)
 {
-	return !daemon_draining() && fleet_ready();
+	return !daemon_draining() && fleet_ready() && !handshake_full();
 }
 
 static void dump(void)
 {
 	log_info("state streams=%zu bridges=%zu connections=%zu pending=%zu bytes=%llu redis=%s "
-	         "draining=%s",
+	         "draining=%s full=%s",
 	         stream_count(), bridge_count(), conn_count(), source_limit_count(),
 	         (unsigned long long)(stream_bytes() + bridge_bytes()),
-	         fleet_ready() ? "ready" : "unavailable", daemon_draining() ? "yes" : "no");
+	         fleet_ready() ? "ready" : "unavailable", daemon_draining() ? "yes" : "no",
+	         handshake_full() ? "yes" : "no");
 }
 
 static const char *(*const libraries[])(void) = { http_server_version, redis_version,

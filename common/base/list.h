@@ -48,6 +48,15 @@ static inline void list_prepend(struct list *list, struct list_link *link)
 	list->head.next = link;
 }
 
+/* Puts LINK into the list that NEXT is in, before it; NEXT may be the list's head. */
+static inline void list_insert_before(struct list_link *next, struct list_link *link)
+{
+	link->prev = next->prev;
+	link->next = next;
+	link->prev->next = link;
+	next->prev = link;
+}
+
 /* Takes LINK out of whatever list it is in; does nothing when it is in none. */
 static inline void list_remove(struct list_link *link)
 {

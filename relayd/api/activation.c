@@ -88,6 +88,22 @@ static void reply_denied(struct http_request *request, const struct denial *deni
 	free(text);
 }
 
+static void reply_too_many(struct http_request *request, const struct active_excess *excess)
+{
+	char *text = mem_printf("%s %s has %lld transfers at this relay already",
+	                        excess->is_user ? "User" : "Domain", excess->account,
+	                        (long long)excess->most);
+
+	char *explanation = mem_printf("%s. Try again when one of them has ended.", text);
+
+	http_reply(request, 403,
+	           json_pack("{s:s, s:s, s:s, s:s, s:I}", "error", "too_many", "message", text,
+	                     "explanation", explanation, "account", excess->account, "limit",
+	                     (json_int_t)excess->most));
+	free(explanation);
+	free(text);
+}
+
 static void reply(struct http_request *request, const struct stream *stream,
                   enum ledger_verdict verdict, const struct denial *denial)
 {
@@ -115,6 +131,8 @@ static void reply(struct http_request *request, const struct stream *stream,
 static void activation_free(struct activation *activation)
 {
 	activation->stream->watch = NULL;
+	if (!stream_is_active(activation->stream))
+		active_release(&activation->stream->active);
 	lease_free(activation->lease);
 	free(activation->about);
 	free(activation);
@@ -341,11 +359,31 @@ static void activate_now(struct http_request *request, struct stream *stream,
 		reply_incomplete(request);
 }
 
+static void deny_too_many(struct http_request *request, struct stream *stream,
+                          const struct activation_request *asked,
+                          const struct active_excess *excess)
+{
+	char hash[SOCKS5_NAME_LEN + 1];
+
+	socks5_hash_format(stream->hash, hash);
+	log_info("activation-denied id=%s requester=%s target=%s too-many=%s limit=%lld", hash,
+	         asked->parties[0].user, asked->parties[1].user, excess->account,
+	         (long long)excess->most);
+	reply_too_many(request, excess);
+	stream_end(stream, REASON_DENIED);
+}
+
 static void activate(struct http_request *request, struct stream *stream,
                      struct activation_request *asked)
 {
 	struct activation *activation = activation_of(stream);
+	struct active_excess excess;
 
+	if (activation == NULL && stream->state == STREAM_PAIRED &&
+	    !active_take(&stream->active, asked->parties, &excess)) {
+		deny_too_many(request, stream, asked, &excess);
+		return;
+	}
 	if (conf->verifier == VERIFIER_OPEN || stream->state != STREAM_PAIRED) {
 		activate_now(request, stream, asked);
 		return;

@@ -30,8 +30,9 @@
  */
 #define REFUSED_LINGER_MS 2000
 #define REFUSED_DROP_MAX (64 * 1024)
-#define UNPROVED_MAX 256   /* connections at the peers' listener that have shown no proof yet */
-#define LOG_EVERY_MS 10000 /* connections over the cap can come in thousands */
+#define UNPROVED_MAX 256    /* connections at the peers' listener that have shown no proof yet */
+#define LOG_EVERY_MS 10000  /* connections over the cap can come in thousands */
+#define IDLE_LEAST_MS 60000 /* a stream without a byte for so long may end to make room */
 
 #define SILENT SOCKS5_SUCCEEDED /* no reply: the connection is just closed */
 
@@ -55,6 +56,7 @@
 	X(REFUSAL_UNPROVED_FULL,     "unproved-full",     SOCKS5_GENERAL_FAILURE)               \
 	X(REFUSAL_NOT_OWNED,         "not-owned",         SOCKS5_GENERAL_FAILURE)               \
 	X(REFUSAL_ADDRESS_FULL,      "address-full",      SOCKS5_NOT_ALLOWED)                   \
+	X(REFUSAL_RELAY_FULL,        "relay-full",        SOCKS5_GENERAL_FAILURE)               \
 	X(REFUSAL_EVICTED,           "evicted",           SOCKS5_GENERAL_FAILURE)               \
 	X(REFUSAL_BAD_PROXY_HEADER,  "bad-proxy-header",  SILENT)                               \
 	X(REFUSAL_TIMED_OUT,         "timed-out",         SILENT)                               \
@@ -95,6 +97,11 @@ static struct deadline_queue unproved_queue;  /* the same at the peers' listener
 static size_t unproved;                       /* how many are in it */
 static struct deadline_queue refused_queue;
 static struct deadline_queue waiting_queue; /* grant to activation */
+
+/* Connections at most: of all kinds, and before first halves are refused. */
+static struct {
+	size_t max, first_max;
+} caps;
 
 static struct networks trusted; /* balancers that send a PROXY header */
 /* Borrowed from the configuration; NULL: none. */
@@ -312,10 +319,20 @@ static bool grant(struct conn *conn)
 	return true;
 }
 
+static bool is_first_half(const struct conn *conn)
+{
+	return conn->pair->conns[0] == NULL || conn->pair->conns[1] == NULL;
+}
+
+/* Half of a stream that is this relay's. The reserve is for those whose other half is here. */
 static void grant_and_wait(struct conn *conn)
 {
-	if (grant(conn))
+	if (!conn->peering && is_first_half(conn) && conn_count() > caps.first_max) {
+		pair_leave(conn, REASON_EVICTED);
+		refuse(conn, REFUSAL_RELAY_FULL);
+	} else if (grant(conn)) {
 		deadline_start(&waiting_queue, &conn->deadline);
+	}
 }
 
 /* How long a bridged client waits for the activation is up to the owner. */
@@ -352,21 +369,35 @@ static void on_settled(struct conn *conn, const struct stream_verdict *verdict)
 
 /* The PROXY header */
 
-/* Counts a connection whose address is known; false: there were too many, and it is closed. */
-static bool count_address(struct conn *conn)
+/* Closes a connection that isn't worth an answer. */
+static void turn_away(struct conn *conn, enum refusal refusal)
 {
 	static uint64_t logged_ms;
 	char text[NET_TEXT_MAX];
 
-	conn->counted = source_limit_add(conn, &conn->address, evict);
-	if (conn->counted != NULL)
-		return true;
-	metric_add(&refusals_metric, REFUSAL_ADDRESS_FULL, 1);
+	metric_add(&refusals_metric, refusal, 1);
 	if (loop_once_in(LOG_EVERY_MS, &logged_ms))
 		log_warn("connections-turned-away address=%s reason=%s", conn_address(conn, text),
-		         refusal_names[REFUSAL_ADDRESS_FULL]);
+		         refusal_names[refusal]);
 	conn_close(conn, true);
-	return false;
+}
+
+/* Counts a connection whose address is known; false: there were too many, and it is closed. */
+static bool count_address(struct conn *conn)
+{
+	conn->counted = source_limit_add(conn, &conn->address, evict);
+	if (conn->counted == NULL) {
+		turn_away(conn, REFUSAL_ADDRESS_FULL);
+		return false;
+	}
+	conn->by_address = !source_limit_is_over(conn->counted);
+	return true;
+}
+
+static void on_closed(const struct conn *conn)
+{
+	if (conn->by_address)
+		source_limit_closed(&conn->address);
 }
 
 /* From here on the connection is the named client's; without a name it is the balancer's own. */
@@ -596,15 +627,40 @@ static void wait_for_proof(struct conn *conn)
 	conn_close(oldest, false);
 }
 
+bool handshake_full(void)
+{
+	return conn_count() >= caps.first_max;
+}
+
+static bool end_idlest(void)
+{
+	return pair_end_idlest(IDLE_LEAST_MS);
+}
+
+/*
+ * True if CONN, which has just been accepted, may stay. Else who holds most of what isn't active
+ * loses one, or the stream that was idle for longest ends; but not for an address that has its
+ * maximum.
+ */
+static bool has_room(const struct conn *conn)
+{
+	return conn_count() <= caps.max ||
+	       source_limit_make_room(conn->peering ? NULL : &conn->address, evict, end_idlest);
+}
+
 void handshake_accept(int fd, const union net_address *address, enum handshake_origin origin)
 {
 	bool proxied = origin == ORIGIN_CLIENT && networks_contain(&trusted, address);
 	struct conn *conn = conn_new(fd, address, proxied ? CONN_PROXIED : CONN_GREETING);
 
+	conn->peering = origin == ORIGIN_RELAY;
+	if (!has_room(conn)) {
+		turn_away(conn, REFUSAL_RELAY_FULL);
+		return;
+	}
 	conn->handshake = mem_alloc(1, sizeof(*conn->handshake));
 	conn->release = release;
 	conn->io.ready = steps[conn->state].ready;
-	conn->peering = origin == ORIGIN_RELAY;
 	if (io_start(&conn->io, fd, steps[conn->state].events) != 0) {
 		log_error("half-refused why=\"%s\"", strerror(errno));
 		conn_close(conn, false);
@@ -649,6 +705,9 @@ static int start(void *config)
 	(void)networks_read(&trusted, (const char *const *)conf->trusted_proxies);
 	peering_secrets[0] = conf->peer_secret;
 	peering_secrets[1] = conf->peer_secret_also;
+	caps.max = (size_t)conf->connection_max;
+	caps.first_max = caps.max - caps.max * (size_t)conf->connection_reserve / 100;
+	conn_closed = on_closed;
 	metrics_add(&refusals_metric);
 	metrics_add(&evicted_metric);
 	return 0;
@@ -670,6 +729,7 @@ static void stop(void)
 	close_all(&refused_queue);
 	deadline_queue_release(&waiting_queue);
 	networks_release(&trusted);
+	conn_closed = NULL;
 }
 
 const struct daemon_module handshake_module = { "handshakes", start, stop };

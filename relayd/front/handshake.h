@@ -7,6 +7,8 @@
 #ifndef OG_RELAYD_FRONT_HANDSHAKE_H
 #define OG_RELAYD_FRONT_HANDSHAKE_H
 
+#include <stdbool.h>
+
 #include "common/net/net.h"
 
 /* Who connects: relays count for no address, and balancers send a PROXY header first. */
@@ -18,7 +20,16 @@ enum handshake_origin { ORIGIN_CLIENT, ORIGIN_RELAY };
  */
 extern const struct daemon_module handshake_module;
 
-/* Takes over the socket FD, accepted from ADDRESS. Its failures end the connection. */
+/*
+ * True if there are so many connections that only second halves and other relays are let in: the
+ * first half of another stream is refused (connection-max without connection-reserve).
+ */
+bool handshake_full(void);
+
+/*
+ * Takes over the socket FD, accepted from ADDRESS. Its failures end the connection. At
+ * connection-max another one ends to make room, or this one is reset.
+ */
 void handshake_accept(int fd, const union net_address *address, enum handshake_origin origin);
 
 #endif

@@ -28,49 +28,40 @@ struct listener {
 	union net_address address;
 };
 
-enum pause_reason { PAUSE_CONNECTIONS, PAUSE_DESCRIPTORS, PAUSE_REASONS };
-
 static struct {
 	struct listener *items;
 	size_t count;
-	size_t connection_max;
 	bool paused;
 	struct timer pause;
 	int reserve; /* a descriptor, given up to turn one client away when none is left */
 	uint64_t logged_ms;
 } listeners = { .reserve = -1 };
 
-static const char *const pause_names[PAUSE_REASONS] = { "connection-max", "descriptors" };
-static int64_t pauses[PAUSE_REASONS];
+static const char *const pause_names[] = { "descriptors" };
+static int64_t pauses[1];
 static struct metric pauses_metric = {
 	.name = "outrigger_relayd_accept_pauses_total",
 	.help = "Times that no connection was accepted for a while, by reason.",
 	.kind = METRIC_COUNTER,
 	.label = "reason",
 	.values = pause_names,
-	.series = PAUSE_REASONS,
+	.series = ARRAY_LEN(pause_names),
 	.numbers = pauses,
 };
 
-static void pause_all(enum pause_reason reason)
+static void pause_all(void)
 {
-	metric_add(&pauses_metric, reason, 1);
+	metric_add(&pauses_metric, 0, 1);
 	if (loop_once_in(LOG_EVERY_MS, &listeners.logged_ms))
-		log_warn("accept-paused reason=%s connections=%zu", pause_names[reason],
-		         conn_count());
+		log_warn("accept-paused reason=descriptors connections=%zu", conn_count());
 	listeners.paused = true;
 	for (size_t i = 0; i < listeners.count; i++)
 		io_stop(&listeners.items[i].io);
-	if (reason == PAUSE_DESCRIPTORS)
-		timer_start(&listeners.pause, PAUSE_MS);
+	timer_start(&listeners.pause, PAUSE_MS);
 }
 
-/* A connection was closed, or the pause is over: accepts again if there is room. */
 static void resume(void)
 {
-	if (!listeners.paused || timer_active(&listeners.pause) ||
-	    conn_count() >= listeners.connection_max)
-		return;
 	listeners.paused = false;
 	for (size_t i = 0; i < listeners.count; i++) {
 		struct listener *listener = &listeners.items[i];
@@ -114,10 +105,6 @@ static bool accept_one(struct listener *listener)
 	socklen_t len = sizeof(client);
 	int fd;
 
-	if (conn_count() >= listeners.connection_max) {
-		pause_all(PAUSE_CONNECTIONS);
-		return false;
-	}
 	fd = accept4(listener->fd, &client.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0) {
 		handshake_accept(fd, &client, listener->origin);
@@ -129,7 +116,7 @@ static bool accept_one(struct listener *listener)
 	case ENOBUFS:
 	case ENOMEM:
 		turn_one_away(listener);
-		pause_all(PAUSE_DESCRIPTORS);
+		pause_all();
 		return false;
 	case EAGAIN:
 		return false;
@@ -170,7 +157,6 @@ static int open_listener(struct listener *listener, const char *text, const stru
 
 static void stop(void)
 {
-	conn_on_closed(NULL);
 	timer_stop(&listeners.pause);
 	listeners.paused = false;
 	for (size_t i = 0; i < listeners.count; i++) {
@@ -191,12 +177,10 @@ static int start(void *config)
 	size_t clients = 0, count;
 
 	metrics_add(&pauses_metric);
-	conn_on_closed(resume);
 	while (conf->listen[clients] != NULL)
 		clients++;
 	count = clients + conf_has_peers(conf);
 	listeners.items = mem_alloc(count, sizeof(struct listener));
-	listeners.connection_max = (size_t)conf->connection_max;
 	listeners.pause.expired = on_pause_over;
 	listeners.reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	for (; listeners.count < count; listeners.count++) {

@@ -1,7 +1,6 @@
 /*
- * The sockets that accept SOCKS5 connections of clients and of other relays. With too many
- * connections, or without a descriptor left, accepting pauses: clients then wait in the kernel's
- * queue.
+ * The sockets that accept SOCKS5 connections of clients and of other relays. Without a descriptor
+ * left, accepting pauses: clients then wait in the kernel's queue.
  */
 #ifndef OG_RELAYD_FRONT_LISTENER_H
 #define OG_RELAYD_FRONT_LISTENER_H

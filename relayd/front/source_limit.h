@@ -1,7 +1,9 @@
 /*
- * The limit of connections that aren't active yet, in all and by the address that they come from
- * (IPv6: by its /64): strangers can make them, so there must be a cap. When there are too many in
- * all, the address that has most of them loses its oldest. Every operation takes constant time.
+ * The limits of connections by the address that they come from (IPv6: by its /64), in any state,
+ * and of those that aren't active yet, by address and in all: strangers can make them, so there
+ * must be a cap. When there are too many of these in all, the network (IPv6 /48, IPv4 /24) that has
+ * most of them loses one: the oldest of its address that has most. So who has a whole network at
+ * hand pays for itself. Every operation takes constant time.
  */
 #ifndef OG_RELAYD_FRONT_SOURCE_LIMIT_H
 #define OG_RELAYD_FRONT_SOURCE_LIMIT_H
@@ -25,16 +27,31 @@ struct source_place {
 	};
 };
 
-/* Module, before the handshakes: pending-max and pending-per-address-max. */
+/*
+ * Module, before the handshakes: pending-max, pending-per-address-max and
+ * connections-per-address-max.
+ */
 extern const struct daemon_module source_limit_module;
 
 /*
  * Counts CONN, which comes from ADDRESS (IPv4 mapped). When there are too many in all, EVICT has to
  * close the connection that it is given, and calls source_limit_remove() in doing so. NULL when the
- * address has so many already that CONN isn't worth an answer. The place is this module's.
+ * address has so many already that CONN isn't worth an answer. The place is this module's. Unless
+ * it is over the cap, source_limit_closed() follows when CONN is closed, in whatever state.
  */
 struct source_place *source_limit_add(struct conn *conn, const struct in6_addr *address,
                                       void (*evict)(struct conn *conn));
+
+/* A connection of ADDRESS that was counted, and not over the cap, is closed. */
+void source_limit_closed(const struct in6_addr *address);
+
+/*
+ * Makes room for a connection of ADDRESS (NULL: a relay's), which isn't counted yet: has EVICT
+ * close one as above if any network has two that aren't active yet, else does what OTHERWISE does.
+ * False: that was nothing, or ADDRESS has its maximum.
+ */
+bool source_limit_make_room(const struct in6_addr *address, void (*evict)(struct conn *conn),
+                            bool (*otherwise)(void));
 
 /* True if the address had its maximum when this connection came, which is to be refused then. */
 bool source_limit_is_over(const struct source_place *place);

@@ -34,15 +34,8 @@ static struct metric conns_metric = {
 	.numbers = by_state,
 };
 
-static struct {
-	size_t count;
-	void (*closed)(void);
-} conns;
-
-void conn_on_closed(void (*closed)(void))
-{
-	conns.closed = closed;
-}
+static size_t count;
+void (*conn_closed)(const struct conn *conn);
 
 /* Addresses */
 
@@ -77,7 +70,7 @@ struct conn *conn_new(int fd, const union net_address *address, enum conn_state 
 	conn->io.fd = fd;
 	conn->state = (uint8_t)state;
 	store_address(conn, address);
-	conns.count++;
+	count++;
 	metric_add(&conns_metric, state, 1);
 	return conn;
 }
@@ -149,10 +142,10 @@ void conn_close(struct conn *conn, bool reset)
 		release_waiting(conn);
 	close_socket(conn->io.fd, reset);
 	metric_add(&conns_metric, conn->state, -1);
-	conns.count--;
+	count--;
+	if (conn_closed != NULL)
+		conn_closed(conn);
 	free(conn);
-	if (conns.closed != NULL)
-		conns.closed();
 }
 
 /* What there is */
@@ -169,7 +162,7 @@ uint64_t conn_delivered(const struct conn *conn)
 
 size_t conn_count(void)
 {
-	return conns.count;
+	return count;
 }
 
 /*

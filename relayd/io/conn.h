@@ -64,13 +64,14 @@ struct conn {
 	in_port_t port;          /* network order */
 	uint8_t state;           /* enum conn_state */
 	bool peering;            /* the other end is a relay that bridges its client to here */
+	bool by_address;         /* the front counts it for its address until it is closed */
 };
 
 /* Module: the metric alone. */
 extern const struct daemon_module conn_module;
 
-/* CLOSED is called after a connection was closed; NULL: no more. */
-void conn_on_closed(void (*closed)(void));
+/* The front's: called when a connection is closed and not counted any more; NULL: nothing. */
+extern void (*conn_closed)(const struct conn *conn);
 
 /* Takes over the non-blocking socket FD, whose other end is ADDRESS; it isn't watched yet. */
 struct conn *conn_new(int fd, const union net_address *address, enum conn_state state);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/sockios.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 
 #include "common/base/log.h"
@@ -19,6 +20,17 @@
 
 #define DISCARD_MOST_BYTES (16 * 1024 * 1024) /* of what the clients send to a pair that is over */
 #define DISCARD_TURN_BYTES (1024 * 1024)
+#define IDLEST_TRIES 8 /* pairs that are looked at to make room */
+
+#define SECOND_NS UINT64_C(1000000000)
+
+/* The bytes of a turn: what the rate gives in so long, within these. */
+#define GRAINS_PER_SECOND 16
+#define GRAIN_LEAST (16 * 1024)
+#define GRAIN_MOST (1024 * 1024)
+#define BURSTS_PER_SECOND 4 /* a bucket that was left alone has a quarter of a second */
+#define BURST_GRAINS 2      /* or so much */
+#define LOOK_EVERY_MS 1000
 
 static struct deadline_queue idle_queue;
 static struct deadline_queue linger_queue;
@@ -75,6 +87,8 @@ static bool end(struct pair *pair, enum reason reason)
 	return true;
 }
 
+static void throttle_free(struct throttle *throttle);
+
 /* Places */
 
 void pair_seat(struct pair *pair, struct conn *conn)
@@ -108,6 +122,8 @@ void pair_close(struct pair *pair, enum reason reason)
 
 	task_stop(&pair->task);
 	deadline_stop(&pair->deadline);
+	throttle_free(pair->throttle);
+	pair->throttle = NULL;
 	for (unsigned side = 0; side < 2; side++)
 		resets[side] = reason_resets[reason] || misses_the_end(pair, side);
 	for (unsigned side = 0; side < 2; side++) {
@@ -120,6 +136,241 @@ void pair_close(struct pair *pair, enum reason reason)
 	}
 }
 
+/* Rates */
+
+/*
+ * Bytes per second that a stream, a user and this relay may read at most, each by a bucket of
+ * tokens. A pair waits until its buckets have a good piece for it, so that the pump still moves
+ * large chunks; those that wait for the same bucket take turns. Nothing of this is allocated while
+ * no rate is set.
+ */
+
+struct bucket {
+	const int64_t *rate; /* bytes per second, of the configuration; 0: any */
+	uint64_t tokens;     /* bytes */
+	uint64_t filled_ns;  /* when the last whole token came */
+	struct list waiting; /* throttles, in the order of their turns */
+	struct timer timer;  /* until the first one's turn; idle if nobody waits */
+};
+
+#define BUCKETS 4 /* own, two users', the relay's */
+
+struct throttle {
+	struct task *task;
+	struct list_link link; /* among those that wait for one bucket */
+	bool has_turn;         /* it doesn't line up behind those that wait */
+	struct bucket own;
+	struct bucket *buckets[BUCKETS]; /* NULL behind the last */
+};
+
+static const struct relay_conf *conf; /* borrowed: its rates may change */
+static struct bucket relay;
+
+static uint64_t lesser(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t greater(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+static uint64_t grain(uint64_t rate)
+{
+	return lesser(greater(rate / GRAINS_PER_SECOND, GRAIN_LEAST), GRAIN_MOST);
+}
+
+static uint64_t burst(uint64_t rate)
+{
+	return greater(rate / BURSTS_PER_SECOND, BURST_GRAINS * grain(rate));
+}
+
+/* Nanoseconds in which RATE gives BYTES. */
+static uint64_t time_of(uint64_t bytes, uint64_t rate)
+{
+	return (uint64_t)((double)bytes * (double)SECOND_NS / (double)rate);
+}
+
+/* Adds the tokens that have come until NOW_NS. */
+static void refill(struct bucket *bucket, uint64_t now_ns)
+{
+	uint64_t rate = (uint64_t)*bucket->rate;
+	double more = (double)(now_ns - bucket->filled_ns) * (double)rate / (double)SECOND_NS;
+
+	if (more >= (double)burst(rate) || bucket->tokens + (uint64_t)more >= burst(rate)) {
+		bucket->tokens = burst(rate);
+		bucket->filled_ns = now_ns;
+	} else {
+		bucket->tokens += (uint64_t)more;
+		bucket->filled_ns += time_of((uint64_t)more, rate);
+	}
+}
+
+/* What BUCKET has for the next one whose turn it is; 0: not enough. */
+static uint64_t available(struct bucket *bucket, uint64_t now_ns)
+{
+	uint64_t least;
+
+	if (*bucket->rate == 0)
+		return UINT64_MAX;
+	refill(bucket, now_ns);
+	least = grain((uint64_t)*bucket->rate);
+	if (bucket->tokens < least)
+		return 0;
+	return list_empty(&bucket->waiting) ? bucket->tokens : least;
+}
+
+/* What a turn lacks. */
+static uint64_t missing(const struct bucket *bucket)
+{
+	uint64_t wanted = grain((uint64_t)*bucket->rate);
+
+	return wanted - lesser(wanted, bucket->tokens);
+}
+
+/* The next turn is when there are BYTES more, or sooner: the rate may change meanwhile. */
+static void await_turn(struct bucket *bucket, uint64_t bytes)
+{
+	uint64_t rate = (uint64_t)*bucket->rate;
+	uint64_t ms = rate == 0 ? 0 : time_of(bytes, rate) / 1000000;
+
+	timer_start(&bucket->timer, lesser(ms, LOOK_EVERY_MS) + 1);
+}
+
+static void give_turn(struct bucket *bucket)
+{
+	struct throttle *throttle =
+	        container_of(list_take(&bucket->waiting), struct throttle, link);
+
+	throttle->has_turn = true;
+	task_start(throttle->task);
+}
+
+/* As many turns as there are grains; whoever gets one takes at most a grain while others wait. */
+static void on_turn(struct timer *timer)
+{
+	struct bucket *bucket = container_of(timer, struct bucket, timer);
+	uint64_t rate = (uint64_t)*bucket->rate, turns = UINT64_MAX;
+
+	if (rate > 0) {
+		refill(bucket, loop_now_ns());
+		turns = bucket->tokens / grain(rate);
+	}
+	for (; turns > 0 && !list_empty(&bucket->waiting); turns--)
+		give_turn(bucket);
+	if (!list_empty(&bucket->waiting))
+		await_turn(bucket, missing(bucket) > 0 ? missing(bucket) : grain(rate));
+}
+
+static void bucket_init(struct bucket *bucket, const int64_t *rate)
+{
+	*bucket = (struct bucket){ .rate = rate, .filled_ns = loop_now_ns() };
+	bucket->tokens = burst((uint64_t)*rate);
+	bucket->timer.expired = on_turn;
+	list_init(&bucket->waiting);
+}
+
+struct bucket *pair_bucket_new(void)
+{
+	struct bucket *bucket = mem_alloc(1, sizeof(*bucket));
+
+	bucket_init(bucket, &conf->user_rate);
+	return bucket;
+}
+
+/* A rate is set. */
+static bool has_rates(void)
+{
+	return conf->stream_rate > 0 || conf->user_rate > 0 || conf->relay_rate > 0;
+}
+
+/* With the buckets of its users, if it has any. */
+static struct throttle *throttle_new(struct pair *pair)
+{
+	struct throttle *throttle = mem_alloc(1, sizeof(*throttle));
+	struct bucket *users[2] = { NULL, NULL };
+	int count = 0;
+
+	pair->kind->find_buckets(pair, users);
+	throttle->task = &pair->task;
+	bucket_init(&throttle->own, &conf->stream_rate);
+	throttle->buckets[count++] = &throttle->own;
+	for (int i = 0; i < 2; i++)
+		if (users[i] != NULL)
+			throttle->buckets[count++] = users[i];
+	throttle->buckets[count] = &relay;
+	return throttle;
+}
+
+/* NULL is fine. A bucket that nobody waits for has no timer, so its owner may free it. */
+static void throttle_free(struct throttle *throttle)
+{
+	if (throttle == NULL)
+		return;
+	list_remove(&throttle->link);
+	for (int i = 0; i < BUCKETS && throttle->buckets[i] != NULL; i++)
+		if (list_empty(&throttle->buckets[i]->waiting))
+			timer_stop(&throttle->buckets[i]->timer);
+	free(throttle);
+}
+
+/* The first bucket that has nothing for THROTTLE, or NULL; *BYTES is what all have. */
+static struct bucket *find_empty(struct throttle *throttle, uint64_t *bytes)
+{
+	uint64_t now_ns = loop_now_ns();
+
+	*bytes = UINT64_MAX;
+	for (int i = 0; i < BUCKETS && throttle->buckets[i] != NULL; i++) {
+		struct bucket *bucket = throttle->buckets[i];
+		bool in_line = !list_empty(&bucket->waiting) && !throttle->has_turn;
+		uint64_t some = in_line ? 0 : available(bucket, now_ns);
+
+		if (some == 0)
+			return bucket;
+		*bytes = lesser(*bytes, some);
+	}
+	return NULL;
+}
+
+/* Bytes that may be read now; UINT64_MAX without rates. */
+static uint64_t throttle_allows(struct throttle *throttle)
+{
+	uint64_t bytes;
+
+	return find_empty(throttle, &bytes) == NULL ? bytes : 0;
+}
+
+/* BYTES were read, at most as many as were allowed. */
+static void throttle_spend(struct throttle *throttle, uint64_t bytes)
+{
+	throttle->has_turn = false;
+	for (int i = 0; i < BUCKETS && throttle->buckets[i] != NULL; i++)
+		throttle->buckets[i]->tokens -= lesser(bytes, throttle->buckets[i]->tokens);
+}
+
+/* There are bytes to be read: false if some are allowed, else the task will be started. */
+static bool throttle_wait(struct throttle *throttle)
+{
+	uint64_t bytes;
+	struct bucket *bucket = find_empty(throttle, &bytes);
+
+	if (bucket == NULL)
+		return false;
+	if (list_linked(&throttle->link))
+		return true;
+	list_append(&bucket->waiting, &throttle->link);
+	if (!timer_active(&bucket->timer))
+		await_turn(bucket, missing(bucket));
+	return true;
+}
+
+/* True until then; THROTTLE may be NULL. */
+static bool throttle_waits(const struct throttle *throttle)
+{
+	return throttle != NULL && list_linked(&throttle->link);
+}
+
 /* What the flows and the sockets say */
 
 static uint64_t moved(const struct pair *pair)
@@ -127,6 +378,11 @@ static uint64_t moved(const struct pair *pair)
 	const struct flow *a = &pair->conns[0]->flow, *b = &pair->conns[1]->flow;
 
 	return a->received + a->delivered + b->received + b->delivered;
+}
+
+static uint64_t received_by(const struct pair *pair)
+{
+	return pair->conns[0]->flow.received + pair->conns[1]->flow.received;
 }
 
 /* Nothing more comes from CONN, and what came was delivered. */
@@ -179,10 +435,15 @@ static uint32_t unacknowledged(const struct conn *conn)
 	return (uint32_t)bytes;
 }
 
+/* Bytes wait that may not be read now. */
+static bool some_wait(const struct pair *pair)
+{
+	return pair->conns[0]->flow.starving || pair->conns[1]->flow.starving;
+}
+
 static bool is_starving(const struct pair *pair)
 {
-	return pair->budget != NULL && *pair->budget == 0 &&
-	       (pair->conns[0]->flow.starving || pair->conns[1]->flow.starving);
+	return pair->budget != NULL && *pair->budget == 0 && some_wait(pair);
 }
 
 static bool holds_bytes(const struct pair *pair)
@@ -347,21 +608,49 @@ static bool discard(struct pair *pair, unsigned side)
 	return false;
 }
 
+/* Of what may be read now, *ALLOWED is set if a rate has to do with it. */
+static uint64_t *find_budget(struct pair *pair, uint64_t *allowed)
+{
+	if (pair->throttle == NULL && has_rates() && pair->kind->find_buckets != NULL)
+		pair->throttle = throttle_new(pair);
+	if (pair->throttle == NULL)
+		return pair->budget;
+	*allowed = throttle_allows(pair->throttle);
+	if (pair->budget != NULL && *pair->budget < *allowed)
+		*allowed = *pair->budget;
+	return allowed;
+}
+
+/* BYTES were read where rates are set. True: more may be read in a later turn. */
+static bool charge_rates(struct pair *pair, uint64_t bytes)
+{
+	throttle_spend(pair->throttle, bytes);
+	if (pair->budget != NULL)
+		*pair->budget -= bytes;
+	pair->second_first = !pair->second_first;
+	return some_wait(pair) && !is_starving(pair) && !is_stopped(pair) &&
+	       !throttle_wait(pair->throttle);
+}
+
 static void run(struct pair *pair)
 {
-	uint64_t before = moved(pair);
+	uint64_t before = moved(pair), received = received_by(pair), allowed;
+	uint64_t *budget = find_budget(pair, &allowed);
 	bool more = false;
 
-	for (unsigned side = 0; side < 2; side++) {
+	for (unsigned n = 0; n < 2; n++) {
+		unsigned side = n ^ pair->second_first;
 		struct conn *from = pair->conns[side], *to = pair->conns[!side];
 		uint64_t delivered = from->flow.delivered;
 
-		more |= pump_run(&from->flow, from->io.fd, to->io.fd, pair->budget);
+		more |= pump_run(&from->flow, from->io.fd, to->io.fd, budget);
 		metric_add(pair->kind->bytes, side, (int64_t)(from->flow.delivered - delivered));
 		/* The write took the socket's error with it: a read would see a proper end. */
 		if (from->flow.state == FLOW_SINK_FAILED)
 			to->flow.source_broken = true;
 	}
+	if (pair->throttle != NULL)
+		more |= charge_rates(pair, received_by(pair) - received);
 	for (unsigned side = 0; side < 2 && is_over_with(pair); side++)
 		more |= discard(pair, side);
 	if (judges[pair->state](pair, moved(pair) != before))
@@ -440,12 +729,14 @@ static bool is_acknowledging(struct pair *pair)
 }
 
 /*
- * A pair that waits for budget isn't idle, since its clients can't help that Redis is away; unless
- * both clients have gone, and nobody waits for the bytes any more. A stopped one waits for none.
+ * A pair that waits for budget or for a rate isn't idle, since its clients can't help that Redis is
+ * away; unless both clients have gone, and nobody waits for the bytes any more. A stopped one waits
+ * for none.
  */
 static bool is_paused(const struct pair *pair)
 {
-	return is_starving(pair) && !is_stopped(pair) && !both_closed(pair);
+	return (is_starving(pair) || throttle_waits(pair->throttle)) && !is_stopped(pair) &&
+	       !both_closed(pair);
 }
 
 /* What was read is still arriving, and for not too long. */
@@ -462,6 +753,26 @@ static void idle_expired(struct deadline *deadline)
 		deadline_start(&idle_queue, deadline);
 	else
 		(void)end(pair, REASON_IDLE);
+}
+
+bool pair_end_idlest(uint64_t least_ms)
+{
+	uint64_t rest_ms = idle_queue.delay_ms > least_ms ? idle_queue.delay_ms - least_ms : 0;
+
+	for (int n = 0; n < IDLEST_TRIES; n++) {
+		struct list_link *link = list_first(&idle_queue.waiting);
+		struct deadline *deadline;
+
+		if (link == NULL)
+			return false;
+		deadline = container_of(link, struct deadline, link);
+		if (deadline->due_ms > loop_now_ms() + rest_ms)
+			return false;
+		if (!is_acknowledging(pair_of(deadline)) && !is_paused(pair_of(deadline)))
+			return end(pair_of(deadline), REASON_IDLE);
+		deadline_start(&idle_queue, deadline);
+	}
+	return false;
 }
 
 static void linger_expired(struct deadline *deadline)
@@ -508,9 +819,11 @@ static void remote_expired(struct deadline *deadline)
 
 static int start(void *config)
 {
-	const struct relay_conf *conf = config;
-	uint64_t idle_ms = (uint64_t)conf->idle_timeout_ms;
+	uint64_t idle_ms;
 
+	conf = config;
+	idle_ms = (uint64_t)conf->idle_timeout_ms;
+	bucket_init(&relay, &conf->relay_rate);
 	deadline_queue_init(&idle_queue, idle_ms, idle_expired);
 	deadline_queue_init(&linger_queue, idle_ms < LINGER_MS ? idle_ms : LINGER_MS,
 	                    linger_expired);
@@ -525,6 +838,7 @@ static void stop(void)
 	deadline_queue_release(&linger_queue);
 	deadline_queue_release(&flush_queue);
 	deadline_queue_release(&remote_queue);
+	timer_stop(&relay.timer);
 }
 
 const struct daemon_module pair_module = { "pairs", start, stop };

@@ -31,8 +31,10 @@
 #include "relayd/io/conn.h"
 #include "relayd/io/deadline.h"
 
+struct bucket;
 struct metric;
 struct pair;
+struct throttle;
 
 /* Why streams and bridges end: constant, text, and whether both clients get an RST. */
 /* clang-format off */
@@ -85,12 +87,18 @@ struct pair_kind {
 	void (*spent)(struct pair *pair, bool starving);
 	/* The pair is over: has to close it. */
 	void (*ended)(struct pair *pair, enum reason reason);
+	/*
+	 * Sets USERS to the buckets that the bytes are charged to besides the pair's own and the
+	 * relay's, which all live until the pair is closed. NULL: rates don't hold.
+	 */
+	void (*find_buckets)(struct pair *pair, struct bucket *users[2]);
 };
 
 struct pair {
 	const struct pair_kind *kind; /* static */
 	struct conn *conns[2];        /* owned; NULL: a free place */
 	uint64_t *budget;             /* bytes that may be read, borrowed; NULL: any number */
+	struct throttle *throttle;    /* how fast, owned; NULL: no rate is set */
 	struct task task;             /* goes on with a long transfer */
 	struct deadline deadline;     /* of the state */
 	uint64_t progress_ms;         /* flushing, cutting: of the last acknowledgement */
@@ -99,9 +107,10 @@ struct pair {
 	uint32_t unacknowledged;      /* bytes in the sockets when the deadline last expired */
 	uint8_t state;                /* enum pair_state */
 	uint8_t reason;               /* enum reason: failed, flushing, stopped, cutting */
+	bool second_first;            /* throttled: conns[1] may read first in the next turn */
 };
 
-/* Module: the deadlines of pairs that are started. */
+/* Module: deadlines and rates of pairs that are started. The configuration stays borrowed. */
 extern const struct daemon_module pair_module;
 
 /* Puts CONN into the first free place, and takes it out of the place that it has. */
@@ -122,6 +131,15 @@ void pair_resume(struct pair *pair);
  * long, the pair ends for REASON.
  */
 void pair_stop(struct pair *pair, enum reason reason);
+
+/* The bucket of the bytes of one user (heap: free()), for find_buckets(). */
+struct bucket *pair_bucket_new(void);
+
+/*
+ * Ends, as idle, the pair that has been open without a byte for longest, if that is LEAST_MS; false
+ * if there is none. Not one whose reader's kernel still takes bytes, or that waits for budget.
+ */
+bool pair_end_idlest(uint64_t least_ms);
 
 /*
  * Closes the connections that are left and stops the pair. An RST goes out if that is REASON's way,

@@ -55,6 +55,7 @@ static struct metric bytes_metric = {
 static void on_left(struct pair *pair, struct conn *conn, enum reason reason);
 static void on_closing(struct pair *pair);
 static void on_spent(struct pair *pair, bool starving);
+static void find_buckets(struct pair *pair, struct bucket *users[2]);
 static void on_ended(struct pair *pair, enum reason reason);
 
 static const struct pair_kind kind = {
@@ -64,6 +65,7 @@ static const struct pair_kind kind = {
 	.closing = on_closing,
 	.spent = on_spent,
 	.ended = on_ended,
+	.find_buckets = find_buckets,
 };
 
 static struct stream *stream_of(struct pair *pair)
@@ -118,6 +120,7 @@ static void stream_free(struct stream *stream)
 	if (stream->watch != NULL)
 		stream->watch->ended(stream->watch);
 	lease_free(stream->lease);
+	active_release(&stream->active);
 	free(stream->about);
 	free(stream);
 }
@@ -347,6 +350,17 @@ static void on_exhausted(struct lease *lease)
 static void on_spent(struct pair *pair, bool starving)
 {
 	lease_spent(stream_of(pair)->lease, starving);
+}
+
+static void find_buckets(struct pair *pair, struct bucket *users[2])
+{
+	for (int i = 0; i < 2; i++) {
+		struct active_user *user = stream_of(pair)->active.users[i];
+
+		if (user != NULL && user->bucket == NULL)
+			user->bucket = pair_bucket_new();
+		users[i] = user == NULL ? NULL : user->bucket;
+	}
 }
 
 static void on_closing(struct pair *pair)

@@ -16,6 +16,7 @@
 
 #include "relayd/fleet/claim.h"
 #include "relayd/io/pair.h"
+#include "relayd/quota/active.h"
 #include "relayd/wire/socks5.h"
 
 struct lease;
@@ -57,6 +58,7 @@ struct stream {
 	int64_t started_ms;         /* since 1970: when it was activated */
 	struct stream_watch *watch; /* borrowed; NULL: nobody watches */
 	struct lease *lease;        /* once active: what it may relay, owned; NULL: anything */
+	struct active active;       /* for whom it counts: active, or about to be */
 };
 
 enum stream_join {

@@ -107,7 +107,8 @@ LIMITS.update(instance_limit="1000T", global_limit="1000T")
 
 def start_relay(stage, name, redis, **keys):
     """relayd, to which all clients come from one address here."""
-    keys = {"pending_max": 20000, "pending_per_address_max": 20000, **keys}
+    caps = {"pending_max": 20000, "pending_per_address_max": 20000, "connection_reserve": 0}
+    keys = {**caps, **keys}
     relay = stage.relayd(name, redis, start=False, **keys)
     start(stage, relay)
     return relay

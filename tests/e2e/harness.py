@@ -430,6 +430,9 @@ class Relayd(Daemon):
             "control_url": self.record("control"),
             "api_token": stage.token,
             "drain_timeout": "2s",
+            # All clients come from one address here, and tests use the same two users.
+            "connections_per_address_max": 1000000,
+            "streams_per_user_max": 0,
         }
         self.configure({"daemon": {**daemon, **keys}})
 

@@ -107,7 +107,7 @@ def test_relays_are_listed(stack, run):
     for relay in stack.relays:
         row = found.row(id=relay.name)
         assert row["addresses"] == relay.address("socks")
-        assert row["draining"] == "no"
+        assert row["draining"] == row["full"] == "no"
 
 
 def test_a_live_stream_is_listed_and_cut(stack, run):

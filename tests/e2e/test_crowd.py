@@ -130,6 +130,32 @@ def test_peers_count_for_no_address(stage):
         assert bs.exactly(partner, 1) == b"!"
 
 
+def test_a_full_relay_still_bridges_second_halves(stage):
+    fleet = Fleet(stage, 1)
+    owner = fleet[0]
+    other = fleet.add("relay-2", connection_max=8, connection_reserve=50)
+    name = bs.new_hash()
+    here = bs.half(owner, name)
+    held = [granted(other) for _ in range(4)]
+    assert all(held) and granted(other) is None
+    there = bs.half(other, name)
+    assert bs.activate(owner, name)[0] == 200
+    here.sendall(b"over there")
+    assert bs.exactly(there, 10) == b"over there"
+
+
+def test_who_has_a_whole_network_pays_for_itself(stage):
+    relay = stage.relayd(pending_max=20, pending_per_address_max=5)
+    modest = granted(relay, source="127.0.1.1")
+    crowd = [granted(relay, source=f"127.0.2.{n}") for n in range(1, 60)]
+    assert all(crowd)
+    assert metric(relay, "halves_evicted_total") == 40
+    assert "half-evicted address=127.0.1.1" not in relay.log_text()
+    modest.settimeout(0.1)
+    with pytest.raises(TimeoutError):
+        modest.recv(1)
+
+
 # PROXY headers
 
 

@@ -244,6 +244,18 @@ def test_a_limit_in_the_middle_delivers_what_was_leased_and_ends_the_stream(rela
     assert metric(relay, 'lease_calls_total{verdict="over-limit"}') >= 1
 
 
+def test_a_limit_is_met_to_the_byte_at_a_rate_too(stage):
+    relay = limited(stage, stage.redis(), stream_rate="8M", user_rate="8M", relay_rate="8M")
+    limit = 3 * MIB + 12345
+    set_limits(relay, ROMEO, user=limit)
+    first, second, name = pair(relay)
+    sender, receiver = bs.Sender(first, bytes(16 * MIB)), bs.Receiver(second)
+    assert receiver.result()[0] == limit
+    assert isinstance(ended(sender), OSError)
+    assert reason(relay, name) == "over-limit"
+    wait_until(lambda: usage(relay, ROMEO) == usage(relay, JULIET) == limit)
+
+
 def test_a_transfer_that_is_as_long_as_its_limit_is_complete(relay, redis):
     one, other = new_user(), new_user()
     set_limits(relay, one, user=2 * MIB, file=2 * MIB)

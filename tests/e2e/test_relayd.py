@@ -1,7 +1,9 @@
 """relayd on the wire: SOCKS5 and transfers, what strangers may send, and the control API."""
 
+import contextlib
 import hashlib
 import http.client
+import json
 import os
 import re
 import signal
@@ -598,21 +600,152 @@ def test_it_is_scheduled_for_throughput_unless_its_owner_chose_otherwise(stage):
     assert os.sched_getscheduler(relay.pid) == policy
 
 
-def test_too_many_connections_wait_their_turn(stage):
-    relay = stage.relayd(redis=None, connection_max=4)
+def test_a_full_relay_serves_second_halves_and_says_that_it_is_full(stage):
+    redis = stage.redis()
+    relay = stage.relayd(redis=redis, connection_max=5, connection_reserve=40)
+    assert relay.call("GET", "/readyz", token=None)[0] == 200
+    names = [bs.new_hash() for _ in range(3)]
+    halves = [bs.half(relay, name) for name in names]
+    status, _ = relay.call("GET", "/readyz", token=None)
+    assert status == 503
+    assert wait_until(lambda: record(redis, relay)["full"])
+    refused, reply = bs.ask(relay, bs.new_hash())
+    assert reply[:2] == b"\x05\x01"
+    relay.wait_log("handshake-refused .*reason=relay-full")
+    refused.close()
+    second = bs.half(relay, names[0])
+    assert bs.activate(relay, names[0])[0] == 200
+    halves[0].sendall(b"served")
+    assert bs.exactly(second, 6) == b"served"
+    for sock in (*halves, second):
+        sock.close()
+    wait_until(lambda: relay.call("GET", "/readyz", token=None)[0] == 200, what="room again")
+    wait_until(lambda: not record(redis, relay)["full"])
+
+
+def record(redis, relay):
+    return json.loads(redis.command("GET", f"og:registry:relay:{relay.name}"))
+
+
+def test_too_many_connections_are_not_left_waiting(stage):
+    relay = stage.relayd(redis=None, connection_max=4, connection_reserve=0)
     first, second, name = bs.pair(relay)
-    others = [bs.half(relay, bs.new_hash()) for _ in range(2)]
-    late = bs.connect(relay)
-    late.sendall(bs.GREETING)
-    relay.wait_log("accept-paused reason=connection-max")
+    others = [bs.connect(relay, source=f"127.0.{n}.1") for n in (1, 2)]
+    wait_until(lambda: relay.call("GET", "/readyz", token=None)[0] == 503)
+    with contextlib.suppress(ConnectionResetError):
+        assert bs.to_end(bs.connect(relay, source="127.0.3.1")) == (b"", "reset")
+    relay.wait_log("connections-turned-away .*reason=relay-full")
     first.sendall(b"meanwhile")
     assert bs.exactly(second, 9) == b"meanwhile"
-    late.settimeout(0.3)
-    with pytest.raises(TimeoutError):
-        late.recv(2)
     others[0].close()
-    late.settimeout(60)
-    assert bs.exactly(late, 2) == b"\x05\x00"
+    assert wait_until(lambda: works(relay, bs.new_hash()), what="a place")
+
+
+def test_a_user_has_as_many_active_streams_as_he_may(stage):
+    relay = stage.relayd(redis=None, streams_per_user_max=None)  # 16
+    streams = [bs.pair(relay) for _ in range(16)]
+    name = bs.new_hash()
+    halves = bs.half(relay, name), bs.half(relay, name)
+    status, body = bs.activate(relay, name)
+    assert (status, body["error"]) == (403, "too_many")
+    assert (body["account"], body["limit"]) == ("romeo@example.org", 16)
+    other = [{"user": "a@example.com", "domain": "example.com"}, {**bs.ABOUT["parties"][0]}]
+    other[1]["charged"] = False
+    about = {**bs.ABOUT, "parties": other}
+    name = bs.new_hash()
+    more = bs.half(relay, name), bs.half(relay, name)
+    assert bs.activate(relay, name, about)[0] == 200
+    for sock in streams[0][:2]:
+        sock.close()
+    relay.wait_log(f"stream-ended id={streams[0][2]}")
+    bs.pair(relay)
+    assert halves and more
+
+
+def test_a_domain_has_as_many_active_streams_as_it_may_and_the_cap_is_read_again(stage):
+    relay = stage.relayd(redis=None, streams_per_domain_max=1)
+    held = bs.pair(relay)
+    name = bs.new_hash()
+    halves = bs.half(relay, name), bs.half(relay, name)
+    status, body = bs.activate(relay, name)
+    assert (status, body["error"], body["account"]) == (403, "too_many", "example.org")
+    assert body["message"] == "Domain example.org has 1 transfers at this relay already"
+    relay.configure({"daemon": {**relay.sections["daemon"], "streams_per_domain_max": 2}})
+    os.kill(relay.pid, signal.SIGHUP)
+    relay.wait_log("config-reloaded")
+    bs.pair(relay)
+    assert held and halves
+
+
+# How many users' streams share a rate of 4 MiB a second.
+RATES = {
+    "stream_rate": ("romeo@example.org",),
+    "user_rate": ("romeo@example.org", "romeo@example.org"),
+    "relay_rate": ("romeo@example.org", "juliet@example.net"),
+}
+
+
+@pytest.mark.parametrize("key", RATES)
+def test_bytes_go_no_faster_than_a_rate_allows(stage, key):
+    relay = stage.relayd(redis=None, **{key: "4M"})
+    streams = []
+    for user in RATES[key]:
+        name = bs.new_hash()
+        halves = bs.half(relay, name), bs.half(relay, name)
+        parties = [{"user": user, "domain": "example.org"}, bs.ABOUT["parties"][1]]
+        parties[1] = {**parties[1], "charged": False}
+        assert bs.activate(relay, name, {**bs.ABOUT, "parties": parties})[0] == 200
+        streams.append(halves)
+    data = os.urandom(8 * MIB // len(streams))
+    began = time.monotonic()
+    receivers = [bs.Receiver(second) for _, second in streams]
+    for first, _ in streams:
+        bs.Sender(first, data)
+    for receiver in receivers:
+        assert receiver.result() == (len(data), sha(data), "end")
+    # A bucket is full at first: a quarter of a second.
+    assert time.monotonic() - began >= (8 * MIB - 1 * MIB) / (4 * MIB)
+
+
+def test_both_directions_get_their_share_of_a_rate(stage):
+    relay = stage.relayd(redis=None, stream_rate="4M")
+    first, second, name = bs.pair(relay)
+    data = os.urandom(2 * MIB)
+    for half in (first, second):
+        bs.Sender(half, data)
+    for receiver in [bs.Receiver(half) for half in (first, second)]:
+        assert receiver.result() == (len(data), sha(data), "end")
+
+
+def test_rates_are_read_again_for_streams_that_are_active(stage):
+    relay = stage.relayd(redis=None)
+    first, second, name = bs.pair(relay)
+    first.sendall(b"before")
+    assert bs.exactly(second, 6) == b"before"
+    keys = relay.sections["daemon"]
+    for rate, size in (("1M", 3 * MIB), ("0", 16 * MIB), ("1M", MIB)):
+        relay.configure({"daemon": {**keys, "stream_rate": rate}})
+        times = relay.log_text().count("config-reloaded")
+        os.kill(relay.pid, signal.SIGHUP)
+        relay.wait_log("config-reloaded", count=times + 1)
+        data, began = os.urandom(size), time.monotonic()
+        sender = bs.Sender(first, data, then=lambda sock: None)
+        assert bs.exactly(second, size) == data
+        sender.join(60)
+        assert rate == "0" or time.monotonic() - began >= (size - MIB) / MIB
+
+
+def test_connections_of_an_address_count_in_whatever_state(stage):
+    relay = stage.relayd(redis=None, connections_per_address_max=4)
+    active = bs.pair(relay)
+    waiting = [bs.half(relay, bs.new_hash()) for _ in range(2)]
+    _, reply = bs.ask(relay, bs.new_hash())
+    assert reply[:2] == b"\x05\x02"
+    assert bs.half(relay, bs.new_hash(), source="127.0.0.2")
+    for sock in active[:2]:
+        sock.close()
+    wait_until(lambda: works(relay, bs.new_hash()), what="a place again")
+    assert waiting
 
 
 def test_running_out_of_descriptors_pauses_and_recovers(stage):

@@ -566,6 +566,36 @@ def test_a_transfer_is_charged_to_whom_the_component_says(stage, server, charge)
     assert charge == "both" or set(accounts) == set(CHARGED[charge])
 
 
+def test_too_many_transfers_and_full_relays_are_resource_constraints(stage, server):
+    redis = stage.redis()
+    keys = {"connection_max": 8, "connection_reserve": 25, "streams_per_user_max": 1}
+    relay = stage.relayd("relay-1", redis, **keys)
+    stage.xmppgw(redis, {RELAY: {**server.section, "role": "relay"}})
+    link = server.accept().log_in()
+    requester, target = "alice@example.org/x", "bob@example.org/x"
+    halves, errors = [], []
+    for _ in range(2):
+        sid = new_id()
+        name = hashlib.sha1(f"{sid}{requester}{target}".encode()).hexdigest()
+        halves += connect(relay, name), connect(relay, name)
+        errors.append(error_of(link.ask(new_id(), "set", activate(sid, target), requester)))
+    text = "User alice@example.org has 1 transfers at this relay already"
+    assert errors == [None, ("wait", "resource-constraint", text)]
+
+    def asked():
+        return error_of(link.ask(new_id(), "get", f"<query xmlns='{BYTESTREAMS}'/>"))
+
+    full = ("wait", "resource-constraint", "All relays are full; try again later.")
+    while relay.call("GET", "/readyz", token=None)[0] == 200:
+        halves.append(connect(relay, hashlib.sha1(new_id().encode()).hexdigest()))
+    wait_until(lambda: asked() == full, what="the gateway to know that the relay is full")
+    other = stage.relayd("relay-2", redis)
+    wait_until(lambda: asked() is None, what="the other relay to be offered")
+    for half in halves:
+        half.close()
+    assert other
+
+
 def test_a_requester_whose_name_is_too_long_to_be_charged_is_told_so(stage, server):
     relay = stage.relayd("relay-1", None)
     relays = {"relay-1": {"control": relay.url(), "advertise": "192.0.2.1:1080"}}

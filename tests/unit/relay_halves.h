@@ -43,6 +43,7 @@ static struct relay_conf halves_conf = {
 	.connection_max = 100,
 	.pending_max = 50,
 	.pending_per_address_max = 20,
+	.connections_per_address_max = 100,
 };
 
 static inline void halves_setup(void)

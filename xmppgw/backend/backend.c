@@ -76,6 +76,7 @@ static void take_record(struct backend *backend, const struct kind *kind, json_t
 	backend->record = json_incref(record);
 	backend->url = json_string_value(json_object_get(record, kind->url_key));
 	backend->draining = json_is_true(json_object_get(record, "draining"));
+	backend->full = json_is_true(json_object_get(record, "full"));
 	backend->listed = true;
 	backend->pending /= 2; /* the record shows the streams of earlier recommendations */
 }
@@ -208,15 +209,21 @@ static bool has_address(const struct backend *relay)
 	return json_array_size(json_object_get(relay->record, "advertise")) > 0;
 }
 
-struct backend *backend_recommend(void)
+struct backend *backend_recommend(bool *full)
 {
 	struct backend *candidates[CANDIDATES_MAX], *one, *other;
 	uint32_t count = 0;
 
+	*full = false;
+
 	list_for_each (link, &kinds[BACKEND_RELAY].all) {
 		struct backend *relay = container_of(link, struct backend, link);
 
-		if (backend_available(relay) && has_address(relay) && count < CANDIDATES_MAX)
+		if (!backend_available(relay) || !has_address(relay))
+			continue;
+		if (relay->full)
+			*full = true;
+		else if (count < CANDIDATES_MAX)
 			candidates[count++] = relay;
 	}
 	if (count == 0)

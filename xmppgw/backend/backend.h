@@ -21,6 +21,7 @@ struct backend {
 	json_t *record;  /* as in schemas/registry, owned */
 	bool listed;     /* in the last reading of the registry */
 	bool draining;
+	bool full;      /* relay: it takes no first half of another stream */
 	unsigned users; /* that retain it: it is freed when it is neither listed nor retained */
 	uint64_t avoided_until_ms;
 	unsigned pending; /* relay: how often it was recommended lately */
@@ -53,10 +54,11 @@ struct backend *backend_find(enum backend_kind kind, const char *id);
 struct backend *backend_any(enum backend_kind kind);
 
 /*
- * The relay to recommend to clients: of two random ones the one with fewer streams, those that it
- * was recommended for lately included; NULL when none is available.
+ * The relay to recommend to clients: of two random ones that aren't full the one with fewer
+ * streams, those that it was recommended for lately included. NULL when there is none; *FULL
+ * says whether some are available that are full.
  */
-struct backend *backend_recommend(void);
+struct backend *backend_recommend(bool *full);
 
 /*
  * The push daemon for KEY (rendezvous hashing): as long as the same ones live, every gateway gets

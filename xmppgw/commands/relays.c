@@ -15,6 +15,7 @@ static const struct table_column columns[] = {
 	{ "halves",    "Connections",  TABLE_NUMBER, "halves" },
 	{ "rate",      "A second",     TABLE_SIZE,   "bytes_per_second" },
 	{ "draining",  "Draining",     TABLE_YES_NO, "draining" },
+	{ "full",      "Full",         TABLE_YES_NO, "full" },
 	{ "control",   "API",          TABLE_TEXT,   "control" },
 };
 /* clang-format on */

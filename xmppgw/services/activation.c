@@ -68,17 +68,19 @@ static void finish(struct activation *activation, bool active, enum iq_condition
 
 /*
  * XEP-0065 6.3.5 has these conditions. An exhausted quota is "not-allowed" with a text. For our own
- * trouble the type is "wait", so that the requester tries again.
+ * trouble the type is "wait", so that the requester tries again; also where he has too many
+ * transfers at once.
  */
 static enum iq_condition error_of(unsigned status, const json_t *body)
 {
-	const char *code;
+	const char *code = json_string_value(json_object_get(body, "error"));
 
 	switch (status) {
 	case 400: /* a JID that is too long to be charged */
 		return IQ_BAD_REQUEST;
 	case 403:
-		code = json_string_value(json_object_get(body, "error"));
+		if (code != NULL && strcmp(code, "too_many") == 0)
+			return IQ_RESOURCE_CONSTRAINT;
 		return code != NULL && strcmp(code, "over_limit") == 0 ? IQ_NOT_ALLOWED
 		                                                       : IQ_FORBIDDEN;
 	case 404:

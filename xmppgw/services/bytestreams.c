@@ -46,12 +46,17 @@ static void reply_address(struct iq *iq, const struct xml *query)
 	struct buf *out;
 	size_t i;
 	json_t *address;
+	bool full;
 
 	if (!serves_requester(iq)) { /* 6.3.3 too */
 		iq_error(iq, IQ_FORBIDDEN, BYTESTREAMS_NOT_SERVED);
 		return;
 	}
-	relay = backend_recommend();
+	relay = backend_recommend(&full);
+	if (relay == NULL && full) {
+		iq_error(iq, IQ_RESOURCE_CONSTRAINT, "All relays are full; try again later.");
+		return;
+	}
 	if (relay == NULL) { /* XEP-0065 6.3.3: it can't act as a streamhost */
 		iq_error(iq, IQ_NOT_ALLOWED, "No relay can be reached.");
 		return;

@@ -27,6 +27,7 @@ static void setup(void)
 	relay_conf.api_token = (char *)"token";
 	ck_assert_int_eq(socks5_hash_parse(NAME, SOCKS5_NAME_LEN, hash), 0);
 	pump_module.start(&relay_conf);
+	active_module.start(&relay_conf);
 	activation_module.start(&relay_conf);
 	claim_module.start(&relay_conf);
 	pair_module.start(&relay_conf);
@@ -43,6 +44,7 @@ static void teardown(void)
 	pair_module.stop();
 	claim_module.stop();
 	pump_module.stop();
+	active_module.stop();
 	relay_store_teardown();
 }
 
@@ -198,6 +200,42 @@ START_TEST(requests_that_wait_for_one_lease_get_one_denial)
 }
 END_TEST
 
+START_TEST(a_user_with_too_many_streams_is_told_so_and_both_halves_are_reset)
+{
+	static const struct party parties[2] = { { "a@x", "x", true }, { "z@z", "z", false } };
+	struct active other = { 0 };
+	struct active_excess excess;
+
+	(void)join_both();
+	relay_conf.streams_per_user_max = 1;
+	ck_assert(active_take(&other, parties, &excess));
+	activate_and_expect(403, "\"error\":\"too_many\"");
+	ck_assert_ptr_null(stream_find(hash));
+	(void)join_both();
+	activate_and_expect(403, "User a@x has 1 transfers at this relay already");
+	active_release(&other);
+	(void)join_both();
+	activate_and_expect(200, "active");
+	activate_and_expect(200, "active");
+	ck_assert(!active_take(&other, parties, &excess));
+	stream_end(stream_find(hash), REASON_KILLED);
+	ck_assert(active_take(&other, parties, &excess));
+	active_release(&other);
+}
+END_TEST
+
+START_TEST(an_activation_that_failed_does_not_count)
+{
+	(void)join_both();
+	relay_conf.streams_per_user_max = 1;
+	relay_conf.default_user_limit = -1;
+	activate_and_expect(403, "forbidden");
+	relay_conf.default_user_limit = 0;
+	(void)join_both();
+	activate_and_expect(200, "active");
+}
+END_TEST
+
 START_TEST(requests_for_one_stream_wait_for_one_lease)
 {
 	struct asked first, second;
@@ -285,6 +323,8 @@ int main(void)
 		one_half_is_a_conflict_and_none_is_not_found,
 		a_denial_says_whose_limit_it_is_and_resets_both_halves,
 		requests_that_wait_for_one_lease_get_one_denial,
+		a_user_with_too_many_streams_is_told_so_and_both_halves_are_reset,
+		an_activation_that_failed_does_not_count,
 		requests_for_one_stream_wait_for_one_lease,
 		a_caller_waits_no_longer_than_it_says,
 		who_waits_for_a_stream_that_ends_is_told_so,

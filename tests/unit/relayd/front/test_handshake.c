@@ -1,5 +1,7 @@
 #include "relayd/front/handshake.c"
 
+#include <linux/sockios.h>
+
 #include "tests/unit/relay_halves.h"
 
 static struct stream *stream_here(void)
@@ -127,7 +129,9 @@ END_TEST
 
 START_TEST(an_address_over_its_cap_is_refused_and_over_all_the_oldest_is_evicted)
 {
-	struct relay_conf small = { .pending_max = 2, .pending_per_address_max = 1 };
+	struct relay_conf small = { .pending_max = 2,
+		                    .pending_per_address_max = 1,
+		                    .connections_per_address_max = 10 };
 	int over, first;
 
 	source_limit_module.stop();
@@ -145,6 +149,147 @@ START_TEST(an_address_over_its_cap_is_refused_and_over_all_the_oldest_is_evicted
 	ck_assert_int_eq(evicted[0], 1);
 	close(first);
 	close(over);
+}
+END_TEST
+
+/* The end of CLIENT is a reset; it was never answered. */
+static void expect_reset(int client)
+{
+	halves_expect_end(client, -ECONNRESET);
+	close(client);
+}
+
+START_TEST(the_reserve_is_for_second_halves_and_other_relays)
+{
+	int first = halves_join(), second, other, relay;
+
+	caps.max = 4;
+	caps.first_max = 1;
+	ck_assert(handshake_full());
+	other = halves_accept(ORIGIN_CLIENT);
+	halves_send(other, "\x05\x01\x00", 3);
+	halves_expect(other, "\x05\x00", 2);
+	halves_send(other,
+	            "\x05\x01\x00\x03\x28"
+	            "00"
+	            "23456789abcdefabcdef0123456789abcdef01"
+	            "\x12\x34",
+	            SOCKS5_REQUEST_LEN);
+	expect_refusal(other, 0x01);
+	ck_assert_int_eq(refusals[REFUSAL_RELAY_FULL], 1);
+	ck_assert_uint_eq(stream_count(), 1);
+	relay = halves_accept(ORIGIN_RELAY);
+	halves_send(relay, "\x05\x01\x81", 3);
+	halves_expect(relay, "\x05\x81", 2);
+	second = halves_join();
+	ck_assert_int_eq(stream_here()->state, STREAM_PAIRED);
+	close(first);
+	close(second);
+	close(other);
+	close(relay);
+}
+END_TEST
+
+START_TEST(at_the_maximum_the_network_with_most_gives_one_and_else_the_newcomer_is_reset)
+{
+	int first = halves_accept(ORIGIN_CLIENT), second = halves_accept(ORIGIN_CLIENT);
+	int third;
+
+	caps.max = 2;
+	third = halves_accept(ORIGIN_CLIENT);
+	ck_assert_uint_eq(conn_count(), 2);
+	halves_expect(first, "\x05\xff", 2);
+	halves_send(third, "\x05\x01\x00", 3);
+	halves_expect(third, "\x05\x00", 2);
+	caps.max = 1;
+	close(second);
+	WAIT_UNTIL(conn_count() == 1);
+	expect_reset(halves_accept(ORIGIN_CLIENT));
+	expect_reset(halves_accept(ORIGIN_RELAY));
+	ck_assert_uint_eq(conn_count(), 1);
+	ck_assert_int_eq(refusals[REFUSAL_RELAY_FULL], 2);
+	close(first);
+	close(third);
+}
+END_TEST
+
+/* The client's kernel has acknowledged all, which it may take its time for. */
+static bool is_acknowledged(const struct conn *conn)
+{
+	int bytes = 1;
+
+	return ioctl(conn->io.fd, SIOCOUTQ, &bytes) == 0 && bytes == 0;
+}
+
+START_TEST(at_the_maximum_a_stream_that_was_idle_for_a_minute_ends)
+{
+	int first, second, third;
+
+	first = halves_join();
+	second = halves_join();
+	ck_assert_int_eq(stream_activate(stream_here(), NULL), STREAM_ACTIVATED);
+	caps.max = 2;
+	expect_reset(halves_accept(ORIGIN_CLIENT));
+	for (int side = 0; side < 2; side++)
+		WAIT_UNTIL(is_acknowledged(stream_here()->pair.conns[side]));
+	stream_here()->pair.deadline.due_ms = loop_now_ms() + 60000 - IDLE_LEAST_MS;
+	third = halves_accept(ORIGIN_CLIENT);
+	ck_assert_ptr_null(stream_here());
+	halves_expect_end(first, -ECONNRESET);
+	halves_expect_end(second, -ECONNRESET);
+	halves_send(third, "\x05\x01\x00", 3);
+	halves_expect(third, "\x05\x00", 2);
+	close(first);
+	close(second);
+	close(third);
+}
+END_TEST
+
+START_TEST(an_address_that_has_its_maximum_makes_no_room_for_itself)
+{
+	struct relay_conf small = { .pending_max = 9,
+		                    .pending_per_address_max = 9,
+		                    .connections_per_address_max = 2 };
+	int first, second;
+
+	source_limit_module.stop();
+	source_limit_module.start(&small);
+	first = halves_accept(ORIGIN_CLIENT);
+	second = halves_accept(ORIGIN_CLIENT);
+	caps.max = 2;
+	expect_reset(halves_accept(ORIGIN_CLIENT));
+	ck_assert_uint_eq(conn_count(), 2);
+	close(first);
+	close(second);
+	WAIT_UNTIL(conn_count() == 0);
+}
+END_TEST
+
+START_TEST(connections_of_an_address_are_counted_until_they_are_closed)
+{
+	struct relay_conf small = { .pending_max = 9,
+		                    .pending_per_address_max = 9,
+		                    .connections_per_address_max = 2 };
+	int first, second, third;
+
+	source_limit_module.stop();
+	source_limit_module.start(&small);
+	first = halves_join();
+	second = halves_join();
+	ck_assert_int_eq(stream_activate(stream_here(), NULL), STREAM_ACTIVATED);
+	third = halves_accept(ORIGIN_CLIENT);
+	halves_send(third, "\x05\x01\x00", 3);
+	halves_expect(third, "\x05\x00", 2);
+	halves_send(third, HALVES_REQUEST, SOCKS5_REQUEST_LEN);
+	expect_refusal(third, 0x02);
+	ck_assert_int_eq(refusals[REFUSAL_ADDRESS_FULL], 1);
+	stream_end(stream_here(), REASON_KILLED);
+	close(third);
+	WAIT_UNTIL(conn_count() == 0);
+	close(first);
+	close(second);
+	first = halves_join();
+	close(first);
 }
 END_TEST
 
@@ -289,6 +434,11 @@ int main(void)
 		a_half_waits_no_longer_for_its_activation_than_it_may,
 		a_half_that_leaves_frees_its_place_but_not_before_its_bytes_are_read,
 		an_address_over_its_cap_is_refused_and_over_all_the_oldest_is_evicted,
+		the_reserve_is_for_second_halves_and_other_relays,
+		at_the_maximum_the_network_with_most_gives_one_and_else_the_newcomer_is_reset,
+		at_the_maximum_a_stream_that_was_idle_for_a_minute_ends,
+		an_address_that_has_its_maximum_makes_no_room_for_itself,
+		connections_of_an_address_are_counted_until_they_are_closed,
 		a_proxy_header_says_whose_connection_it_is,
 		a_balancer_without_a_header_is_closed,
 		a_relay_that_knows_the_secret_joins_a_stream_and_is_told_of_its_activation,

@@ -11,7 +11,6 @@ static void setup(void)
 {
 	halves_setup();
 	halves_conf.listen = addresses;
-	halves_conf.connection_max = 3;
 	ck_assert_int_eq(listener_module.start(&halves_conf), 0);
 }
 
@@ -51,24 +50,6 @@ START_TEST(relays_have_an_address_of_their_own_where_they_are_challenged)
 }
 END_TEST
 
-START_TEST(accepting_pauses_at_the_maximum_and_goes_on_when_one_has_gone)
-{
-	int last = -1;
-
-	for (int i = 0; i < 4; i++)
-		last = connect_to(listener_address(ORIGIN_CLIENT, 0));
-	WAIT_UNTIL(listeners.paused);
-	ck_assert_uint_eq(conn_count(), 3);
-	ck_assert_int_eq(pauses[PAUSE_CONNECTIONS], 1);
-	WAIT_UNTIL(send(last, "\x05\x01\x00", 3, MSG_NOSIGNAL) == 3);
-	turn_for(50);
-	ck_assert_uint_eq(conn_count(), 3);
-	tcp_reset(clients[0]);
-	clients[0] = -1;
-	halves_expect(last, "\x05\x00", 2);
-}
-END_TEST
-
 START_TEST(without_a_descriptor_a_client_is_turned_away_and_accepting_pauses)
 {
 	struct rlimit limit, few;
@@ -84,7 +65,7 @@ START_TEST(without_a_descriptor_a_client_is_turned_away_and_accepting_pauses)
 	few = (struct rlimit){ (rlim_t)lowest, limit.rlim_max };
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
 	WAIT_UNTIL(listeners.paused);
-	ck_assert_int_eq(pauses[PAUSE_DESCRIPTORS], 1);
+	ck_assert_int_eq(pauses[0], 1);
 	halves_expect_end(second, -ECONNRESET);
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	WAIT_UNTIL(!listeners.paused);
@@ -118,7 +99,6 @@ int main(void)
 	const TTest *const tests[] = {
 		clients_are_accepted_at_each_address,
 		relays_have_an_address_of_their_own_where_they_are_challenged,
-		accepting_pauses_at_the_maximum_and_goes_on_when_one_has_gone,
 		without_a_descriptor_a_client_is_turned_away_and_accepting_pauses,
 		an_address_that_is_taken_is_a_failed_start,
 	};

@@ -25,6 +25,12 @@ static void evict(struct conn *conn)
 	places[number] = NULL;
 }
 
+/* Without a limit of all connections of an address. */
+static void set_limits(size_t max, size_t per_address_max)
+{
+	set_limit(max, per_address_max, SIZE_MAX);
+}
+
 static struct in6_addr address_of(const char *text)
 {
 	struct in6_addr address;
@@ -40,13 +46,12 @@ static void add(size_t number, const char *text)
 	places[number] = source_limit_add(conn_number(number), &address, evict);
 }
 
-/* An address of its own for each NUMBER: IPv4 */
+/* A network of its own for each NUMBER. */
 static void add_apart(size_t number)
 {
 	char text[INET6_ADDRSTRLEN];
 
-	snprintf(text, sizeof(text), "::ffff:10.%zu.%zu.%zu", number >> 16, number >> 8 & 255,
-	         number & 255);
+	snprintf(text, sizeof(text), "::ffff:10.%zu.%zu.1", number >> 8, number & 255);
 	add(number, text);
 }
 
@@ -67,13 +72,14 @@ static void teardown(void)
 		leave(i);
 	ck_assert_uint_eq(source_limit_count(), 0);
 	ck_assert_uint_eq(limit.sources.count, 0);
-	ck_assert_uint_eq(limit.most, 0);
+	ck_assert_uint_eq(limit.networks.count, 0);
+	ck_assert_ptr_null(most(&limit.ranked));
 	source_limit_module.stop();
 }
 
 START_TEST(an_address_has_as_many_places_as_it_may_and_then_is_refused)
 {
-	set_limit(100, 3);
+	set_limits(100, 3);
 	for (size_t i = 0; i < 5; i++)
 		add(i, "::ffff:192.0.2.1");
 	ck_assert(is_admitted(0) && is_admitted(1) && is_admitted(2));
@@ -88,7 +94,7 @@ END_TEST
 
 START_TEST(a_place_that_was_left_is_free_for_the_next)
 {
-	set_limit(100, 2);
+	set_limits(100, 2);
 	add(0, "::ffff:192.0.2.1");
 	add(1, "::ffff:192.0.2.1");
 	add(2, "::ffff:192.0.2.1");
@@ -101,7 +107,7 @@ END_TEST
 
 START_TEST(a_flood_over_the_cap_is_not_even_answered)
 {
-	set_limit(100, 2);
+	set_limits(100, 2);
 	for (size_t i = 0; i < 2 + OVER_MAX; i++) {
 		add(i, "::ffff:192.0.2.1");
 		ck_assert_ptr_nonnull(places[i]);
@@ -121,7 +127,7 @@ START_TEST(places_are_as_many_as_were_set_apart)
 {
 	size_t over = 0;
 
-	set_limit(300, 1);
+	set_limits(300, 1);
 	for (size_t i = 0; i < 300; i++)
 		add_apart(i);
 	for (size_t i = 0; i < 600; i++) {
@@ -141,7 +147,7 @@ END_TEST
 
 START_TEST(ipv6_counts_by_its_first_64_bits_and_ipv4_by_all_of_it)
 {
-	set_limit(100, 1);
+	set_limits(100, 1);
 	add(0, "2001:db8:0:1::1");
 	add(1, "2001:db8:0:1:ffff::2");
 	add(2, "2001:db8:0:2::1");
@@ -159,19 +165,19 @@ END_TEST
 
 START_TEST(the_busiest_address_loses_its_oldest)
 {
-	set_limit(6, 10);
-	add(0, "::ffff:192.0.2.1");
+	set_limits(6, 10);
+	add(0, "::ffff:192.0.1.1");
 	for (size_t i = 1; i < 4; i++)
 		add(i, "2001:db8::1");
-	add(4, "::ffff:192.0.2.2");
-	add(5, "::ffff:192.0.2.2");
-	add(6, "::ffff:192.0.2.3");
+	add(4, "::ffff:192.0.2.1");
+	add(5, "::ffff:192.0.2.1");
+	add(6, "::ffff:192.0.3.1");
 	ck_assert_int_eq(evictions, 1);
 	ck_assert_int_eq(evicted[0], 1);
 	/* Now two addresses have two each: the one that has had them for longer. */
-	add(7, "::ffff:192.0.2.4");
+	add(7, "::ffff:192.0.4.1");
 	ck_assert_int_eq(evicted[1], 4);
-	add(8, "::ffff:192.0.2.5");
+	add(8, "::ffff:192.0.5.1");
 	ck_assert_int_eq(evicted[2], 2);
 	ck_assert_uint_eq(source_limit_count(), 6);
 	ck_assert(is_admitted(0) && is_admitted(3) && is_admitted(5));
@@ -180,7 +186,7 @@ END_TEST
 
 START_TEST(a_greedy_newcomer_pays_for_itself)
 {
-	set_limit(4, 10);
+	set_limits(4, 10);
 	for (size_t i = 0; i < 4; i++)
 		add(i, "::ffff:192.0.2.1");
 	for (size_t i = 4; i < 8; i++)
@@ -195,7 +201,7 @@ END_TEST
 
 START_TEST(an_address_may_have_to_give_its_only_one_for_the_next)
 {
-	set_limit(1, 5);
+	set_limits(1, 5);
 	for (size_t i = 0; i < 10; i++)
 		add(i, "::ffff:192.0.2.1");
 	ck_assert_int_eq(evictions, 9);
@@ -205,7 +211,7 @@ END_TEST
 
 START_TEST(an_address_that_loses_its_only_one_may_come_again)
 {
-	set_limit(1, 1);
+	set_limits(1, 1);
 	add(0, "::ffff:192.0.2.1");
 	add(1, "::ffff:192.0.2.2");
 	ck_assert_int_eq(evictions, 1);
@@ -215,16 +221,137 @@ START_TEST(an_address_that_loses_its_only_one_may_come_again)
 }
 END_TEST
 
-/* What a scan of all places would find. */
-static size_t most_of_one(void)
+START_TEST(a_network_pays_for_itself_though_each_of_its_addresses_has_one)
 {
-	struct source *source;
-	size_t cursor = 0, most = 0;
+	char text[INET6_ADDRSTRLEN];
 
-	while ((source = map_next(&limit.sources, &cursor)) != NULL)
-		if (source->count > most)
-			most = source->count;
-	return most;
+	set_limits(100, 32);
+	add(0, "2001:db8:1::1");
+	add(1, "::ffff:192.0.2.1");
+	for (size_t i = 2; i < 4101; i++) {
+		snprintf(text, sizeof(text), "2001:db8:2:%zx::1", i);
+		add(i, text);
+	}
+	for (size_t i = 5000; i < 5256; i++) {
+		snprintf(text, sizeof(text), "::ffff:198.51.100.%zu", i - 5000);
+		add(i, text);
+	}
+	ck_assert_uint_eq(source_limit_count(), 100);
+	ck_assert(is_admitted(0) && is_admitted(1));
+}
+END_TEST
+
+START_TEST(in_the_greediest_network_the_greediest_address_loses_its_oldest)
+{
+	set_limits(7, 10);
+	for (size_t i = 0; i < 3; i++)
+		add(i, "::ffff:192.0.2.1");
+	add(3, "2001:db8::1");
+	add(4, "2001:db8:0:1::1");
+	add(5, "2001:db8:0:1::2");
+	add(6, "2001:db8:0:2::1");
+	add(7, "::ffff:198.51.100.1");
+	ck_assert_int_eq(evictions, 1);
+	ck_assert_int_eq(evicted[0], 4);
+}
+END_TEST
+
+START_TEST(connections_of_an_address_count_until_they_are_closed)
+{
+	struct in6_addr one = address_of("2001:db8::1");
+
+	set_limit(100, 2, 3);
+	for (size_t i = 0; i < 3; i++) {
+		add(i, i == 0 ? "2001:db8::2" : "2001:db8::1");
+		ck_assert(is_admitted(i));
+		leave(i); /* active */
+	}
+	for (size_t i = 3; i < 3 + OVER_MAX; i++) {
+		add(i, "2001:db8::1");
+		ck_assert(places[i] != NULL && !is_admitted(i));
+	}
+	add(9, "2001:db8::1");
+	ck_assert_ptr_null(places[9]);
+	add(10, "2001:db8:0:1::1");
+	ck_assert(is_admitted(10));
+	leave(10);
+	source_limit_closed(&(struct in6_addr){ .s6_addr = { 0x20, 0x01, 0x0d, 0xb8, [7] = 1 } });
+	source_limit_closed(&one);
+	add(9, "2001:db8::1");
+	ck_assert(is_admitted(9));
+	for (int i = 0; i < 3; i++)
+		source_limit_closed(&one);
+	ck_assert_uint_eq(limit.addresses.count, 0);
+}
+END_TEST
+
+static int others;
+
+static bool do_otherwise(void)
+{
+	others++;
+	return true;
+}
+
+static bool make_room(const char *text)
+{
+	struct in6_addr address = address_of(text);
+
+	return source_limit_make_room(&address, evict, do_otherwise);
+}
+
+START_TEST(room_is_made_where_a_network_has_two_and_otherwise_elsewhere)
+{
+	set_limits(100, 1);
+	ck_assert(make_room("::ffff:192.0.3.1"));
+	ck_assert_int_eq(others, 1);
+	add(0, "::ffff:192.0.1.1");
+	add(1, "::ffff:192.0.2.1");
+	ck_assert(make_room("::ffff:192.0.3.1"));
+	ck_assert_int_eq(others, 2);
+	ck_assert_int_eq(evictions, 0);
+	add(2, "::ffff:192.0.2.2");
+	ck_assert(!make_room("::ffff:192.0.1.1")); /* it has its maximum */
+	ck_assert(make_room("::ffff:192.0.3.1"));
+	ck_assert_int_eq(others, 2);
+	ck_assert_int_eq(evictions, 1);
+	ck_assert_int_eq(evicted[0], 1);
+	ck_assert(source_limit_make_room(NULL, evict, do_otherwise));
+	ck_assert_int_eq(others, 3);
+}
+END_TEST
+
+/* What a scan would find: the most of one network, or of one address in the network ONLY. */
+static size_t most_of_one(const struct network *only)
+{
+	const struct map *all = only == NULL ? &limit.networks : &limit.sources;
+	size_t cursor = 0, found = 0;
+	void *each;
+
+	while ((each = map_next(all, &cursor)) != NULL) {
+		const struct source *source = each;
+		const struct network *network = each;
+		size_t count = 0;
+
+		if (only == NULL)
+			count = count_of(&network->item);
+		else if (source->network == only)
+			count = count_of(&source->item);
+		found = count > found ? count : found;
+	}
+	return found;
+}
+
+static void check_ranks(void)
+{
+	const struct rank_item *first = most(&limit.ranked);
+	const struct network *network;
+
+	ck_assert_uint_eq(first == NULL ? 0 : count_of(first), most_of_one(NULL));
+	if (first == NULL)
+		return;
+	network = container_of(first, struct network, item);
+	ck_assert_uint_eq(count_of(most(&network->sources)), most_of_one(network));
 }
 
 START_TEST(the_busiest_is_known_through_any_coming_and_going)
@@ -232,19 +359,20 @@ START_TEST(the_busiest_is_known_through_any_coming_and_going)
 	uint32_t random = 7;
 	char text[INET6_ADDRSTRLEN];
 
-	set_limit(60, 12);
+	set_limits(60, 12);
 	for (int round = 0; round < 20000; round++) {
 		size_t number;
 
 		random = random * 1664525 + 1013904223;
 		number = (random >> 8) % 200;
-		snprintf(text, sizeof(text), "::ffff:10.0.0.%u", (random >> 24) % 9);
+		snprintf(text, sizeof(text), "::ffff:10.0.%u.%u", (random >> 24) % 3,
+		         (random >> 27) % 4);
 		evictions = 0;
 		if (places[number] != NULL)
 			leave(number);
 		else
 			add(number, text);
-		ck_assert_uint_eq(limit.most, most_of_one());
+		check_ranks();
 		ck_assert_uint_le(source_limit_count(), 60);
 	}
 }
@@ -252,7 +380,7 @@ END_TEST
 
 START_TEST(where_each_address_has_one_the_oldest_of_all_goes)
 {
-	set_limit(10000, 32);
+	set_limits(10000, 32);
 	for (size_t i = 0; i < CONNS; i++)
 		add_apart(i);
 	ck_assert_uint_eq(source_limit_count(), 10000);
@@ -274,6 +402,10 @@ int main(void)
 		a_greedy_newcomer_pays_for_itself,
 		an_address_may_have_to_give_its_only_one_for_the_next,
 		an_address_that_loses_its_only_one_may_come_again,
+		a_network_pays_for_itself_though_each_of_its_addresses_has_one,
+		in_the_greediest_network_the_greediest_address_loses_its_oldest,
+		connections_of_an_address_count_until_they_are_closed,
+		room_is_made_where_a_network_has_two_and_otherwise_elsewhere,
 		the_busiest_is_known_through_any_coming_and_going,
 		where_each_address_has_one_the_oldest_of_all_goes,
 	};

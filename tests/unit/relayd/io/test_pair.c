@@ -53,11 +53,11 @@ static const struct pair_kind remote = {
 
 static void setup(void)
 {
-	static struct relay_conf conf = { .idle_timeout_ms = 60000 };
+	static struct relay_conf patient = { .idle_timeout_ms = 60000 };
 
 	loop_init();
-	pump_module.start(&conf);
-	pair_module.start(&conf);
+	pump_module.start(&patient);
+	pair_module.start(&patient);
 	for (int side = 0; side < 2; side++) {
 		union net_address address;
 		int ends_of_one[2];
@@ -184,6 +184,30 @@ START_TEST(an_open_pair_without_progress_is_idle)
 	WAIT_UNTIL(ends == 1);
 	ck_assert_int_eq(reason, REASON_IDLE);
 	WAIT_UNTIL(hear(0) == -ECONNRESET);
+}
+END_TEST
+
+START_TEST(the_pair_that_is_idle_for_longest_is_ended_to_make_room)
+{
+	ck_assert(!pair_end_idlest(0));
+	start_as(&own);
+	ck_assert(!pair_end_idlest(1000));
+	ck_assert(pair_end_idlest(0));
+	ck_assert_int_eq(ends, 1);
+	ck_assert_int_eq(reason, REASON_IDLE);
+}
+END_TEST
+
+START_TEST(a_pair_that_waits_for_budget_makes_no_room)
+{
+	uint64_t budget = 0;
+
+	pair.budget = &budget;
+	start_as(&own);
+	say(0, "1");
+	WAIT_UNTIL(starved);
+	ck_assert(!pair_end_idlest(0));
+	ck_assert_int_eq(ends, 0);
 }
 END_TEST
 
@@ -504,6 +528,8 @@ int main(void)
 		an_end_half_closes_and_the_other_direction_goes_on,
 		a_half_closed_pair_without_progress_ends,
 		an_open_pair_without_progress_is_idle,
+		the_pair_that_is_idle_for_longest_is_ended_to_make_room,
+		a_pair_that_waits_for_budget_makes_no_room,
 		a_reset_is_passed_on_behind_the_bytes_that_came_before_it,
 		a_failed_pair_delivers_to_a_slow_reader_before_it_ends,
 		a_failed_pair_whose_reader_takes_nothing_ends_all_the_same,

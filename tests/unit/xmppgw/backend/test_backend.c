@@ -22,6 +22,8 @@ static void setup(void)
 	backend_on_change(on_change);
 }
 
+static bool full;
+
 static void teardown(void)
 {
 	backend_on_change(NULL);
@@ -158,7 +160,7 @@ START_TEST(the_relay_with_fewer_streams_is_recommended)
 	tell(BACKEND_RELAY, "{" RELAY("r2", 1000000) "," RELAY("r3", 0) "}");
 	idle = backend_find(BACKEND_RELAY, "r3");
 	for (unsigned i = 0; i < 400; i++)
-		chosen += backend_recommend() == idle;
+		chosen += backend_recommend(&full) == idle;
 	ck_assert_uint_gt(chosen,
 	                  250); /* 300 on average: it loses where both draws are the other */
 	ck_assert_uint_lt(chosen, 400);
@@ -172,11 +174,30 @@ START_TEST(a_relay_that_clients_can_not_reach_is_not_recommended)
 {
 	tell(BACKEND_RELAY, "{\"r2\":{\"control\":\"http://r2\",\"advertise\":[]},"
 	                    "\"r3\":{\"control\":\"http://r3\"}}");
-	ck_assert_ptr_null(backend_recommend());
+	ck_assert_ptr_null(backend_recommend(&full));
 	tell(BACKEND_RELAY, "{" RELAY("r2", 0) "}");
-	ck_assert_ptr_eq(backend_recommend(), backend_find(BACKEND_RELAY, "r2"));
+	ck_assert_ptr_eq(backend_recommend(&full), backend_find(BACKEND_RELAY, "r2"));
 	backend_avoid(backend_find(BACKEND_RELAY, "r2"));
-	ck_assert_ptr_null(backend_recommend());
+	ck_assert_ptr_null(backend_recommend(&full));
+}
+END_TEST
+
+START_TEST(a_relay_that_is_full_is_not_recommended)
+{
+#define FULL(id)                                                                                   \
+	"\"" id "\":{\"control\":\"http://" id                                                     \
+	"\",\"advertise\":[\"192.0.2.1:1\"],\"streams\":0,\"full\":true}"
+
+	tell(BACKEND_RELAY, "{" RELAY("r2", 1000000) "," FULL("r3") "}");
+	for (int i = 0; i < 50; i++)
+		ck_assert_ptr_eq(backend_recommend(&full), backend_find(BACKEND_RELAY, "r2"));
+	tell(BACKEND_RELAY, "{" FULL("r3") "}");
+	ck_assert_ptr_null(backend_recommend(&full));
+	ck_assert(full);
+	ck_assert_ptr_nonnull(backend_any(BACKEND_RELAY)); /* its streams may be activated */
+	tell(BACKEND_RELAY, "{}");
+	ck_assert_ptr_null(backend_recommend(&full));
+	ck_assert(!full);
 }
 END_TEST
 
@@ -204,6 +225,7 @@ int main(void)
 		changes_of_push_daemons_are_told_and_those_of_relays_are_not,
 		the_relay_with_fewer_streams_is_recommended,
 		a_relay_that_clients_can_not_reach_is_not_recommended,
+		a_relay_that_is_full_is_not_recommended,
 		providers_of_all_push_daemons_are_listed_once_and_no_more_than_asked_for,
 	};
 
