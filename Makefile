@@ -145,7 +145,7 @@ run:
 #: make test     unit, contract and end-to-end tests, with sanitizers
 .PHONY: test
 test:
-	$(Q)deploy/install-packages build run check test $(CLIENT_PACKAGES)
+	$(Q)deploy/install-packages build run check test $(CLIENT_PACKAGES) $(if $(ALL),test-all)
 	$(Q)tests/run-tests
 
 #: make test-all  all of it: repetitions too, and the same on fresh Debian 12 and 13 systems in

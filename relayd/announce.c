@@ -53,12 +53,13 @@ static json_t *describe(struct registry_entry *entry)
 	json_t *peering = registry_place(entry->redis, conf->peer_address, "",
 	                                 listener_address(ORIGIN_RELAY, 0));
 
-	return json_pack("{s:s, s:I, s:O, s:o, s:o, s:I, s:I, s:I, s:b, s:b}", "id", entry->id,
+	return json_pack("{s:s, s:I, s:O, s:o, s:o, s:I, s:I, s:I, s:b, s:b, s:s}", "id", entry->id,
 	                 "epoch", (json_int_t)entry->epoch_ms, "advertise", announce.advertise,
 	                 "control", control, "peer", peering, "streams", (json_int_t)stream_count(),
 	                 "halves", (json_int_t)conn_count(), "bytes_per_second",
 	                 (json_int_t)bytes_per_second(), "draining", daemon_draining(), "full",
-	                 handshake_full());
+	                 handshake_full(), "verifier",
+	                 conf->verifier == VERIFIER_LIMITS ? "limits" : "open");
 }
 
 /* As configured, else the addresses where the relay listens, which are no wildcards then. */

@@ -60,8 +60,10 @@ static const struct config_key component_keys[] = {
 	{ COMPONENT("role", CONFIG_LIST, roles), NULL,
 	  "relay (file-transfer proxy), push (app server), or both.", .needed = true,
 	  .live = true },
-	{ COMPONENT("name", CONFIG_STRING, name), "Outrigger", "Name that clients show (disco).",
-	  .live = true },
+	{ COMPONENT("name", CONFIG_STRING, name), NULL,
+	  "Name that clients show (disco). \"File transfer proxy\" and \"Push notifications\", by "
+	  "role, if not given.",
+	  .never_empty = true, .live = true },
 	{ COMPONENT("admins", CONFIG_LIST, admins), NULL,
 	  "JIDs (user@domain) that may run the administrators' commands at this component.",
 	  .live = true },

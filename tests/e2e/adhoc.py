@@ -5,8 +5,15 @@ from xml.sax.saxutils import escape
 from chat import COMMANDS, DISCO, FORMS
 
 
+class Row(dict):
+    """A row of a list: what it doesn't have is empty."""
+
+    def __missing__(self, column):
+        return ""
+
+
 class Result:
-    """What a command was answered with: its fields, its table's rows and its notes."""
+    """What a command was answered with: its fields, its rows ("COLUMN.ROW") and its notes."""
 
     def __init__(self, command):
         self.status, self.session = command.get("status"), command.get("sessionid")
@@ -19,12 +26,14 @@ class Result:
         fields = [] if form is None else form.findall(f"{{{FORMS}}}field")
         self.options = {field.get("var"): options_of(field) for field in fields}
         self.lines = {field.get("var"): lines_of(field) for field in fields}
-        items = [] if form is None else form.findall(f"{{{FORMS}}}item")
-        self.rows = [dict(map(value_of, item)) for item in items]
-        head = None if form is None else form.find(f"{{{FORMS}}}reported")
-        self.columns = [] if head is None else [field.get("var") for field in head]
-        for row in self.rows:
-            assert list(row) == self.columns
+        self.rows = []
+        for var in [var for var in self.fields if "." in var]:
+            column, number = var.split(".")
+            if int(number) > len(self.rows):
+                self.rows.append(Row())
+            assert int(number) == len(self.rows)
+            self.rows[-1][column] = self.fields.pop(var)
+        assert form is None or form.find(f"{{{FORMS}}}reported") is None  # Gajim 1.7
 
     def row(self, **wanted):
         """The one row in which WANTED is."""

@@ -124,6 +124,9 @@ def test_a_live_stream_is_listed_and_cut(stack, run):
                 assert {row["first"], row["second"]} == {"0", "1000"}
                 assert row["relay"] in {relay.name for relay in stack.relays}
                 cut = {"hash": row["hash"]}
+                offered = (await command(root, stack.relay_jid, "cut-stream")).options["hash"]
+                names = f"{stack.user1}@{stack.domain}→{stack.user2}@{stack.domain}"
+                assert offered == {row["hash"]: f"{row['hash'][:4]} {names}"}
                 done = await command(root, stack.relay_jid, "cut-stream", cut)
                 assert done.notes == ["The stream was cut."]
                 await asyncio.wait_for(asyncio.gather(ours.closed, theirs.closed), 10)
@@ -134,6 +137,8 @@ def test_a_live_stream_is_listed_and_cut(stack, run):
     run(work())
     hashes = [row["hash"] for row in ask(stack, run, "list-streams", {}).rows]
     assert hashes == []
+    none = ("cancel", "item-not-found", "There is no stream.")
+    assert error_of(stack, run, "cut-stream") == none
 
 
 def test_streams_of_all_relays_are_listed_page_by_page(stack, run):
@@ -142,11 +147,11 @@ def test_streams_of_all_relays_are_listed_page_by_page(stack, run):
         for i, name in enumerate(names):
             halves.enter_context(bytestream.half(stack.relays[i % 2], name))
         found, after = [], ""
-        for rows in (50, 50, 30):
+        for rows in (25, 25, 25, 25, 25, 5):
             page = ask(stack, run, "list-streams", {"after": after})
             assert len(page.rows) == rows
             found += page.rows
-            after = page.fields.get("next", "")
+            after = page.fields.get("after", "")
         assert [row["hash"] for row in found] == names and not after
         for i, row in enumerate(found):
             assert row["relay"] == stack.relays[i % 2].name
@@ -212,11 +217,11 @@ def test_limits_are_listed_page_by_page(stack, run, no_limits):
     for account in accounts:
         assert stack.relays[0].call("PUT", f"/v1/limits/{account}", {"file": 5})[0] in (200, 204)
     found, after = [], ""
-    for rows in (50, 50, 20):
+    for rows in (25, 25, 25, 25, 20):
         page = ask(stack, run, "show-limits", {"after": after})
         assert len(page.rows) == rows
         found += [row["account"] for row in page.rows]
-        after = page.fields.get("next", "")
+        after = page.fields.get("after", "")
     assert found == accounts and not after
 
 
@@ -271,7 +276,7 @@ def test_usage_is_shown_page_by_page(stack, run):
         while True:
             page = ask(stack, run, "show-usage", {"month": month, "kind": kind, "after": after})
             found.update({row["account"]: int(row["bytes"]) for row in page.rows})
-            after = page.fields.get("next")
+            after = page.fields.get("after")
             if not after:
                 break
         assert len(found) == expected, kind

@@ -6,7 +6,7 @@
 /* clang-format off */
 static const struct table_column columns[] = {
 	{ "text", "Text", TABLE_TEXT, "text" },
-	{ "jid", "JID", TABLE_JID, "parties.0.user" },
+	{ "jid", "JID", TABLE_TEXT, "parties.0.user" },
 	{ "number", "Number", TABLE_NUMBER, "number" },
 	{ "limit", "Limit", TABLE_LIMIT, "bytes" },
 	{ "size", "Size", TABLE_SIZE, "bytes" },

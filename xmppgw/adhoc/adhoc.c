@@ -7,12 +7,13 @@
 
 #include "common/base/backoff.h"
 #include "common/base/mem.h"
-#include "common/text/percent.h"
 #include "xmppgw/xmpp/form.h"
 #include "xmppgw/xmpp/markup.h"
 
 /* The actions that clients send with the form, all of which mean: carry it out. */
 static const char *const forward[] = { "", "execute", "complete", "next" };
+
+#define AFTER "after" /* FIELD_AFTER */
 
 /* ---- replies ---- */
 
@@ -31,34 +32,33 @@ static void end_command(const struct adhoc_request *request, struct buf *out)
 	iq_end(request->iq);
 }
 
-/*
- * The id of a session that goes on behind AFTER: "RANDOM?VAR=VALUE&…". False if it is too long for
- * one; the user may still copy AFTER into the field.
- */
-static bool make_part_id(struct adhoc_request *request, const char *after)
-{
-	char *encoded = percent_encode(after);
-	char id[ADHOC_SESSION_MAX + 1];
-	int len = snprintf(id, sizeof(id), "%08" PRIx32 "?%s%safter=%s", backoff_random(),
-	                   request->saved, request->saved[0] == '\0' ? "" : "&", encoded);
-
-	free(encoded);
-	if (len < 0 || (size_t)len >= sizeof(id))
-		return false;
-	memcpy(request->session_id, id, (size_t)len + 1);
-	return true;
-}
-
-struct buf *adhoc_begin_part(struct adhoc_request *request, const char *after)
+struct buf *adhoc_begin_part(const struct adhoc_request *request)
 {
 	struct buf *out;
 
-	if (!make_part_id(request, after))
-		return adhoc_begin(request);
+	if (request->unkept)
+		return NULL;
 	out = begin_command(request, "executing");
 	buf_text(out, "><actions execute='next'><next/><complete/></actions><x xmlns='" FORM_NS
-	              "' type='result'>");
+	              "' type='form'>");
 	return out;
+}
+
+static void add_hidden(struct buf *out, const char *var, const char *value)
+{
+	markup_add(out, "<field var='%s' type='hidden'><value>%s</value></field>", var, value);
+}
+
+void adhoc_add_next(const struct adhoc_request *request, struct buf *out, const char *after)
+{
+	buf_text(out, request->kept);
+	add_hidden(out, AFTER, after);
+}
+
+void adhoc_add_text(struct buf *out, const char *var, const char *label, const char *text)
+{
+	markup_add(out, "<field var='%s' type='text-single' label='%s'><value>%s</value></field>",
+	           var, label, text);
 }
 
 static struct buf *begin_reply(const struct adhoc_request *request, const char *type)
@@ -103,6 +103,9 @@ void adhoc_ask(const struct adhoc_request *request, const struct field_offer *of
 	markup_add(out, "><x xmlns='" FORM_NS "' type='form'><title>%s</title>", command->name);
 	if (command->instructions != NULL)
 		markup_add(out, "<instructions>%s</instructions>", command->instructions);
+	if (offer != NULL && offer->notice != NULL)
+		markup_add(out, "<field var='notice' type='fixed'><value>%s</value></field>",
+		           offer->notice);
 	fields_add(command->fields, offer, out);
 	buf_text(out, "</x>");
 	end_command(request, out);
@@ -139,80 +142,61 @@ static void set_session_id(struct adhoc_request *request, const char *id)
 /* Only a listing goes on behind where its last reply ended: it has such a field. */
 static bool is_listing(const struct field *fields)
 {
-	for (; fields->var != NULL; fields++)
-		if (fields->kind == FIELD_HIDDEN)
+	for (; fields != NULL && fields->var != NULL; fields++)
+		if (strcmp(fields->var, AFTER) == 0)
 			return true;
 	return false;
 }
 
-/* Keeps what was submitted, but for where a listing went on; nothing if it is too much. */
-static void save_values(struct adhoc_request *request, const struct field_values *values)
+/* Keeps what was submitted, but for where a listing went on. */
+static void keep_values(struct adhoc_request *request, const struct field_values *values)
 {
-	struct buf saved = { 0 };
+	struct buf kept = { 0 };
 
 	for (size_t i = 0; values->fields[i].var != NULL; i++) {
 		const struct field *field = &values->fields[i];
-		char *encoded;
 
-		if (field->kind == FIELD_LINES || field->kind == FIELD_SECRET ||
-		    field->kind == FIELD_HIDDEN || values->values[i].text == NULL)
-			continue;
-		encoded = percent_encode(values->values[i].text);
-		buf_printf(&saved, "%s%s=%s", buf_len(&saved) > 0 ? "&" : "", field->var, encoded);
-		free(encoded);
+		if (field->kind != FIELD_LINES && field->kind != FIELD_SECRET &&
+		    field->kind != FIELD_HIDDEN && values->values[i].text != NULL)
+			add_hidden(&kept, field->var, values->values[i].text);
 	}
-	if (buf_len(&saved) > 0 && buf_len(&saved) <= ADHOC_SESSION_MAX)
-		snprintf(request->saved, sizeof(request->saved), "%.*s", (int)buf_len(&saved),
-		         buf_data(&saved));
-	buf_release(&saved);
+	request->unkept = buf_len(&kept) > ADHOC_KEPT_MAX;
+	if (buf_len(&kept) > 0 && !request->unkept)
+		snprintf(request->kept, sizeof(request->kept), "%.*s", (int)buf_len(&kept),
+		         buf_data(&kept));
+	buf_release(&kept);
 }
 
-static void run(struct adhoc_request *request, const struct xml *form, const char *saved)
+static void run(struct adhoc_request *request, const struct xml *form)
 {
 	const struct adhoc_command *command = request->command;
-	struct arena arena = { 0 };
-	struct field_source source = { form, saved, &arena };
 	struct field_values values;
 
 	if (command->fields == NULL) {
 		command->run(request, NULL);
 		return;
 	}
-	if (fields_read(command->fields, &source, request->iq, &values)) {
+	if (fields_read(command->fields, form, request->iq, &values)) {
 		if (is_listing(command->fields))
-			save_values(request, &values);
+			keep_values(request, &values);
 		command->run(request, &values);
 	}
 	fields_release(&values);
-	arena_release(&arena);
-}
-
-/* What the session's id ID (may be NULL) keeps, or NULL. */
-static const char *saved_in(const char *id)
-{
-	const char *mark = id == NULL ? NULL : strchr(id, '?');
-
-	return mark == NULL ? NULL : mark + 1;
 }
 
 static void act(struct adhoc_request *request, const struct xml *form, const char *action)
 {
 	const struct adhoc_command *command = request->command;
-	const char *saved = form == NULL ? saved_in(request->session_id) : NULL;
-	char copy[ADHOC_SESSION_MAX + 1];
 
-	if (saved != NULL && strcmp(action, "complete") == 0) {
+	if (strcmp(action, "complete") == 0 && is_listing(command->fields) &&
+	    form_value(form, AFTER) != NULL)
 		reply_empty(request, "completed");
-	} else if (saved != NULL) {
-		snprintf(copy, sizeof(copy), "%s", saved);
-		run(request, NULL, copy);
-	} else if (form != NULL || !fields_visible(command->fields)) {
-		run(request, form, NULL);
-	} else if (command->ask != NULL) {
+	else if (form != NULL || !fields_visible(command->fields))
+		run(request, form);
+	else if (command->ask != NULL)
 		command->ask(request);
-	} else {
+	else
 		adhoc_ask(request, NULL);
-	}
 }
 
 void adhoc_execute(const struct adhoc_command *command, struct iq *iq, const struct xml *payload)

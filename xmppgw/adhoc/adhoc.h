@@ -2,7 +2,7 @@
  * Ad-hoc commands (XEP-0050): what a command is made of, how its request is carried out and how it
  * replies. There are no sessions: whoever submits the form is served, with or without having asked
  * for the form first. A command whose form asks for nothing runs at once; what a listing needs to
- * go on is in the session's id that it replies with.
+ * go on is in hidden fields of the form that it replies with, which clients send back.
  */
 #ifndef OG_XMPPGW_ADHOC_ADHOC_H
 #define OG_XMPPGW_ADHOC_ADHOC_H
@@ -13,6 +13,7 @@
 
 #define ADHOC_NS "http://jabber.org/protocol/commands"
 #define ADHOC_SESSION_MAX 256 /* bytes of a session id */
+#define ADHOC_KEPT_MAX 1024   /* bytes of a listing's hidden fields, but for "after" */
 
 enum adhoc_right { ADHOC_ANYONE, ADHOC_ADMINS };
 
@@ -21,7 +22,8 @@ struct adhoc_request {
 	struct iq *iq; /* consumed by the reply */
 	const struct adhoc_command *command;
 	char session_id[ADHOC_SESSION_MAX + 1]; /* the client's, or one of ours */
-	char saved[ADHOC_SESSION_MAX + 1];      /* what was submitted, for adhoc_begin_part() */
+	char kept[ADHOC_KEPT_MAX + 1]; /* what was submitted to a listing, as hidden fields */
+	bool unkept;                   /* it was too much */
 };
 
 struct adhoc_command {
@@ -47,14 +49,22 @@ struct buf *adhoc_begin(const struct adhoc_request *request);
 /* The same with a form of the type "form", as p2 replied. */
 struct buf *adhoc_begin_form(const struct adhoc_request *request);
 /*
- * Begins the reply of a listing of which there is more: the client may ask for the next part, which
- * the field "after" with the value AFTER gives.
+ * Begins the reply of a listing of which there is more. Its form is of the type "form", because
+ * profanity shows no other one of a command that isn't completed. NULL, and nothing is begun: what
+ * was submitted is more than can be kept for the next part.
  */
-struct buf *adhoc_begin_part(struct adhoc_request *request, const char *after);
+struct buf *adhoc_begin_part(const struct adhoc_request *request);
+/* Appends what gives the next part when it is sent back: AFTER is for the field of that name. */
+void adhoc_add_next(const struct adhoc_request *request, struct buf *out, const char *after);
+/*
+ * Appends a field that tells something to a form that one of these began. Its type is text-single:
+ * of longer types poezio shows no line that is wider than half of its screen.
+ */
+void adhoc_add_text(struct buf *out, const char *var, const char *label, const char *text);
 /* Ends what one of these began; WARNING (NULL: none) is for the user. */
 void adhoc_end(const struct adhoc_request *request, struct buf *out, const char *warning);
 
-/* Replies with the command's form, in which OFFER says what can be chosen. */
+/* Replies with the command's form, in which OFFER (NULL: nothing) says what can be chosen. */
 void adhoc_ask(const struct adhoc_request *request, const struct field_offer *offer);
 
 /* Replies that a command without a result is done: TEXT says so. */

@@ -9,7 +9,6 @@
 #include "common/base/mem.h"
 #include "common/config/config_value.h"
 #include "common/text/hex.h"
-#include "common/text/percent.h"
 #include "xmppgw/xmpp/form.h"
 #include "xmppgw/xmpp/markup.h"
 
@@ -196,12 +195,17 @@ static void add_offered(const json_t *options, struct buf *out)
 		           json_string_value(json_object_get(option, "value")));
 }
 
+static bool is_offered(const struct field *field, const struct field_offer *offer)
+{
+	return offer != NULL && offer->var != NULL && strcmp(offer->var, field->var) == 0;
+}
+
 static void add_choices(const struct field *field, const struct field_offer *offer, struct buf *out)
 {
 	const char *offered[FIELD_CHOICES_MAX];
 	size_t count = 1;
 
-	if (offer != NULL && strcmp(offer->var, field->var) == 0) {
+	if (is_offered(field, offer)) {
 		add_offered(offer->options, out);
 		return;
 	}
@@ -218,20 +222,20 @@ static void add_choices(const struct field *field, const struct field_offer *off
 
 static bool has_children(const struct field *field)
 {
-	return field->help != NULL || field->need != FIELD_OPTIONAL || field->kind == FIELD_MONTH ||
-	       field->kind == FIELD_CHOICE;
+	return field->help != NULL || field->need != FIELD_OPTIONAL || field->kind == FIELD_MONTH;
 }
 
 static void add_field(const struct field *field, const struct field_offer *offer, struct buf *out)
 {
 	char month[FIELD_MONTH_LEN + 1];
 	const char *given = NULL;
+	bool chosen = field->kind == FIELD_CHOICE || is_offered(field, offer);
 
-	markup_add(out, "<field var='%s' type='%s' label='%s'", field->var, kinds[field->kind].type,
-	           field->label);
+	markup_add(out, "<field var='%s' type='%s' label='%s'", field->var,
+	           kinds[chosen ? FIELD_CHOICE : field->kind].type, field->label);
 	if (offer != NULL && offer->given_var != NULL && strcmp(offer->given_var, field->var) == 0)
 		given = offer->given;
-	if (!has_children(field) && given == NULL) {
+	if (!has_children(field) && !chosen && given == NULL) {
 		buf_text(out, "/>");
 		return;
 	}
@@ -242,7 +246,7 @@ static void add_field(const struct field *field, const struct field_offer *offer
 		buf_text(out, "<required/>");
 	if (field->kind == FIELD_MONTH)
 		markup_add(out, "<value>%s</value>", this_month(month));
-	if (field->kind == FIELD_CHOICE)
+	if (chosen)
 		add_choices(field, offer, out);
 	if (given != NULL)
 		markup_add(out, "<value>%s</value>", given);
@@ -253,7 +257,7 @@ static void add_field(const struct field *field, const struct field_offer *offer
 static bool lacks_choices(const struct field *field, const struct field_offer *offer)
 {
 	return field->kind == FIELD_CHOICE && field->choices == NULL && field->offer == NULL &&
-	       (offer == NULL || strcmp(offer->var, field->var) != 0);
+	       !is_offered(field, offer);
 }
 
 bool fields_visible(const struct field *fields)
@@ -286,37 +290,12 @@ static char *use_default(const struct field *field, struct field_values *values,
 	return NULL;
 }
 
-/* The value of VAR in SAVED, or NULL. */
-static const char *find_saved(const struct field_source *source, const char *var)
-{
-	const char *saved = source->saved;
-	size_t len = strlen(var);
-
-	while (saved != NULL && *saved != '\0') {
-		size_t pair = strcspn(saved, "&");
-
-		if (pair > len && strncmp(saved, var, len) == 0 && saved[len] == '=') {
-			char *value = percent_decode(saved + len + 1, pair - len - 1);
-			const char *kept = NULL;
-
-			if (value != NULL && *value != '\0')
-				kept = arena_dup(source->arena, value, strlen(value));
-			free(value);
-			return kept;
-		}
-		saved += pair + (saved[pair] == '&');
-	}
-	return NULL;
-}
-
-static const char *find_text(const struct field_source *source, const struct field *field,
+static const char *find_text(const struct xml *form, const struct field *field,
                              struct field_values *values)
 {
-	if (source->form == NULL)
-		return find_saved(source, field->var);
 	if (field->kind != FIELD_LINES)
-		return form_value(source->form, field->var);
-	values->lines = form_lines(source->form, field->var);
+		return form_value(form, field->var);
+	values->lines = form_lines(form, field->var);
 	return values->lines;
 }
 
@@ -326,7 +305,7 @@ void fields_release(struct field_values *values)
 	values->lines = NULL;
 }
 
-bool fields_read(const struct field *fields, const struct field_source *source, struct iq *iq,
+bool fields_read(const struct field *fields, const struct xml *form, struct iq *iq,
                  struct field_values *values)
 {
 	values->fields = fields;
@@ -334,7 +313,7 @@ bool fields_read(const struct field *fields, const struct field_source *source, 
 	memset(values->values, 0, sizeof(values->values));
 	for (size_t i = 0; fields[i].var != NULL; i++) {
 		const struct field *field = &fields[i];
-		const char *text = find_text(source, field, values);
+		const char *text = find_text(form, field, values);
 		char *complaint;
 
 		assert(i < FIELDS_MAX);

@@ -10,7 +10,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/base/arena.h"
 #include "common/text/jid.h"
 #include "xmppgw/component/iq.h"
 #include "xmppgw/xmpp/xml.h"
@@ -60,7 +59,7 @@ struct field {
 
 #define FIELD_ACCOUNT_LABEL "User (user@domain) or domain"
 
-/* The field by which a listing goes on where the last reply ended: see adhoc_begin_part(). */
+/* The field by which a listing goes on where the last reply ended: see adhoc_add_next(). */
 /* clang-format off */
 #define FIELD_AFTER { "after", "Continue after", FIELD_HIDDEN }
 /* clang-format on */
@@ -82,21 +81,13 @@ struct field_values {
 	char *lines; /* of FIELD_LINES; heap, a secret */
 };
 
-/*
- * Where values come from: a form, or what adhoc.c kept of one in a session's id
- * ("VAR=VALUE&VAR=VALUE", percent-encoded).
- */
-struct field_source {
-	const struct xml *form; /* may be NULL */
-	const char *saved;      /* NULL: none */
-	struct arena *arena;    /* keeps the texts that SAVED gives */
-};
-
 /* True if a form of FIELDS would ask for anything. */
 bool fields_visible(const struct field *fields);
 
-/* What a FIELD_CHOICE offers that is known only when the form is asked for. */
+/* What a form offers and says that is known only when it is asked for. */
 struct field_offer {
+	const char *notice; /* stands above the fields; NULL: nothing */
+	/* The field whose value is to be chosen, which may be of any kind; NULL: none. */
 	const char *var;
 	const json_t *options; /* of {"value": …, "label": …}; borrowed */
 	const char *given_var; /* a field that was submitted already, and its value; NULL: none */
@@ -107,10 +98,10 @@ struct field_offer {
 void fields_add(const struct field *fields, const struct field_offer *offer, struct buf *out);
 
 /*
- * Reads SOURCE by FIELDS. False after answering IQ with what is missing or wrong. VALUES are
- * released by fields_release() in either case.
+ * Reads FORM (NULL: nothing was submitted) by FIELDS. False after answering IQ with what is missing
+ * or wrong. VALUES are released by fields_release() in either case.
  */
-bool fields_read(const struct field *fields, const struct field_source *source, struct iq *iq,
+bool fields_read(const struct field *fields, const struct xml *form, struct iq *iq,
                  struct field_values *values);
 
 /* Frees and wipes what VALUES own. */

@@ -88,41 +88,38 @@ static void add_yes_no(const json_t *value, struct buf *out)
 }
 
 /* clang-format off */
-static const struct {
-	const char *type; /* of the form's field */
-	void (*add)(const json_t *value, struct buf *out);
-} kinds[] = {
-	[TABLE_TEXT]    = { "text-single", add_text },
-	[TABLE_JID]     = { "jid-single", add_text },
-	[TABLE_NUMBER]  = { "text-single", add_number },
-	[TABLE_LIMIT]   = { "text-single", add_limit },
-	[TABLE_SIZE]    = { "text-single", add_size },
-	[TABLE_TIME]    = { "text-single", table_add_time },
-	[TABLE_SECONDS] = { "text-single", add_seconds },
-	[TABLE_YES_NO]  = { "text-single", add_yes_no },
+static void (*const kinds[])(const json_t *value, struct buf *out) = {
+	[TABLE_TEXT]    = add_text,
+	[TABLE_NUMBER]  = add_number,
+	[TABLE_LIMIT]   = add_limit,
+	[TABLE_SIZE]    = add_size,
+	[TABLE_TIME]    = table_add_time,
+	[TABLE_SECONDS] = add_seconds,
+	[TABLE_YES_NO]  = add_yes_no,
 };
 /* clang-format on */
 
-static void add_head(const struct table *table, struct buf *out)
+/* A field for each cell that isn't empty, named COLUMN.ROW. The first one's label has a bullet. */
+static void add_row(const struct table *table, const json_t *object, size_t number, struct buf *out)
 {
-	buf_text(out, "<reported>");
-	for (size_t i = 0; i < table->count; i++)
-		markup_add(out, "<field var='%s' type='%s' label='%s'/>", table->columns[i].var,
-		           kinds[table->columns[i].kind].type, table->columns[i].label);
-	buf_text(out, "</reported>");
-}
+	const char *bullet = "• ";
 
-static void add_row(const struct table *table, const json_t *object, struct buf *out)
-{
-	buf_text(out, "<item>");
 	for (size_t i = 0; i < table->count; i++) {
 		const struct table_column *column = &table->columns[i];
+		struct buf cell = { 0 };
 
-		markup_add(out, "<field var='%s'><value>", column->var);
-		kinds[column->kind].add(find(object, column->path), out);
-		buf_text(out, "</value></field>");
+		kinds[column->kind](find(object, column->path), &cell);
+		if (buf_len(&cell) > 0) {
+			markup_add(out, "<field var='%s.", column->var);
+			buf_printf(out, "%zu", number);
+			markup_add(out, "' type='text-single' label='%s%s'><value>", bullet,
+			           column->label);
+			buf_append(out, buf_data(&cell), buf_len(&cell));
+			buf_text(out, "</value></field>");
+			bullet = "";
+		}
+		buf_release(&cell);
 	}
-	buf_text(out, "</item>");
 }
 
 static void add_rows(const struct table *table, const json_t *rows, struct buf *out)
@@ -130,60 +127,38 @@ static void add_rows(const struct table *table, const json_t *rows, struct buf *
 	size_t i;
 	const json_t *row;
 
-	add_head(table, out);
-	json_array_foreach (rows, i, row)
-		add_row(table, row, out);
-}
-
-/* The same for clients that show no tables: a line for each row, without its empty cells. */
-static void add_text_rows(const struct table *table, const json_t *rows, struct buf *out)
-{
-	size_t i;
-	const json_t *row;
-
-	buf_text(out, "<field var='text' type='text-multi' label='As text'>");
 	if (json_array_size(rows) == 0)
-		buf_text(out, "<value>There is nothing to show.</value>");
-	json_array_foreach (rows, i, row) {
-		bool first = true;
-
-		buf_text(out, "<value>");
-		for (size_t k = 0; k < table->count; k++) {
-			const struct table_column *column = &table->columns[k];
-			struct buf cell = { 0 };
-
-			kinds[column->kind].add(find(row, column->path), &cell);
-			if (buf_len(&cell) > 0) {
-				markup_add(out, first ? "%s: " : ", %s: ", column->label);
-				buf_append(out, buf_data(&cell), buf_len(&cell));
-				first = false;
-			}
-			buf_release(&cell);
-		}
-		buf_text(out, "</value>");
-	}
-	buf_text(out, "</field>");
+		adhoc_add_text(out, "nothing", "Result", "There is nothing to show.");
+	json_array_foreach (rows, i, row)
+		add_row(table, row, i + 1, out);
 }
 
-void table_reply(struct adhoc_request *request, const struct table *table,
+static void add_facts(const struct table_fact *facts, struct buf *out)
+{
+	for (; facts != NULL && facts->var != NULL; facts++)
+		if (facts->text != NULL)
+			adhoc_add_text(out, facts->var, facts->label, facts->text);
+}
+
+#define GO_ON "\"Next\" shows it, or sending this form."
+#define GIVE_UP "Ask for less: this can't go on."
+
+void table_reply(const struct adhoc_request *request, const struct table *table,
                  const struct table_page *page)
 {
-	struct buf *out =
-	        page->next != NULL ? adhoc_begin_part(request, page->next) : adhoc_begin(request);
+	struct buf *out = page->next == NULL ? NULL : adhoc_begin_part(request);
+	bool part = out != NULL;
 
+	if (!part)
+		out = adhoc_begin(request);
 	markup_add(out, "<title>%s</title>", request->command->name);
-	if (page->text != NULL)
-		markup_add(out,
-		           "<instructions>%s</instructions><field var='about' type='fixed'>"
-		           "<value>%s</value></field>",
-		           page->text, page->text);
-	if (page->next != NULL)
-		markup_add(out,
-		           "<instructions>There is more: \"next\" shows it.</instructions>"
-		           "<field var='next' type='text-single' label='Next'><value>%s</value>"
-		           "</field>",
-		           page->next);
-	add_text_rows(table, page->rows, out);
+	if (page->warning != NULL)
+		adhoc_add_text(out, "warning", "Warning", page->warning);
+	add_facts(page->facts, out);
 	add_rows(table, page->rows, out);
+	if (page->next != NULL)
+		adhoc_add_text(out, "more", "There is more", part ? GO_ON : GIVE_UP);
+	if (part)
+		adhoc_add_next(request, out, page->next);
 	adhoc_end(request, out, page->warning);
 }

@@ -20,6 +20,8 @@ static const struct table_column columns[] = {
 	{ "expires",    "Expires",     TABLE_TIME, "credential.expires_ms" },
 	{ "topic",      "Topic",       TABLE_TEXT, "topic" },
 	{ "source",     "Source",      TABLE_TEXT, "credential.source" },
+	{ "call-credential", "For calls alone",       TABLE_TEXT, "call_credential.kind" },
+	{ "call-expires",    "For calls alone until", TABLE_TIME, "call_credential.expires_ms" },
 	{ "findings",   "Findings",    TABLE_TEXT, "findings" },
 };
 /* clang-format on */
@@ -117,12 +119,6 @@ static void ask(struct adhoc_request *request, const char *kind)
 	command_call_any(&asking->call, BACKEND_PUSH, "GET", "/v1/providers", NULL);
 }
 
-static void add_field(struct buf *out, const char *var, const char *label, const char *text)
-{
-	markup_add(out, "<field var='%s' type='text-single' label='%s'><value>%s</value></field>",
-	           var, label, text);
-}
-
 static void reply_set(const struct command_call *call, const json_t *answer)
 {
 	struct buf *out = adhoc_begin(&call->request), expires = { 0 };
@@ -131,20 +127,22 @@ static void reply_set(const struct command_call *call, const json_t *answer)
 	size_t i;
 
 	markup_add(out, "<title>%s</title>", call->request.command->name);
-	add_field(out, "form", "Kind", json_string_value(json_object_get(answer, "form")));
+	adhoc_add_text(out, "form", "Kind", json_string_value(json_object_get(answer, "form")));
 	if (subject != NULL)
-		add_field(out, "subject", "Subject", subject);
+		adhoc_add_text(out, "subject", "Subject", subject);
 	table_add_time(json_object_get(answer, "expires_ms"), &expires);
 	if (buf_len(&expires) > 0) {
 		char *text = buf_take(&expires);
 
-		add_field(out, "expires", "Expires", text);
+		adhoc_add_text(out, "expires", "Expires", text);
 		free(text);
 	}
-	buf_text(out, "<field var='findings' type='text-multi' label='Findings'>");
-	json_array_foreach (findings, i, finding)
-		markup_add(out, "<value>%s</value>", json_string_value(finding));
-	buf_text(out, "</field>");
+	json_array_foreach (findings, i, finding) {
+		char *var = mem_printf("finding.%zu", i + 1);
+
+		adhoc_add_text(out, var, "Finding", json_string_value(finding));
+		free(var);
+	}
 	adhoc_end(&call->request, out, NULL);
 }
 

@@ -45,7 +45,7 @@ static const struct table_column device_columns[] = {
 	{ "token",      "Token",      TABLE_TEXT, "token_hint" },
 	{ "registered", "Registered", TABLE_TIME, "registered_ms" },
 	{ "dialect",    "Dialect",    TABLE_TEXT, "dialect" },
-	{ "component",  "Component",  TABLE_JID,  "component" },
+	{ "component",  "Component",  TABLE_TEXT, "component" },
 };
 
 static const struct field list_fields[] = { ACCOUNT_FIELD, { NULL } };
@@ -97,7 +97,10 @@ struct choice {
 	void (*act)(struct command_call *call, const char *node);
 };
 
-/* "apns-binary-api a1b2c3… of 2026-11-30" */
+/*
+ * "apns-binary-api a1b2c3… of 2026-11-30": the day alone, because poezio shows no option that is
+ * wider than half of its screen.
+ */
 static json_t *make_option(const json_t *device)
 {
 	struct buf label = { 0 };
@@ -107,6 +110,8 @@ static json_t *make_option(const json_t *device)
 	buf_printf(&label, "%s %s of ", text_of(device, "provider"), text_of(device, "token_hint"));
 	table_add_time(json_object_get(device, "registered_ms"), &label);
 	text = buf_take(&label);
+	if (strchr(text, 'T') != NULL)
+		*strrchr(text, 'T') = '\0';
 	option = json_pack("{s:s, s:s}", "value", text_of(device, "node"), "label", text);
 	free(text);
 	return option;
@@ -160,48 +165,50 @@ static void pick(struct adhoc_request *request, const struct field_values *value
 static const struct table_column verdict_columns[] = {
 	{ "at",       "At",       TABLE_TIME,   "at_ms" },
 	{ "outcome",  "Outcome",  TABLE_TEXT,   "outcome" },
-	{ "status",   "Status",   TABLE_NUMBER, "status" },
+	{ "status",   "Status (0: no answer)", TABLE_NUMBER, "status" },
 	{ "reason",   "Reason",   TABLE_TEXT,   "reason" },
 	{ "provider", "Provider", TABLE_TEXT,   "provider" },
 };
 /* clang-format on */
 
+/* A verdict may also be with another process, which sent without failing. */
+#define NOTHING_SENT "Nothing was sent lately: does the user's server have this node?"
+
 static const struct table verdict_table = { verdict_columns, ARRAY_LEN(verdict_columns) };
 
-/* What stands above the verdicts of DEVICE. */
-static char *explain_device(const json_t *device)
+/* What the push service answered last to the pushes of DEVICE, and what is known of it. */
+static void reply_device(struct adhoc_request *request, const json_t *device)
 {
-	struct buf text = { 0 };
+	const json_t *verdicts = json_object_get(device, "verdicts");
+	bool waiting = json_is_true(json_object_get(device, "waiting"));
+	struct buf registered = { 0 };
+	char *time;
 
-	buf_printf(&text, "%s of %s, registered ", text_of(device, "provider"),
-	           text_of(device, "owner"));
-	table_add_time(json_object_get(device, "registered_ms"), &text);
-	buf_printf(&text,
-	           ". %s What the push service answered last, the newest first; status 0: "
-	           "it didn't answer.",
-	           json_is_true(json_object_get(device, "waiting"))
-	                   ? "A notification waits to be sent."
-	                   : "No notification waits.");
-	if (json_array_size(json_object_get(device, "verdicts")) == 0)
-		buf_text(&text, " Nothing was sent to it lately, or nothing failed and another "
-		                "process sent it: does the user's server have this node?");
-	return buf_take(&text);
+	table_add_time(json_object_get(device, "registered_ms"), &registered);
+	time = buf_take(&registered);
+	table_reply(request, &verdict_table,
+	            &(struct table_page){
+	                    .rows = verdicts,
+	                    .facts = (const struct table_fact[]){
+	                            { "device", "Device", text_of(device, "node") },
+	                            { "owner", "User", text_of(device, "owner") },
+	                            { "via", "Provider", text_of(device, "provider") },
+	                            { "registered", "Registered", time },
+	                            { "waiting", "Waits to be sent", waiting ? "yes" : "no" },
+	                            { "hint", "Note",
+	                              json_array_size(verdicts) == 0 ? NOTHING_SENT : NULL },
+	                            { NULL } } });
+	free(time);
 }
 
 static void on_shown(struct command_call *call)
 {
 	const struct command_reply *reply = call->replies;
-	char *text;
 
-	if (reply->status != 200) {
+	if (reply->status == 200)
+		reply_device(&call->request, reply->body);
+	else
 		command_call_fail(call, reply);
-		return;
-	}
-	text = explain_device(reply->body);
-	table_reply(&call->request, &verdict_table,
-	            &(struct table_page){ .rows = json_object_get(reply->body, "verdicts"),
-	                                  .text = text });
-	free(text);
 }
 
 static void show_node(struct command_call *call, const char *node)
@@ -288,7 +295,8 @@ static void on_tested(struct command_call *call)
 	text = explain_outcome(reply->body);
 	table_reply(&call->request, &verdict_table,
 	            &(struct table_page){ .rows = json_object_get(reply->body, "verdicts"),
-	                                  .text = text });
+	                                  .facts = (const struct table_fact[]){
+	                                          { "result", "Outcome", text }, { NULL } } });
 	free(text);
 }
 

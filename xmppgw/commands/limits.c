@@ -1,16 +1,38 @@
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/mem.h"
 #include "xmppgw/adhoc/command_call.h"
 #include "xmppgw/adhoc/table.h"
 #include "xmppgw/commands/commands.h"
 
+#define NO_EFFECT "Without effect (verifier = open) at "
+
+/* A sentence (heap) that names the relays at which limits have no effect; NULL: none is known. */
+static char *name_open_relays(void)
+{
+	struct backend *relay = backend_first(BACKEND_RELAY);
+	struct buf text = { 0 };
+
+	for (; relay != NULL; relay = backend_next(relay, BACKEND_RELAY)) {
+		const char *verifier =
+		        json_string_value(json_object_get(relay->record, "verifier"));
+
+		if (verifier != NULL && strcmp(verifier, "open") == 0)
+			buf_printf(&text, "%s%s", buf_len(&text) > 0 ? ", " : NO_EFFECT, relay->id);
+	}
+	if (buf_len(&text) == 0)
+		return NULL;
+	buf_text(&text, ".");
+	return buf_take(&text);
+}
+
 /* ---- show-limits ---- */
 
 /* clang-format off */
 static const struct table_column columns[] = {
-	{ "account", "User or domain",    TABLE_JID,   "account" },
+	{ "account", "User or domain",    TABLE_TEXT,  "account" },
 	{ "file",    "One transfer",      TABLE_LIMIT, "file" },
 	{ "user",    "A user's month",    TABLE_LIMIT, "user" },
 	{ "domain",  "A domain's month",  TABLE_LIMIT, "domain" },
@@ -32,14 +54,17 @@ static void on_shown(struct command_call *call)
 	const struct command_reply *reply = call->replies;
 	json_t *page = json_object_get(reply->body, "limits");
 	json_t *rows = page != NULL ? json_incref(page) : json_pack("[O]", reply->body);
+	char *warning = name_open_relays();
 
 	if (reply->status == 200)
 		table_reply(&call->request, &table,
-		            &(struct table_page){ .rows = rows,
-		                                  .next = json_string_value(
-		                                          json_object_get(reply->body, "next")) });
+		            &(struct table_page){
+		                    .rows = rows,
+		                    .next = json_string_value(json_object_get(reply->body, "next")),
+		                    .warning = warning });
 	else
 		command_call_fail(call, reply);
+	free(warning);
 	json_decref(rows);
 }
 
@@ -75,10 +100,11 @@ const struct adhoc_command command_show_limits = {
 /* clang-format off */
 static const struct field set_fields[] = {
 	{ "account", FIELD_ACCOUNT_LABEL, FIELD_ACCOUNT, FIELD_REQUIRED },
-	{ "file", "Limit of one transfer", FIELD_LIMIT },
-	{ "user", "Limit of a user's month", FIELD_LIMIT },
-	{ "domain", "Limit of a domain's month", FIELD_LIMIT },
-	{ "credit", "Credit", FIELD_BYTES, .help = "So much less counts as used this month." },
+	{ "file", "Limit of one transfer (in MB)", FIELD_LIMIT },
+	{ "user", "Limit of a user's month (in MB)", FIELD_LIMIT },
+	{ "domain", "Limit of a domain's month (in MB)", FIELD_LIMIT },
+	{ "credit", "Credit (in MB)", FIELD_BYTES,
+	  .help = "So much less counts as used this month." },
 	{ NULL },
 };
 /* clang-format on */
@@ -106,11 +132,18 @@ static void call_relay(struct change *change, const char *method, const char *ba
 static void on_credited(struct command_call *call)
 {
 	const struct command_reply *reply = call->replies;
+	char *warning, *text;
 
-	if (reply->status >= 200 && reply->status < 300)
-		adhoc_reply_note(&call->request, "It is done.");
-	else
+	if (reply->status < 200 || reply->status >= 300) {
 		command_call_fail(call, reply);
+		return;
+	}
+	warning = name_open_relays();
+	text = mem_printf("It is done.%s%s", warning != NULL ? " " : "",
+	                  warning != NULL ? warning : "");
+	adhoc_reply_note(&call->request, text);
+	free(text);
+	free(warning);
 }
 
 static void give_credit(struct change *change)
@@ -184,6 +217,14 @@ static void set(struct adhoc_request *request, const struct field_values *values
 	call_relay(change, "GET", "/v1/limits", "", NULL);
 }
 
+static void ask_set(struct adhoc_request *request)
+{
+	char *notice = name_open_relays();
+
+	adhoc_ask(request, &(struct field_offer){ .notice = notice });
+	free(notice);
+}
+
 const struct adhoc_command command_set_limits = {
 	.node = "set-limits",
 	.name = "Set limits",
@@ -192,5 +233,6 @@ const struct adhoc_command command_set_limits = {
 	.instructions = "A bare number is MB; B, k, M, G and T can follow it. 0: not set for this "
 	                "account; -1: forbidden. What is left empty stays as it is.",
 	.fields = set_fields,
+	.ask = ask_set,
 	.run = set,
 };

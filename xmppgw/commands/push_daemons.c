@@ -93,12 +93,17 @@ static void on_statistics(struct command_call *call)
 			warning = mem_printf("Push daemon %s didn't tell what it did.",
 			                     call->replies[i].daemon);
 	}
-	text = mem_printf("Of %zu push daemons since each of them started.", answered);
+	text = mem_printf("%zu, each since it started", answered);
 	if (answered == 0)
 		command_call_fail(call, call->replies);
 	else
 		table_reply(&call->request, &statistics_table,
-		            &(struct table_page){ .rows = rows, .text = text, .warning = warning });
+		            &(struct table_page){
+		                    .rows = rows,
+		                    .facts =
+		                            (const struct table_fact[]){
+		                                    { "daemons", "Push daemons", text }, { NULL } },
+		                    .warning = warning });
 	free(text);
 	free(warning);
 	json_decref(rows);
@@ -125,7 +130,7 @@ const struct adhoc_command command_show_push_statistics = {
 /* clang-format off */
 static const struct table_column queue_columns[] = {
 	{ "provider", "Provider",  TABLE_TEXT,   "provider" },
-	{ "domain",   "Publisher", TABLE_JID,    "domain" },
+	{ "domain",   "Publisher", TABLE_TEXT,   "domain" },
 	{ "node",     "Node",      TABLE_TEXT,   "node" },
 	{ "priority", "Priority",  TABLE_TEXT,   "priority" },
 	{ "attempts", "Attempts",  TABLE_NUMBER, "attempts" },
@@ -147,13 +152,16 @@ static void on_queue(struct command_call *call)
 		command_call_fail(call, reply);
 		return;
 	}
-	text = mem_printf("Notifications that wait: %lld",
+	text = mem_printf("%lld",
 	                  (long long)json_integer_value(json_object_get(reply->body, "count")));
-	table_reply(&call->request, &queue_table,
-	            &(struct table_page){
-	                    .rows = json_object_get(reply->body, "queue"),
-	                    .text = text,
-	                    .next = json_string_value(json_object_get(reply->body, "next")) });
+	table_reply(
+	        &call->request, &queue_table,
+	        &(struct table_page){
+	                .rows = json_object_get(reply->body, "queue"),
+	                .facts =
+	                        (const struct table_fact[]){
+	                                { "count", "Notifications that wait", text }, { NULL } },
+	                .next = json_string_value(json_object_get(reply->body, "next")) });
 	free(text);
 }
 

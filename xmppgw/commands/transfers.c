@@ -10,8 +10,8 @@
 static const struct table_column columns[] = {
 	{ "ended",     "Ended",               TABLE_TIME,   "ended_ms" },
 	{ "started",   "Started",             TABLE_TIME,   "started_ms" },
-	{ "requester", "Requester",           TABLE_JID,    "tag.requester" },
-	{ "target",    "Target",              TABLE_JID,    "tag.target" },
+	{ "requester", "Requester",           TABLE_TEXT,   "tag.requester" },
+	{ "target",    "Target",              TABLE_TEXT,   "tag.target" },
 	{ "first",     "Bytes of one half",   TABLE_NUMBER, "bytes.0" },
 	{ "second",    "Bytes of the other",  TABLE_NUMBER, "bytes.1" },
 	{ "relay",     "Relay",               TABLE_TEXT,   "relay" },
@@ -33,7 +33,7 @@ static const struct field fields[] = {
 /* clang-format on */
 
 /* What a page that matches nothing among so many records says; the user may go on. */
-#define NOTHING_YET "No such transfer among the records that were looked at; there are older ones."
+#define NOTHING_YET "Not among the records looked at; older ones follow."
 
 /* Milliseconds as text in TEXT, or NULL where the field was left empty. */
 static const char *time_argument(const struct field_values *values, const char *var, int64_t less,
@@ -58,7 +58,12 @@ static void on_page(struct command_call *call)
 		        &call->request, &table,
 		        &(struct table_page){
 		                .rows = rows,
-		                .text = json_array_size(rows) == 0 && more ? NOTHING_YET : NULL,
+		                .facts =
+		                        (const struct table_fact[]){
+		                                { "hint", "Note",
+		                                  json_array_size(rows) == 0 && more ? NOTHING_YET
+		                                                                     : NULL },
+		                                { NULL } },
 		                .next = json_string_value(json_object_get(reply->body, "next")) });
 	else
 		command_call_fail(call, reply);

@@ -16,10 +16,10 @@
 
 static const struct {
 	unsigned roles;
-	const char *category, *type;
+	const char *category, *type, *name;
 } identities[] = {
-	{ ROLE_RELAY, "proxy", "bytestreams" },
-	{ ROLE_PUSH, "pubsub", "push" },
+	{ ROLE_RELAY, "proxy", "bytestreams", "File transfer proxy" },
+	{ ROLE_PUSH, "pubsub", "push", "Push notifications" },
 };
 
 static const struct {
@@ -50,7 +50,9 @@ static void add_component(struct buf *out, const struct stream *stream, const ch
 	for (size_t i = 0; i < ARRAY_LEN(identities); i++)
 		if (identities[i].roles & stream->roles)
 			markup_add(out, "<identity category='%s' type='%s' name='%s'/>",
-			           identities[i].category, identities[i].type, stream->conf->name);
+			           identities[i].category, identities[i].type,
+			           stream->conf->name != NULL ? stream->conf->name
+			                                      : identities[i].name);
 	for (size_t i = 0; i < ARRAY_LEN(features); i++)
 		if (features[i].roles & stream->roles)
 			add_feature(out, features[i].var);

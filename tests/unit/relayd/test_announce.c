@@ -52,6 +52,7 @@ START_TEST(the_record_says_where_the_relay_is_reached)
 	ck_assert_str_eq(json_string_value(json_object_get(record(), "control")), url);
 	ck_assert(json_is_null(json_object_get(record(), "peer")));
 	ck_assert(json_is_false(json_object_get(record(), "draining")));
+	ck_assert_str_eq(json_string_value(json_object_get(record(), "verifier")), "open");
 	ck_assert_int_eq(json_integer_value(json_object_get(record(), "epoch")), fleet_epoch_ms());
 }
 END_TEST

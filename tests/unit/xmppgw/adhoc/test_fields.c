@@ -70,9 +70,7 @@ static bool read_form(const char *content)
 	bool read;
 
 	xml_reader_free(reader);
-	read = fields_read(fields,
-	                   &(struct field_source){ stanza_parse(&reader, text), NULL, NULL }, iq,
-	                   &values);
+	read = fields_read(fields, stanza_parse(&reader, text), iq, &values);
 	free(text);
 	ck_assert_uint_eq(stream->iq_count, read ? 1 : 0);
 	if (read)
@@ -192,29 +190,6 @@ START_TEST(what_is_no_amount_is_complained_about)
 }
 END_TEST
 
-START_TEST(what_a_session_keeps_is_read_like_a_form)
-{
-	static const struct field asked[] = { { "account", "A", FIELD_ACCOUNT },
-		                              { "after", "B", FIELD_HIDDEN },
-		                              { NULL } };
-	struct arena arena = { 0 };
-	struct field_source source = { NULL, "account=Bob%40example.org&after=a%26b", &arena };
-	struct field_values taken;
-	struct iq *iq = iq_new(stream, "proxy.example.org", "root@example.org", "i1", 1000);
-
-	ck_assert(fields_read(asked, &source, iq, &taken));
-	ck_assert_str_eq(fields_get(&taken, "account")->text, "bob@example.org");
-	ck_assert_str_eq(fields_get(&taken, "after")->text, "a&b");
-	source.saved = "after=%zz&account=";
-	ck_assert(fields_read(asked, &source, iq, &taken));
-	ck_assert_ptr_null(fields_get(&taken, "account")->text);
-	ck_assert_ptr_null(fields_get(&taken, "after")->text);
-	source.saved = "account=%40";
-	ck_assert(!fields_read(asked, &source, iq, &taken));
-	arena_release(&arena);
-}
-END_TEST
-
 START_TEST(times_are_days_or_moments)
 {
 	static const struct field field = { "from", "From", FIELD_TIME };
@@ -248,7 +223,6 @@ int main(void)
 		what_is_wrong_is_answered_with_the_fields_name,
 		the_form_says_what_is_asked_for,
 		what_is_no_amount_is_complained_about,
-		what_a_session_keeps_is_read_like_a_form,
 		times_are_days_or_moments,
 	};
 

@@ -8,7 +8,7 @@
 static const struct table_column columns[] = {
 	{ "text",   "A \"text\"", TABLE_TEXT,    "text" },
 	{ "texts",  "Texts",      TABLE_TEXT,    "texts" },
-	{ "jid",    "JID",        TABLE_JID,     "tag.requester" },
+	{ "jid",    "JID",        TABLE_TEXT,    "tag.requester" },
 	{ "number", "Number",     TABLE_NUMBER,  "halves.1.received" },
 	{ "limit",  "Limit",      TABLE_LIMIT,   "limit" },
 	{ "size",   "Size",       TABLE_SIZE,    "size" },
@@ -19,7 +19,9 @@ static const struct table_column columns[] = {
 /* clang-format on */
 static const struct table table = { columns, ARRAY_LEN(columns) };
 
-#define CELL(var, value) "<field var='" var "'><value>" value "</value></field>"
+#define CELL(var, label, value)                                                                    \
+	"<field var='" var ".7' type='text-single' label='" label "'><value>" value                \
+	"</value></field>"
 
 static void has_row(const char *json, const char *expected)
 {
@@ -28,49 +30,29 @@ static void has_row(const char *json, const char *expected)
 	char *text;
 
 	ck_assert_ptr_nonnull(object);
-	add_row(&table, object, &out);
+	add_row(&table, object, 7, &out);
 	json_decref(object);
 	text = buf_take(&out);
 	ck_assert_str_eq(text, expected);
 	free(text);
 }
 
-START_TEST(the_head_names_and_types_each_column)
-{
-	struct buf out = { 0 };
-	struct xml_reader *reader;
-	const struct xml *field;
-	char *text;
-
-	add_head(&table, &out);
-	text = buf_take(&out);
-	field = stanza_parse(&reader, text)->first;
-	for (size_t i = 0; i < ARRAY_LEN(columns); i++, field = field->next) {
-		ck_assert_str_eq(xml_attribute(field, "var"), columns[i].var);
-		ck_assert_str_eq(xml_attribute(field, "label"), columns[i].label);
-		ck_assert_str_eq(xml_attribute(field, "type"),
-		                 i == 2 ? "jid-single" : "text-single");
-	}
-	ck_assert_ptr_null(field);
-	xml_reader_free(reader);
-	free(text);
-}
-END_TEST
-
-START_TEST(values_are_found_by_their_paths_and_escaped)
+START_TEST(each_cell_is_a_field_and_the_first_one_of_a_row_is_marked)
 {
 	has_row("{\"text\":\"<&'\", \"texts\":[\"a:1\",\"b:2\"], \"tag\":{\"requester\":\"a@b/c\"},"
 	        "\"halves\":[{\"received\":1},{\"received\":9007199254740993}],"
 	        "\"limit\":10485760, \"size\":1536, \"at_ms\":1700000000999, \"age_ms\":61999,"
 	        "\"yes\":true}",
-	        "<item>" CELL("text", "&lt;&amp;&apos;") CELL("texts", "a:1, b:2")
-	                CELL("jid", "a@b/c") CELL("number", "9007199254740993") CELL("limit", "10M")
-	                        CELL("size", "1.5 kB") CELL("time", "2023-11-14T22:13:20Z")
-	                                CELL("age", "61") CELL("yes", "yes") "</item>");
+	        CELL("text", "• A &quot;text&quot;", "&lt;&amp;&apos;") CELL("texts", "Texts",
+	                                                                     "a:1, b:2")
+	                CELL("jid", "JID", "a@b/c") CELL("number", "Number", "9007199254740993")
+	                        CELL("limit", "Limit", "10M") CELL("size", "Size", "1.5 kB")
+	                                CELL("time", "Time", "2023-11-14T22:13:20Z")
+	                                        CELL("age", "Age", "61") CELL("yes", "Yes", "yes"));
 }
 END_TEST
 
-START_TEST(what_is_missing_or_of_another_type_is_an_empty_cell)
+START_TEST(what_is_missing_or_of_another_type_has_no_field)
 {
 	static const char *const odd[] = {
 		"{}",
@@ -83,20 +65,15 @@ START_TEST(what_is_missing_or_of_another_type_is_an_empty_cell)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(odd); i++)
-		has_row(odd[i], "<item>" CELL("text", "") CELL("texts", "") CELL("jid", "")
-		                        CELL("number", "") CELL("limit", "0") CELL("size", "")
-		                                CELL("time", "") CELL("age", "")
-		                                        CELL("yes", "no") "</item>");
+		has_row(odd[i], CELL("limit", "• Limit", "0") CELL("yes", "Yes", "no"));
 }
 END_TEST
 
-START_TEST(times_beyond_the_calendar_are_empty)
+START_TEST(times_beyond_the_calendar_are_written)
 {
 	has_row("{\"at_ms\":9223372036854775807}",
-	        "<item>" CELL("text", "") CELL("texts", "") CELL("jid", "") CELL("number", "")
-	                CELL("limit", "0") CELL("size", "")
-	                        CELL("time", "292278994-08-17T07:12:55Z") CELL("age", "")
-	                                CELL("yes", "no") "</item>");
+	        CELL("limit", "• Limit", "0") CELL("time", "Time", "292278994-08-17T07:12:55Z")
+	                CELL("yes", "Yes", "no"));
 }
 END_TEST
 
@@ -156,10 +133,9 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		the_head_names_and_types_each_column,
-		values_are_found_by_their_paths_and_escaped,
-		what_is_missing_or_of_another_type_is_an_empty_cell,
-		times_beyond_the_calendar_are_empty,
+		each_cell_is_a_field_and_the_first_one_of_a_row_is_marked,
+		what_is_missing_or_of_another_type_has_no_field,
+		times_beyond_the_calendar_are_written,
 		amounts_are_read_and_written_as_in_the_configuration,
 		every_number_fits,
 	};

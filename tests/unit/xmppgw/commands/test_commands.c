@@ -124,6 +124,19 @@ START_TEST(commands_are_listed_to_those_who_may_run_them)
 }
 END_TEST
 
+START_TEST(a_component_without_a_name_is_named_by_what_it_does)
+{
+	struct conf_component unnamed = component;
+
+	has("get", USER, INFO, "type='bytestreams' name='Proxy'/>");
+	unnamed.name = NULL;
+	stream->conf = &unnamed;
+	has("get", USER, INFO, "type='bytestreams' name='File transfer proxy'/>");
+	has("get", USER, INFO, "type='push' name='Push notifications'/>");
+	stream->conf = &component;
+}
+END_TEST
+
 START_TEST(what_one_may_not_run_is_forbidden_and_runs_nothing)
 {
 	static const char *const strangers[] = {
@@ -194,16 +207,18 @@ START_TEST(every_form_is_titled_typed_and_labelled)
 }
 END_TEST
 
+#define CELL(var, label, value)                                                                    \
+	"<field var='" var "' type='text-single' label='" label "'><value>" value "</value></"     \
+	"field>"
+
 START_TEST(a_command_without_a_form_runs_at_once)
 {
 	has("set", ADMIN, RUN("list-relays"),
 	    "status='completed'><x xmlns='jabber:x:data' type='result'><title>List relays</title>");
 	has("set", ADMIN, RUN("list-relays"),
-	    "<reported><field var='id' type='text-single' label='Relay'/>");
-	has("set", ADMIN, RUN("list-relays"),
-	    "<value>Relay: relay-1, Addresses: 192.0.2.1:1080, [2001:db8::1]:1081, ");
-	has("set", ADMIN, RUN("list-relays"),
-	    FIELD("id", "relay-1") FIELD("addresses", "192.0.2.1:1080, [2001:db8::1]:1081"));
+	    CELL("id.1", "• Relay", "relay-1")
+	            CELL("addresses.1", "Addresses", "192.0.2.1:1080, [2001:db8::1]:1081"));
+	has_not("set", ADMIN, RUN("list-relays"), "<reported"); /* Gajim 1.7 */
 	has("set", ADMIN, RUN("drain-relay"),
 	    "<required/><option label='relay-1'><value>relay-1</value></option></field>");
 }
@@ -262,14 +277,87 @@ START_TEST(a_table_says_how_to_go_on)
 	table_reply(&request, &one,
 	            &(struct table_page){ .next = "a'b", .warning = "Half of it." });
 	got = buf_take(&stream->output);
-	ck_assert_ptr_nonnull(strstr(got, "status='executing'><actions execute='next'><next/>"
-	                                  "<complete/></actions>"));
-	ck_assert_ptr_nonnull(strstr(got, "?after=a%27b'"));
-	ck_assert_ptr_nonnull(strstr(got, "<field var='next' type='text-single' label='Next'>"
-	                                  "<value>a&apos;b</value></field>"));
-	ck_assert_ptr_nonnull(strstr(got, "<value>There is nothing to show.</value></field>"
-	                                  "<reported>"));
+	ck_assert_ptr_nonnull(strstr(got,
+	                             "status='executing'><actions execute='next'><next/>"
+	                             "<complete/></actions><x xmlns='" FORM_NS "' type='form'>"));
+	ck_assert_ptr_nonnull(strstr(got, " sessionid='s' ")); /* slixmpp takes no other one */
+	ck_assert_ptr_nonnull(strstr(got, "<field var='after' type='hidden'>"
+	                                  "<value>a&apos;b</value></field></x>"));
+	ck_assert_ptr_nonnull(strstr(got, "<value>There is nothing to show.</value></field>"));
+	ck_assert_ptr_nonnull(strstr(got, CELL("warning", "Warning", "Half of it.")));
 	ck_assert_ptr_nonnull(strstr(got, "</x><note type='warn'>Half of it.</note></command>"));
+	free(got);
+}
+END_TEST
+
+#define TRANSFERS_OF(user, action, more)                                                           \
+	"<command xmlns='" ADHOC_NS "' node='list-transfers' sessionid='s'" action                 \
+	"><x xmlns='jabber:x:data' type='submit'>" FIELD("user", user) more "</x></command>"
+
+START_TEST(a_form_that_says_where_a_list_goes_on_can_also_end_it)
+{
+	has("set", ADMIN, TRANSFERS_OF("@", " action='next'", FIELD("after", "x")),
+	    "user must be user@domain.");
+	has("set", ADMIN, TRANSFERS_OF("@", "", FIELD("after", "x")), "user must be user@domain.");
+	has("set", ADMIN, TRANSFERS_OF("@", " action='complete'", ""), "user must be user@domain.");
+	has("set", ADMIN, TRANSFERS_OF("@", " action='complete'", FIELD("after", "x")),
+	    " sessionid='s' status='completed'/>");
+}
+END_TEST
+
+static const struct table_column hash = { "hash", "Stream", TABLE_TEXT, "hash" };
+
+static void run_listing(struct adhoc_request *request, const struct field_values *values)
+{
+	static const struct table one = { &hash, 1 };
+
+	table_reply(request, &one, &(struct table_page){ .next = "b" });
+}
+
+/* What a listing whose user submitted USER answers. */
+static char *listing_of(const char *user)
+{
+	static const struct field asked[] = { { "user", "User", FIELD_TEXT },
+		                              FIELD_AFTER,
+		                              { NULL } };
+	static const struct adhoc_command listing = {
+		.node = "l", .name = "L", .fields = asked, .run = run_listing
+	};
+	char *text = mem_printf("<command>"
+	                        "<x xmlns='jabber:x:data' type='submit'>" FIELD("user", "%s")
+	                                FIELD("after", "a") "</x></command>",
+	                        user);
+	struct xml_reader *reader;
+
+	adhoc_execute(&listing, iq_new(stream, "proxy.example.org", ADMIN, "i1", 1000),
+	              stanza_parse(&reader, text));
+	xml_reader_free(reader);
+	free(text);
+	return buf_take(&stream->output);
+}
+
+START_TEST(a_list_goes_on_with_what_was_submitted)
+{
+	char *got = listing_of("&lt;&apos;");
+
+	ck_assert_ptr_nonnull(strstr(got,
+	                             "<field var='user' type='hidden'><value>&lt;&apos;</value>"
+	                             "</field><field var='after' type='hidden'><value>b<"));
+	free(got);
+}
+END_TEST
+
+START_TEST(a_list_that_cannot_keep_what_was_submitted_is_completed_and_says_so)
+{
+	char user[ADHOC_KEPT_MAX + 1], *got;
+
+	memset(user, 'a', ADHOC_KEPT_MAX);
+	user[ADHOC_KEPT_MAX] = '\0';
+	got = listing_of(user);
+	ck_assert_ptr_nonnull(
+	        strstr(got, "status='completed'><x xmlns='" FORM_NS "' type='result'>"));
+	ck_assert_ptr_nonnull(strstr(got, "Ask for less"));
+	ck_assert_ptr_null(strstr(got, "var='after'"));
 	free(got);
 }
 END_TEST
@@ -296,11 +384,15 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		commands_are_listed_to_those_who_may_run_them,
+		a_component_without_a_name_is_named_by_what_it_does,
 		what_one_may_not_run_is_forbidden_and_runs_nothing,
 		every_form_is_titled_typed_and_labelled,
 		a_command_without_a_form_runs_at_once,
 		wrong_fields_are_refused_with_their_names,
 		a_table_says_how_to_go_on,
+		a_form_that_says_where_a_list_goes_on_can_also_end_it,
+		a_list_goes_on_with_what_was_submitted,
+		a_list_that_cannot_keep_what_was_submitted_is_completed_and_says_so,
 		where_no_relay_is_left_the_answer_says_so,
 	};
 
