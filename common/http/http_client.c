@@ -2,15 +2,18 @@
 
 #include <assert.h>
 #include <curl/curl.h>
+#include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "common/base/buf.h"
 #include "common/base/mem.h"
 #include "common/base/panic.h"
+#include "common/net/net.h"
 
 #define RESPONSE_MAX (64u << 10)
 #define CONNECTIONS 16
@@ -39,8 +42,10 @@ struct http_pool {
 	unsigned idle_count;
 	unsigned under_way; /* transfers that libcurl has */
 	struct tls_news news;
-	bool collecting; /* done callbacks may run */
-	bool doomed;     /* freed by one of them */
+	struct list begun; /* transfers whose requests have begun to go out in this turn */
+	bool draining;     /* a GOAWAY came that the watch hasn't been told of */
+	bool collecting;   /* done callbacks may run */
+	bool doomed;       /* freed by one of them */
 };
 
 /* A request and its answer; the call holds it from http_send() to http_release(). */
@@ -50,11 +55,14 @@ struct http_transfer {
 	CURL *easy;
 	bool active;               /* libcurl has it */
 	unsigned tries;            /* how often the request has begun to go out */
+	unsigned undone;           /* tries that the server didn't process, HTTP/1.1 */
+	int local_port;            /* of the connection of the last try */
 	enum http_failure failure; /* what our callbacks found */
 	struct buf response;
 	struct curl_slist *headers; /* an array whose strings are the call's */
 	size_t headers_size;
 	struct list_link link;
+	struct list_link begun;     /* in the pool's list of these */
 	struct http_transfer *next; /* while idle */
 	char error[CURL_ERROR_SIZE];
 };
@@ -86,12 +94,82 @@ static int before_request(void *data, char *peer, char *local, int peer_port, in
 {
 	struct http_transfer *transfer = data;
 
-	if (transfer->pool->options.http2 && !speaks_h2(transfer->easy)) {
+	if (transfer->pool->options.http2 && !transfer->pool->options.http1_too &&
+	    !speaks_h2(transfer->easy)) {
 		transfer->failure = HTTP_NOT_H2;
 		return CURL_PREREQFUNC_ABORT;
 	}
 	transfer->tries++;
+	transfer->local_port = local_port;
+	if (transfer->pool->options.watch != NULL && !list_linked(&transfer->begun))
+		list_append(&transfer->pool->begun, &transfer->begun);
 	return CURL_PREREQFUNC_OK;
+}
+
+/*
+ * libcurl has no function that tells of a GOAWAY, but its trace does, with the transfer that
+ * happened to read the socket. It is traced from when its request has gone out: before that it
+ * would say each header of it.
+ */
+static int on_trace(CURL *easy, curl_infotype type, char *data, size_t size, void *context)
+{
+	struct http_transfer *transfer = context;
+
+	if (type == CURLINFO_TEXT && memmem(data, size, " GOAWAY", 7) != NULL)
+		transfer->pool->draining = true;
+	return 0;
+}
+
+static void trace_begun(struct http_pool *pool)
+{
+	struct list_link *link;
+
+	while ((link = list_take(&pool->begun)) != NULL)
+		curl_easy_setopt(container_of(link, struct http_transfer, begun)->easy,
+		                 CURLOPT_VERBOSE, 1L);
+}
+
+/*
+ * True when the process at the other end of FD, which ends the connection, can't have read all that
+ * we sent: its kernel resets a connection that it is closed with unread bytes, or that bytes come to
+ * after that; or it closed before our last bytes reached it.
+ */
+static bool was_unread(int fd)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+	       (info.tcpi_state == TCP_CLOSE ||
+	        (info.tcpi_state == TCP_CLOSE_WAIT && info.tcpi_unacked > 0));
+}
+
+static int port_of(int fd)
+{
+	union net_address local;
+
+	return net_local(fd, &local) == 0 ? net_port(&local) : -1;
+}
+
+/*
+ * A connection is closed. libcurl 7.88 uses kept ones that the server has closed already, sends the
+ * request again on the next one, and doesn't tell what became of the first.
+ */
+static int on_close(void *data, curl_socket_t fd)
+{
+	struct http_pool *pool = data;
+	int port = was_unread(fd) ? port_of(fd) : -1;
+
+	for (struct list_link *link = pool->transfers.head.next;
+	     port > 0 && link != &pool->transfers.head; link = link->next) {
+		struct http_transfer *transfer = container_of(link, struct http_transfer, link);
+
+		if (!transfer->active || transfer->local_port != port)
+			continue;
+		transfer->undone++;
+		transfer->local_port = 0;
+	}
+	return close(fd);
 }
 
 static size_t on_body(char *data, size_t size, size_t count, void *context)
@@ -169,6 +247,8 @@ static enum http_failure judge(const struct http_transfer *transfer, CURLcode co
 		return HTTP_OK;
 	if (refused(&transfer->pool->news))
 		return HTTP_CERTIFICATE;
+	if (transfer->tries > 0 && transfer->undone == transfer->tries)
+		return HTTP_UNREACHABLE;
 	if (transfer->tries > 0 && code == CURLE_OPERATION_TIMEDOUT)
 		return HTTP_TIMED_OUT;
 	if (transfer->tries > 0)
@@ -226,6 +306,34 @@ static void complete(struct http_transfer *transfer, CURLcode code)
 	call->done(call);
 }
 
+static CURL *new_easy(const struct http_pool_options *options);
+
+/* Has libcurl look again whether what waits for a connection may have one. */
+static void wake_pending(struct http_pool *pool)
+{
+	CURL *easy = new_easy(&pool->options);
+
+	if (curl_multi_add_handle(pool->multi, easy) == CURLM_OK)
+		curl_multi_remove_handle(pool->multi, easy);
+	curl_easy_cleanup(easy);
+}
+
+/*
+ * The connection that drains counts as one until it ends; without another one all that it has
+ * refused would wait for that.
+ */
+static void tell_draining(struct http_pool *pool)
+{
+	unsigned connections = pool->options.connections;
+
+	pool->draining = false;
+	curl_multi_setopt(pool->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+	                  2L * (long)(connections > 0 ? connections : CONNECTIONS));
+	pool->options.watch->draining(pool->options.watch);
+	if (!pool->doomed)
+		wake_pending(pool);
+}
+
 static void destroy_pool(struct http_pool *pool);
 
 static void collect(struct http_pool *pool)
@@ -235,12 +343,15 @@ static void collect(struct http_pool *pool)
 	int left;
 
 	pool->collecting = true;
+	trace_begun(pool);
 	while ((message = curl_multi_info_read(pool->multi, &left)) != NULL) {
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
 		complete(transfer, message->data.result);
 	}
+	if (pool->draining && !pool->doomed)
+		tell_draining(pool);
 	pool->collecting = false;
 	if (pool->doomed)
 		destroy_pool(pool);
@@ -360,6 +471,12 @@ static struct http_transfer *new_transfer(struct http_pool *pool)
 		curl_easy_setopt(transfer->easy, CURLOPT_SSL_CTX_FUNCTION, on_tls_context);
 		curl_easy_setopt(transfer->easy, CURLOPT_SSL_CTX_DATA, &pool->news);
 	}
+	if (!pool->options.http2) {
+		curl_easy_setopt(transfer->easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+		curl_easy_setopt(transfer->easy, CURLOPT_CLOSESOCKETDATA, pool);
+	}
+	curl_easy_setopt(transfer->easy, CURLOPT_DEBUGFUNCTION, on_trace);
+	curl_easy_setopt(transfer->easy, CURLOPT_DEBUGDATA, transfer);
 	return transfer;
 }
 
@@ -447,7 +564,8 @@ void http_send(struct http_pool *pool, struct http_call *call)
 	transfer = take_transfer(pool);
 	call->transfer = transfer;
 	transfer->call = call;
-	transfer->tries = 0;
+	transfer->tries = transfer->undone = 0;
+	transfer->local_port = 0;
 	transfer->failure = HTTP_OK;
 	transfer->error[0] = '\0';
 	transfer->response.max = call->response_max > 0 ? call->response_max : RESPONSE_MAX;
@@ -455,6 +573,7 @@ void http_send(struct http_pool *pool, struct http_call *call)
 	set_headers(transfer, call->headers);
 	curl_easy_setopt(transfer->easy, CURLOPT_URL, call->url);
 	curl_easy_setopt(transfer->easy, CURLOPT_TIMEOUT_MS, (long)call->timeout_ms);
+	curl_easy_setopt(transfer->easy, CURLOPT_VERBOSE, 0L);
 	transfer->active = true;
 	/* What was told of a connection that is gone says nothing of the next one. */
 	if (pool->under_way++ == 0)
@@ -473,6 +592,7 @@ void http_release(struct http_call *call)
 	pool = transfer->pool;
 	call->transfer = NULL;
 	list_remove(&transfer->link);
+	list_remove(&transfer->begun);
 	if (transfer->active) {
 		curl_multi_remove_handle(pool->multi, transfer->easy);
 		transfer->active = false;
@@ -486,6 +606,11 @@ void http_release(struct http_call *call)
 	transfer->next = pool->idle;
 	pool->idle = transfer;
 	pool->idle_count++;
+}
+
+bool http_begun(const struct http_call *call)
+{
+	return call->transfer != NULL && call->transfer->tries > 0;
 }
 
 const char *http_response_header(struct http_call *call, const char *name)
@@ -514,6 +639,7 @@ struct http_pool *http_pool_new(const struct http_pool_options *options)
 	pool->options.key = mem_dup(options->key);
 	pool->options.proxy = mem_dup(options->proxy);
 	list_init(&pool->transfers);
+	list_init(&pool->begun);
 	pool->timer.expired = on_timer;
 	pool->multi = curl_multi_init();
 	if (pool->multi == NULL)

@@ -13,8 +13,20 @@
 
 struct http_pool;
 
+/* Who is told of what happens to a pool; embedded in its owner. */
+struct http_pool_watch {
+	/*
+	 * The server said that a connection of the pool takes no more requests (HTTP/2's GOAWAY,
+	 * RFC 9113 section 6.8), and there are calls under way; it may answer those or leave them
+	 * to their timeout. Those that it refused go over another connection by themselves. It runs
+	 * in a turn of its own, where the pool may be freed and calls sent and released.
+	 */
+	void (*draining)(struct http_pool_watch *watch);
+};
+
 struct http_pool_options {
 	bool http2;           /* TLS with h2 only: nothing is sent to a server without h2 */
+	bool http1_too;       /* with http2: HTTP/1.1 where the server has no h2 */
 	unsigned connections; /* most connections to one host; 0: 16 */
 	unsigned streams;     /* HTTP/2: most requests on one connection at once; 0: 1000 */
 	const char *ca_file;  /* PEM to trust instead of the system's; NULL: the system's; copied */
@@ -22,11 +34,12 @@ struct http_pool_options {
 	const char *key;
 	const char *proxy; /* http://[USER:PASSWORD@]HOST:PORT to tunnel through (CONNECT); NULL:
 	                      none; copied. https URLs only */
+	struct http_pool_watch *watch; /* NULL: nobody; borrowed until http_pool_free() */
 };
 
 enum http_failure {
 	HTTP_OK, /* a status was received; the body may be truncated if the connection broke */
-	HTTP_UNREACHABLE, /* no connection: nothing was sent */
+	HTTP_UNREACHABLE, /* no connection, or none on which it was read: it was not processed */
 	HTTP_NOT_H2,      /* the server doesn't speak h2: nothing was sent */
 	HTTP_UNTRUSTED,   /* TLS failed: nothing was sent */
 	HTTP_CERTIFICATE, /* the server refused our certificate by an alert of TLS (RFC 8446, 6.2),
@@ -69,6 +82,12 @@ void http_pool_free(struct http_pool *pool);
 
 /* Sends; done runs once in a later turn unless http_release() came first. CALL must be idle. */
 void http_send(struct http_pool *pool, struct http_call *call);
+
+/*
+ * True when the request has begun to go out. Until then it may be released and sent on another
+ * pool: nothing was processed.
+ */
+bool http_begun(const struct http_call *call);
 
 /* A header of the answer (NAME in any case), or NULL. Only valid while status and response are. */
 const char *http_response_header(struct http_call *call, const char *name);

@@ -915,6 +915,24 @@ def test_publishes_wait_for_a_pushd_that_restarts_and_none_is_lost(push):
     assert len([r for r in push.fake.received() if r["path"].endswith(token)]) == 20
 
 
+def test_publishes_wait_for_a_pushd_that_was_killed_and_none_is_lost_or_doubled(push):
+    """The gateway keeps connections to it, and learns of their end only when it uses them."""
+    token = apns_token()
+    node = push.node(token)
+    for number in range(1, 4):
+        assert push.publish(node) is None
+        push.pushd.kill()
+        wanted = [new_id() for _ in range(5)]
+        for stanza_id in wanted:
+            push.link.send(iq(stanza_id, "set", publish(node), DOMAIN, PUSH))
+        wait_until(lambda: "reason=unreachable" in push.gateway.log_text())
+        push.pushd.start()
+        for stanza_id in wanted:
+            assert push.link.answer(stanza_id).get("type") == "result"
+        received = [r for r in push.fake.received() if r["path"].endswith(token)]
+        assert len(received) == number * (1 + len(wanted))
+
+
 def test_a_publish_without_any_pushd_is_answered_in_time(push):
     node = push.node(apns_token())
     push.pushd.kill()

@@ -24,6 +24,7 @@ enum h2_manner {
 	H2_CUTS,    /* ends the connection at the first request */
 	H2_CUTS_ANSWERS, /* ends it after the status */
 	H2_GOES_AWAY,    /* GOAWAY and the end after each answer */
+	H2_LEAVES,       /* on the first connection GOAWAY in place of an answer, which stays open */
 	H2_LACKS_ALPN,   /* TLS without any protocol named */
 	H2_REFUSES,      /* the certificate that it asked for: by an alert of TLS */
 	H2_HANGS_UP,     /* at the certificate that it asked for, without an alert */
@@ -89,6 +90,15 @@ static inline int h2_read(SSL *ssl, unsigned char *data, size_t len)
 	return 0;
 }
 
+static inline void h2_go_away(SSL *ssl, unsigned last)
+{
+	char body[8] = { 0 };
+
+	last = htonl(last);
+	memcpy(body, &last, 4);
+	h2_send(ssl, H2_GOAWAY, 0, 0, body, sizeof(body));
+}
+
 /* Answers the request on STREAM; -1: the connection ends. */
 static inline int h2_answer(SSL *ssl, enum h2_manner manner, unsigned stream, int connection)
 {
@@ -102,6 +112,10 @@ static inline int h2_answer(SSL *ssl, enum h2_manner manner, unsigned stream, in
 		return 0;
 	if (manner == H2_CUTS)
 		return -1;
+	if (manner == H2_LEAVES && connection == 1) {
+		h2_go_away(ssl, 1);
+		return 0;
+	}
 	/* Entries 8 and 13 of HPACK's static table: ":status: 200" and ":status: 404". */
 	h2_send(ssl, H2_HEADERS, H2_END_HEADERS, stream, refused ? "\x8d" : "\x88", 1);
 	if (manner == H2_CUTS_ANSWERS)
@@ -109,10 +123,7 @@ static inline int h2_answer(SSL *ssl, enum h2_manner manner, unsigned stream, in
 	h2_send(ssl, H2_DATA, H2_END_STREAM, stream, body, (unsigned char)strlen(body));
 	if (manner != H2_GOES_AWAY)
 		return 0;
-	stream = htonl(stream);
-	memcpy(body, &stream, 4);
-	memset(body + 4, 0, 4);
-	h2_send(ssl, H2_GOAWAY, 0, 0, body, 8);
+	h2_go_away(ssl, stream);
 	return -1;
 }
 

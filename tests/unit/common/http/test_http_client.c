@@ -341,6 +341,58 @@ START_TEST(a_connection_that_ends_before_the_status_is_broken)
 }
 END_TEST
 
+/* COUNT connections that are kept idle. */
+static void keep_connections(struct asked *asked, size_t count)
+{
+	start_peer("http", OK_ANSWER);
+	for (size_t i = 0; i < count; i++)
+		ask(&asked[i], "GET", peer.url);
+	for (size_t i = 0; i < count; i++)
+		expect(&asked[i], HTTP_OK, 200);
+	ck_assert_uint_eq(peer.connections, count);
+}
+
+START_TEST(what_goes_out_on_kept_connections_that_were_closed_was_not_processed)
+{
+	struct asked asked[4] = { 0 };
+
+	keep_connections(asked, ARRAY_LEN(asked));
+	stop_peer();
+	ask(&asked[0], "POST", peer.url);
+	expect(&asked[0], HTTP_UNREACHABLE, 0);
+	for (size_t i = 0; i < ARRAY_LEN(asked); i++)
+		http_release(&asked[i].call);
+}
+END_TEST
+
+START_TEST(a_request_that_is_not_read_before_the_end_was_not_processed)
+{
+	struct asked asked = { 0 };
+
+	keep_connections(&asked, 1);
+	io_stop(&peer.io[0]);
+	ask(&asked, "POST", peer.url);
+	WAIT_UNTIL(http_begun(&asked.call) && recv(peer.io[0].fd, peer.heard[0], 1, MSG_PEEK) == 1);
+	stop_peer();
+	expect(&asked, HTTP_UNREACHABLE, 0);
+	http_release(&asked.call);
+}
+END_TEST
+
+START_TEST(a_request_that_was_read_before_the_end_may_have_been_processed)
+{
+	struct asked asked = { 0 };
+
+	keep_connections(&asked, 1);
+	peer.answer = NULL;
+	ask(&asked, "POST", peer.url);
+	WAIT_UNTIL(strstr(peer.heard[0], "\r\n\r\n") != NULL);
+	stop_peer();
+	expect(&asked, HTTP_BROKEN, 0);
+	http_release(&asked.call);
+}
+END_TEST
+
 START_TEST(an_answer_cut_after_its_status_counts)
 {
 	struct asked asked = { 0 };
@@ -461,6 +513,9 @@ int main(void)
 		what_is_no_url_or_no_http_is_unreachable,
 		no_answer_in_time_is_timed_out_but_unreachable_where_nothing_was_sent,
 		a_connection_that_ends_before_the_status_is_broken,
+		what_goes_out_on_kept_connections_that_were_closed_was_not_processed,
+		a_request_that_is_not_read_before_the_end_was_not_processed,
+		a_request_that_was_read_before_the_end_may_have_been_processed,
 		an_answer_cut_after_its_status_counts,
 		a_call_released_under_way_is_not_called_back_and_others_go_on,
 		a_callback_may_release_itself_and_another,

@@ -223,6 +223,57 @@ START_TEST(a_server_that_goes_away_after_each_answer_is_dialled_again)
 }
 END_TEST
 
+static unsigned told;
+
+static void on_told(struct http_pool_watch *watch)
+{
+	told++;
+}
+
+START_TEST(a_goaway_that_leaves_a_request_open_is_told_once_and_the_others_go_elsewhere)
+{
+	struct http_pool_watch watch = { .draining = on_told };
+	struct asked asked[4] = { 0 };
+
+	told = 0;
+	start_h2(H2_LEAVES, 0, &(struct http_pool_options){ .watch = &watch });
+	ask(&asked[0], "GET", h2.url);
+	ck_assert(!http_begun(&asked[0].call));
+	WAIT_UNTIL(told > 0);
+	ck_assert(http_begun(&asked[0].call));
+	for (size_t i = 1; i < ARRAY_LEN(asked); i++)
+		ask(&asked[i], "GET", h2.url);
+	for (size_t i = 1; i < ARRAY_LEN(asked); i++) {
+		expect(&asked[i], HTTP_OK, 200);
+		ck_assert_str_eq(asked[i].call.response, "2");
+		http_release(&asked[i].call);
+	}
+	ck_assert_int_eq(asked[0].done, 0);
+	ck_assert_uint_eq(told, 1);
+	http_release(&asked[0].call);
+}
+END_TEST
+
+static void free_told(struct http_pool_watch *watch)
+{
+	told++;
+	http_pool_free(pool);
+	pool = NULL;
+}
+
+START_TEST(a_pool_may_be_freed_where_it_is_told_that_it_drains)
+{
+	struct http_pool_watch watch = { .draining = free_told };
+	struct asked asked = { 0 };
+
+	told = 0;
+	start_h2(H2_LEAVES, 0, &(struct http_pool_options){ .watch = &watch });
+	ask(&asked, "GET", h2.url);
+	WAIT_UNTIL(told > 0);
+	ck_assert_int_eq(asked.done, 0);
+}
+END_TEST
+
 START_TEST(an_h2_connection_cut_before_the_status_is_broken_and_after_it_the_status_counts)
 {
 	struct asked asked = { 0 };
@@ -285,6 +336,8 @@ int main(void)
 		a_connection_that_ends_at_our_certificate_is_told,
 		a_connection_that_ends_later_or_without_a_certificate_is_only_broken,
 		a_server_that_goes_away_after_each_answer_is_dialled_again,
+		a_goaway_that_leaves_a_request_open_is_told_once_and_the_others_go_elsewhere,
+		a_pool_may_be_freed_where_it_is_told_that_it_drains,
 		an_h2_connection_cut_before_the_status_is_broken_and_after_it_the_status_counts,
 		an_h2_server_that_says_nothing_is_timed_out,
 		a_pool_is_freed_in_every_stage_of_a_call,
