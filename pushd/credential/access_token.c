@@ -209,6 +209,7 @@ static void open_endpoint(struct access_token *token)
 {
 	struct http_pool_options options = {
 		.http2 = true,
+		.http1_too = true,
 		.connections = 1,
 		.ca_file = token->provider->ca_file,
 		.proxy = token->provider->http_proxy,

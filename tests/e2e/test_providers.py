@@ -163,9 +163,20 @@ def test_headers_and_bodies_have_caps(client, headers):
 # TLS
 
 
-def test_a_client_without_h2_is_refused_in_the_handshake(fake):
+@pytest.mark.parametrize("alpn", [("http/1.1",), None])
+def test_apns_serves_no_client_without_h2(fake, alpn):
+    with http2.Client(fake.address("fake"), fake.ca, alpn=alpn) as client:
+        head = f"POST /3/device/{DEVICE} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n"
+        client.send(head.encode() + b"{}")
+        assert client.read() is None and client.bytes == b""
+    connections = fake.stats()["connections"]
+    assert connections["http1"] == 1 and connections["bytes_without_h2"] > 0
+    assert fake.received() == []
+
+
+def test_a_client_of_another_protocol_is_refused_in_the_handshake(fake):
     with pytest.raises(ssl.SSLError, match="no application protocol"):
-        http2.Client(fake.address("fake"), fake.ca, alpn=("http/1.1",))
+        http2.Client(fake.address("fake"), fake.ca, alpn=("h3",))
     assert fake.stats()["connections"]["failed"] == 1
 
 
@@ -210,6 +221,23 @@ def test_a_scripted_goaway_may_answer_its_own_stream(fake, client, headers):
     stream = push(client, headers)
     assert client.goaway() == (1, 2, "bye")
     assert reason(client.answer(stream)) == "Shutdown"
+
+
+def test_a_scripted_goaway_may_leave_all_that_is_open_unanswered(fake, client, headers):
+    fake.script(
+        {"match": {"token": "aa"}, "answer": {"delay_ms": 3600000}},
+        {"match": {"token": "bb"},
+         "answer": {"status": 200, "goaway": {"last": 1000, "silent": True}}},
+    )
+    client.answer(push(client, headers))
+    client.wait_limit(1000)
+    waiting, last = push(client, headers, "aa"), push(client, headers, "bb")
+    assert client.goaway() == (last, 0, "")
+    fake.hasten()
+    client.ping()
+    client.wait(http2.PING)
+    assert not [one for one in client.seen if one[0] == http2.HEADERS and one[2] in (waiting, last)]
+    assert not client.closed
 
 
 def test_streams_are_reset_cut_or_left_without_an_answer(fake, client, headers):
@@ -338,6 +366,80 @@ def test_a_grant_gives_a_token_that_sends_messages(fake, client):
         refused = json.loads(client.answer(client.request(path, wrong, message)))["error"]
         assert (refused["code"], refused["status"]) == (401, "UNAUTHENTICATED")
     assert [entry["provider"] for entry in fake.received()] == ["oauth", "fcm", "fcm", "fcm"]
+
+
+@pytest.mark.parametrize("chunk", [None, 1])
+def test_google_serves_http1_too(fake, chunk):
+    """Requests one after another on a connection; one with a body in chunks and trailers."""
+    account = json.loads((fake.set / "service-account.json").read_text())
+    form, path = grant(fake, account), f"/v1/projects/{account['project_id']}/messages:send"
+    message = json.dumps({"message": {"token": "abc", "data": {"a": "b"}}}).encode()
+    with http2.Client(fake.address("fake"), fake.ca, alpn=("http/1.1",), chunk=chunk) as client:
+        client.send(b"POST /token HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+                    b"Content-Type: application/x-www-form-urlencoded\r\n"
+                    b"Content-Length: %d\r\n\r\n" % len(form))
+        assert read_until(client, b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.send(form)
+        token = json.loads(read_answer(client, 200))["access_token"]
+        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n".encode()
+        client.send(head + b"Transfer-Encoding: chunked\r\n\r\n3\r\n" + message[:3]
+                    + b"\r\n%x;x=y\r\n" % len(message[3:]) + message[3:]
+                    + b"\r\n0\r\nTrailer: x\r\n\r\n")
+        assert json.loads(read_answer(client, 200))["name"].startswith("projects/")
+        client.send(head + b"Connection: close\r\nContent-Length: 2\r\n\r\n{}")
+        assert json.loads(read_answer(client, 400))["error"]["status"] == "INVALID_ARGUMENT"
+        assert client.socket.recv(1) == b""
+    assert [entry["answered"] for entry in fake.received()] == [200, 200, 400]
+
+
+def test_what_is_no_http1_ends_the_connection_and_nothing_else(fake, headers):
+    for bad in (b"\r\n\r\n", b"POST /token\r\n\r\n", b"POST /token HTTP/1.1\r\nx\r\n\r\n",
+                b"x" * 90000, b"POST /token HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n",
+                b"POST /token HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1" * 300):
+        with http2.Client(fake.address("fake"), fake.ca, alpn=("http/1.1",)) as client:
+            client.send(bad)
+            assert client.read() is None and client.bytes == b""
+    with http2.Client(fake.address("fake"), fake.ca) as client:
+        client.begin()
+        assert client.answer(push(client, headers)) == ""
+
+
+def test_faults_over_http1_are_late_silent_or_end_the_connection(fake):
+    for answer in ({"rst": "REFUSED_STREAM"}, {"goaway": {}}, {"close": True}):
+        fake.script({"match": {"provider": "oauth"}, "answer": answer})
+        with http2.Client(fake.address("fake"), fake.ca, alpn=("http/1.1",)) as client:
+            client.send(b"GET /token HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert client.read() is None and client.bytes == b""
+    fake.script({"match": {"provider": "oauth"},
+                 "answer": {"status": 503, "delay_ms": 3600000, "headers": {"retry-after": "9"}}})
+    with http2.Client(fake.address("fake"), fake.ca, alpn=("http/1.1",)) as client:
+        client.send(b"GET /token HTTP/1.1\r\nHost: x\r\n\r\n" * 2)  # the second one waits
+        wait_until(lambda: len(fake.received()) == 4)
+        fake.hasten()
+        head = read_until(client, b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 503 ") and b"\r\nretry-after: 9\r\n" in head
+        wait_until(lambda: len(fake.received()) == 5)
+
+
+def read_until(client, end):
+    """What the server of a plain CLIENT sends, END included."""
+    got = b""
+    while not got.endswith(end):
+        byte = client.socket.recv(1)
+        assert byte, got
+        got += byte
+    return got
+
+
+def read_answer(client, status):
+    """The body of the next answer over HTTP/1.1, which has STATUS."""
+    head = read_until(client, b"\r\n\r\n").decode()
+    assert head.startswith(f"HTTP/1.1 {status} "), head
+    length = int(head.lower().split("content-length: ")[1].split("\r\n")[0])
+    body = b""
+    while len(body) < length:
+        body += client.socket.recv(length - len(body))
+    return body
 
 
 def test_a_grant_that_is_not_right_is_invalid(fake, client):

@@ -1,9 +1,13 @@
 """Credentials: every form, checked, replaced while pushes are under way, shared, and their end."""
 
 import concurrent.futures
+import http.client
+import http.server
 import json
 import re
+import ssl
 import subprocess
+import threading
 import time
 
 import jsonschema
@@ -11,7 +15,7 @@ import pytest
 
 from certificates import DAY, Authority, clock_library, master_key, packed
 from chat import Client
-from harness import ROOT, wait_until
+from harness import HOST, ROOT, wait_until
 from notify import (
     APNS, FCM, HELD, apns_token, got, item, metric, outcome, publish, register, script,
 )
@@ -293,17 +297,18 @@ def test_a_file_is_read_again_on_sighup_and_one_at_fault_is_not_used(
     file = tmp_path / "push.pem"
     file.write_text(authority.pem(TOPIC))
     push = start(stage, redis, fake, {"topic": TOPIC, "cert_file": file})
-    device = register(push)
-    assert outcome(push, device) == "sent"
+    devices = [register(push) for _ in range(3)]
+    assert outcome(push, devices[0]) == "sent"
     file.write_text(authority.pem("org.example.other"))
     push.popen.send_signal(1)
     push.wait_log(r"config-refused .*is for the topic org\.example\.other")
-    assert outcome(push, device) == "sent"
+    assert outcome(push, devices[1]) == "sent"
     file.write_text(authority.pem(TOPIC))
     push.popen.send_signal(1)
     push.wait_log("credential-replaced .*form=certificate from=file")
-    assert outcome(push, device) == "sent"
-    first, second, third = [request["connection"] for request in got(fake, device["token"])]
+    assert outcome(push, devices[2]) == "sent"
+    first, second, third = [request["connection"] for device in devices
+                            for request in got(fake, device["token"])]
     assert first == second != third
 
 
@@ -362,7 +367,7 @@ def test_calls_go_by_their_own_certificate_and_all_else_by_the_other(
     assert outcome(push, device) == "sent"  # with the other's certificate: TopicDisallowed
     (request,) = got(fake, device["token"])
     assert request["headers"]["apns-push-type"] == "alert" and request["connection"] != calls
-    assert ring(push, fake, device) == ("voip", calls)
+    assert ring(push, fake, register(push, second_token=apns_token())) == ("voip", calls)
     found = providers(push)[APNS]
     assert (found["state"], found["credential"]["topic"]) == ("ready", TOPIC)
     assert not any("calls" in one for one in found["findings"])
@@ -881,3 +886,46 @@ def test_the_admins_get_a_message(stage, redis, fake, authority, tmp_path, run):
     assert sender == component and subject == "A push credential expires"
     assert re.match(rf"The certificate of the push provider {APNS} expires on 20\d\d-", body)
     gateway.wait_log("event-told")
+
+
+class WithoutH2(http.server.BaseHTTPRequestHandler):
+    """Passes what is asked over HTTP/1.1 on to the pretend provider that its class names."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        trusts = ssl.create_default_context(cafile=self.fake.ca)
+        there = http.client.HTTPSConnection(self.fake.address("fake"), context=trusts)
+        there.request("POST", self.path, body, dict(self.headers))
+        answer = there.getresponse()
+        text = answer.read()
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.headers["Content-Type"])
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_token_endpoint_without_h2_gives_tokens_too(stage, redis, fake, tmp_path):
+    handler = type("Handler", (WithoutH2,), {"fake": fake})
+    server = http.server.ThreadingHTTPServer((HOST, 0), handler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(fake.set / "server.pem", fake.set / "server.key")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    account = json.loads((fake.set / "service-account.json").read_text())
+    account["token_uri"] = f"https://{HOST}:{server.server_port}/token"
+    file = tmp_path / "account.json"
+    file.write_text(json.dumps(account))
+    section = {**fake.provider_sections()[FCM], "service_account_file": file}
+    push = stage.pushd("push-without-h2", redis, providers={FCM: section})
+    try:
+        wait_until(lambda: outcome(push, register(push, FCM)) == "sent")
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert fake.stats()["connections"]["http1"] == 1

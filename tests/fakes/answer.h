@@ -5,6 +5,7 @@
 #ifndef OG_TESTS_FAKES_ANSWER_H
 #define OG_TESTS_FAKES_ANSWER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/base/buf.h"
@@ -35,6 +36,7 @@ struct answer {
 	uint32_t error_code; /* of RST_STREAM or GOAWAY, RFC 9113 section 7 */
 	int32_t goaway_last; /* last stream that was processed, or ANSWER_LAST_BEFORE */
 	struct buf debug;    /* GOAWAY's debug data */
+	bool goaway_silent;  /* after it the connection stays open and nothing is answered */
 	uint32_t delay_ms;   /* before any of it happens */
 };
 

@@ -3,12 +3,20 @@
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
 #include <stdbool.h>
+#include <stdlib.h>
+
+#include "common/base/mem.h"
 
 #define DAY_S (24 * 60 * 60)
 #define LIFE_DAYS 825 /* the longest that Apple's and Google's own clients take */
 
+/* Apple's extensions: the environments that a certificate is for, and the topics. */
+#define OID_SANDBOX "1.2.840.113635.100.6.3.1"
+#define OID_PRODUCTION "1.2.840.113635.100.6.3.2"
+#define OID_TOPICS "1.2.840.113635.100.6.3.6"
+
 struct extension {
-	int nid;
+	const char *name; /* as x509v3_config(5) has it, or an OID */
 	const char *value;
 };
 
@@ -19,7 +27,7 @@ static bool add_extensions(X509 *certificate, X509 *issuer, const struct extensi
 	X509V3_set_ctx(&context, issuer, certificate, NULL, NULL, 0);
 	for (; extensions->value != NULL; extensions++) {
 		X509_EXTENSION *made =
-		        X509V3_EXT_conf_nid(NULL, &context, extensions->nid, extensions->value);
+		        X509V3_EXT_nconf(NULL, &context, extensions->name, extensions->value);
 		bool good = made != NULL && X509_add_ext(certificate, made, -1) == 1;
 
 		X509_EXTENSION_free(made);
@@ -83,10 +91,10 @@ static X509 *finish(X509 *certificate, X509 *issuer, EVP_PKEY *key,
 X509 *certificate_make_ca(EVP_PKEY *key)
 {
 	static const struct extension extensions[] = {
-		{ NID_basic_constraints, "critical,CA:TRUE" },
-		{ NID_key_usage, "critical,keyCertSign,cRLSign" },
-		{ NID_subject_key_identifier, "hash" },
-		{ 0, NULL },
+		{ "basicConstraints", "critical,CA:TRUE" },
+		{ "keyUsage", "critical,keyCertSign,cRLSign" },
+		{ "subjectKeyIdentifier", "hash" },
+		{ NULL, NULL },
 	};
 	X509 *certificate = make(key, "Outrigger test CA");
 
@@ -96,30 +104,58 @@ X509 *certificate_make_ca(EVP_PKEY *key)
 X509 *certificate_make_server(EVP_PKEY *key, const char *names, X509 *ca, EVP_PKEY *ca_key)
 {
 	const struct extension extensions[] = {
-		{ NID_basic_constraints, "critical,CA:FALSE" },
-		{ NID_key_usage, "critical,digitalSignature" },
-		{ NID_ext_key_usage, "serverAuth" },
-		{ NID_subject_alt_name, names },
-		{ NID_authority_key_identifier, "keyid" },
-		{ 0, NULL },
+		{ "basicConstraints", "critical,CA:FALSE" },
+		{ "keyUsage", "critical,digitalSignature" },
+		{ "extendedKeyUsage", "serverAuth" },
+		{ "subjectAltName", names },
+		{ "authorityKeyIdentifier", "keyid" },
+		{ NULL, NULL },
 	};
 	X509 *certificate = make(key, "localhost");
 
 	return certificate == NULL ? NULL : finish(certificate, ca, ca_key, extensions);
 }
 
+/* Adds what Apple's certificates list: each topic, and what it is for. */
+static bool add_topics(X509 *certificate, const char *topic)
+{
+	char *config = mem_printf("[listed]\na = UTF8:%s\nb = SEQUENCE:app\nc = UTF8:%s.voip\n"
+	                          "d = SEQUENCE:voip\n"
+	                          "[app]\na = UTF8:app\n[voip]\na = UTF8:voip\n",
+	                          topic, topic);
+	BIO *text = BIO_new_mem_buf(config, -1);
+	CONF *parsed = NCONF_new(NULL);
+	X509_EXTENSION *made = NULL;
+	X509V3_CTX context;
+	bool good;
+
+	X509V3_set_ctx(&context, NULL, certificate, NULL, NULL, 0);
+	X509V3_set_nconf(&context, parsed);
+	if (NCONF_load_bio(parsed, text, NULL) > 0)
+		made = X509V3_EXT_nconf(parsed, &context, OID_TOPICS, "ASN1:SEQUENCE:listed");
+	good = made != NULL && X509_add_ext(certificate, made, -1) == 1;
+	X509_EXTENSION_free(made);
+	NCONF_free(parsed);
+	BIO_free(text);
+	free(config);
+	return good;
+}
+
 X509 *certificate_make_client(EVP_PKEY *key, const char *topic, X509 *ca, EVP_PKEY *ca_key)
 {
 	static const struct extension extensions[] = {
-		{ NID_basic_constraints, "critical,CA:FALSE" },
-		{ NID_key_usage, "critical,digitalSignature" },
-		{ NID_ext_key_usage, "clientAuth" },
-		{ NID_authority_key_identifier, "keyid" },
-		{ 0, NULL },
+		{ "basicConstraints", "critical,CA:FALSE" },
+		{ "keyUsage", "critical,digitalSignature" },
+		{ "extendedKeyUsage", "clientAuth" },
+		{ "authorityKeyIdentifier", "keyid" },
+		{ OID_SANDBOX, "DER:0500" },
+		{ OID_PRODUCTION, "DER:0500" },
+		{ NULL, NULL },
 	};
 	X509 *certificate = make(key, "Outrigger test push services");
 
-	if (certificate != NULL && !add_name(certificate, "UID", topic)) {
+	if (certificate != NULL &&
+	    (!add_name(certificate, "UID", topic) || !add_topics(certificate, topic))) {
 		X509_free(certificate);
 		return NULL;
 	}

@@ -11,13 +11,14 @@
 #include "common/base/log.h"
 #include "common/base/loop.h"
 #include "common/base/mem.h"
+#include "tests/fakes/http1.h"
 #include "tests/fakes/session.h"
 
 #define RECORD 16384       /* bytes of the longest TLS record */
 #define HANDSHAKE_MS 10000 /* to agree on h2, or to leave */
 #define READS_PER_TURN 16  /* records, before others have their turn */
 
-enum state { CONNECTION_HANDSHAKE, CONNECTION_WITHOUT_H2, CONNECTION_OPEN };
+enum state { CONNECTION_HANDSHAKE, CONNECTION_WITHOUT_H2, CONNECTION_HTTP1, CONNECTION_OPEN };
 
 struct connection {
 	struct list_link link;
@@ -31,7 +32,8 @@ struct connection {
 	struct timer deadline;
 	SSL *tls;
 	bool want_write; /* TLS waits for room in the socket */
-	struct session session;
+	struct session session; /* HTTP/2 */
+	struct http1 http1;
 	size_t out_len, out_sent;
 	char out[RECORD]; /* one record of frames */
 };
@@ -43,10 +45,13 @@ static void close_connection(struct connection *connection, const char *reason)
 
 	log_info("connection-ended id=%" PRIu64 " client=%s requests=%" PRIu64
 	         " duration-ms=%" PRIu64 " reason=%s",
-	         connection->id, connection->client, connection->session.requests,
+	         connection->id, connection->client,
+	         connection->session.requests + connection->http1.requests,
 	         loop_now_ms() - connection->since_ms, reason);
 	if (connection->state == CONNECTION_OPEN)
 		session_stop(&connection->session);
+	else if (connection->state == CONNECTION_HTTP1)
+		http1_stop(&connection->http1);
 	else
 		stats->connections_failed++;
 	stats_connection_closed(stats);
@@ -94,20 +99,29 @@ static bool h2_selected(const SSL *tls)
 	return len == 2 && memcmp(name, "h2", 2) == 0;
 }
 
-static const char *step_handshake(struct connection *connection)
+static void on_http1_wake(struct http1 *http1)
+{
+	task_start(&container_of(http1, struct connection, http1)->more);
+}
+
+static void start_http1(struct connection *connection)
+{
+	struct http1 *http1 = &connection->http1;
+
+	connection->state = CONNECTION_HTTP1;
+	http1->service = connection->owner->service;
+	http1->connection = connection->id;
+	http1->wake = on_http1_wake;
+	http1->environment = connection->owner->environment;
+	client_read(&http1->client, connection->tls);
+	http1_start(http1);
+	http1->service->stats.connections_http1++;
+}
+
+static void start_http2(struct connection *connection)
 {
 	struct session *session = &connection->session;
-	int result;
 
-	ERR_clear_error();
-	result = SSL_accept(connection->tls);
-	if (result != 1)
-		return tls_trouble(connection, result);
-	if (!h2_selected(connection->tls)) {
-		connection->state = CONNECTION_WITHOUT_H2;
-		return NULL;
-	}
-	timer_stop(&connection->deadline);
 	connection->state = CONNECTION_OPEN;
 	session->service = connection->owner->service;
 	session->connection = connection->id;
@@ -115,10 +129,29 @@ static const char *step_handshake(struct connection *connection)
 	session->environment = connection->owner->environment;
 	client_read(&session->client, connection->tls);
 	session_start(session);
+}
+
+static const char *step_handshake(struct connection *connection)
+{
+	int result;
+
+	ERR_clear_error();
+	result = SSL_accept(connection->tls);
+	if (result != 1)
+		return tls_trouble(connection, result);
+	if (connection->owner->no_http) {
+		connection->state = CONNECTION_WITHOUT_H2;
+		return NULL;
+	}
+	timer_stop(&connection->deadline);
+	if (h2_selected(connection->tls))
+		start_http2(connection);
+	else
+		start_http1(connection);
 	return NULL;
 }
 
-/* Nothing is served without h2: what a client sends is counted, and ends it. */
+/* Nothing is served: what a client sends is counted, and ends it. */
 static const char *step_without_h2(struct connection *connection)
 {
 	char bytes[512];
@@ -132,6 +165,34 @@ static const char *step_without_h2(struct connection *connection)
 	return "sent-without-h2";
 }
 
+static void feed(struct connection *connection, const char *bytes, size_t len)
+{
+	if (connection->state == CONNECTION_HTTP1)
+		http1_feed(&connection->http1, bytes, len);
+	else
+		session_feed(&connection->session, bytes, len);
+}
+
+static size_t fetch_output(struct connection *connection, char *out, size_t size)
+{
+	return connection->state == CONNECTION_HTTP1
+	               ? http1_output(&connection->http1, out, size)
+	               : session_output(&connection->session, out, size);
+}
+
+/* Why it has to end, by what was said on it; NULL: it goes on. */
+static const char *end_of(const struct connection *connection)
+{
+	return connection->state == CONNECTION_HTTP1 ? connection->http1.end
+	                                             : connection->session.end;
+}
+
+static bool ends_abruptly(const struct connection *connection)
+{
+	return connection->state == CONNECTION_HTTP1 ? connection->http1.abrupt
+	                                             : connection->session.abrupt;
+}
+
 static const char *receive(struct connection *connection)
 {
 	static char bytes[RECORD];
@@ -143,8 +204,8 @@ static const char *receive(struct connection *connection)
 		count = SSL_read(connection->tls, bytes, sizeof(bytes));
 		if (count <= 0)
 			return tls_trouble(connection, count);
-		session_feed(&connection->session, bytes, (size_t)count);
-		if (connection->session.end != NULL)
+		feed(connection, bytes, (size_t)count);
+		if (end_of(connection) != NULL)
 			return NULL;
 	}
 	task_start(&connection->more);
@@ -158,8 +219,8 @@ static const char *transmit(struct connection *connection)
 
 		if (connection->out_sent == connection->out_len) {
 			connection->out_sent = 0;
-			connection->out_len = session_output(&connection->session, connection->out,
-			                                     sizeof(connection->out));
+			connection->out_len = fetch_output(connection, connection->out,
+			                                   sizeof(connection->out));
 		}
 		if (connection->out_len == 0)
 			return NULL;
@@ -174,23 +235,23 @@ static const char *transmit(struct connection *connection)
 
 static const char *step_open(struct connection *connection)
 {
-	struct session *session = &connection->session;
 	const char *trouble = NULL;
 
-	if (session->end == NULL)
+	if (end_of(connection) == NULL)
 		trouble = receive(connection);
-	if (trouble == NULL && !session->abrupt)
+	if (trouble == NULL && !ends_abruptly(connection))
 		trouble = transmit(connection);
 	if (trouble != NULL)
 		return trouble;
-	if (session->end != NULL && !session->abrupt && !connection->want_write)
+	if (end_of(connection) != NULL && !ends_abruptly(connection) && !connection->want_write)
 		SSL_shutdown(connection->tls);
-	return session->end;
+	return end_of(connection);
 }
 
 static const char *(*const steps[])(struct connection *connection) = {
 	[CONNECTION_HANDSHAKE] = step_handshake,
 	[CONNECTION_WITHOUT_H2] = step_without_h2,
+	[CONNECTION_HTTP1] = step_open,
 	[CONNECTION_OPEN] = step_open,
 };
 

@@ -1,14 +1,16 @@
 /*
- * One client's connection: TLS (OpenSSL) between the socket and an HTTP/2 session. It frees itself
- * when it ends.
+ * One client's connection: TLS (OpenSSL) between the socket and an HTTP/2 or HTTP/1.1 session. It
+ * frees itself when it ends.
  *
  *   handshake ── h2 agreed on ──> open ── an end by either side ──> freed
- *       └─ no h2 ──> waits to see whether the client sends all the same ──> freed
+ *       ├─ no h2 ──> HTTP/1.1 ── the same ──> freed
+ *       └─ no HTTP is served ──> waits to see whether the client sends all the same ──> freed
  */
 #ifndef OG_TESTS_FAKES_CONNECTION_H
 #define OG_TESTS_FAKES_CONNECTION_H
 
 #include <openssl/ssl.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/base/list.h"
@@ -23,6 +25,7 @@ struct connection_owner {
 	struct service *service;
 	SSL_CTX *tls;
 	enum environment environment; /* which of Apple's it plays */
+	bool no_http;                 /* TLS and nothing else */
 	struct list connections;
 	struct lingers lingers; /* they ended within TLS, by an alert that the client is to read */
 	uint64_t count;         /* how many ever: numbers them */

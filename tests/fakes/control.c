@@ -159,7 +159,9 @@ static void post_reset(struct http_request *request)
 
 static void post_hasten(struct http_request *request)
 {
-	streams_hasten(http_context(request));
+	struct service *service = http_context(request);
+
+	delays_end(&service->delayed);
 	http_reply(request, 200, json_object());
 }
 

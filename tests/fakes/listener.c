@@ -13,13 +13,15 @@
 #define ACCEPTS_PER_TURN 64
 #define PAUSE_MS 100
 
-static int choose_h2(SSL *tls, const unsigned char **out, unsigned char *out_len,
+/* In our order, as Google and Apple have it. */
+static int choose_protocol(SSL *tls, const unsigned char **out, unsigned char *out_len,
                      const unsigned char *in, unsigned in_len, void *arg)
 {
-	static const unsigned char served[] = { 2, 'h', '2' };
+	static const unsigned char served[] = "\x02h2\x08http/1.1";
 	unsigned char *chosen;
 
-	if (SSL_select_next_proto(&chosen, out_len, served, sizeof(served), in, in_len) !=
+	if (SSL_select_next_proto(&chosen, out_len, served, sizeof(served) - 1, in,
+	                          in_len) !=
 	    OPENSSL_NPN_NEGOTIATED)
 		return SSL_TLSEXT_ERR_ALERT_FATAL;
 	*out = chosen;
@@ -59,7 +61,7 @@ static SSL_CTX *tls_new(const struct listener_options *options, struct refusals 
 	SSL_CTX_set_options(tls, SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_read_ahead(tls, 1);
 	if (!options->no_alpn)
-		SSL_CTX_set_alpn_select_cb(tls, choose_h2, NULL);
+		SSL_CTX_set_alpn_select_cb(tls, choose_protocol, NULL);
 	if (!ask_for_certificate(tls, file, refusals))
 		goto failed;
 	file = options->certificate;
@@ -121,6 +123,7 @@ int listener_start(struct listener *listener, const struct listener_options *opt
 	listener->owner.tls = tls_new(options, &listener->owner.service->refusals, why, size);
 	if (listener->owner.tls == NULL)
 		return -1;
+	listener->owner.no_http = options->no_alpn;
 	list_init(&listener->owner.connections);
 	lingers_init(&listener->owner.lingers);
 	fd = net_listen(&options->listen, BACKLOG);

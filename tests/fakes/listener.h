@@ -1,6 +1,6 @@
 /*
- * The TLS listener of the pretend providers: ALPN h2 and nothing else, or (to test that senders
- * refuse it) no ALPN at all.
+ * The TLS listener of the pretend providers: ALPN h2, or HTTP/1.1 for clients that don't ask for
+ * h2; or (to test that senders refuse it) no ALPN and no HTTP at all.
  */
 #ifndef OG_TESTS_FAKES_LISTENER_H
 #define OG_TESTS_FAKES_LISTENER_H

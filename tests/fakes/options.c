@@ -24,7 +24,7 @@ struct row {
 #define AT(member) offsetof(struct options, member)
 static const struct row rows[] = {
 	{ "listen", OPTION_TEXT, AT(listen), "ADDRESS", "127.0.0.1:0",
-	  "where APNs, FCM and the token endpoint are served (TLS, HTTP/2)" },
+	  "where APNs (HTTP/2), FCM and the token endpoint (HTTP/1.1 too) are served by TLS" },
 	{ "sandbox-listen", OPTION_TEXT, AT(sandbox), "ADDRESS", NULL,
 	  "where the same is served once more, with APNs as its sandbox" },
 	{ "control", OPTION_TEXT, AT(control), "ADDRESS", "127.0.0.1:0",
@@ -89,7 +89,8 @@ static const char details[] =
         "                  many), for_ms (so long)\n"
         "                  answer: status, reason (APNs's reason, FCM's or OAuth's\n"
         "                  error code), timestamp, expires_in (of an access token),\n"
-        "                  delay_ms, headers, body; or goaway {last, debug, code}, rst\n"
+        "                  delay_ms, headers, body; or goaway {last, debug, code,\n"
+        "                  silent (true: all that is open stays so, unanswered)}, rst\n"
         "                  (the error's name), close (true), silent (true)\n"
         "                  A GOAWAY at every 2000th request: {\"match\": {\"every\":\n"
         "                  2000}, \"answer\": {\"goaway\": {}}}; 30 s of silence for all:\n"

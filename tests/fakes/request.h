@@ -1,5 +1,5 @@
 /*
- * One request to a pretend provider as it came over HTTP/2: collected piece by piece, then named
+ * One request to a pretend provider as it came over HTTP/2 or HTTP/1.1: collected piece by piece, then named
  * (which provider, which path, which device token). Headers and body have caps; what is over a
  * body's cap is counted and dropped.
  */

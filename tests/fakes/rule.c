@@ -126,6 +126,7 @@ static void read_goaway(struct scripted *answer, struct json_object *object)
 	answer->goaway_last =
 	        (int32_t)json_integer_member(&goaway, "last", 0, INT32_MAX, ANSWER_LAST_BEFORE);
 	answer->debug = json_any_member(&goaway, "debug");
+	answer->goaway_silent = json_boolean_member(&goaway, "silent", false);
 	answer->error_code = (uint32_t)read_choice(&goaway, "code", error_names, 0);
 	json_object_end(&goaway);
 }

@@ -37,6 +37,7 @@ struct scripted {
 	enum fault fault;
 	uint32_t error_code;
 	int32_t goaway_last; /* or ANSWER_LAST_BEFORE */
+	bool goaway_silent;
 	const json_t *debug; /* GOAWAY's debug data, text or JSON; NULL: none */
 };
 

@@ -86,6 +86,7 @@ static void dress(const struct scripted *scripted, struct answer *answer)
 	answer->fault = scripted->fault;
 	answer->error_code = scripted->error_code;
 	answer->goaway_last = scripted->goaway_last;
+	answer->goaway_silent = scripted->goaway_silent;
 	buf_append(&answer->extra, buf_data(&scripted->headers), buf_len(&scripted->headers));
 	if (scripted->debug != NULL)
 		put_json(&answer->debug, scripted->debug);

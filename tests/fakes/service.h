@@ -10,6 +10,7 @@
 #include "common/base/list.h"
 #include "tests/fakes/access.h"
 #include "tests/fakes/apns.h"
+#include "tests/fakes/delay.h"
 #include "tests/fakes/environments.h"
 #include "tests/fakes/fcm.h"
 #include "tests/fakes/oauth.h"
@@ -28,7 +29,7 @@ struct service {
 	struct script script;
 	struct record record;
 	struct stats stats;
-	struct list delayed; /* streams whose answer is to come later */
+	struct list delayed; /* struct delay: answers that are to come later */
 };
 
 /* Fills ANSWER (all zeros) for REQUEST, which is complete and came on CONNECTION. */

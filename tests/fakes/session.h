@@ -41,6 +41,7 @@ struct session {
 	bool google;          /* the peer talks to FCM or to the token endpoint */
 	unsigned pings;
 	bool goaway; /* a script's GOAWAY was sent: the peer is to close */
+	bool silent; /* nothing is answered any more */
 
 	const uint8_t *frame; /* what the last frame still has to send */
 	size_t frame_len;

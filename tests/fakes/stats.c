@@ -78,6 +78,7 @@ json_t *stats_show(const struct stats *stats)
 	set_number(connections, "most", stats->connections_most);
 	set_number(connections, "accepted", stats->connections_accepted);
 	set_number(connections, "failed", stats->connections_failed);
+	set_number(connections, "http1", stats->connections_http1);
 	set_number(connections, "bytes_without_h2", stats->bytes_without_h2);
 	set_number(streams, "open", stats->streams_open);
 	set_number(streams, "most", stats->streams_most);

@@ -18,8 +18,9 @@ struct stats {
 		uint64_t statuses[STATS_STATUS_MAX];
 		uint64_t faults[FAULTS];
 	} providers[PROVIDERS];
-	uint64_t connections_accepted, connections_failed; /* failed: before h2 was agreed on */
-	uint64_t bytes_without_h2; /* what clients sent over connections that have no h2 */
+	uint64_t connections_accepted, connections_failed; /* failed: before HTTP was agreed on */
+	uint64_t connections_http1;
+	uint64_t bytes_without_h2; /* what clients sent to APNs, or to no HTTP, without h2 */
 	uint64_t connections_open, connections_most;
 	uint64_t streams_open, streams_most;
 	uint64_t streams_most_per_connection;

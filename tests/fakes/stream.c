@@ -106,7 +106,8 @@ static void go_away(struct stream *stream)
 	nghttp2_submit_goaway(stream->session->h2, NGHTTP2_FLAG_NONE, peers_stream(last),
 	                      answer->error_code, (const uint8_t *)buf_data(&answer->debug),
 	                      buf_len(&answer->debug));
-	if (answer->status != 0 && last >= stream->id)
+	stream->session->silent = answer->goaway_silent;
+	if (answer->status != 0 && last >= stream->id && !answer->goaway_silent)
 		respond(stream);
 }
 
@@ -124,12 +125,18 @@ static void (*const acts[FAULTS])(struct stream *stream) = {
 	[FAULT_CLOSE] = cut,    [FAULT_SILENT] = be_silent,
 };
 
+static void act(struct stream *stream)
+{
+	if (!stream->session->silent)
+		acts[stream->answer.fault](stream);
+}
+
 static void on_delay(struct timer *timer)
 {
-	struct stream *stream = container_of(timer, struct stream, delay);
+	struct stream *stream = container_of(timer, struct stream, delay.timer);
 
-	list_remove(&stream->delayed);
-	acts[stream->answer.fault](stream);
+	list_remove(&stream->delay.link);
+	act(stream);
 	stream->session->wake(stream->session);
 }
 
@@ -144,25 +151,16 @@ void stream_complete(struct stream *stream)
 		session_limit(session, SESSION_STREAMS_GOOGLE);
 	}
 	service_answer(session->service, &stream->request, session->connection, answer);
-	stream->delay.expired = on_delay;
-	if (answer->delay_ms > 0) {
-		timer_start(&stream->delay, answer->delay_ms);
-		list_append(&session->service->delayed, &stream->delayed);
-	} else {
-		acts[answer->fault](stream);
-	}
-}
-
-void streams_hasten(struct service *service)
-{
-	list_for_each (link, &service->delayed)
-		timer_start(&container_of(link, struct stream, delayed)->delay, 0);
+	stream->delay.timer.expired = on_delay;
+	if (answer->delay_ms > 0)
+		delay_begin(&stream->delay, &session->service->delayed, answer->delay_ms);
+	else
+		act(stream);
 }
 
 void stream_free(struct stream *stream)
 {
-	timer_stop(&stream->delay);
-	list_remove(&stream->delayed);
+	delay_stop(&stream->delay);
 	list_remove(&stream->link);
 	request_release(&stream->request);
 	answer_release(&stream->answer);

@@ -8,7 +8,6 @@
 #include <stdint.h>
 
 #include "common/base/list.h"
-#include "common/base/loop.h"
 #include "tests/fakes/answer.h"
 #include "tests/fakes/request.h"
 #include "tests/fakes/session.h"
@@ -20,8 +19,7 @@ struct stream {
 	struct request request;
 	struct answer answer;
 	size_t body_sent; /* of the answer */
-	struct timer delay;
-	struct list_link delayed; /* in the service's list while the delay runs */
+	struct delay delay;
 };
 
 /* A stream of SESSION, in its list. */
@@ -29,9 +27,6 @@ struct stream *stream_new(struct session *session, int32_t id);
 
 /* The request has come in full: answers it, or starts the delay that a script wants. */
 void stream_complete(struct stream *stream);
-
-/* Ends the delays that run. */
-void streams_hasten(struct service *service);
 
 /* Takes it out of its session's list and frees it. */
 void stream_free(struct stream *stream);

@@ -140,7 +140,7 @@ START_TEST(counts_show_statuses_and_faults_and_what_is_open_survives_a_reset)
 	              "\"faults\":{\"rst\":1}},"
 	              "\"oauth\":{\"requests\":0,\"statuses\":{},\"faults\":{}}},"
 	              "\"connections\":{\"open\":1,\"most\":1,\"accepted\":1,"
-	              "\"failed\":0,\"bytes_without_h2\":0},"
+	              "\"failed\":0,\"http1\":0,\"bytes_without_h2\":0},"
 	              "\"streams\":{\"open\":1,\"most\":2,\"most_per_connection\":2},\"pings\":0}");
 	free(text);
 	json_decref(shown);
