@@ -28,7 +28,7 @@
 #define REFUSED_LEAST_MS (60 * 1000)
 #define REFUSED_MOST_MS (6 * 60 * 60 * 1000)
 
-#define SUSPECT_DAYS 3 /* a token that was suspect on so many days is dead */
+#define SUSPECT_DAYS 3 /* a token that was suspect so often (device_mark_suspect()) is dead */
 
 static struct {
 	struct list deliveries;
@@ -223,6 +223,7 @@ static void copy_device(struct delivery *delivery, const struct device *device)
 		.environment = copy_text(delivery, device->environment),
 		.registered_ms = device->registered_ms,
 		.expires_ms = device->expires_ms,
+		.proven = device->proven,
 		.suspect_days = device->suspect_days,
 	};
 }
@@ -445,6 +446,7 @@ static void submit(struct delivery *delivery)
 		.priority = delivery->priority,
 		.deadline_ms = delivery->deadline_ms,
 		.expires_s = delivery->expires_ms / 1000,
+		.unproven = !delivery->device.proven,
 		.environment = environment_find(delivery->device.environment),
 	};
 	memcpy(delivery->job.id, delivery->queue_id, sizeof(delivery->job.id));

@@ -65,6 +65,7 @@ enum field {
 	FIELD_REGISTERED,
 	FIELD_EXPIRES,
 	FIELD_SUSPECT_DAYS,
+	FIELD_PROVEN,
 	FIELDS
 };
 
@@ -86,6 +87,7 @@ static const char *const field_names[FIELDS] = {
 	[FIELD_REGISTERED] = "registered",
 	[FIELD_EXPIRES] = "expires",
 	[FIELD_SUSPECT_DAYS] = "suspect_days",
+	[FIELD_PROVEN] = "proven",
 };
 
 static bool complained; /* Redis's last error was logged */
@@ -575,7 +577,7 @@ void device_record_success(struct redis *redis, const struct device *device,
 	const char *known = device->environment;
 	bool news = environment != NULL && (known == NULL || strcmp(known, environment) != 0);
 
-	if (!news && device->suspect_days == 0)
+	if (!news && device->proven && device->suspect_days == 0)
 		return;
 	add_key(&arguments, redis, "device:", device->node);
 	add(&arguments, redis_prefix(redis));
@@ -652,6 +654,8 @@ static bool read_device(struct device *device, const struct redisReply *reply)
 		.account = values[FIELD_ACCOUNT],
 		.alias = values[FIELD_ALIAS],
 		.environment = values[FIELD_ENVIRONMENT],
+		/* Those of older versions have the environment alone. */
+		.proven = values[FIELD_PROVEN] != NULL || values[FIELD_ENVIRONMENT] != NULL,
 		.registered_ms = redis_reply_integer(redis_reply_at(reply, FIELD_REGISTERED), 0),
 		.expires_ms = redis_reply_integer(redis_reply_at(reply, FIELD_EXPIRES), 0),
 		.suspect_days =

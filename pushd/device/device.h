@@ -41,6 +41,7 @@ struct device {
 	const char *environment; /* the provider's, where its token was good last; NULL: unknown */
 	int64_t registered_ms;   /* by Redis's clock, when it last came with this token */
 	int64_t expires_ms;      /* by Redis's clock; 0: never */
+	bool proven;             /* something was sent to its token: device_record_success() */
 	unsigned suspect_days;   /* on so many its token was doubtful: device_mark_suspect() */
 };
 
@@ -199,7 +200,8 @@ void device_expire(struct device_removal *removal, struct redis *redis, unsigned
 
 struct device_suspicion {
 	void (*done)(struct device_suspicion *suspicion, enum device_result result);
-	unsigned days; /* with DEVICE_DONE: on how many different days (UTC), with today */
+	unsigned days; /* with DEVICE_DONE: on how many different days (UTC), with today; how often,
+	                  of a device that isn't proven */
 	struct redis_call call;
 };
 
@@ -211,8 +213,8 @@ void device_mark_suspect(struct device_suspicion *suspicion, struct redis *redis
                          const struct device *device);
 
 /*
- * A notification was sent to DEVICE (node, token, environment, suspect_days as they were found):
- * its token isn't suspect, and good in ENVIRONMENT (NULL: it says nothing). Written only when that
+ * A notification was sent to DEVICE (node, token, environment, proven, suspect_days as they were
+ * found): its token is proven and not suspect, and good in ENVIRONMENT (NULL: it says nothing). Written only when that
  * is new; best effort, nobody waits for it.
  */
 void device_record_success(struct redis *redis, const struct device *device,

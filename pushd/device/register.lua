@@ -60,7 +60,7 @@ local function refusal()
   if not take_turn() then return -3 end
 end
 
-local node, secret, created = redis.call('GET', by_key), false, 0
+local node, secret, created, proven = redis.call('GET', by_key), false, 0, false
 if node then secret = redis.call('HGET', prefix .. 'device:' .. node, 'secret') end
 if not secret then node = new_node end
 if alias == '' then alias = redis.call('HGET', prefix .. 'device:' .. node, 'alias') or '' end
@@ -70,6 +70,8 @@ if alias ~= '' and redis.call('SISMEMBER', by_alias, node) == 0
   return 0
 end
 if secret then
+  local old = redis.call('HMGET', prefix .. 'device:' .. node, 'token_hash', 'proven')
+  proven = old[1] == token_hash and old[2]
   evict(node, true)
 else
   local refused = refusal()
@@ -80,6 +82,7 @@ local device = prefix .. 'device:' .. node
 redis.call('HSET', device, 'node', node, 'secret', secret, 'registered', now,
   'key', key, 'token_hash', token_hash, 'counted', 1,
   unpack(ARGV, first_field))
+if proven then redis.call('HSET', device, 'proven', proven) end
 count(owner, 1)
 if life > 0 then
   redis.call('HSET', device, 'expires', now + life)

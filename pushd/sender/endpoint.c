@@ -89,16 +89,22 @@ static struct metric in_flight_metric = {
 	.numbers = &in_flight_number,
 };
 
-/* OPTIONS: "streams" is the largest window; "connections" is ignored. */
-static struct connection *new_connection(const struct http_pool_options *options)
+static void on_draining(struct http_pool_watch *watch);
+
+/* One of ALL, with their options: "streams" is the largest window; "connections" is ignored. */
+static struct connection *new_connection(struct connections *all)
 {
-	struct http_pool_options own = *options;
+	struct http_pool_options own = all->options;
 	struct connection *connection = mem_alloc(1, sizeof(*connection));
 
 	own.connections = 1;
+	own.watch = &connection->watch;
+	connection->watch.draining = on_draining;
+	connection->all = all;
+	list_init(&connection->jobs);
 	connection->pool = http_pool_new(&own);
 	connection->window = 1;
-	connection->window_max = options->streams;
+	connection->window_max = own.streams;
 	return connection;
 }
 
@@ -135,6 +141,21 @@ static void leave_connection(struct connection *connection, const struct http_ca
 	metric_add(&in_flight_metric, 0, -1);
 }
 
+static void put_on_wire(struct job *job, struct connection *connection)
+{
+	job->connection = connection;
+	list_append(&connection->jobs, &job->wire);
+	send_on(connection, &job->call);
+}
+
+/* JOB is done or was cancelled; its call isn't released yet. */
+static void take_off_wire(struct job *job)
+{
+	list_remove(&job->wire);
+	leave_connection(job->connection, &job->call);
+	job->connection = NULL;
+}
+
 static void grow_window(struct connection *connection)
 {
 	connection->window *= 2;
@@ -147,15 +168,18 @@ static void reset_window(struct connection *connection)
 	connection->window = 1;
 }
 
-static void init_connections(struct connections *all, size_t size,
+static void init_connections(struct connections *all, struct endpoint *endpoint,
                              const struct http_pool_options *options)
 {
+	size_t size = (size_t)endpoint->provider->pool_size;
+
 	list_init(&all->retired);
+	all->endpoint = endpoint;
 	all->options = *options;
 	all->size = size;
 	all->items = mem_alloc(size, sizeof(struct connection *));
 	for (size_t i = 0; i < size; i++)
-		all->items[i] = new_connection(&all->options);
+		all->items[i] = new_connection(all);
 }
 
 static void release_connections(struct connections *all)
@@ -189,12 +213,11 @@ static struct connection *choose_connection(const struct connections *all, bool 
 }
 
 /* How many requests there is room for. */
-static unsigned count_room(const struct connections *all, bool first_only)
+static unsigned count_room(const struct connections *all)
 {
-	size_t count = first_only ? 1 : all->size;
 	unsigned room = 0;
 
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < all->size; i++)
 		if (has_room(all->items[i]))
 			room += all->items[i]->window - all->items[i]->in_flight;
 	return room;
@@ -204,12 +227,14 @@ static unsigned count_room(const struct connections *all, bool first_only)
 static void retire(struct connections *all, size_t i)
 {
 	list_append(&all->retired, &all->items[i]->link);
-	all->items[i] = new_connection(&all->options);
+	all->items[i] = new_connection(all);
 }
 
 /* Retires CONNECTION and makes a new one in its place; nothing if it is retired already. */
-static void replace_connection(struct connections *all, struct connection *connection)
+static void replace_connection(struct connection *connection)
 {
+	struct connections *all = connection->all;
+
 	for (size_t i = 0; i < all->size; i++)
 		if (all->items[i] == connection)
 			retire(all, i);
@@ -240,6 +265,16 @@ static void free_retired(struct connections *all)
 }
 
 /* ---- a job by itself ---- */
+
+static enum lane lane_of(const struct job *job)
+{
+	return job->unproven ? LANE_UNPROVEN : LANE_PROVEN;
+}
+
+static struct job_queue *queue_of(struct job *job)
+{
+	return &job->endpoint->queues[lane_of(job)];
+}
 
 /*
  * Builds the request with BEARER and the current time. Returns 0, or -1 if no form of it fits the
@@ -291,7 +326,7 @@ static uint64_t retry_delay_ms(const struct job *job)
 
 static void finish(struct job *job)
 {
-	queue_remove(&job->endpoint->queue, job);
+	queue_remove(queue_of(job), job);
 	timer_stop(&job->again);
 	arena_release(&job->arena);
 	job->endpoint->jobs--;
@@ -320,7 +355,7 @@ static void log_open(const struct endpoint *endpoint, uint32_t pause_ms)
 	log_error("provider-open provider=%s reason=%s fault=%s endpoint=%s pause_ms=%u "
 	          "queued=%zu%s%s%s",
 	          endpoint->provider->id, breaker->reason, breaker_fault_names[breaker->fault],
-	          endpoint->origin, pause_ms, endpoint->queue.count, what_for(endpoint),
+	          endpoint->origin, pause_ms, endpoint_queued(endpoint), what_for(endpoint),
 	          by_credential ? " credential=" : "",
 	          by_credential ? credential_place(endpoint->credential) : "");
 }
@@ -333,7 +368,8 @@ static void open_breaker(struct endpoint *endpoint, enum breaker_fault fault, co
 		return;
 	pause_ms = breaker_open(&endpoint->breaker, fault, reason);
 	log_open(endpoint, pause_ms);
-	reset_windows(&endpoint->connections);
+	for (enum lane lane = 0; lane < LANES; lane++)
+		reset_windows(&endpoint->connections[lane]);
 	task_start(&endpoint->pump);
 }
 
@@ -355,7 +391,7 @@ static void on_retry_due(struct timer *timer)
 {
 	struct job *job = container_of(timer, struct job, again);
 
-	queue_add(&job->endpoint->queue, job);
+	queue_add(queue_of(job), job);
 	task_start(&job->endpoint->pump);
 }
 
@@ -375,7 +411,7 @@ static void retry(struct job *job, uint64_t delay_ms)
 		timer_start(&job->again, delay_ms);
 		return;
 	}
-	queue_return(&job->endpoint->queue, job);
+	queue_return(queue_of(job), job);
 	task_start(&job->endpoint->pump);
 }
 
@@ -422,6 +458,45 @@ static void retry_unprocessed(struct job *job)
 	}
 	job->attempts--;
 	retry(job, 0);
+}
+
+/* JOB's request hasn't begun to go out. */
+static void take_back(struct job *job)
+{
+	http_release(&job->call);
+	take_off_wire(job);
+	judge(job, VERDICT_TRANSIENT, http_failure_name(HTTP_REFUSED));
+	job->attempts--;
+	retry(job, 0);
+}
+
+/*
+ * The provider ends the connection, which may stay open as long as one of its requests isn't
+ * answered. What isn't on the wire yet goes over the next one, in its order. A connection that has
+ * brought no answer counts as failed: else each request could cost a new one.
+ */
+static void on_draining(struct http_pool_watch *watch)
+{
+	struct connection *connection = container_of(watch, struct connection, watch);
+	struct endpoint *endpoint = connection->all->endpoint;
+	struct list_link *first;
+	struct list waiting; /* the last one first */
+
+	endpoint->running = true;
+	list_init(&waiting);
+	list_for_each (link, &connection->jobs) {
+		if (http_begun(&container_of(link, struct job, wire)->call))
+			continue;
+		list_remove(link);
+		list_prepend(&waiting, link);
+	}
+	replace_connection(connection);
+	while ((first = list_first(&waiting)) != NULL)
+		take_back(container_of(first, struct job, wire));
+	if (!connection->answered)
+		strike(endpoint, "goaway");
+	task_start(&endpoint->pump);
+	endpoint->running = false;
 }
 
 /* ---- answers ---- */
@@ -502,6 +577,7 @@ static void take_answer(struct job *job, struct connection *connection)
 
 	for (size_t i = 0; i < PROVIDER_WANTED_MAX && endpoint->kind->wanted[i] != NULL; i++)
 		answer.wanted[i] = http_response_header(&job->call, endpoint->kind->wanted[i]);
+	connection->answered = true;
 	if (answer.status / 100 != 2)
 		answer.retry_after = http_response_header(&job->call, "retry-after");
 	endpoint->kind->judge(&answer, &job->judgement);
@@ -517,7 +593,7 @@ static void take_answer(struct job *job, struct connection *connection)
 		endpoint->doubts = 0;
 	if (!job->judgement.reconnect)
 		return;
-	replace_connection(&endpoint->connections, connection);
+	replace_connection(connection);
 	/* Otherwise each such answer would cost a new connection. */
 	if (job->judgement.verdict == VERDICT_TRANSIENT ||
 	    job->judgement.verdict == VERDICT_UNKNOWN)
@@ -598,7 +674,7 @@ static void take_failure(struct job *job, struct connection *connection)
 		open_breaker(endpoint, BREAKER_UNREACHABLE, reason);
 		break;
 	case HTTP_TIMED_OUT:
-		replace_connection(&endpoint->connections, connection);
+		replace_connection(connection);
 		break;
 	default:
 		break;
@@ -615,8 +691,7 @@ static void on_http_done(struct http_call *call)
 	uint64_t duration_ns = loop_now_ns() - job->sent_ns;
 
 	endpoint->running = true;
-	job->connection = NULL;
-	leave_connection(connection, call);
+	take_off_wire(job);
 	/* The status line counts, also if the body is longer than we read. */
 	if (call->failure == HTTP_OK || call->failure == HTTP_TOO_LARGE)
 		take_answer(job, connection);
@@ -640,9 +715,8 @@ static void transmit(struct job *job, struct connection *connection, const char 
 		fail(job, VERDICT_REJECTED, reason_names[REASON_PAYLOAD_TOO_LARGE]);
 		return;
 	}
-	queue_remove(&job->endpoint->queue, job);
+	queue_remove(queue_of(job), job);
 	job->attempts++;
-	job->connection = connection;
 	job->version = job->endpoint->version;
 	job->sent_ns = loop_now_ns();
 	job->call.done = on_http_done;
@@ -652,7 +726,7 @@ static void transmit(struct job *job, struct connection *connection, const char 
 	job->call.body = job->request.body;
 	job->call.body_len = job->request.body_len;
 	job->call.timeout_ms = REQUEST_TIMEOUT_MS;
-	send_on(connection, &job->call);
+	put_on_wire(job, connection);
 }
 
 /* Sets *BEARER to the token, or NULL where TLS shows a certificate. False: no credential. */
@@ -681,21 +755,67 @@ static bool find_bearer(struct endpoint *endpoint, const char **bearer, unsigned
 	return false;
 }
 
-/* Sends the first job of the queue if it may be sent now; false if not. */
+/* True while another request than the one that is to show whether it works again would be one too
+ * many. */
+static bool probe_under_way(const struct endpoint *endpoint)
+{
+	if (!breaker_probing(&endpoint->breaker))
+		return false;
+	for (enum lane lane = 0; lane < LANES; lane++)
+		if (endpoint->connections[lane].items[0]->in_flight > 0)
+			return true;
+	return false;
+}
+
+/*
+ * The next job for which there is room, with its connection; NULL if there is none. Of two of the
+ * same priority the lanes have theirs in turn.
+ */
+static struct job *choose_job(struct endpoint *endpoint, struct connection **connection)
+{
+	struct job *best = NULL;
+
+	for (size_t i = 0; i < LANES; i++) {
+		enum lane lane = (endpoint->turn + i) % LANES;
+		struct job *job = queue_first(&endpoint->queues[lane]);
+		struct connection *room;
+
+		if (job == NULL || (best != NULL && best->priority <= job->priority))
+			continue;
+		room = choose_connection(&endpoint->connections[lane],
+		                         breaker_probing(&endpoint->breaker));
+		if (room == NULL)
+			continue;
+		best = job;
+		*connection = room;
+	}
+	return best;
+}
+
+/* Sends the next job if one may be sent now; false if not. */
 static bool send_next(struct endpoint *endpoint)
 {
-	struct job *job = queue_first(&endpoint->queue);
 	struct connection *connection;
 	const char *bearer;
+	struct job *job;
 
-	if (job == NULL || breaker_pausing(&endpoint->breaker))
+	if (breaker_pausing(&endpoint->breaker) || probe_under_way(endpoint))
 		return false;
-	connection = choose_connection(&endpoint->connections, breaker_probing(&endpoint->breaker));
-	if (connection == NULL || !find_bearer(endpoint, &bearer, &job->generation) ||
+	job = choose_job(endpoint, &connection);
+	if (job == NULL || !find_bearer(endpoint, &bearer, &job->generation) ||
 	    !pacer_take(endpoint->pacer))
 		return false;
+	endpoint->turn = (lane_of(job) + 1) % LANES;
 	transmit(job, connection, bearer);
 	return true;
+}
+
+/* One of those that wait, or NULL. */
+static struct job *any_queued(const struct endpoint *endpoint)
+{
+	struct job *job = queue_first(&endpoint->queues[LANE_PROVEN]);
+
+	return job != NULL ? job : queue_first(&endpoint->queues[LANE_UNPROVEN]);
 }
 
 static void send_queued(struct endpoint *endpoint)
@@ -710,9 +830,10 @@ static void on_pump(struct task *task)
 	struct job *job;
 
 	endpoint->running = true;
-	free_retired(&endpoint->connections);
+	for (enum lane lane = 0; lane < LANES; lane++)
+		free_retired(&endpoint->connections[lane]);
 	send_queued(endpoint);
-	while (endpoint->breaker.open && (job = queue_first(&endpoint->queue)) != NULL)
+	while (endpoint->breaker.open && (job = any_queued(endpoint)) != NULL)
 		fail(job,
 		     endpoint->breaker.fault == BREAKER_CREDENTIAL ? VERDICT_CREDENTIAL
 		                                                   : VERDICT_UNREACHABLE,
@@ -757,8 +878,10 @@ void endpoint_start(struct endpoint *endpoint)
 {
 	struct http_pool_options options = apply_credential(endpoint);
 
-	queue_init(&endpoint->queue);
-	init_connections(&endpoint->connections, (size_t)endpoint->provider->pool_size, &options);
+	for (enum lane lane = 0; lane < LANES; lane++) {
+		queue_init(&endpoint->queues[lane]);
+		init_connections(&endpoint->connections[lane], endpoint, &options);
+	}
 	endpoint->breaker.passed = on_breaker_passed;
 	breaker_init(&endpoint->breaker);
 	endpoint->pump.run = on_pump;
@@ -766,10 +889,11 @@ void endpoint_start(struct endpoint *endpoint)
 
 void endpoint_stop(struct endpoint *endpoint)
 {
-	assert(queue_first(&endpoint->queue) == NULL);
+	assert(any_queued(endpoint) == NULL);
 	task_stop(&endpoint->pump);
 	breaker_release(&endpoint->breaker);
-	release_connections(&endpoint->connections);
+	for (enum lane lane = 0; lane < LANES; lane++)
+		release_connections(&endpoint->connections[lane]);
 }
 
 void endpoint_submit(struct endpoint *endpoint, struct job *job)
@@ -777,19 +901,18 @@ void endpoint_submit(struct endpoint *endpoint, struct job *job)
 	endpoint->jobs++;
 	job->endpoint = endpoint;
 	job->again.expired = on_retry_due;
-	queue_add(&endpoint->queue, job);
+	queue_add(queue_of(job), job);
 	task_start(&endpoint->pump);
 }
 
 void endpoint_cancel(struct job *job)
 {
-	queue_remove(&job->endpoint->queue, job);
+	queue_remove(queue_of(job), job);
 	timer_stop(&job->again);
 	if (job->connection != NULL) {
 		http_release(&job->call);
-		leave_connection(job->connection, &job->call);
+		take_off_wire(job);
 		task_start(&job->endpoint->pump);
-		job->connection = NULL;
 	}
 	arena_release(&job->arena);
 	job->endpoint->jobs--;
@@ -805,7 +928,8 @@ void endpoint_renew(struct endpoint *endpoint)
 	if (endpoint->version != credential_version(endpoint->credential)) {
 		struct http_pool_options options = apply_credential(endpoint);
 
-		renew_connections(&endpoint->connections, &options);
+		for (enum lane lane = 0; lane < LANES; lane++)
+			renew_connections(&endpoint->connections[lane], &options);
 		breaker_retry(&endpoint->breaker);
 	}
 	if (endpoint->waits_for_credential &&
@@ -823,12 +947,16 @@ bool endpoint_idle(const struct endpoint *endpoint)
 
 unsigned endpoint_room(const struct endpoint *endpoint)
 {
-	unsigned room, pace = pacer_room(endpoint->pacer);
+	size_t queued = endpoint_queued(endpoint);
+	unsigned room = 0, pace = pacer_room(endpoint->pacer);
 
-	if (breaker_pausing(&endpoint->breaker))
+	if (breaker_pausing(&endpoint->breaker) || probe_under_way(endpoint))
 		return 0;
-	room = count_room(&endpoint->connections, breaker_probing(&endpoint->breaker));
+	for (enum lane lane = 0; lane < LANES; lane++)
+		room += count_room(&endpoint->connections[lane]);
+	if (breaker_probing(&endpoint->breaker))
+		room = 1;
 	if (room > pace)
 		room = pace;
-	return room > endpoint->queue.count ? room - (unsigned)endpoint->queue.count : 0;
+	return room > queued ? room - (unsigned)queued : 0;
 }

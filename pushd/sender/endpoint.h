@@ -22,6 +22,8 @@
 #include "pushd/sender/pacer.h"
 #include "pushd/sender/uuid.h"
 
+struct endpoint;
+
 struct job {
 	/* In: set before sender_submit(). */
 	void (*done)(struct job *job);
@@ -32,6 +34,7 @@ struct job {
 	int64_t expires_s;      /* by the wall clock, since the epoch: the provider keeps it until
 	                           then; 0: from now for as long as the provider's expiry says */
 	char id[UUID_TEXT];     /* the same for all attempts; "": sender_submit() makes it */
+	bool unproven; /* nothing was ever sent to the token: it may be bogus */
 	enum environment environment; /* where the token worked the last time; also Out: where it
 	                                 works, to be kept with the device if that is another */
 	/* Out: valid in done. */
@@ -45,6 +48,7 @@ struct job {
 	struct list_link link; /* in a queue; in none while it waits or is on the wire */
 	struct http_call call;
 	struct connection *connection; /* NULL: not on the wire */
+	struct list_link wire;         /* in its connection's list */
 	struct provider_request request;
 	struct arena arena; /* the request's texts */
 	struct timer again;
@@ -69,10 +73,14 @@ struct job_queue {
  * each success and falls to 1 after a rejection, as Apple's own limit does. The bodies in flight
  * fit into HTTP/2's initial flow-control window (RFC 9113, section 6.9.2), which Apple never
  * raises: Debian 12's libcurl spins while it is used up. A retired connection finishes the requests
- * on it and takes no new ones.
+ * on it and takes no new ones; one that the provider ends (GOAWAY) is retired at once.
  */
 struct connection {
+	struct http_pool_watch watch; /* of the pool */
+	struct connections *all;      /* those it belongs to */
 	struct http_pool *pool;
+	struct list jobs; /* on the wire, or handed to the pool */
+	bool answered;    /* it has brought an answer */
 	unsigned window;
 	unsigned window_max;
 	unsigned in_flight;
@@ -82,10 +90,22 @@ struct connection {
 
 /* The connections made with one credential, as many as pool-size says, and the retired ones. */
 struct connections {
+	struct endpoint *endpoint;        /* whose they are */
 	struct http_pool_options options; /* of every connection; texts are borrowed */
 	struct connection **items;
 	size_t size;
 	struct list retired; /* they are freed once nothing is in flight on them */
+};
+
+/*
+ * The devices to which something was sent before have connections of their own, and the others have
+ * theirs: tokens that a stranger made up are rejected on the latter alone, and reset no window of
+ * the former.
+ */
+enum lane {
+	LANE_PROVEN,
+	LANE_UNPROVEN,
+	LANES
 };
 
 struct endpoint {
@@ -103,8 +123,9 @@ struct endpoint {
 	size_t jobs;  /* queued, on the wire or waiting for their next attempt */
 	bool running; /* a callback of its own is */
 	struct provider_settings settings;
-	struct job_queue queue;
-	struct connections connections;
+	struct job_queue queues[LANES];
+	struct connections connections[LANES];
+	enum lane turn; /* which lane is asked first for the next job of the same priority */
 	struct breaker breaker;
 	unsigned version;          /* of the credential that the connections were made for */
 	bool waits_for_credential; /* the breaker is open for want of one */
@@ -132,6 +153,12 @@ void endpoint_renew(struct endpoint *endpoint);
 
 /* True while it has no job and isn't itself running, so that it may be stopped. */
 bool endpoint_idle(const struct endpoint *endpoint);
+
+/* How many wait for room on a connection. */
+static inline size_t endpoint_queued(const struct endpoint *endpoint)
+{
+	return endpoint->queues[LANE_PROVEN].count + endpoint->queues[LANE_UNPROVEN].count;
+}
 
 /* How many more jobs could be sent at once, beside those that are queued. */
 unsigned endpoint_room(const struct endpoint *endpoint);

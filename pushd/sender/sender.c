@@ -33,7 +33,8 @@ struct sender {
 	struct credential_watch watch;      /* of both */
 	struct provider_environments environments;
 	struct pacer pacer;
-	struct token_trust trust;
+	struct token_trust trust;        /* by all devices */
+	struct token_trust proven_trust; /* by those to which something was sent before */
 	bool doubting; /* the last fault of a token wasn't believed */
 	size_t queue_max;
 	struct list endpoints; /* least recently used, or woken first, at the front */
@@ -80,7 +81,10 @@ static bool trusts(const struct token_trust *trust, uint64_t now_ms)
 
 bool sender_trusted(const struct sender *sender)
 {
-	return trusts(&sender->trust, loop_now_ms());
+	uint64_t now_ms = loop_now_ms();
+
+	/* Tokens that a stranger made up say nothing about what is ours. */
+	return trusts(&sender->trust, now_ms) || trusts(&sender->proven_trust, now_ms);
 }
 
 /* ---- endpoints ---- */
@@ -287,6 +291,8 @@ static void weigh_token_fault(struct job *job)
 	bool doubting;
 
 	trust_fault(&sender->trust);
+	if (!job->unproven)
+		trust_fault(&sender->proven_trust);
 	doubting = !sender_trusted(sender);
 	if (doubting && !sender->doubting)
 		log_warn("tokens-doubted provider=%s reason=%s faults=%u of=%u",
@@ -308,6 +314,8 @@ static void on_endpoint_done(struct job *job)
 		job->judgement = job->first;
 	if (job->judgement.verdict == VERDICT_SENT) {
 		trust_sent(&sender->trust, loop_now_ms());
+		if (!job->unproven)
+			trust_sent(&sender->proven_trust, loop_now_ms());
 		if (job->moved)
 			job->environment = job->endpoint->environment;
 	} else if (job->judgement.token_fault) {
@@ -498,7 +506,7 @@ size_t sender_queued(const struct sender *sender)
 	size_t queued = 0;
 
 	list_for_each (link, &sender->endpoints)
-		queued += container_of(link, struct endpoint, link)->queue.count;
+		queued += endpoint_queued(container_of(link, struct endpoint, link));
 	return queued;
 }
 

@@ -425,9 +425,40 @@ def test_a_dead_token_takes_all_of_its_registrations_along(push, fake):
     assert len(got(fake, token)) == 1
 
 
+def test_a_token_to_which_nothing_was_sent_is_dead_when_it_was_doubted_three_times(push, fake):
+    device = register(push)
+    publish(push, *[item(register(push))] * 100)  # are good, so the credential is
+    script(fake, device["token"], 400, "BadDeviceToken")
+    assert [outcome(push, device) for _ in range(3)] == ["unavailable"] * 2 + ["gone"]
+    assert not known(push, device)
+
+
+def test_tokens_that_were_made_up_keep_no_other_from_being_believed(stage, fake, redis):
+    """Most of what is sent is bad, but not to devices that something was sent to."""
+    push = stage.pushd("devices-made-up", redis, fake, providers=sections(fake))
+    device, dead, *made_up = [register(push) for _ in range(42)]
+    for one in device, dead:
+        prove(push, redis, one)
+    for one in made_up:
+        script(fake, one["token"], 400, "BadDeviceToken")
+    script(fake, dead["token"], 410, "Unregistered")
+    publish(push, *map(item, made_up))
+    publish(push, *[item(device)] * 10)
+    assert outcome(push, dead) == "gone"
+    assert [outcome(push, made_up[0]) for _ in range(2)] == ["unavailable", "gone"]
+
+
+def prove(push, redis, device):
+    """Sends something to DEVICE."""
+    key = f"og:push:device:{device['node']}"
+    assert outcome(push, device) == "sent"
+    wait_until(lambda: redis.command("HEXISTS", key, "proven"), what="the success to be recorded")
+
+
 def test_a_token_that_is_doubted_on_three_days_is_dead(push, fake, redis):
     device = register(push)
     key = f"og:push:device:{device['node']}"
+    prove(push, redis, device)
     others = publish(push, *[item(register(push))] * 100)  # are good, so the credential is
     assert {other["outcome"] for other in others} == {"sent"}
     script(fake, device["token"], 400, "BadDeviceToken")

@@ -103,12 +103,12 @@ def test_an_idle_connection_is_left_alone(stage, redis):
     """gorush: a PING each idle second, and a third of a core for doing nothing."""
     fake = stage.providers("idle")
     push = start(stage, redis, fake, "push-idle")
-    devices = [register(push), register(push, FCM)]
-    assert {one["outcome"] for one in publish(push, *map(item, devices))} == {"sent"}
+    send = lambda: publish(push, item(register(push)), item(register(push, FCM)))
+    assert {one["outcome"] for one in send()} == {"sent"}
     connections = fake.stats()["connections"]
     wait_until(lambda: push.rests(3), what="three seconds of rest")
     assert fake.stats()["pings"] == 0
-    assert {one["outcome"] for one in publish(push, *map(item, devices))} == {"sent"}
+    assert {one["outcome"] for one in send()} == {"sent"}
     assert fake.stats()["connections"]["accepted"] == connections["accepted"]
     assert fake.stats()["connections"]["open"] == connections["open"]
 

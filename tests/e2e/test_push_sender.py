@@ -16,6 +16,7 @@ from notify import (APNS, COMPONENT, DOMAIN, FCM, HELD, IN_FLIGHT, apns_token, g
                     meanwhile, metric, outcome, publish, register, script)
 
 MESSAGE = {"summary": {"count": 1, "sender": f"juliet@{DOMAIN}", "body": "hello"}}
+CALL = {"priority": "high", "encrypted": {"iv": "aXY=", "payload": "Y2FsbA==", "voip": True}}
 pytestmark = pytest.mark.usefixtures("fresh")
 
 
@@ -152,6 +153,60 @@ def test_a_connection_that_ends_by_goaway_loses_and_doubles_nothing(stage, redis
     assert all(len({header(one, "apns-id") for one in found[token]}) == 1 for token in found)
 
 
+@pytest.mark.parametrize("provider", [APNS, FCM])
+def test_what_a_goaway_leaves_unanswered_holds_nothing_up(stage, redis, fake, provider):
+    """
+    Streams up to the last may still be answered (RFC 9113 section 6.8), and the connection stays
+    open for them. What came while the only request that a new connection may have was under way
+    goes over another one, in its order; all before that request is given up and sent again.
+    """
+    push = stage.pushd("push-left", redis, providers=only(fake, provider))
+    stuck, high, low = devices(push, 3, provider)
+    script(fake, stuck["token"], times=1, goaway={"last": 1, "silent": True})
+    settled = publish(push, item(stuck, **MESSAGE), item(low, priority="low"),
+                      item(high, **MESSAGE))
+    assert [one["outcome"] for one in settled] == ["queued", "sent", "sent"]
+    wait_until(lambda: len(got(fake, stuck["token"])) == 2)
+    last = [got(fake, device["token"])[-1] for device in (high, low, stuck)]
+    assert last == sorted(last, key=lambda one: one["n"])
+    assert last[0]["connection"] != got(fake, stuck["token"])[0]["connection"]
+
+
+def test_a_call_is_the_first_after_a_goaway(stage, redis, fake):
+    push = stage.pushd("push-first-call", redis, providers=only(fake))
+    calls = [register(push, second_token=apns_token()) for _ in range(2)]
+    stuck, call = [device["second_token"] for device in calls]
+    crowd = devices(push, 3)
+    script(fake, stuck, times=1, goaway={"last": 1, "silent": True})
+    settled = publish(push, item(calls[0], **CALL), *map(item, crowd), item(calls[1], **CALL))
+    assert [one["outcome"] for one in settled] == ["queued"] + ["sent"] * 4
+    first, second, *_ = fake.received()
+    assert [one["path"].rsplit("/", 1)[1] for one in (first, second)] == [stuck, call]
+
+
+@pytest.mark.parametrize("provider", [APNS, FCM])
+def test_what_a_goaway_refuses_is_not_held_up_either(stage, redis, fake, provider):
+    """Their streams are above the last one: libcurl sends them again by itself."""
+    push = stage.pushd("push-raced", redis, providers=only(fake, provider), answer_within="9s")
+    warm = devices(push, 20, provider)
+    publish(push, *map(item, warm))  # opens the window
+    stuck, *crowd = devices(push, 30, provider)
+    last = 2 * len(warm) + 1  # the number of its stream
+    fake.script({"match": {"provider": provider.split("-")[0], "times": len(crowd)},
+                 "answer": {"silent": True}})
+    script(fake, stuck["token"], times=1, delay_ms=HELD, goaway={"last": last, "silent": True})
+    with ThreadPoolExecutor() as pool:
+        silent = pool.submit(outcome, push, stuck, deadline_ms=30000)
+        wait_until(lambda: got(fake, stuck["token"]))
+        work = pool.submit(publish, push, *map(item, crowd), deadline_ms=30000)
+        wait_until(lambda: all(got(fake, device["token"]) for device in crowd))
+        fake.hasten()
+        assert {one["outcome"] for one in work.result()} == {"sent"}
+        assert silent.result() == "queued"
+    again = [both for device in crowd if len(both := got(fake, device["token"])) == 2]
+    assert again and all(one["connection"] != other["connection"] for one, other in again)
+
+
 # No answer: sent again with the same id
 
 
@@ -204,6 +259,27 @@ def test_a_connection_begins_with_one_request_and_after_a_rejection_again(stage,
     stats = fake.stats()
     assert stats["streams"]["most_per_connection"] > 1
     assert len({one["connection"] for one in fake.received() if one["provider"] == "apns"}) == 1
+
+
+def test_tokens_that_were_made_up_hold_up_no_device_that_something_was_sent_to(stage, redis, fake):
+    """They are rejected on connections of their own, where each is followed by one request."""
+    push = stage.pushd("push-made-up", redis, providers=only(fake))
+    proven, made_up = devices(push, 10), devices(push, 10)
+    publish(push, *map(item, proven))
+    recorded = lambda device: redis.command("HEXISTS", f"og:push:device:{device['node']}", "proven")
+    wait_until(lambda: all(map(recorded, proven)), what="the successes to be recorded")
+    publish(push, *map(item, proven))
+    for device in made_up:
+        script(fake, device["token"], 400, "BadDeviceToken")
+    settled = publish(push, *map(item, made_up))
+    assert {one["outcome"] for one in settled} == {"unavailable"}
+    fake.script({"match": {"provider": "apns"}, "answer": {"delay_ms": HELD}})
+    look = lambda: wait_until(lambda: metric(push, IN_FLIGHT) == len(proven))
+    settled = meanwhile(push, look, *map(item, proven), fake=fake)
+    assert {one["outcome"] for one in settled} == {"sent"}
+    connections = [{one["connection"] for device in crowd for one in got(fake, device["token"])[-1:]}
+                   for crowd in (proven, made_up)]
+    assert connections[0].isdisjoint(connections[1])
 
 
 def test_only_the_first_goes_until_it_is_answered(stage, redis, fake):

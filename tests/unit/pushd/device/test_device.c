@@ -343,12 +343,32 @@ START_TEST(what_nobody_renewed_is_swept_and_the_rest_stays)
 }
 END_TEST
 
+START_TEST(a_token_to_which_nothing_was_sent_is_suspect_as_often_as_it_is_called_so)
+{
+	struct device_registration first = enrol(&phone);
+	struct device seen;
+
+	look_up(first.node);
+	seen = found[0];
+	for (unsigned times = 1; times < 4; times++)
+		ck_assert_uint_eq(mark_suspect(&seen), times);
+	device_record_success(redis, &seen, NULL);
+	WAIT_FOUND(first.node, found[0].proven && found[0].suspect_days == 0);
+	enrol(&phone);
+	look_up(first.node);
+	ck_assert_msg(found[0].proven, "its token is still the same");
+}
+END_TEST
+
 START_TEST(suspect_days_are_counted_once_a_day_and_forgotten_when_one_is_sent)
 {
 	struct device_registration first = enrol(&phone);
 	struct device seen;
 
 	look_up(first.node);
+	ck_assert(!found[0].proven);
+	device_record_success(redis, &found[0], NULL);
+	WAIT_FOUND(first.node, found[0].proven);
 	seen = found[0];
 	ck_assert_uint_eq(mark_suspect(&seen), 1);
 	ck_assert_uint_eq(mark_suspect(&seen), 1);
@@ -688,6 +708,7 @@ int main(void)
 		a_dead_token_takes_its_other_devices_along_unless_they_are_newer,
 		a_dismissed_device_goes_alone_and_leaves_nothing_behind,
 		what_nobody_renewed_is_swept_and_the_rest_stays,
+		a_token_to_which_nothing_was_sent_is_suspect_as_often_as_it_is_called_so,
 		suspect_days_are_counted_once_a_day_and_forgotten_when_one_is_sent,
 		the_environment_is_remembered_of_the_token_that_is_there,
 		more_notes_than_fit_are_dropped,
