@@ -17,6 +17,8 @@
 
 #define DEADLINE_MAX_MS 60000
 #define QUEUEING_MS 500 /* the share of a deadline in which unsettled deliveries are queued */
+#define LOOK_MS 200     /* between two looks whether devices are known by now */
+#define SLACK_MS 50     /* deliveries that are due so soon are concluded with the others */
 #define DOMAINS_MAX 65536
 
 /*
@@ -41,9 +43,9 @@ struct place {
 /* One call. It is freed when its HTTP request ends. */
 struct batch {
 	struct http_request *request;
-	struct timer conclude;   /* then each unsettled delivery is asked for an outcome */
+	struct timer conclude;   /* then unsettled deliveries are asked for an outcome */
 	struct timer deadline;   /* then the call is answered, whatever is unsettled */
-	uint64_t conclude_ms;    /* when CONCLUDE expires, by loop_now_ms() */
+	uint64_t last_ms;        /* then all of them are asked; by loop_now_ms() */
 	size_t count, unsettled; /* notifications */
 	struct place *places;
 	struct element **elements; /* NULL: settled */
@@ -187,15 +189,41 @@ static void abandon(struct batch *batch, size_t index)
 	delivery_abandon(&element->delivery);
 }
 
+/*
+ * When DELIVERY is asked for an outcome: answer-within after its device is known, since before that
+ * nothing but Redis is waited for.
+ */
+static uint64_t conclude_due_ms(const struct batch *batch, const struct delivery *delivery,
+                                uint64_t now_ms)
+{
+	uint64_t due_ms = delivery->known_ms != 0 ? delivery->known_ms + self.answer_within_ms
+	                                          : now_ms + LOOK_MS;
+
+	return due_ms < batch->last_ms ? due_ms : batch->last_ms;
+}
+
 static void on_conclude(struct timer *timer)
 {
 	struct batch *batch = container_of(timer, struct batch, conclude);
+	uint64_t now_ms = loop_now_ms(), next_ms = 0;
 
 	batch->looping = true;
-	for (size_t i = 0; i < batch->element_count; i++)
-		if (batch->elements[i] != NULL)
-			delivery_conclude(&batch->elements[i]->delivery);
+	for (size_t i = 0; i < batch->element_count; i++) {
+		struct delivery *delivery;
+		uint64_t due_ms;
+
+		if (batch->elements[i] == NULL)
+			continue;
+		delivery = &batch->elements[i]->delivery;
+		due_ms = conclude_due_ms(batch, delivery, now_ms);
+		if (due_ms <= now_ms + SLACK_MS)
+			delivery_conclude(delivery);
+		else if (next_ms == 0 || due_ms < next_ms)
+			next_ms = due_ms;
+	}
 	batch->looping = false;
+	if (next_ms != 0)
+		timer_start(&batch->conclude, next_ms - now_ms);
 	answer_if_settled(batch);
 }
 
@@ -271,7 +299,7 @@ static struct element *add_element(struct batch *batch, size_t place,
 	element->delivery.ended = on_delivery_ended;
 	element->delivery.notification = *notification;
 	element->delivery.item = item;
-	element->delivery.deadline_ms = batch->conclude_ms;
+	element->delivery.deadline_ms = batch->last_ms;
 	batch->elements[batch->element_count++] = element;
 	return element;
 }
@@ -331,19 +359,16 @@ static void start_element(struct batch *batch, size_t place,
 	delivery_start(&element->delivery);
 }
 
-/* When unsettled deliveries are concluded, so that the answer comes before WAIT_MS have passed. */
-static uint64_t choose_conclude_ms(uint64_t wait_ms)
+/* For how long deliveries may be unsettled, so that the answer comes before WAIT_MS have passed. */
+static uint64_t choose_last_ms(uint64_t wait_ms)
 {
-	uint64_t queueing_ms = wait_ms / 2 < QUEUEING_MS ? wait_ms / 2 : QUEUEING_MS;
-	uint64_t left_ms = wait_ms - queueing_ms;
-
-	return left_ms < self.answer_within_ms ? left_ms : self.answer_within_ms;
+	return wait_ms - (wait_ms / 2 < QUEUEING_MS ? wait_ms / 2 : QUEUEING_MS);
 }
 
 static struct batch *make_batch(struct http_request *request, size_t count, uint64_t wait_ms)
 {
 	struct batch *batch = mem_alloc(1, sizeof(*batch));
-	uint64_t conclude_ms = choose_conclude_ms(wait_ms);
+	uint64_t last_ms = choose_last_ms(wait_ms);
 
 	batch->request = request;
 	batch->count = batch->unsettled = count;
@@ -352,9 +377,10 @@ static struct batch *make_batch(struct http_request *request, size_t count, uint
 	batch->elements = mem_alloc(count + 1, sizeof(struct element *));
 	batch->conclude.expired = on_conclude;
 	batch->deadline.expired = on_deadline;
-	batch->conclude_ms = loop_now_ms() + conclude_ms;
+	batch->last_ms = loop_now_ms() + last_ms;
 	http_attach(request, batch, release);
-	timer_start(&batch->conclude, conclude_ms);
+	timer_start(&batch->conclude,
+	            last_ms < self.answer_within_ms ? last_ms : self.answer_within_ms);
 	timer_start(&batch->deadline, wait_ms);
 	return batch;
 }

@@ -20,7 +20,8 @@
 #define CALL_EXPIRY_MS 30000 /* nobody answers a call that is older */
 
 /* When a notification that can't be sent now is tried again. */
-#define QUEUE_RETRY_MS 1000 /* it wasn't sent at all */
+#define QUEUE_RETRY_MS 1000  /* it wasn't sent at all */
+#define STORAGE_RETRY_MS 500 /* Redis can't say or keep anything */
 #define RETRY_LEAST_MS 1000
 #define RETRY_MOST_MS (5 * 60 * 1000)
 #define THROTTLED_LEAST_MS (60 * 1000)
@@ -52,6 +53,19 @@ static struct metric count_metric = {
 	.read = read_count,
 };
 
+enum { AGAIN_LOOK_UP, AGAIN_PUT };
+static const char *const again_names[] = { "look-up", "put" };
+static int64_t again_numbers[ARRAY_LEN(again_names)];
+static struct metric again_metric = {
+	.name = "outrigger_pushd_storage_retries_total",
+	.help = "What Redis was asked again for a publish because it gave no answer.",
+	.kind = METRIC_COUNTER,
+	.label = "what",
+	.values = again_names,
+	.series = ARRAY_LEN(again_names),
+	.numbers = again_numbers,
+};
+
 /* ---- contents ---- */
 
 /* The phases. */
@@ -64,11 +78,13 @@ static void stop_securing(struct delivery *delivery);
 static void stop_removing(struct delivery *delivery);
 static void stop_queue_call(struct delivery *delivery);
 static bool withdraw(struct delivery *delivery);
+static void conclude_looking(struct delivery *delivery);
 static bool abandon_looking(struct delivery *delivery);
 static bool abandon_waiting(struct delivery *delivery);
 static void conclude_sending(struct delivery *delivery);
 
 /* The ways on, from the device that was found to the outcome. */
+static void find_device(struct delivery *delivery);
 static void dispatch(struct delivery *delivery);
 static void submit(struct delivery *delivery);
 static void secure(struct delivery *delivery);
@@ -88,7 +104,7 @@ static const struct {
 	bool (*abandon)(struct delivery *delivery);
 	void (*cancel)(struct delivery *delivery);
 } phases[] = {
-	[DELIVERY_LOOKING]    = { "looking", NULL, abandon_looking, stop_looking },
+	[DELIVERY_LOOKING]    = { "looking", conclude_looking, abandon_looking, stop_looking },
 	[DELIVERY_WAITING]    = { "waiting", NULL, abandon_waiting, stop_waiting },
 	[DELIVERY_ENQUEUEING] = { "enqueueing", NULL, NULL, stop_enqueueing },
 	[DELIVERY_SENDING]    = { "sending", conclude_sending, withdraw, stop_sending },
@@ -161,6 +177,7 @@ static void end(struct delivery *delivery)
 {
 	assert(delivery->answered && !queue_busy(&delivery->call));
 	timer_stop(&delivery->lease);
+	timer_stop(&delivery->again);
 	if (delivery->gate != NULL)
 		gate_drop(&self.gates, delivery->gate, loop_now_ms());
 	arena_release(&delivery->arena);
@@ -249,9 +266,16 @@ static void weigh(struct delivery *delivery)
 	        (delivery->priority == PRIORITY_VOIP ? CALL_EXPIRY_MS : provider->expiry_ms);
 }
 
-/* It may be sent, as far as its publisher and its device go. */
+/*
+ * It may be sent, as far as its publisher and its device go. Its caller waits answer-within for the
+ * provider from now on, however long Redis took.
+ */
 static void admit(struct delivery *delivery)
 {
+	delivery->known_ms = loop_now_ms();
+	if (delivery->send_until_ms > delivery->known_ms + self.answer_within_ms &&
+	    !delivery->in_queue)
+		delivery->send_until_ms = delivery->known_ms + self.answer_within_ms;
 	weigh(delivery);
 	/* Without an interval too: a throttled device has one waiting in its slot. */
 	delivery->coalescable =
@@ -290,6 +314,36 @@ static void leave_to_caller(struct delivery *delivery, const struct device *devi
 	end(delivery);
 }
 
+/* True if Redis may be asked again for DELIVERY, with whose caller's patience it ends. */
+static bool may_ask_again(const struct delivery *delivery)
+{
+	return !delivery->in_queue && !delivery->caller_gone && !daemon_draining() &&
+	       loop_now_ms() + STORAGE_RETRY_MS < delivery->deadline_ms;
+}
+
+static void ask_again(struct delivery *delivery, int what, void (*due)(struct timer *timer))
+{
+	metric_add(&again_metric, (size_t)what, 1);
+	delivery->again.expired = due;
+	timer_start(&delivery->again, STORAGE_RETRY_MS);
+}
+
+static void on_look_again(struct timer *timer)
+{
+	find_device(container_of(timer, struct delivery, again));
+}
+
+/* Redis doesn't answer: it is asked again, so that a publish outlives a restart of it. */
+static void look_again(struct delivery *delivery)
+{
+	if (!may_ask_again(delivery)) {
+		fail_admission(delivery, REASON_STORAGE);
+		return;
+	}
+	delivery->unanswered = true;
+	ask_again(delivery, AGAIN_LOOK_UP, on_look_again);
+}
+
 static void on_alias_found(struct device_query *query, enum device_result result,
                            const struct device *devices, size_t count)
 {
@@ -298,7 +352,7 @@ static void on_alias_found(struct device_query *query, enum device_result result
 	if (result == DEVICE_ALIAS)
 		leave_to_caller(delivery, devices, count);
 	else if (result == DEVICE_UNAVAILABLE)
-		finish_unavailable(delivery, REASON_STORAGE);
+		look_again(delivery);
 	else
 		refuse(delivery, NULL);
 }
@@ -320,7 +374,7 @@ static void on_device_found(struct device_query *query, enum device_result resul
 	struct delivery *delivery = container_of(query, struct delivery, query);
 
 	if (result == DEVICE_UNAVAILABLE) {
-		fail_admission(delivery, REASON_STORAGE);
+		look_again(delivery);
 		return;
 	}
 	if (result == DEVICE_LIMIT) {
@@ -359,6 +413,15 @@ static void find_device(struct delivery *delivery)
 static void stop_looking(struct delivery *delivery)
 {
 	device_query_cancel(&delivery->query);
+	timer_stop(&delivery->again);
+}
+
+static void conclude_looking(struct delivery *delivery)
+{
+	if (!delivery->unanswered)
+		return;
+	stop_looking(delivery);
+	fail_admission(delivery, REASON_STORAGE);
 }
 
 static bool abandon_looking(struct delivery *delivery)
@@ -444,7 +507,7 @@ static void submit(struct delivery *delivery)
 		.device = device_for_provider(&delivery->device,
 		                              sender_provider(delivery->sender)->content),
 		.priority = delivery->priority,
-		.deadline_ms = delivery->deadline_ms,
+		.deadline_ms = delivery->send_until_ms,
 		.expires_s = delivery->expires_ms / 1000,
 		.unproven = !delivery->device.proven,
 		.environment = environment_find(delivery->device.environment),
@@ -550,10 +613,20 @@ static void end_followers(struct delivery *delivery, enum outcome outcome, const
 	}
 }
 
+/* An entry that is there already stays as it is, so it may be put once more. */
+static void on_put_again(struct timer *timer)
+{
+	enqueue(container_of(timer, struct delivery, again));
+}
+
 static void on_queue_put(struct queue_call *call, enum queue_result result)
 {
 	struct delivery *delivery = container_of(call, struct delivery, call);
 
+	if (result == QUEUE_UNAVAILABLE && may_ask_again(delivery)) {
+		ask_again(delivery, AGAIN_PUT, on_put_again);
+		return;
+	}
 	if (result == QUEUE_DONE && self.queued != NULL)
 		self.queued(delivery->sender, delivery->delay_ms);
 	enqueue_next(delivery);
@@ -605,6 +678,7 @@ static void stop_queue_call(struct delivery *delivery)
 static void stop_enqueueing(struct delivery *delivery)
 {
 	stop_queue_call(delivery);
+	timer_stop(&delivery->again);
 	end_followers(delivery, OUTCOME_UNAVAILABLE, reason_names[REASON_STOPPING]);
 	if (delivery->gate != NULL)
 		delivery->gate->enqueueing = NULL;
@@ -965,6 +1039,7 @@ static void begin(struct delivery *delivery)
 void delivery_start(struct delivery *delivery)
 {
 	begin(delivery);
+	delivery->send_until_ms = delivery->deadline_ms;
 	delivery->created_ms = loop_wall_ms();
 	uuid_make(delivery->queue_id);
 	find_device(delivery);
@@ -998,6 +1073,7 @@ void delivery_resume(struct delivery *delivery, const struct queue_entry *entry)
 		return;
 	}
 	delivery->deadline_ms = loop_now_ms() + queue_lease_ms() / 4;
+	delivery->send_until_ms = delivery->deadline_ms;
 	start_lease(delivery);
 	find_device(delivery);
 }
@@ -1066,6 +1142,7 @@ static int start(void *config)
 	self.max = (size_t)conf->daemon.in_flight_max;
 	self.answer_within_ms = (uint64_t)conf->daemon.answer_within_ms;
 	metrics_add(&count_metric);
+	metrics_add(&again_metric);
 	return 0;
 }
 

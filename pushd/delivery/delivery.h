@@ -52,11 +52,14 @@ struct delivery {
 	void (*aliased)(struct delivery *delivery, const struct device *devices, size_t count);
 	struct notification notification; /* its texts are borrowed until settled or abandoned */
 	const json_t *item;               /* what it was read from: borrowed likewise */
-	uint64_t deadline_ms;             /* by loop_now_ms(): no request is sent after it */
+	/* By loop_now_ms(): nothing is tried for the first time after it, nor again. */
+	uint64_t deadline_ms;
 	/* Out: valid in settled and in ended. */
 	enum outcome outcome;
 	char reason[JUDGEMENT_REASON_MAX]; /* of OUTCOME_UNAVAILABLE */
 	char id[JUDGEMENT_ID_MAX];         /* what the provider calls it: OUTCOME_SENT */
+	/* Out: always; by loop_now_ms(), when its device was found; 0: it is being looked up. */
+	uint64_t known_ms;
 	/* The module's own. */
 	enum delivery_phase phase;
 	bool answered;    /* settled was called; always, for one from the queue */
@@ -65,6 +68,7 @@ struct delivery {
 	bool in_queue;    /* it has, or may have, an entry in the queue, which must end too */
 	bool attempted;   /* an attempt was made since it came from the queue */
 	bool holds_gate;  /* it is the one on its way to its device */
+	bool unanswered;  /* Redis couldn't say at least once whose device it is for */
 	bool coalescable; /* in the queue it waits in its device's slot */
 	struct list_link link;
 	struct device_query query;
@@ -77,6 +81,9 @@ struct delivery {
 	struct job job;
 	struct queue_call call;
 	struct timer lease;       /* then its entry isn't ours any more */
+	struct timer again;       /* then Redis is asked again: LOOKING and ENQUEUEING */
+	uint64_t send_until_ms;   /* no request is sent after it: deadline_ms, or answer-within
+	                             after its device was found */
 	uint64_t delay_ms;        /* until it is due in the queue */
 	char queue_id[UUID_TEXT]; /* the name of its entry, and the apns-id */
 	enum priority priority;

@@ -34,7 +34,7 @@ struct job {
 	int64_t expires_s;      /* by the wall clock, since the epoch: the provider keeps it until
 	                           then; 0: from now for as long as the provider's expiry says */
 	char id[UUID_TEXT];     /* the same for all attempts; "": sender_submit() makes it */
-	bool unproven; /* nothing was ever sent to the token: it may be bogus */
+	bool unproven;          /* nothing was ever sent to the token: it may be bogus */
 	enum environment environment; /* where the token worked the last time; also Out: where it
 	                                 works, to be kept with the device if that is another */
 	/* Out: valid in done. */
@@ -102,11 +102,7 @@ struct connections {
  * theirs: tokens that a stranger made up are rejected on the latter alone, and reset no window of
  * the former.
  */
-enum lane {
-	LANE_PROVEN,
-	LANE_UNPROVEN,
-	LANES
-};
+enum lane { LANE_PROVEN, LANE_UNPROVEN, LANES };
 
 struct endpoint {
 	/* Set before endpoint_start(), all borrowed. */

@@ -35,7 +35,7 @@ struct sender {
 	struct pacer pacer;
 	struct token_trust trust;        /* by all devices */
 	struct token_trust proven_trust; /* by those to which something was sent before */
-	bool doubting; /* the last fault of a token wasn't believed */
+	bool doubting;                   /* the last fault of a token wasn't believed */
 	size_t queue_max;
 	struct list endpoints; /* least recently used, or woken first, at the front */
 	size_t endpoint_count;

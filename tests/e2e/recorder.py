@@ -14,6 +14,7 @@ import os
 import pathlib
 import pickle
 import socket
+import struct
 import threading
 
 CALLS = []  # of Call
@@ -85,6 +86,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         CALLS.append(call)
         try:
             status, headers, answer = self.ask(body)
+        except ConnectionRefusedError if self.server.resets else ():
+            self.reset()
+            return
         except (OSError, http.client.HTTPException):
             self.close_connection = True  # as if the daemon itself were away
             return
@@ -98,6 +102,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
+
+    def reset(self):
+        """As the kernel of a daemon that was killed: it resets what comes to its connections."""
+        self.close_connection = True
+        linger = struct.pack("ii", 1, 0)
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        os.close(self.connection.detach())
 
     def ask(self, body):
         upstream = http.client.HTTPConnection(self.server.upstream(), timeout=120)
@@ -119,6 +130,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
+    resets = False  # True: callers of a daemon that is away see a reset, not the end
 
     def handle_error(self, request, client_address):
         pass  # a peer that hung up; the call stays recorded without an answer

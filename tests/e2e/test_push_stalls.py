@@ -1,6 +1,7 @@
 """Redis that stalls or dies while a notification that is on the wire is being stored."""
 
 import signal
+import threading
 
 import pytest
 
@@ -14,11 +15,55 @@ def only_apns(fake, **changes):
 
 
 TEXT = {"summary": {"count": 1, "body": "text"}}
+AGAIN = "outrigger_pushd_storage_retries_total"
 CALL = {"priority": "high", "encrypted": {"iv": "aXY=", "payload": "Y2FsbA==", "voip": True}}
 
 
 def stall_writes(redis, milliseconds):
     redis.command("CLIENT", "PAUSE", milliseconds, "WRITE")
+
+
+@pytest.mark.parametrize("away", ["stopped", "killed"])
+def test_a_publish_outlives_a_redis_that_is_away(stage, fake, away):
+    """Its caller waits longer than Redis is away; answer-within counts from its return."""
+    redis = stage.redis()
+    push = stage.pushd("push-patient", redis, providers=only_apns(fake), answer_within="500ms")
+    device, answers = register(push), []
+    if away == "stopped":
+        redis.popen.send_signal(signal.SIGSTOP)
+    else:
+        redis.kill()
+    send = lambda: answers.extend(publish(push, item(device, **TEXT), deadline_ms=20000))
+    thread = threading.Thread(target=send)
+    thread.start()
+    wait_until(lambda: metric(push, AGAIN, what="look-up") > 0, what="a look-up to fail")
+    assert answers == []
+    if away == "stopped":
+        redis.popen.send_signal(signal.SIGCONT)
+    else:
+        redis.start()
+    thread.join()
+    assert [one["outcome"] for one in answers] == ["sent"]
+    assert len(got(fake, device["token"])) == 1
+
+
+def test_what_cannot_be_stored_yet_is_stored_when_redis_is_back(stage, fake):
+    redis = stage.redis()
+    push = stage.pushd("push-patient", redis, providers=only_apns(fake), answer_within="1m")
+    device, answers = register(push), []
+    script(fake, device["token"], 429, "TooManyRequests", delay_ms=HELD)
+    send = lambda: answers.extend(publish(push, item(device, **TEXT), deadline_ms=20000))
+    thread = threading.Thread(target=send)
+    thread.start()
+    wait_until(lambda: got(fake, device["token"]))
+    redis.kill()
+    fake.hasten()
+    wait_until(lambda: metric(push, AGAIN, what="put") > 0, what="the first try to fail")
+    assert answers == []
+    redis.start()
+    thread.join()
+    assert [one["outcome"] for one in answers] == ["queued"]
+    assert redis.command("ZCARD", "og:push:notes") == 1
 
 
 @pytest.mark.parametrize("status, reason, result", [

@@ -31,7 +31,7 @@ struct connection {
 	struct task more; /* there is more to do in the next turn */
 	struct timer deadline;
 	SSL *tls;
-	bool want_write; /* TLS waits for room in the socket */
+	bool want_write;        /* TLS waits for room in the socket */
 	struct session session; /* HTTP/2 */
 	struct http1 http1;
 	size_t out_len, out_sent;
@@ -219,8 +219,8 @@ static const char *transmit(struct connection *connection)
 
 		if (connection->out_sent == connection->out_len) {
 			connection->out_sent = 0;
-			connection->out_len = fetch_output(connection, connection->out,
-			                                   sizeof(connection->out));
+			connection->out_len =
+			        fetch_output(connection, connection->out, sizeof(connection->out));
 		}
 		if (connection->out_len == 0)
 			return NULL;

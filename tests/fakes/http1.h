@@ -35,10 +35,10 @@ struct http1 {
 	struct request request;
 	struct answer answer;
 	struct delay delay;
-	size_t left;   /* bytes of the body or of the chunk that are to come */
-	bool chunked;  /* the body comes in chunks */
-	bool last;     /* the client asks for the end of the connection behind the answer */
-	bool expects;  /* it waits for a 100 before the body */
+	size_t left;  /* bytes of the body or of the chunk that are to come */
+	bool chunked; /* the body comes in chunks */
+	bool last;    /* the client asks for the end of the connection behind the answer */
+	bool expects; /* it waits for a 100 before the body */
 	uint64_t requests;
 
 	const char *end; /* why the connection has to end; NULL: it goes on */

@@ -15,13 +15,12 @@
 
 /* In our order, as Google and Apple have it. */
 static int choose_protocol(SSL *tls, const unsigned char **out, unsigned char *out_len,
-                     const unsigned char *in, unsigned in_len, void *arg)
+                           const unsigned char *in, unsigned in_len, void *arg)
 {
 	static const unsigned char served[] = "\x02h2\x08http/1.1";
 	unsigned char *chosen;
 
-	if (SSL_select_next_proto(&chosen, out_len, served, sizeof(served) - 1, in,
-	                          in_len) !=
+	if (SSL_select_next_proto(&chosen, out_len, served, sizeof(served) - 1, in, in_len) !=
 	    OPENSSL_NPN_NEGOTIATED)
 		return SSL_TLSEXT_ERR_ALERT_FATAL;
 	*out = chosen;

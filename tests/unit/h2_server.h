@@ -24,10 +24,10 @@ enum h2_manner {
 	H2_CUTS,    /* ends the connection at the first request */
 	H2_CUTS_ANSWERS, /* ends it after the status */
 	H2_GOES_AWAY,    /* GOAWAY and the end after each answer */
-	H2_LEAVES,       /* on the first connection GOAWAY in place of an answer, which stays open */
-	H2_LACKS_ALPN,   /* TLS without any protocol named */
-	H2_REFUSES,      /* the certificate that it asked for: by an alert of TLS */
-	H2_HANGS_UP,     /* at the certificate that it asked for, without an alert */
+	H2_LEAVES,     /* on the first connection GOAWAY in place of an answer, which stays open */
+	H2_LACKS_ALPN, /* TLS without any protocol named */
+	H2_REFUSES,    /* the certificate that it asked for: by an alert of TLS */
+	H2_HANGS_UP,   /* at the certificate that it asked for, without an alert */
 };
 
 struct h2_server {

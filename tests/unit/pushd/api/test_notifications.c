@@ -18,6 +18,7 @@ static struct {
 	struct delivery *started[32];
 	size_t started_count;
 	unsigned concluded, abandoned;
+	bool unknown;           /* their devices are being looked up */
 	enum outcome concludes; /* with this; OUTCOME_COUNT: not at all */
 } given;
 
@@ -50,6 +51,7 @@ static void end_with(struct delivery *delivery, enum outcome outcome)
 void delivery_start(struct delivery *delivery)
 {
 	given.started[given.started_count++] = delivery;
+	delivery->known_ms = given.unknown ? 0 : loop_now_ms();
 	if (given.at_once)
 		end_with(delivery, OUTCOME_SENT);
 }
@@ -184,6 +186,30 @@ START_TEST(what_is_unsettled_after_answer_within_is_concluded)
 	expect("{\"outcomes\":[{\"outcome\":\"queued\"},{\"outcome\":\"queued\"}]}");
 	ck_assert_uint_eq(given.concluded, 2);
 	ck_assert_uint_eq(given.abandoned, 0);
+}
+END_TEST
+
+START_TEST(answer_within_counts_from_when_the_device_is_known)
+{
+	given.unknown = true;
+	start_call(2, 60000);
+	WAIT_UNTIL(given.started_count == 2);
+	given.started[0]->known_ms = loop_now_ms();
+	WAIT_UNTIL(given.concluded == 1);
+	ck_assert_ptr_null(given.started[0]);
+	ck_assert_uint_gt(given.started[1]->deadline_ms, loop_now_ms() + 50000);
+	given.started[1]->known_ms = loop_now_ms();
+	expect("{\"outcomes\":[{\"outcome\":\"queued\"},{\"outcome\":\"queued\"}]}");
+	ck_assert_uint_eq(given.concluded, 2);
+}
+END_TEST
+
+START_TEST(a_device_that_is_never_known_is_concluded_before_the_deadline)
+{
+	given.unknown = true;
+	start_call(1, 400);
+	expect("{\"outcomes\":[{\"outcome\":\"queued\"}]}");
+	ck_assert_uint_eq(given.concluded, 1);
 }
 END_TEST
 
@@ -357,6 +383,8 @@ int main(void)
 		outcomes_are_answered_in_the_order_of_the_notifications,
 		a_call_whose_deliveries_settle_at_once_is_answered_once,
 		what_is_unsettled_after_answer_within_is_concluded,
+		answer_within_counts_from_when_the_device_is_known,
+		a_device_that_is_never_known_is_concluded_before_the_deadline,
 		at_the_deadline_the_call_is_answered_and_the_rest_abandoned,
 		when_the_request_ends_its_deliveries_are_abandoned,
 		beyond_in_flight_max_and_domain_rate_nothing_is_started,
