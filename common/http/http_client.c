@@ -131,8 +131,8 @@ static void trace_begun(struct http_pool *pool)
 
 /*
  * True when the process at the other end of FD, which ends the connection, can't have read all that
- * we sent: its kernel resets a connection that it is closed with unread bytes, or that bytes come to
- * after that; or it closed before our last bytes reached it.
+ * we sent: its kernel resets a connection that is closed with unread bytes, or that bytes
+ * come to after that; or it closed before our last bytes reached it.
  */
 static bool was_unread(int fd)
 {

@@ -214,8 +214,8 @@ void device_mark_suspect(struct device_suspicion *suspicion, struct redis *redis
 
 /*
  * A notification was sent to DEVICE (node, token, environment, proven, suspect_days as they were
- * found): its token is proven and not suspect, and good in ENVIRONMENT (NULL: it says nothing). Written only when that
- * is new; best effort, nobody waits for it.
+ * found): its token is proven and not suspect, and good in ENVIRONMENT (NULL: it says nothing).
+ * Written only when that is new; best effort, nobody waits for it.
  */
 void device_record_success(struct redis *redis, const struct device *device,
                            const char *environment);

@@ -1,7 +1,7 @@
 /*
- * One request to a pretend provider as it came over HTTP/2 or HTTP/1.1: collected piece by piece, then named
- * (which provider, which path, which device token). Headers and body have caps; what is over a
- * body's cap is counted and dropped.
+ * One request to a pretend provider as it came over HTTP/2 or HTTP/1.1: collected piece by piece,
+ * then named (which provider, which path, which device token). Headers and body have caps; what is
+ * over a body's cap is counted and dropped.
  */
 #ifndef OG_TESTS_FAKES_REQUEST_H
 #define OG_TESTS_FAKES_REQUEST_H
