@@ -80,9 +80,8 @@ static struct acceptor_share *share_of(struct acceptor *acceptor, const union ne
 	uint64_t parts[2];
 
 	networks_key(address, key);
+	networks_cut_to_site(key);
 	memcpy(parts, key, sizeof(parts));
-	if (parts[0] != 0)
-		parts[1] = 0; /* all of a /64; a mapped IPv4 address begins with zeros */
 	return &acceptor->shares[mix(mix(parts[0] ^ acceptor->salt) ^ parts[1]) %
 	                         ACCEPTOR_ADDRESSES];
 }

@@ -19,6 +19,24 @@ void networks_key(const union net_address *address, unsigned char key[16])
 	}
 }
 
+static bool is_mapped(const unsigned char key[16])
+{
+	return memcmp(key, mapped, sizeof(mapped)) == 0;
+}
+
+void networks_cut_to_site(unsigned char key[16])
+{
+	if (!is_mapped(key))
+		memset(key + 8, 0, 8);
+}
+
+void networks_cut_to_network(unsigned char key[16])
+{
+	size_t bytes = is_mapped(key) ? 15 : 6;
+
+	memset(key + bytes, 0, 16 - bytes);
+}
+
 /* Reads the digits behind "/"; -1 unless they are a number up to MOST. */
 static int read_bits(const char *text, unsigned most)
 {

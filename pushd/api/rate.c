@@ -1,16 +1,9 @@
 #include "pushd/api/rate.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "common/net/networks.h"
-
-/* Bytes of a key: IPv6, what a site has at least (RFC 6177) and at most; and mapped IPv4. */
-#define ADDRESS_BYTES 8
-#define NETWORK_BYTES 6
-#define NETWORK_BYTES_V4 15
 
 struct bucket {
 	struct list_link link;
@@ -19,28 +12,6 @@ struct bucket {
 	size_t key_len;
 	unsigned char key[];
 };
-
-static bool is_ipv6(const union net_address *address)
-{
-	return address->sa.sa_family == AF_INET6 && !IN6_IS_ADDR_V4MAPPED(&address->in6.sin6_addr);
-}
-
-static void cut_key(const union net_address *address, unsigned char key[RATE_ADDRESS_KEY],
-                    size_t bytes)
-{
-	networks_key(address, key);
-	memset(key + bytes, 0, RATE_ADDRESS_KEY - bytes);
-}
-
-void rate_address_key(const union net_address *address, unsigned char key[RATE_ADDRESS_KEY])
-{
-	cut_key(address, key, is_ipv6(address) ? ADDRESS_BYTES : RATE_ADDRESS_KEY);
-}
-
-void rate_network_key(const union net_address *address, unsigned char key[RATE_ADDRESS_KEY])
-{
-	cut_key(address, key, is_ipv6(address) ? NETWORK_BYTES : NETWORK_BYTES_V4);
-}
 
 void rate_init(struct rate *rate)
 {

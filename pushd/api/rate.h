@@ -11,7 +11,6 @@
 
 #include "common/base/list.h"
 #include "common/base/map.h"
-#include "common/net/net.h"
 
 struct rate {
 	uint32_t burst;       /* how many at once, at least 1 */
@@ -31,13 +30,5 @@ uint64_t rate_wait(const struct rate *rate, const void *key, size_t key_len, uin
 uint64_t rate_take(struct rate *rate, const void *key, size_t key_len, uint64_t now_ns);
 
 void rate_release(struct rate *rate);
-
-#define RATE_ADDRESS_KEY 16
-
-/* The key of ADDRESS: IPv4 (mapped too) alone, IPv6 by its /64, which is what one site has. */
-void rate_address_key(const union net_address *address, unsigned char key[RATE_ADDRESS_KEY]);
-
-/* That of its network: IPv4 by its /24, IPv6 by its /48, of which one customer may have all. */
-void rate_network_key(const union net_address *address, unsigned char key[RATE_ADDRESS_KEY]);
 
 #endif

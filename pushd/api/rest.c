@@ -156,11 +156,13 @@ static void resolve_forwarded(union net_address *address, const char *header,
  */
 static uint64_t take_token(const union net_address *address, uint64_t now_ns)
 {
-	unsigned char key[RATE_ADDRESS_KEY], network[RATE_ADDRESS_KEY];
+	unsigned char key[16], network[16];
 	uint64_t wait;
 
-	rate_address_key(address, key);
-	rate_network_key(address, network);
+	networks_key(address, key);
+	networks_key(address, network);
+	networks_cut_to_site(key);
+	networks_cut_to_network(network);
 	wait = rate_wait(&self.rate, key, sizeof(key), now_ns);
 	if (wait == 0)
 		wait = rate_take(&self.network_rate, network, sizeof(network), now_ns);

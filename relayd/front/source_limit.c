@@ -8,6 +8,7 @@
 #include "common/base/map.h"
 #include "common/base/mem.h"
 #include "common/daemon.h"
+#include "common/net/networks.h"
 #include "relayd/conf.h"
 
 /*
@@ -16,11 +17,6 @@
  */
 #define OVER_MAX 4
 #define OVER_PLACES 256
-
-/* Bytes of an address that it has in common with its neighbours (IPv4 is mapped). */
-#define ADDRESS_BYTES 8 /* IPv6: what one site has at least, RFC 6177 */
-#define NETWORK_BYTES 6
-#define NETWORK_BYTES_V4 15
 
 /*
  * Items in the order of a count that changes by one at a time: each group has those with the same
@@ -43,7 +39,7 @@ struct rank_item {
 };
 
 /* Addresses of one IPv6 /48 or IPv4 /24 that have connections in places. */
-struct network {
+struct source_network {
 	struct in6_addr key;
 	struct rank_item item; /* ranked by the connections of all its sources */
 	struct rank sources;
@@ -53,7 +49,7 @@ struct network {
 /* An IPv6 /64 or an IPv4 address. */
 struct source {
 	struct in6_addr key;
-	struct network *network;
+	struct source_network *network;
 	struct rank_item item; /* ranked in its network by its connections */
 	size_t over;
 	struct list conns; /* their places, the oldest first */
@@ -165,28 +161,26 @@ static void give_place(struct source_place *place)
 
 /* Networks, sources and addresses */
 
-static struct in6_addr cut(const struct in6_addr *address, size_t bytes)
+static struct in6_addr address_key(const struct in6_addr *address)
 {
 	struct in6_addr key = *address;
 
-	memset(&key.s6_addr[bytes], 0, sizeof(key) - bytes);
+	networks_cut_to_site(key.s6_addr);
 	return key;
-}
-
-static struct in6_addr address_key(const struct in6_addr *address)
-{
-	return IN6_IS_ADDR_V4MAPPED(address) ? *address : cut(address, ADDRESS_BYTES);
 }
 
 static struct in6_addr network_key(const struct in6_addr *address)
 {
-	return cut(address, IN6_IS_ADDR_V4MAPPED(address) ? NETWORK_BYTES_V4 : NETWORK_BYTES);
+	struct in6_addr key = *address;
+
+	networks_cut_to_network(key.s6_addr);
+	return key;
 }
 
-static struct network *network_for(const struct in6_addr *address)
+static struct source_network *network_for(const struct in6_addr *address)
 {
 	struct in6_addr key = network_key(address);
-	struct network *network = map_get(&limit.networks, &key, sizeof(key));
+	struct source_network *network = map_get(&limit.networks, &key, sizeof(key));
 
 	if (network != NULL)
 		return network;
@@ -216,7 +210,7 @@ static struct source *source_new(const struct in6_addr *key)
 
 static void free_if_unused(struct source *source)
 {
-	struct network *network = source->network;
+	struct source_network *network = source->network;
 
 	if (source->item.group != NULL || source->over > 0)
 		return;
@@ -261,7 +255,8 @@ void source_limit_closed(const struct in6_addr *address)
 /* The oldest connection of the source with the most, in the network with the most. */
 static void evict_one(void (*evict)(struct conn *conn))
 {
-	struct network *network = container_of(most(&limit.ranked), struct network, item);
+	struct source_network *network =
+	        container_of(most(&limit.ranked), struct source_network, item);
 	struct source *source = container_of(most(&network->sources), struct source, item);
 	struct list_link *oldest = list_first(&source->conns);
 	size_t before = limit.count;

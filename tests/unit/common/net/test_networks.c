@@ -86,9 +86,30 @@ START_TEST(an_empty_list_has_nobody)
 }
 END_TEST
 
+START_TEST(a_network_is_a_48_of_ipv6_and_a_24_of_ipv4)
+{
+	static const char *const hosts[] = { "2001:db8:0:1::1", "2001:db8:0:2::1",  "2001:db8:1::1",
+		                             "192.0.2.1",       "::ffff:192.0.2.2", "192.0.3.1" };
+	unsigned char keys[ARRAY_LEN(hosts)][16];
+
+	for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
+		union net_address address;
+
+		ck_assert_int_eq(net_numeric(hosts[i], 1, &address), 0);
+		networks_key(&address, keys[i]);
+		networks_cut_to_network(keys[i]);
+	}
+	ck_assert_mem_eq(keys[0], keys[1], 16);
+	ck_assert_mem_ne(keys[0], keys[2], 16);
+	ck_assert_mem_eq(keys[3], keys[4], 16);
+	ck_assert_mem_ne(keys[3], keys[5], 16);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
+		a_network_is_a_48_of_ipv6_and_a_24_of_ipv4,
 		an_address_alone_is_a_network_of_one,
 		prefixes_end_at_any_bit,
 		mapped_addresses_are_ipv4,

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "common/net/networks.h"
 #include "tests/unit/unit.h"
 
 static struct rate rate = { .burst = 3, .interval_ns = 100000000, .keys_max = 4 };
@@ -18,11 +19,12 @@ static void teardown(void)
 
 static bool allow(const char *host, uint64_t now_ms)
 {
-	unsigned char key[RATE_ADDRESS_KEY];
+	unsigned char key[16];
 	union net_address address;
 
 	ck_assert_int_eq(net_numeric(host, 1, &address), 0);
-	rate_address_key(&address, key);
+	networks_key(&address, key);
+	networks_cut_to_site(key);
 	return rate_take(&rate, key, sizeof(key), now_ms * 1000000) == 0;
 }
 
@@ -55,25 +57,6 @@ START_TEST(addresses_are_apart_but_an_ipv6_site_is_one)
 	ck_assert_uint_eq(allowed_of(2, "2001:db8:0:1::1", 0), 2);
 	ck_assert_uint_eq(allowed_of(5, "2001:db8:0:1:ffff::2", 0), 1);
 	ck_assert_uint_eq(allowed_of(5, "2001:db8:0:2::1", 0), 3);
-}
-END_TEST
-
-START_TEST(a_network_is_a_48_of_ipv6_and_a_24_of_ipv4)
-{
-	static const char *const hosts[] = { "2001:db8:0:1::1", "2001:db8:0:2::1",  "2001:db8:1::1",
-		                             "192.0.2.1",       "::ffff:192.0.2.2", "192.0.3.1" };
-	unsigned char keys[ARRAY_LEN(hosts)][RATE_ADDRESS_KEY];
-
-	for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
-		union net_address address;
-
-		ck_assert_int_eq(net_numeric(hosts[i], 1, &address), 0);
-		rate_network_key(&address, keys[i]);
-	}
-	ck_assert_mem_eq(keys[0], keys[1], RATE_ADDRESS_KEY);
-	ck_assert_mem_ne(keys[0], keys[2], RATE_ADDRESS_KEY);
-	ck_assert_mem_eq(keys[3], keys[4], RATE_ADDRESS_KEY);
-	ck_assert_mem_ne(keys[3], keys[5], RATE_ADDRESS_KEY);
 }
 END_TEST
 
@@ -125,7 +108,6 @@ int main(void)
 	const TTest *const tests[] = {
 		a_burst_is_allowed_and_then_one_per_interval,
 		addresses_are_apart_but_an_ipv6_site_is_one,
-		a_network_is_a_48_of_ipv6_and_a_24_of_ipv4,
 		who_asks_how_long_to_wait_takes_nothing,
 		who_is_refused_is_told_when_the_next_is_free,
 		a_full_table_forgets_the_quietest_address,

@@ -9,6 +9,7 @@
 
 /* The place of each connection; NULL: it has none. Which one is known by its number. */
 static struct source_place *places[CONNS];
+static struct in6_addr addresses[CONNS];
 static int evicted[CONNS], evictions;
 
 static struct conn *conn_number(size_t number)
@@ -16,13 +17,26 @@ static struct conn *conn_number(size_t number)
 	return (struct conn *)(number + 1);
 }
 
+static bool is_admitted(size_t number)
+{
+	return places[number] != NULL && !source_limit_is_over(places[number]);
+}
+
+/* The connection is closed. */
+static void leave(size_t number)
+{
+	if (is_admitted(number))
+		source_limit_closed(&addresses[number]);
+	source_limit_remove(places[number]);
+	places[number] = NULL;
+}
+
 static void evict(struct conn *conn)
 {
 	size_t number = (size_t)conn - 1;
 
 	evicted[evictions++] = (int)number;
-	source_limit_remove(places[number]);
-	places[number] = NULL;
+	leave(number);
 }
 
 /* Without a limit of all connections of an address. */
@@ -44,6 +58,7 @@ static void add(size_t number, const char *text)
 	struct in6_addr address = address_of(text);
 
 	places[number] = source_limit_add(conn_number(number), &address, evict);
+	addresses[number] = address;
 }
 
 /* A network of its own for each NUMBER. */
@@ -53,17 +68,6 @@ static void add_apart(size_t number)
 
 	snprintf(text, sizeof(text), "::ffff:10.%zu.%zu.1", number >> 8, number & 255);
 	add(number, text);
-}
-
-static void leave(size_t number)
-{
-	source_limit_remove(places[number]);
-	places[number] = NULL;
-}
-
-static bool is_admitted(size_t number)
-{
-	return places[number] != NULL && !source_limit_is_over(places[number]);
 }
 
 static void teardown(void)
@@ -264,7 +268,8 @@ START_TEST(connections_of_an_address_count_until_they_are_closed)
 	for (size_t i = 0; i < 3; i++) {
 		add(i, i == 0 ? "2001:db8::2" : "2001:db8::1");
 		ck_assert(is_admitted(i));
-		leave(i); /* active */
+		source_limit_remove(places[i]); /* active */
+		places[i] = NULL;
 	}
 	for (size_t i = 3; i < 3 + OVER_MAX; i++) {
 		add(i, "2001:db8::1");
@@ -275,11 +280,11 @@ START_TEST(connections_of_an_address_count_until_they_are_closed)
 	add(10, "2001:db8:0:1::1");
 	ck_assert(is_admitted(10));
 	leave(10);
-	source_limit_closed(&(struct in6_addr){ .s6_addr = { 0x20, 0x01, 0x0d, 0xb8, [7] = 1 } });
 	source_limit_closed(&one);
 	add(9, "2001:db8::1");
 	ck_assert(is_admitted(9));
-	for (int i = 0; i < 3; i++)
+	leave(9);
+	for (int i = 0; i < 2; i++)
 		source_limit_closed(&one);
 	ck_assert_uint_eq(limit.addresses.count, 0);
 }
@@ -322,7 +327,7 @@ START_TEST(room_is_made_where_a_network_has_two_and_otherwise_elsewhere)
 END_TEST
 
 /* What a scan would find: the most of one network, or of one address in the network ONLY. */
-static size_t most_of_one(const struct network *only)
+static size_t most_of_one(const struct source_network *only)
 {
 	const struct map *all = only == NULL ? &limit.networks : &limit.sources;
 	size_t cursor = 0, found = 0;
@@ -330,7 +335,7 @@ static size_t most_of_one(const struct network *only)
 
 	while ((each = map_next(all, &cursor)) != NULL) {
 		const struct source *source = each;
-		const struct network *network = each;
+		const struct source_network *network = each;
 		size_t count = 0;
 
 		if (only == NULL)
@@ -345,12 +350,12 @@ static size_t most_of_one(const struct network *only)
 static void check_ranks(void)
 {
 	const struct rank_item *first = most(&limit.ranked);
-	const struct network *network;
+	const struct source_network *network;
 
 	ck_assert_uint_eq(first == NULL ? 0 : count_of(first), most_of_one(NULL));
 	if (first == NULL)
 		return;
-	network = container_of(first, struct network, item);
+	network = container_of(first, struct source_network, item);
 	ck_assert_uint_eq(count_of(most(&network->sources)), most_of_one(network));
 }
 
