@@ -204,7 +204,8 @@ void config_draft_take(struct config_draft *draft, struct config_part *part, con
 	where = mem_printf("%s:%u", draft->file, line);
 	config_draft_give(draft, part, index, mem_dup(value), where);
 	free(where);
-	if (keys[index].kind == CONFIG_SECRET && *value != '\0')
+	if (keys[index].kind == CONFIG_SECRET && *value != '\0' &&
+	    strcmp(value, CONFIG_PLACEHOLDER) != 0)
 		warn_readable(draft);
 }
 
