@@ -293,7 +293,26 @@ static void *make_nil(const redisReadTask *task)
 	return may_take(task, 1, 0) ? makers->createNil(task) : NULL;
 }
 
-/* What else hiredis 1 can read is of a protocol that nothing here asks for. */
+#if HIREDIS_MAJOR >= 1
+/*
+ * Of RESP3, which nothing here asks for. Without makers for these hiredis takes the number of the
+ * type for an object, and would follow it as a pointer.
+ */
+static void *refuse_double(const redisReadTask *task, double number, char *text, size_t len)
+{
+	struct redis *redis = task->privdata;
+
+	if (redis != NULL)
+		redis->fault = "a reply of another protocol";
+	return NULL;
+}
+
+static void *refuse_bool(const redisReadTask *task, int value)
+{
+	return refuse_double(task, value, NULL, 0);
+}
+#endif
+
 static void guard_replies(struct redis *redis)
 {
 	static redisReplyObjectFunctions guarded;
@@ -308,6 +327,10 @@ static void guard_replies(struct redis *redis)
 			.createNil = make_nil,
 			.freeObject = makers->freeObject,
 		};
+#if HIREDIS_MAJOR >= 1
+		guarded.createDouble = refuse_double;
+		guarded.createBool = refuse_bool;
+#endif
 	}
 	reader->fn = &guarded;
 	reader->privdata = redis;

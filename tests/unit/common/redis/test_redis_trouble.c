@@ -120,6 +120,26 @@ START_TEST(a_reply_behind_the_one_that_was_asked_for_is_refused_too)
 }
 END_TEST
 
+/* hiredis 1 reads them, and hiredis 0.14 doesn't know them. */
+START_TEST(a_reply_of_another_protocol_is_no_reply)
+{
+	static const char *const replies[] = { ",1.5\r\n", "#t\r\n", "*1\r\n,1.5\r\n",
+		                               "*1\r\n#f\r\n" };
+
+	open_impostor();
+	for (size_t i = 0; i < ARRAY_LEN(replies); i++) {
+		struct asked asked = { .call.done = on_asked };
+
+		let_in();
+		redis_command(redis, &asked.call, "GET x");
+		check_refused(replies[i], strlen(replies[i]));
+		ck_assert_int_eq(asked.answers, 1);
+		ck_assert(asked.none);
+	}
+	close(impostor);
+}
+END_TEST
+
 START_TEST(a_reply_that_is_too_large_is_no_reply)
 {
 	struct asked asked = { .call.done = on_asked };
@@ -392,6 +412,7 @@ int main(void)
 		a_server_killed_in_mid_command_means_no_reply_at_once_and_then_a_new_connection,
 		a_reply_that_nobody_asked_for_ends_the_connection_and_nothing_else,
 		a_reply_behind_the_one_that_was_asked_for_is_refused_too,
+		a_reply_of_another_protocol_is_no_reply,
 		a_reply_that_is_too_large_is_no_reply,
 		an_idle_connection_that_is_cut_is_made_anew,
 		a_stalled_server_means_no_reply_after_the_timeout_for_all_and_recovery_later,
