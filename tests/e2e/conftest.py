@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 import recorder
+from drive import Drive
 from harness import Redis, Stage
 from push_indexes import check_push_indexes
 
@@ -57,6 +58,12 @@ def fake(module_stage):
 def fresh(fake):
     """For those tests that want nothing scripted, recorded or counted by others."""
     fake.reset()
+
+
+@pytest.fixture
+def drive():
+    """The time and the dice of a seeded driver."""
+    return Drive()
 
 
 @pytest.fixture
