@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <linux/sockios.h>
 #include <netinet/tcp.h>
-#include <stdlib.h>
 #include <sys/ioctl.h>
 
 #include "common/base/log.h"
@@ -11,6 +10,7 @@
 #include "common/base/metrics.h"
 #include "common/daemon.h"
 #include "relayd/conf.h"
+#include "relayd/io/throttle.h"
 
 #define LINGER_MS 60000      /* half-closed, failed, stopped: without progress */
 #define REMOTE_GONE_MS 75000 /* more than LINGER_MS, which the other relay keeps to */
@@ -22,15 +22,6 @@
 #define DISCARD_TURN_BYTES (1024 * 1024)
 #define IDLEST_TRIES 8 /* pairs that are looked at to make room */
 
-#define SECOND_NS UINT64_C(1000000000)
-
-/* The bytes of a turn: what the rate gives in so long, within these. */
-#define GRAINS_PER_SECOND 16
-#define GRAIN_LEAST (16 * 1024)
-#define GRAIN_MOST (1024 * 1024)
-#define BURSTS_PER_SECOND 4 /* a bucket that was left alone has a quarter of a second */
-#define BURST_GRAINS 2      /* or so much */
-#define LOOK_EVERY_MS 1000
 
 static struct deadline_queue idle_queue;
 static struct deadline_queue linger_queue;
@@ -87,8 +78,6 @@ static bool end(struct pair *pair, enum reason reason)
 	return true;
 }
 
-static void throttle_free(struct throttle *throttle);
-
 /* Places */
 
 void pair_seat(struct pair *pair, struct conn *conn)
@@ -134,241 +123,6 @@ void pair_close(struct pair *pair, enum reason reason)
 		pair_unseat(conn);
 		conn_close(conn, resets[side]);
 	}
-}
-
-/* Rates */
-
-/*
- * Bytes per second that a stream, a user and this relay may read at most, each by a bucket of
- * tokens. A pair waits until its buckets have a good piece for it, so that the pump still moves
- * large chunks; those that wait for the same bucket take turns. Nothing of this is allocated while
- * no rate is set.
- */
-
-struct bucket {
-	const int64_t *rate; /* bytes per second, of the configuration; 0: any */
-	uint64_t tokens;     /* bytes */
-	uint64_t filled_ns;  /* when the last whole token came */
-	struct list waiting; /* throttles, in the order of their turns */
-	struct timer timer;  /* until the first one's turn; idle if nobody waits */
-};
-
-#define BUCKETS 4 /* own, two users', the relay's */
-
-struct throttle {
-	struct task *task;
-	struct list_link link; /* among those that wait for one bucket */
-	bool has_turn;         /* it doesn't line up behind those that wait */
-	struct bucket own;
-	struct bucket *buckets[BUCKETS]; /* NULL behind the last */
-};
-
-static const struct relay_conf *conf; /* borrowed: its rates may change */
-static struct bucket relay;
-
-static uint64_t lesser(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
-static uint64_t greater(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
-
-static uint64_t grain(uint64_t rate)
-{
-	return lesser(greater(rate / GRAINS_PER_SECOND, GRAIN_LEAST), GRAIN_MOST);
-}
-
-static uint64_t burst(uint64_t rate)
-{
-	return greater(rate / BURSTS_PER_SECOND, BURST_GRAINS * grain(rate));
-}
-
-/* Nanoseconds in which RATE gives BYTES. */
-static uint64_t time_of(uint64_t bytes, uint64_t rate)
-{
-	return (uint64_t)((double)bytes * (double)SECOND_NS / (double)rate);
-}
-
-/* Adds the tokens that have come until NOW_NS. */
-static void refill(struct bucket *bucket, uint64_t now_ns)
-{
-	uint64_t rate = (uint64_t)*bucket->rate;
-	double more = (double)(now_ns - bucket->filled_ns) * (double)rate / (double)SECOND_NS;
-
-	if (more >= (double)burst(rate) || bucket->tokens + (uint64_t)more >= burst(rate)) {
-		bucket->tokens = burst(rate);
-		bucket->filled_ns = now_ns;
-	} else {
-		bucket->tokens += (uint64_t)more;
-		bucket->filled_ns += time_of((uint64_t)more, rate);
-	}
-}
-
-/* What BUCKET has for the next one whose turn it is; 0: not enough. */
-static uint64_t available(struct bucket *bucket, uint64_t now_ns)
-{
-	uint64_t least;
-
-	if (*bucket->rate == 0)
-		return UINT64_MAX;
-	refill(bucket, now_ns);
-	least = grain((uint64_t)*bucket->rate);
-	if (bucket->tokens < least)
-		return 0;
-	return list_empty(&bucket->waiting) ? bucket->tokens : least;
-}
-
-/* What a turn lacks. */
-static uint64_t missing(const struct bucket *bucket)
-{
-	uint64_t wanted = grain((uint64_t)*bucket->rate);
-
-	return wanted - lesser(wanted, bucket->tokens);
-}
-
-/* The next turn is when there are BYTES more, or sooner: the rate may change meanwhile. */
-static void await_turn(struct bucket *bucket, uint64_t bytes)
-{
-	uint64_t rate = (uint64_t)*bucket->rate;
-	uint64_t ms = rate == 0 ? 0 : time_of(bytes, rate) / 1000000;
-
-	timer_start(&bucket->timer, lesser(ms, LOOK_EVERY_MS) + 1);
-}
-
-static void give_turn(struct bucket *bucket)
-{
-	struct throttle *throttle =
-	        container_of(list_take(&bucket->waiting), struct throttle, link);
-
-	throttle->has_turn = true;
-	task_start(throttle->task);
-}
-
-/* As many turns as there are grains; whoever gets one takes at most a grain while others wait. */
-static void on_turn(struct timer *timer)
-{
-	struct bucket *bucket = container_of(timer, struct bucket, timer);
-	uint64_t rate = (uint64_t)*bucket->rate, turns = UINT64_MAX;
-
-	if (rate > 0) {
-		refill(bucket, loop_now_ns());
-		turns = bucket->tokens / grain(rate);
-	}
-	for (; turns > 0 && !list_empty(&bucket->waiting); turns--)
-		give_turn(bucket);
-	if (!list_empty(&bucket->waiting))
-		await_turn(bucket, missing(bucket) > 0 ? missing(bucket) : grain(rate));
-}
-
-static void bucket_init(struct bucket *bucket, const int64_t *rate)
-{
-	*bucket = (struct bucket){ .rate = rate, .filled_ns = loop_now_ns() };
-	bucket->tokens = burst((uint64_t)*rate);
-	bucket->timer.expired = on_turn;
-	list_init(&bucket->waiting);
-}
-
-struct bucket *pair_bucket_new(void)
-{
-	struct bucket *bucket = mem_alloc(1, sizeof(*bucket));
-
-	bucket_init(bucket, &conf->user_rate);
-	return bucket;
-}
-
-/* A rate is set. */
-static bool has_rates(void)
-{
-	return conf->stream_rate > 0 || conf->user_rate > 0 || conf->relay_rate > 0;
-}
-
-/* With the buckets of its users, if it has any. */
-static struct throttle *throttle_new(struct pair *pair)
-{
-	struct throttle *throttle = mem_alloc(1, sizeof(*throttle));
-	struct bucket *users[2] = { NULL, NULL };
-	int count = 0;
-
-	pair->kind->find_buckets(pair, users);
-	throttle->task = &pair->task;
-	bucket_init(&throttle->own, &conf->stream_rate);
-	throttle->buckets[count++] = &throttle->own;
-	for (int i = 0; i < 2; i++)
-		if (users[i] != NULL)
-			throttle->buckets[count++] = users[i];
-	throttle->buckets[count] = &relay;
-	return throttle;
-}
-
-/* NULL is fine. A bucket that nobody waits for has no timer, so its owner may free it. */
-static void throttle_free(struct throttle *throttle)
-{
-	if (throttle == NULL)
-		return;
-	list_remove(&throttle->link);
-	for (int i = 0; i < BUCKETS && throttle->buckets[i] != NULL; i++)
-		if (list_empty(&throttle->buckets[i]->waiting))
-			timer_stop(&throttle->buckets[i]->timer);
-	free(throttle);
-}
-
-/* The first bucket that has nothing for THROTTLE, or NULL; *BYTES is what all have. */
-static struct bucket *find_empty(struct throttle *throttle, uint64_t *bytes)
-{
-	uint64_t now_ns = loop_now_ns();
-
-	*bytes = UINT64_MAX;
-	for (int i = 0; i < BUCKETS && throttle->buckets[i] != NULL; i++) {
-		struct bucket *bucket = throttle->buckets[i];
-		bool in_line = !list_empty(&bucket->waiting) && !throttle->has_turn;
-		uint64_t some = in_line ? 0 : available(bucket, now_ns);
-
-		if (some == 0)
-			return bucket;
-		*bytes = lesser(*bytes, some);
-	}
-	return NULL;
-}
-
-/* Bytes that may be read now; UINT64_MAX without rates. */
-static uint64_t throttle_allows(struct throttle *throttle)
-{
-	uint64_t bytes;
-
-	return find_empty(throttle, &bytes) == NULL ? bytes : 0;
-}
-
-/* BYTES were read, at most as many as were allowed. */
-static void throttle_spend(struct throttle *throttle, uint64_t bytes)
-{
-	throttle->has_turn = false;
-	for (int i = 0; i < BUCKETS && throttle->buckets[i] != NULL; i++)
-		throttle->buckets[i]->tokens -= lesser(bytes, throttle->buckets[i]->tokens);
-}
-
-/* There are bytes to be read: false if some are allowed, else the task will be started. */
-static bool throttle_wait(struct throttle *throttle)
-{
-	uint64_t bytes;
-	struct bucket *bucket = find_empty(throttle, &bytes);
-
-	if (bucket == NULL)
-		return false;
-	if (list_linked(&throttle->link))
-		return true;
-	list_append(&bucket->waiting, &throttle->link);
-	if (!timer_active(&bucket->timer))
-		await_turn(bucket, missing(bucket));
-	return true;
-}
-
-/* True until then; THROTTLE may be NULL. */
-static bool throttle_waits(const struct throttle *throttle)
-{
-	return throttle != NULL && list_linked(&throttle->link);
 }
 
 /* What the flows and the sockets say */
@@ -611,8 +365,12 @@ static bool discard(struct pair *pair, unsigned side)
 /* Of what may be read now, *ALLOWED is set if a rate has to do with it. */
 static uint64_t *find_budget(struct pair *pair, uint64_t *allowed)
 {
-	if (pair->throttle == NULL && has_rates() && pair->kind->find_buckets != NULL)
-		pair->throttle = throttle_new(pair);
+	if (pair->throttle == NULL && throttle_has_rates() && pair->kind->find_buckets != NULL) {
+		struct bucket *users[2] = { NULL, NULL };
+
+		pair->kind->find_buckets(pair, users);
+		pair->throttle = throttle_new(&pair->task, users);
+	}
 	if (pair->throttle == NULL)
 		return pair->budget;
 	*allowed = throttle_allows(pair->throttle);
@@ -819,11 +577,10 @@ static void remote_expired(struct deadline *deadline)
 
 static int start(void *config)
 {
-	uint64_t idle_ms;
+	const struct relay_conf *conf = config;
+	uint64_t idle_ms = (uint64_t)conf->idle_timeout_ms;
 
-	conf = config;
-	idle_ms = (uint64_t)conf->idle_timeout_ms;
-	bucket_init(&relay, &conf->relay_rate);
+	throttle_start(conf);
 	deadline_queue_init(&idle_queue, idle_ms, idle_expired);
 	deadline_queue_init(&linger_queue, idle_ms < LINGER_MS ? idle_ms : LINGER_MS,
 	                    linger_expired);
@@ -838,7 +595,7 @@ static void stop(void)
 	deadline_queue_release(&linger_queue);
 	deadline_queue_release(&flush_queue);
 	deadline_queue_release(&remote_queue);
-	timer_stop(&relay.timer);
+	throttle_stop();
 }
 
 const struct daemon_module pair_module = { "pairs", start, stop };

@@ -132,9 +132,6 @@ void pair_resume(struct pair *pair);
  */
 void pair_stop(struct pair *pair, enum reason reason);
 
-/* The bucket of the bytes of one user (heap: free()), for find_buckets(). */
-struct bucket *pair_bucket_new(void);
-
 /*
  * Ends, as idle, the pair that has been open without a byte for longest, if that is LEAST_MS; false
  * if there is none. Not one whose reader's kernel still takes bytes, or that waits for budget.

@@ -10,6 +10,7 @@
 #include "common/base/metrics.h"
 #include "common/daemon.h"
 #include "relayd/fleet/fleet.h"
+#include "relayd/io/throttle.h"
 #include "relayd/quota/calendar.h"
 #include "relayd/quota/denial.h"
 #include "relayd/quota/lease.h"
@@ -358,7 +359,7 @@ static void find_buckets(struct pair *pair, struct bucket *users[2])
 		struct active_user *user = stream_of(pair)->active.users[i];
 
 		if (user != NULL && user->bucket == NULL)
-			user->bucket = pair_bucket_new();
+			user->bucket = throttle_bucket_new();
 		users[i] = user == NULL ? NULL : user->bucket;
 	}
 }

@@ -25,7 +25,7 @@ static inline void ask(struct asked *asked, const char *method, const char *url)
 	asked->call.method = method;
 	asked->call.url = url;
 	if (asked->call.timeout_ms == 0)
-		asked->call.timeout_ms = 5000;
+		asked->call.timeout_ms = 60000;
 	asked->done = 0;
 	http_send(pool, &asked->call);
 }

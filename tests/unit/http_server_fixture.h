@@ -174,7 +174,7 @@ static inline void ask(struct asked *asked, const char *method, const char *path
 	asked->call.url = asked->url;
 	asked->call.body = body;
 	asked->call.body_len = body != NULL ? strlen(body) : 0;
-	asked->call.timeout_ms = 5000;
+	asked->call.timeout_ms = 60000;
 	if (asked->call.headers == NULL)
 		asked->call.headers = with_token;
 	asked->done = false;

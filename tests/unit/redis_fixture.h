@@ -7,7 +7,6 @@
 #include "tests/unit/unit.h"
 #include "tests/unit/wait.h"
 
-#define TIMEOUT_MS 1000
 #define NEVER_MS 600000 /* a timeout that no test lives to see */
 
 static struct redis_server server;
@@ -46,15 +45,10 @@ static inline struct redis *open_patient(const char *url, unsigned timeout_ms)
 	return made;
 }
 
-static inline struct redis *open_url(const char *url)
-{
-	return open_patient(url, TIMEOUT_MS);
-}
-
 static inline void open_server(void)
 {
 	redis_server_start(&server);
-	redis = open_url(server.url);
+	redis = open_patient(server.url, NEVER_MS);
 }
 
 /* Waits for the answer of ASKED, which must be TEXT (NULL: no reply). */

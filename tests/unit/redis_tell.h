@@ -19,7 +19,7 @@ static inline void on_told(struct redis_call *call, const struct redisReply *rep
 /* Waits until the server at URL has carried out COMMAND. */
 static inline void redis_tell(const char *url, const char *command)
 {
-	struct redis_options options = { .url = url, .prefix = "og:", .timeout_ms = 2000 };
+	struct redis_options options = { .url = url, .prefix = "og:", .timeout_ms = 60000 };
 	struct told told = { .call.done = on_told };
 	struct redis *redis = redis_new(&options);
 

@@ -23,7 +23,7 @@ static inline int unit_run(const char *name, const TTest *const *tests, size_t c
 	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_set_timeout(tcase, 150); /* guards against a test that hangs */
+	tcase_set_timeout(tcase, 600); /* guards against a test that hangs */
 	for (size_t i = 0; i < count; i++)
 		if (part == NULL || strstr(tests[i]->name, part) != NULL)
 			tcase_add_test(tcase, tests[i]);

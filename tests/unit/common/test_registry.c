@@ -12,7 +12,7 @@ static struct redis *redis;
 
 static struct redis *open_redis(void)
 {
-	struct redis_options options = { .url = server.url, .prefix = "og:", .timeout_ms = 500 };
+	struct redis_options options = { .url = server.url, .prefix = "og:", .timeout_ms = 5000 };
 
 	return redis_new(&options);
 }
@@ -194,7 +194,7 @@ static void connect_to(const char *host)
 {
 	int port = redis_server_free_port();
 	char *url = mem_printf("redis://%s:%d", host, port);
-	struct redis_options options = { .url = url, .prefix = "og:", .timeout_ms = 500 };
+	struct redis_options options = { .url = url, .prefix = "og:", .timeout_ms = 5000 };
 
 	redis_server_kill(&server);
 	redis_free(redis);

@@ -301,7 +301,7 @@ static void ask_tls(struct asked *asked, struct http_pool *from, const char *pat
 		.method = "GET",
 		.url = asked->url,
 		.headers = with_token,
-		.timeout_ms = 5000,
+		.timeout_ms = 60000,
 	};
 	asked->done = false;
 	http_send(from, &asked->call);

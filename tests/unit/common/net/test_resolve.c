@@ -29,7 +29,7 @@ static int open_for_test(ares_channel *made, struct ares_options *options, int m
 	options->udp_port = ntohs(dns_address.sin_port);
 	options->lookups = lookups;
 	options->ndomains = 0;
-	options->timeout = 100;
+	options->timeout = manner == SILENT ? 100 : 30000;
 	return ares_init_options(made, options,
 	                         mask | ARES_OPT_SERVERS | ARES_OPT_UDP_PORT | ARES_OPT_LOOKUPS |
 	                                 ARES_OPT_DOMAINS);

@@ -2,6 +2,19 @@
 
 #include "tests/unit/redis_fixture.h"
 
+#define TIMEOUT_MS 1000
+
+static struct redis *open_hasty(const char *url)
+{
+	return open_patient(url, TIMEOUT_MS);
+}
+
+static void open_hasty_server(void)
+{
+	redis_server_start(&server);
+	redis = open_hasty(server.url);
+}
+
 /* ---- trouble ---- */
 
 START_TEST(a_server_that_is_absent_at_the_start_is_used_once_it_is_there)
@@ -9,7 +22,7 @@ START_TEST(a_server_that_is_absent_at_the_start_is_used_once_it_is_there)
 	uint64_t start_ms = loop_now_ms();
 	struct asked asked = { .call.done = on_asked };
 
-	redis = open_url(server.url);
+	redis = open_hasty(server.url);
 	redis_on_change(redis, on_change);
 	redis_command(redis, &asked.call, "PING");
 	expect(&asked, NULL);
@@ -60,7 +73,7 @@ static void open_impostor(void)
 	ck_assert_int_ge(impostor, 0);
 	ck_assert_int_eq(net_local(impostor, &address), 0);
 	snprintf(url, sizeof(url), "redis://%s", net_format(&address, text));
-	redis = open_url(url);
+	redis = open_patient(url, NEVER_MS);
 }
 
 /* Takes the next connection and lets it log in. */
@@ -174,7 +187,7 @@ START_TEST(a_stalled_server_means_no_reply_after_the_timeout_for_all_and_recover
 	struct asked asked[10] = { 0 }, late = { .call.done = on_asked };
 	uint64_t start_ms;
 
-	open_server();
+	open_hasty_server();
 	redis_on_change(redis, on_change);
 	expect_command("PING", "PONG");
 	kill(server.pid, SIGSTOP);
@@ -304,7 +317,7 @@ START_TEST(a_cancelled_call_whose_server_stalls_does_not_keep_others_from_their_
 {
 	struct asked cancelled = { .call.done = on_asked }, other = { .call.done = on_asked };
 
-	open_server();
+	open_hasty_server();
 	expect_command("PING", "PONG");
 	kill(server.pid, SIGSTOP);
 	redis_command(redis, &cancelled.call, "PING");
@@ -364,7 +377,7 @@ START_TEST(the_connection_may_be_freed_as_its_change_is_told)
 {
 	struct asked asked = { .call.done = on_asked };
 
-	open_server();
+	open_hasty_server();
 	redis_on_change(redis, free_on_timeout);
 	expect_command("PING", "PONG");
 	kill(server.pid, SIGSTOP);
@@ -381,7 +394,7 @@ START_TEST(freeing_forgets_calls_in_every_state_of_the_connection)
 
 	redis_server_start(&server);
 	for (int turns = 0; turns < 8; turns++) {
-		redis = open_url(server.url);
+		redis = open_patient(server.url, NEVER_MS);
 		redis_command(redis, &asked.call, "PING");
 		for (int i = 0; i < turns && asked.answers == 0; i++)
 			loop_turn(5);
@@ -400,7 +413,7 @@ START_TEST(what_was_sent_in_the_last_turn_goes_out_before_the_end)
 	expect_command("PING", "PONG");
 	redis_command(redis, &asked.call, "SET farewell yes");
 	redis_free(redis);
-	redis = open_url(server.url);
+	redis = open_patient(server.url, NEVER_MS);
 	expect_command("GET farewell", "yes");
 }
 END_TEST

@@ -356,7 +356,7 @@ static struct http_call call_with(const char *body, size_t len)
 		.url = "https://127.0.0.1:1/",
 		.body = body,
 		.body_len = len,
-		.timeout_ms = 10000,
+		.timeout_ms = 60000,
 	};
 }
 

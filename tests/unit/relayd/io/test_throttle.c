@@ -1,4 +1,4 @@
-#include "relayd/io/pair.c"
+#include "relayd/io/throttle.c"
 
 #include <string.h>
 
@@ -6,6 +6,7 @@
 #include "tests/unit/wait.h"
 
 #define MIB (UINT64_C(1) << 20)
+#define SLOW 1000 /* bytes per second: while a test runs, time gives no turn */
 
 static struct relay_conf rates;
 static struct bucket *user; /* of all pairs; NULL: none */
@@ -26,17 +27,7 @@ static void on_third(struct task *task)
 	runs[2]++;
 }
 
-static void find_user(struct pair *pair, struct bucket *users[2])
-{
-	users[1] = user;
-}
-
-static const struct pair_kind kind = { .find_buckets = find_user };
-static struct pair pairs[3] = {
-	{ .kind = &kind, .task.run = on_first },
-	{ .kind = &kind, .task.run = on_second },
-	{ .kind = &kind, .task.run = on_third },
-};
+static struct task tasks[3] = { { .run = on_first }, { .run = on_second }, { .run = on_third } };
 static struct throttle *throttles[3];
 
 static void setup(void)
@@ -44,7 +35,7 @@ static void setup(void)
 	rates = (struct relay_conf){ 0 };
 	memset(runs, 0, sizeof(runs));
 	loop_init();
-	ck_assert_int_eq(pair_module.start(&rates), 0);
+	throttle_start(&rates);
 }
 
 static void drop(int place)
@@ -57,18 +48,18 @@ static void teardown(void)
 {
 	for (int i = 0; i < 3; i++) {
 		drop(i);
-		task_stop(&pairs[i].task);
+		task_stop(&tasks[i]);
 	}
 	free(user);
 	user = NULL;
-	pair_module.stop();
+	throttle_stop();
 	loop_release();
 }
 
 static void make(int count)
 {
 	for (int i = 0; i < count; i++)
-		throttles[i] = throttle_new(&pairs[i]);
+		throttles[i] = throttle_new(&tasks[i], (struct bucket *[2]){ NULL, user });
 }
 
 /* Reads all that THROTTLE may; how much that was. */
@@ -82,7 +73,7 @@ static uint64_t take(int place)
 
 START_TEST(without_rates_nothing_is_held_back)
 {
-	ck_assert(!has_rates());
+	ck_assert(!throttle_has_rates());
 	make(1);
 	ck_assert_uint_eq(take(0), UINT64_MAX);
 	ck_assert_uint_eq(take(0), UINT64_MAX);
@@ -125,14 +116,15 @@ END_TEST
 
 START_TEST(a_stream_waits_until_there_is_enough_for_a_turn)
 {
-	rates.stream_rate = 1 * MIB;
-	ck_assert(has_rates());
+	rates.stream_rate = SLOW;
+	ck_assert(throttle_has_rates());
 	make(1);
-	ck_assert_uint_eq(take(0), burst(MIB));
+	ck_assert_uint_eq(take(0), burst(SLOW));
 	ck_assert_uint_eq(throttle_allows(throttles[0]), 0);
 	ck_assert(throttle_wait(throttles[0]));
 	ck_assert(throttle_waits(throttles[0]));
 	ck_assert(throttle_wait(throttles[0])); /* once is enough */
+	rates.stream_rate = 1 * MIB;
 	WAIT_UNTIL(runs[0] == 1);
 	ck_assert(!throttle_waits(throttles[0]));
 	ck_assert_uint_ge(take(0), grain(MIB));
@@ -141,21 +133,21 @@ END_TEST
 
 START_TEST(those_that_wait_for_one_bucket_take_turns)
 {
-	rates.relay_rate = 1000; /* so that time gives next to nothing here */
+	rates.relay_rate = SLOW;
 	make(3);
 	bucket_init(&relay, &rates.relay_rate);
-	ck_assert_uint_eq(take(0), burst(1000));
+	ck_assert_uint_eq(take(0), burst(SLOW));
 	for (int i = 0; i < 3; i++)
 		ck_assert(throttle_wait(throttles[i]));
 	for (int turn = 0; turn < 9; turn++) {
 		int whose = turn % 3, next = (turn + 1) % 3;
 
-		relay.tokens = grain(1000);
+		relay.tokens = grain(SLOW);
 		on_turn(&relay.timer);
 		WAIT_UNTIL(runs[whose] == turn / 3 + 1);
 		ck_assert_int_eq(runs[0] + runs[1] + runs[2], turn + 1);
 		ck_assert_uint_eq(throttle_allows(throttles[next]), 0);
-		ck_assert_uint_eq(take(whose), grain(1000));
+		ck_assert_uint_eq(take(whose), grain(SLOW));
 		ck_assert(throttle_wait(throttles[whose]));
 	}
 }
@@ -163,16 +155,16 @@ END_TEST
 
 START_TEST(a_stream_has_what_its_user_and_the_relay_have_too)
 {
-	rates.user_rate = 1 * MIB;
+	rates.user_rate = SLOW;
 	rates.stream_rate = 100 * MIB;
 	rates.relay_rate = 2 * MIB;
 	bucket_init(&relay, &rates.relay_rate);
-	throttles[2] = throttle_new(&pairs[2]);
-	user = pair_bucket_new();
+	throttles[2] = throttle_new(&tasks[2], (struct bucket *[2]){ NULL, NULL });
+	user = throttle_bucket_new();
 	make(2);
-	ck_assert_uint_eq(take(0), burst(MIB));
+	ck_assert_uint_eq(take(0), burst(SLOW));
 	ck_assert_uint_eq(throttle_allows(throttles[1]), 0);
-	ck_assert_uint_ge(throttle_allows(throttles[2]), burst(2 * MIB) - burst(MIB));
+	ck_assert_uint_ge(throttle_allows(throttles[2]), burst(2 * MIB) - burst(SLOW));
 	ck_assert(throttle_wait(throttles[1]));
 	ck_assert_ptr_eq(list_first(&user->waiting), &throttles[1]->link);
 	drop(1);
@@ -206,5 +198,5 @@ int main(void)
 		a_rate_that_is_taken_away_lets_all_go_on,
 	};
 
-	return unit_run("pair_rates", tests, ARRAY_LEN(tests), setup, teardown);
+	return unit_run("throttle", tests, ARRAY_LEN(tests), setup, teardown);
 }
