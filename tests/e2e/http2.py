@@ -74,11 +74,14 @@ class Client:
         self.send(PREFACE + frame(SETTINGS))
         self.wait(SETTINGS)
 
-    def request(self, path, headers=(), body=b"", method="POST"):
+    def request(self, path, headers=(), body=b"", method="POST", scheme="https"):
         """Opens a stream with a whole request; its number."""
+        fields = [(":method", method), (":scheme", scheme), (":path", path)]
+        return self.open([*fields, (":authority", "127.0.0.1"), *headers], body)
+
+    def open(self, fields, body=b""):
+        """The same with all header fields as they are given."""
         stream, self.next = self.next, self.next + 2
-        fields = [(":method", method), (":scheme", "https"), (":path", path)]
-        fields += [(":authority", "127.0.0.1"), *headers]
         head = frame(HEADERS, END_HEADERS | (0 if body else END_STREAM), stream, block(fields))
         body = [body[at : at + 16384] for at in range(0, len(body), 16384)]
         for number, piece in enumerate(body):

@@ -160,6 +160,32 @@ def test_headers_and_bodies_have_caps(client, headers):
     assert reason(client.answer(push(client, headers, body=body))) == "PayloadTooLarge"
 
 
+WHOLE = [(":method", "POST"), (":scheme", "https"), (":path", "/token"), (":authority", "x")]
+MALFORMED = {
+    "no method": WHOLE[1:],
+    "no path": [*WHOLE[:2], WHOLE[3]],
+    "two paths": [*WHOLE, WHOLE[2]],
+    "a path behind a field": [*WHOLE[:2], ("a", "b"), *WHOLE[2:]],
+    "another scheme": [WHOLE[0], (":scheme", "http"), *WHOLE[2:]],
+    "an unknown pseudo-header": [*WHOLE, (":host", "x")],
+    "a name in upper case": [*WHOLE, ("Accept", "b")],
+    "an end of line in a value": [*WHOLE, ("a", "b\nc")],
+    "a field of a connection": [*WHOLE, ("connection", "close")],
+    "another length than the body's": [*WHOLE, ("content-length", "3")],
+}
+
+
+@pytest.mark.parametrize("what", MALFORMED)
+def test_a_malformed_request_resets_its_stream(fake, client, what):
+    assert client.answer(client.open(MALFORMED[what], b"body")) == "reset"
+    assert "error" in client.answer(client.open([*WHOLE, ("content-length", "4")], b"body"))
+    assert [entry["path"] for entry in fake.received()] == ["/token"]
+
+
+def test_the_scheme_may_be_as_firebase_admin_sends_it(client):
+    assert "error" in client.answer(client.request("/token", scheme="https:"))
+
+
 # TLS
 
 

@@ -1,6 +1,6 @@
 /*
  * Header fields in one flat block: "name\0value\0name\0value\0…", so that a request's headers are
- * recorded by one copy. HTTP/2 allows no NUL in a field, and nghttp2 has checked that.
+ * recorded by one copy. No field has a NUL in it (RFC 9110, section 5.5).
  */
 #ifndef OG_TESTS_FAKES_HEADERS_H
 #define OG_TESTS_FAKES_HEADERS_H

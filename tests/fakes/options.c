@@ -73,8 +73,8 @@ static const char usage[] =
 static const char details[] =
         "\n"
         "A test set is: ca.pem (trust this), server.pem and server.key (for localhost,\n"
-        "127.0.0.1, ::1 and the host of --token-uri), apns.p8 (the sender's key) and\n"
-        "apns.pub.pem,\n"
+        "127.0.0.1, ::1, Apple's and Google's hosts and the host of --token-uri), apns.p8\n"
+        "(the sender's key) and apns.pub.pem,\n"
         "apns-certificate.pem (in place of apns.p8: a sender's certificate, whose UID is\n"
         "the topic, with its key), service-account.json (the sender's account) and\n"
         "oauth.pub.pem. The CA's key is not kept. No file of a set is overwritten.\n"

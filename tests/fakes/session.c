@@ -90,6 +90,13 @@ static int on_begin_headers(nghttp2_session *h2, const nghttp2_frame *frame, voi
 	return 0;
 }
 
+/* A malformed request is an error of its stream (RFC 9113, section 8.1.1). */
+static int refuse(nghttp2_session *h2, int32_t id)
+{
+	nghttp2_submit_rst_stream(h2, NGHTTP2_FLAG_NONE, id, NGHTTP2_PROTOCOL_ERROR);
+	return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
 static int on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint8_t *name,
                      size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
                      void *user)
@@ -99,6 +106,8 @@ static int on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint
 
 	if (stream == NULL || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
 		return 0;
+	if (!h2_request_field(&stream->form, header.name, name_len, header.value, value_len))
+		return refuse(h2, frame->hd.stream_id);
 	if (request_add_header(&stream->request, header, name_len, value_len) < 0)
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	return 0;
@@ -145,8 +154,10 @@ static int on_frame(nghttp2_session *h2, const nghttp2_frame *frame, void *user)
 	if (!may_end || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0)
 		return 0;
 	stream = nghttp2_session_get_stream_user_data(h2, frame->hd.stream_id);
-	if (stream != NULL)
+	if (stream != NULL && h2_request_whole(&stream->form, stream->request.body_total))
 		stream_complete(stream);
+	else if (stream != NULL)
+		refuse(h2, frame->hd.stream_id);
 	return 0;
 }
 
@@ -189,6 +200,7 @@ static nghttp2_option *make_options(void)
 	if (nghttp2_option_set_stream_reset_rate_limit != NULL)
 		nghttp2_option_set_stream_reset_rate_limit(made, UINT64_MAX, UINT64_MAX);
 	nghttp2_option_set_no_closed_streams(made, 1);
+	nghttp2_option_set_no_http_messaging(made, 1); /* h2_request.h does that */
 	return made;
 }
 

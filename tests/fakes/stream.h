@@ -9,6 +9,7 @@
 
 #include "common/base/list.h"
 #include "tests/fakes/answer.h"
+#include "tests/fakes/h2_request.h"
 #include "tests/fakes/request.h"
 #include "tests/fakes/session.h"
 
@@ -16,6 +17,7 @@ struct stream {
 	struct list_link link;
 	struct session *session;
 	int32_t id;
+	struct h2_request form;
 	struct request request;
 	struct answer answer;
 	size_t body_sent; /* of the answer */

@@ -135,9 +135,14 @@ static int write_account(struct test_set *set, const struct test_set_account *ac
 	return finish(set, TEST_SET_ACCOUNT, file, good);
 }
 
+/* The hosts that are played: of some senders' libraries no endpoint can be set. */
+#define PLAYED                                                                                     \
+	",DNS:api.push.apple.com,DNS:api.sandbox.push.apple.com,DNS:fcm.googleapis.com"            \
+	",DNS:oauth2.googleapis.com"
+
 /*
- * What the server is reached by: this machine, and the host of TOKEN_URI where that is a name (in
- * a container it is that of the service). Heap.
+ * What the server is reached by: this machine, the hosts that it plays, and the host of TOKEN_URI
+ * where that is a name (in a container it is that of the service). Heap.
  */
 static char *server_names(const char *token_uri)
 {
@@ -149,7 +154,7 @@ static char *server_names(const char *token_uri)
 	if (strncmp(host, scheme, sizeof(scheme) - 1) == 0)
 		host += sizeof(scheme) - 1;
 	len = strspn(host, "abcdefghijklmnopqrstuvwxyz0123456789-.");
-	buf_text(&names, "DNS:localhost,IP:127.0.0.1,IP:::1");
+	buf_text(&names, "DNS:localhost,IP:127.0.0.1,IP:::1" PLAYED);
 	if (isalpha((unsigned char)*host) && strchr(":/", host[len]) != NULL)
 		buf_printf(&names, ",DNS:%.*s", (int)len, host);
 	return buf_take(&names);

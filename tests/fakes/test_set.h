@@ -1,7 +1,7 @@
 /*
- * A complete set of test credentials in a directory: a CA, a server certificate for this machine
- * and the host of the account's token_uri, an APNs signing key, an APNs certificate and a Google
- * service account, each with what the pretend providers need to check it.
+ * A complete set of test credentials in a directory: a CA, a server certificate for this machine,
+ * Apple's and Google's hosts and the host of the account's token_uri, an APNs signing key, an APNs
+ * certificate and a Google service account, each with what the pretend providers need to check it.
  */
 #ifndef OG_TESTS_FAKES_TEST_SET_H
 #define OG_TESTS_FAKES_TEST_SET_H
