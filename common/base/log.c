@@ -85,10 +85,15 @@ static void put_prefix(struct line *line, enum log_level level)
 	line->len = len < 128 ? (size_t)len : 127;
 }
 
+static size_t room(const struct line *line)
+{
+	return sizeof(line->bytes) - strlen(ellipsis) - line->len;
+}
+
 /* Appends LEN bytes whole or not at all, so that neither an escape nor a character is split. */
 static void put(struct line *line, const char *bytes, size_t len)
 {
-	if (line->cut || line->len + len > sizeof(line->bytes) - strlen(ellipsis)) {
+	if (line->cut || len > room(line)) {
 		line->cut = true;
 		return;
 	}
@@ -141,20 +146,43 @@ static bool is_obeyed(unsigned code)
 	return code < 0x20 || code == 0x7f;
 }
 
+/* How many bytes at TEXT, at most MOST, are ASCII that is shown as it is: nearly all are. */
+static size_t plain_bytes(const char *text, size_t most)
+{
+	size_t len = 0;
+
+	while (len < most && text[len] >= 0x20 && text[len] < 0x7f)
+		len++;
+	return len;
+}
+
+/* Appends the character of STEP bytes at TEXT, or its bytes in hexadecimal if it is obeyed. */
+static void put_character(struct line *line, const char *text, size_t step)
+{
+	char escape[4 * 4 + 1];
+	size_t len = 0;
+
+	if (!is_obeyed(code_point(text, step))) {
+		put(line, text, step);
+		return;
+	}
+	for (size_t i = 0; i < step; i++)
+		len += (size_t)snprintf(escape + len, sizeof(escape) - len, "\\x%02x",
+		                        (unsigned char)text[i]);
+	put(line, escape, len);
+}
+
 static void put_escaped(struct line *line, const char *text)
 {
-	while (*text != '\0' && !line->cut) {
-		size_t step = character_bytes(text), len = 0;
-		char escape[4 * 4 + 1];
+	for (;;) {
+		size_t plain = plain_bytes(text, room(line)), step;
 
-		if (is_obeyed(code_point(text, step))) {
-			for (size_t i = 0; i < step; i++)
-				len += (size_t)snprintf(escape + len, sizeof(escape) - len,
-				                        "\\x%02x", (unsigned char)text[i]);
-			put(line, escape, len);
-		} else {
-			put(line, text, step);
-		}
+		put(line, text, plain);
+		text += plain;
+		if (*text == '\0' || line->cut)
+			return;
+		step = character_bytes(text);
+		put_character(line, text, step);
 		text += step;
 	}
 }

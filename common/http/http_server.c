@@ -1,6 +1,7 @@
 #include "common/http/http_server.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <microhttpd.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -304,9 +305,11 @@ struct framing {
 /* A header's name is a token (RFC 9110, section 5.6.2). */
 static bool is_token(const char *name)
 {
-	size_t len = strspn(name, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
-	                          "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+	size_t len = 0;
 
+	while (isalnum((unsigned char)name[len]) ||
+	       (name[len] != '\0' && strchr("!#$%&'*+-.^_`|~", name[len]) != NULL))
+		len++;
 	return len > 0 && name[len] == '\0';
 }
 

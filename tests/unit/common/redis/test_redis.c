@@ -106,18 +106,18 @@ START_TEST(login_and_database_come_from_the_url)
 
 	redis_server_start_with(&server, port, "p@ss word");
 	snprintf(url, sizeof(url), "redis://default:p%%40ss%%20word@localhost:%d/3", port);
-	redis = open_patient(url, NEVER_MS);
+	redis = open_patient(url, PATIENT_MS);
 	expect_command("SET where here", "OK");
 	redis_free(redis);
 	snprintf(url, sizeof(url), "redis://:p%%40ss%%20word@127.0.0.1:%d/3", port);
-	redis = open_patient(url, NEVER_MS);
+	redis = open_patient(url, PATIENT_MS);
 	expect_command("GET where", "here");
 	expect_command("SELECT 0", "OK");
 	expect_command("EXISTS where", "");
 	expect_command("ACL SETUSER alice on >secret ~* +@all", "OK");
 	redis_free(redis);
 	snprintf(url, sizeof(url), "redis://alice:secret@127.0.0.1:%d", port);
-	redis = open_patient(url, NEVER_MS);
+	redis = open_patient(url, PATIENT_MS);
 	expect_command("ACL WHOAMI", "alice");
 }
 END_TEST
@@ -129,7 +129,7 @@ START_TEST(with_a_wrong_password_nothing_is_sent_and_calls_end_in_time)
 
 	redis_server_start_with(&server, port, "right");
 	snprintf(url, sizeof(url), "redis://:wrong@127.0.0.1:%d", port);
-	redis = open_patient(url, NEVER_MS);
+	redis = open_patient(url, PATIENT_MS);
 	expect_command("SET key value", NULL);
 	ck_assert(!redis_connected(redis));
 }
