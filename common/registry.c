@@ -1,10 +1,14 @@
 #include "common/registry.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/registry_join.lua.h"
@@ -13,6 +17,9 @@
 #include "common/text/signature.h"
 
 #define LOG_EVERY_MS 60000
+
+/* Redis's clock is read twice for two beats: a record whose end moved by less wasn't renewed. */
+#define RENEWED_MS 100
 
 static struct redis_script join_script = { .text = registry_join_lua };
 static struct redis_script read_script = { .text = registry_read_lua };
@@ -29,6 +36,128 @@ static char *record_key(const struct registry_entry *entry)
 
 /* ---- a daemon's own record ---- */
 
+/*
+ * This process among all that there are: the machine since its start, the namespace of processes (a
+ * container has its own), and the number. Static.
+ */
+static const char *process_name(void)
+{
+	static char name[160];
+	char namespace[64] = "", *boot;
+	size_t boot_len;
+	ssize_t len;
+
+	if (name[0] != '\0')
+		return name;
+	boot = file_read("/proc/sys/kernel/random/boot_id", 64, &boot_len);
+	len = readlink("/proc/self/ns/pid", namespace, sizeof(namespace) - 1);
+	if (boot != NULL && len > 0)
+		snprintf(name, sizeof(name), "%.36s/%s/%ld", boot, namespace, (long)getpid());
+	else
+		snprintf(name, sizeof(name), "unknown");
+	free(boot);
+	return name;
+}
+
+/* True if NAME was a process beside this one, and is none any more. */
+static bool is_dead(const char *name)
+{
+	const char *own = process_name(), *slash = strrchr(own, '/');
+	size_t len = slash != NULL ? (size_t)(slash - own) + 1 : 0;
+	long number;
+
+	if (name == NULL || len == 0 || strncmp(name, own, len) != 0)
+		return false;
+	number = strtol(name + len, NULL, 10);
+	return number > 0 && kill((pid_t)number, 0) < 0 && errno == ESRCH;
+}
+
+static const char *host_name(void)
+{
+	static char host[NET_HOST_MAX + 1];
+
+	if (host[0] == '\0' && gethostname(host, sizeof(host) - 1) != 0)
+		snprintf(host, sizeof(host), "-");
+	return host;
+}
+
+/* Logs an error if ENTRY's id is TAKEN, else that its start, or it itself, has to wait. */
+static void log_other(const struct registry_entry *entry, const json_t *record, bool taken)
+{
+	const char *host = json_string_value(json_object_get(record, "host"));
+
+	if (taken)
+		log_error("registry-id-taken kind=%s id=%s host=%s other_host=%s "
+		          "reason=\"each of them needs an id of its own\"",
+		          entry->kind, entry->id, host_name(), host != NULL ? host : "-");
+	else
+		log_warn("registry-id-met kind=%s id=%s host=%s other_host=%s", entry->kind,
+		         entry->id, host_name(), host != NULL ? host : "-");
+}
+
+static void log_refused(const char *kind, const char *id, uint64_t *logged_ms)
+{
+	if (loop_once_in(LOG_EVERY_MS, logged_ms))
+		log_warn("registry-record-refused kind=%s id=%s "
+		         "reason=\"malformed or signed with another api-token\"",
+		         kind, id);
+}
+
+/*
+ * The RECORD of another process with this id expires in LEFT_MS, at EXPIRES_MS by Redis's clock. If
+ * it was renewed since it was read last, there are two of them.
+ */
+static void wait_for_other(struct registry_entry *entry, const json_t *record, int64_t expires_ms,
+                           int64_t left_ms)
+{
+	bool first = entry->theirs_ms == 0;
+	bool renewed = !first && expires_ms > entry->theirs_ms + RENEWED_MS;
+
+	entry->theirs_ms = expires_ms;
+	if (first)
+		log_other(entry, record, false);
+	if (left_ms >= 0 && left_ms < REGISTRY_BEAT_MS)
+		timer_start(&entry->beat, (uint64_t)left_ms + 1);
+	if (!renewed || entry->joined)
+		return;
+	log_other(entry, record, true);
+	timer_stop(&entry->beat);
+	entry->taken(entry);
+}
+
+static json_t *open_other(const struct registry_entry *entry, const char *text, size_t len)
+{
+	json_t *record = registry_open(entry->kind, entry->id, text, len, entry->token);
+
+	if (record == NULL)
+		record = registry_open(entry->kind, entry->id, text, len, entry->token_also);
+	return record;
+}
+
+static void write_record(struct registry_entry *entry, const char *replaced);
+
+/*
+ * REPLY: when the record of another process with this id expires, in how many ms that is, and its
+ * text. A record that isn't the fleet's, or of a process that has died, is replaced; once a beat,
+ * so that whoever writes others all the time keeps nobody busy.
+ */
+static void meet_other(struct registry_entry *entry, const struct redisReply *reply)
+{
+	size_t len = 0;
+	const char *text = redis_reply_string(redis_reply_at(reply, 2), &len);
+	json_t *record = text != NULL ? open_other(entry, text, len) : NULL;
+	const char *process = json_string_value(json_object_get(record, "process"));
+
+	if (record == NULL)
+		log_refused(entry->kind, entry->id, &entry->logged_ms);
+	if (record != NULL && !is_dead(process))
+		wait_for_other(entry, record, redis_reply_integer(redis_reply_at(reply, 0), 0),
+		               redis_reply_integer(redis_reply_at(reply, 1), 0));
+	else if (text != NULL && !entry->replacing)
+		write_record(entry, text);
+	json_decref(record);
+}
+
 static void on_joined(struct redis_call *call, const struct redisReply *reply)
 {
 	struct registry_entry *entry = container_of(call, struct registry_entry, call);
@@ -38,6 +167,12 @@ static void on_joined(struct redis_call *call, const struct redisReply *reply)
 		log_warn("registry-write-failed kind=%s id=%s reason=\"%s\"", entry->kind,
 		         entry->id, error);
 	entry->refused = error != NULL;
+	if (redis_reply_count(reply) > 0) {
+		meet_other(entry, reply);
+	} else if (redis_reply_integer(reply, 0) == 1) {
+		entry->joined = true;
+		entry->theirs_ms = 0;
+	}
 }
 
 static void sign(json_t *record, const struct registry_entry *entry)
@@ -50,23 +185,37 @@ static void sign(json_t *record, const struct registry_entry *entry)
 	free(purpose);
 }
 
-static void write_record(struct registry_entry *entry)
+/* The text of the record; heap. */
+static char *make_record(struct registry_entry *entry)
 {
-	char ttl[24], *index = index_key(entry->redis, entry->kind), *key = record_key(entry);
 	json_t *record = entry->describe(entry);
-	const char *argv[] = { index, key, entry->id, NULL, ttl };
 	char *text;
 
+	json_object_set_new(record, "host", json_string(host_name()));
+	json_object_set_new(record, "process", json_string(process_name()));
 	sign(record, entry);
 	text = json_dumps(record, JSON_COMPACT);
 	assert(text != NULL);
-	argv[3] = text;
+	json_decref(record);
+	return text;
+}
+
+/* REPLACED: the text of another process's record that may be overwritten; NULL: none. */
+static void write_record(struct registry_entry *entry, const char *replaced)
+{
+	char ttl[24], epoch[24], *index = index_key(entry->redis, entry->kind);
+	char *key = record_key(entry), *text = make_record(entry);
+	const char *argv[] = {
+		index, key, entry->id, text, ttl, epoch, replaced != NULL ? replaced : ""
+	};
+
+	entry->replacing = replaced != NULL;
 	entry->call.done = on_joined;
 	snprintf(ttl, sizeof(ttl), "%d", REGISTRY_TTL_MS);
+	snprintf(epoch, sizeof(epoch), "%lld", (long long)entry->epoch_ms);
 	redis_eval(entry->redis, &entry->call, &join_script,
 	           &(struct redis_args){ 2, ARRAY_LEN(argv), argv });
 	free(text);
-	json_decref(record);
 	free(key);
 	free(index);
 }
@@ -77,14 +226,14 @@ static void on_connected(struct redis_call *call, const struct redisReply *reply
 	struct registry_entry *entry = container_of(call, struct registry_entry, call);
 
 	if (reply != NULL)
-		write_record(entry);
+		write_record(entry, NULL);
 }
 
 /* The record names our end of the connection, so what waits for one is a PING. */
 static void write_when_connected(struct registry_entry *entry)
 {
 	if (redis_connected(entry->redis)) {
-		write_record(entry);
+		write_record(entry, NULL);
 		return;
 	}
 	entry->call.done = on_connected;
@@ -148,16 +297,14 @@ static bool serves(const union net_address *wildcard, const union net_address *l
 /* The place of LISTENER, where LOCAL is our end of the connection to Redis; heap. */
 static char *place_of(const union net_address *listener, const union net_address *local)
 {
-	char text[NET_TEXT_MAX], host[NET_HOST_MAX + 1] = "";
+	char text[NET_TEXT_MAX];
 	union net_address address = *local;
 	uint16_t port = net_port(listener);
 
 	if (!net_is_wildcard(listener))
 		return mem_dup(net_format(listener, text));
-	if (!serves(listener, local)) {
-		gethostname(host, sizeof(host) - 1);
-		return mem_printf("%s:%u", host, port);
-	}
+	if (!serves(listener, local))
+		return mem_printf("%s:%u", host_name(), port);
 	if (address.sa.sa_family == AF_INET)
 		address.in.sin_port = htons(port);
 	else
@@ -212,11 +359,8 @@ static json_t *read_records(struct registry_watch *watch, const struct redisRepl
 		                         ? registry_open(watch->kind, id, text, len, watch->token)
 		                         : NULL;
 
-		if ((record == NULL || json_object_set(records, id, record) < 0) &&
-		    loop_once_in(LOG_EVERY_MS, &watch->logged_ms))
-			log_warn("registry-record-refused kind=%s id=%s "
-			         "reason=\"malformed or signed with another api-token\"",
-			         watch->kind, id != NULL ? id : "-");
+		if (record == NULL || json_object_set(records, id, record) < 0)
+			log_refused(watch->kind, id != NULL ? id : "-", &watch->logged_ms);
 		json_decref(record);
 	}
 	return records;

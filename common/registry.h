@@ -20,8 +20,8 @@
 /* A daemon's own record. */
 struct registry_entry {
 	/*
-	 * Makes the record, which has epoch_ms as "epoch"; the caller owns it. Only called while
-	 * there is a connection.
+	 * Makes the record, which has epoch_ms as "epoch" and gets "host" and "process"; the caller
+	 * owns it. Only called while there is a connection.
 	 */
 	json_t *(*describe)(struct registry_entry *entry);
 	const char *kind; /* "relay" or "push" */
@@ -29,14 +29,27 @@ struct registry_entry {
 	int64_t epoch_ms; /* when the process started, by the wall clock */
 	struct redis *redis;
 	const char *token, *token_also; /* the API's; borrowed; TOKEN_ALSO NULL: it has one */
+	/*
+	 * Another process renews a record with this id while this one waits to write its first:
+	 * both can't run, and this one came later. Logged; called once.
+	 */
+	void (*taken)(struct registry_entry *entry);
+	/* The module's own. */
 	struct redis_call call;
 	struct timer beat;
-	bool refused; /* by Redis, the last time: that was logged */
+	bool refused;       /* by Redis, the last time: that was logged */
+	bool joined;        /* it has written a record */
+	bool replacing;     /* the call under way may replace another's record */
+	int64_t theirs_ms;  /* when the record of another process with this id expires, by Redis's
+	                       clock; 0: there was none the last time */
+	uint64_t logged_ms; /* when a bad record in its place was logged last */
 };
 
 /*
  * Writes the record now, or once there is a connection, and every REGISTRY_BEAT_MS. The members
- * down to token_also are set.
+ * down to taken are set. The record of another process with this id is left until it isn't renewed
+ * any more, which takes REGISTRY_TTL_MS after a crash; but one that drains gives way, and so does
+ * one that was of this machine (and container) and exists no more.
  */
 void registry_join(struct registry_entry *entry);
 

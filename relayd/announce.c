@@ -78,6 +78,11 @@ static json_t *advertised(const struct relay_conf *conf)
 	return list;
 }
 
+static void on_taken(struct registry_entry *entry)
+{
+	daemon_fail();
+}
+
 static void join_registry(const struct relay_conf *conf)
 {
 	announce.advertise = advertised(conf);
@@ -90,6 +95,7 @@ static void join_registry(const struct relay_conf *conf)
 		.redis = fleet_redis(),
 		.token = conf->api_token,
 		.token_also = conf->api_token_also,
+		.taken = on_taken,
 	};
 	registry_join(&announce.entry);
 }

@@ -45,6 +45,11 @@ static json_t *describe(struct registry_entry *ours)
 	        providers, "draining", daemon_draining());
 }
 
+static void on_taken(struct registry_entry *ours)
+{
+	daemon_fail();
+}
+
 static int start(void *config)
 {
 	conf = config;
@@ -55,6 +60,7 @@ static int start(void *config)
 	entry.redis = db_redis();
 	entry.token = conf->daemon.api_token;
 	entry.token_also = conf->daemon.api_token_also;
+	entry.taken = on_taken;
 	registry_join(&entry);
 	return 0;
 }

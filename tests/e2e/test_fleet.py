@@ -366,6 +366,16 @@ def test_an_earlier_self_is_no_other_relay_even_if_its_record_is_still_there(sta
     assert half
 
 
+def test_a_second_relay_with_the_same_id_ends_and_the_first_goes_on(stage):
+    fleet = Fleet(stage, 1)
+    twin = stage.relayd("twin", fleet.redis, start=False, id="relay-1")
+    twin.clean = (1,)
+    assert twin.start(wait=False).wait_exit() == 1
+    assert "registry-id-taken kind=relay id=relay-1 host=" in twin.log_text()
+    epoch = fleet.epoch(fleet[0])
+    assert f'"epoch":{epoch}' in fleet.record(fleet[0])
+
+
 def test_claims_of_a_relay_that_is_gone_are_left_until_a_renewal_was_missed(stage):
     fleet = Fleet(stage, 1)
     relay = fleet[0]

@@ -87,6 +87,20 @@ def test_a_dead_token_is_not_called_gone_while_redis_is_away(stage, fake):
     assert known(push, device)
 
 
+def test_a_second_pushd_with_the_same_id_ends_and_names_both_hosts(stage, fake):
+    redis = stage.redis()
+    push = stage.pushd("push-1", redis, fake)
+    record = wait_until(lambda: redis.command("GET", "og:registry:push:push-1"))
+    twin = stage.pushd("push-twin", redis, fake, start=False, id="push-1")
+    twin.clean = (1,)
+    assert twin.start(wait=False).wait_exit() == 1
+    host = json.loads(record)["host"]
+    assert (f"registry-id-taken kind=push id=push-1 host={host} other_host={host} "
+            in twin.log_text())
+    assert "registry-id" not in push.log_text()
+    assert outcome(push, register(push)) == "sent"
+
+
 # Providers
 
 
@@ -251,7 +265,8 @@ def test_a_service_account_that_google_refuses_is_unavailable_until_it_is_taken(
                  "answer": {"status": 400, "reason": "invalid_grant"}})
     push = stage.pushd("push-oauth", redis, fake, answer_within="6s")
     device = register(push, FCM)
-    push.wait_log(r"oauth-failed .*status=400 error=invalid_grant")
+    push.wait_log(rf"oauth-failed provider={FCM} account=\S+ status=400 error=invalid_grant "
+                  r'description="\w[^"]+"')
     refused = "The token endpoint gives no access token for it."
     wait_until(lambda: refused in findings_of(push, FCM))
     assert sooner(push, fake, APNS, lambda: outcome(push, device)) in ("sent", "unavailable")

@@ -1,5 +1,7 @@
 #include "common/registry.c"
 
+#include <sys/wait.h>
+
 #include "tests/unit/logged.h"
 #include "tests/unit/redis_server.h"
 #include "tests/unit/unit.h"
@@ -22,6 +24,8 @@ struct member {
 	struct registry_entry entry;
 	int load;
 	int described;
+	bool draining;
+	int taken; /* how often it was told that its id is another's */
 };
 
 static json_t *describe(struct registry_entry *entry)
@@ -29,13 +33,20 @@ static json_t *describe(struct registry_entry *entry)
 	struct member *member = container_of(entry, struct member, entry);
 
 	member->described++;
-	return json_pack("{s:s, s:I, s:i}", "id", entry->id, "epoch", (json_int_t)entry->epoch_ms,
-	                 "load", member->load);
+	return json_pack("{s:s, s:I, s:i, s:b}", "id", entry->id, "epoch",
+	                 (json_int_t)entry->epoch_ms, "load", member->load, "draining",
+	                 member->draining);
+}
+
+static void on_taken(struct registry_entry *entry)
+{
+	container_of(entry, struct member, entry)->taken++;
 }
 
 static struct member member(const char *kind, const char *id)
 {
-	return (struct member){ .entry = { describe, kind, id, 1700000000000, redis, TOKEN } };
+	return (struct member){ .entry = { describe, kind, id, 1700000000000, redis, TOKEN,
+		                           .taken = on_taken } };
 }
 
 struct reader {
@@ -278,16 +289,201 @@ START_TEST(a_process_that_leaves_late_keeps_the_record_of_its_successor)
 {
 	struct member old = member("relay", "relay-1"), new = member("relay", "relay-1");
 
+	old.draining = true;
 	registry_join(&old.entry);
 	WAIT_UNTIL(!redis_busy(&old.entry.call));
 	new.entry.epoch_ms = old.entry.epoch_ms + 1;
 	registry_join(&new.entry);
-	WAIT_UNTIL(!redis_busy(&new.entry.call));
+	WAIT_UNTIL(new.entry.joined);
+	registry_touch(&old.entry); /* it renews nothing any more */
+	WAIT_UNTIL(!redis_busy(&old.entry.call));
+	registry_watch_start(&reader.watch);
+	WAIT_UNTIL(reader.readings == 1);
+	ck_assert(!json_is_true(
+	        json_object_get(json_object_get(reader.records, "relay-1"), "draining")));
 	registry_leave(&old.entry);
 	ck_assert_int_eq(ask("EXISTS og:registry:relay:relay-1"), 1);
 	ck_assert_int_eq(ask("ZCARD og:registry:relay"), 1);
 	registry_leave(&new.entry);
 	ck_assert_int_eq(ask("DBSIZE"), 0);
+}
+END_TEST
+
+START_TEST(a_start_that_finds_its_id_in_use_ends_and_names_both_hosts)
+{
+	struct member one = member("relay", "relay-1"), two = member("relay", "relay-1");
+	struct logged logged = logged_start();
+	char line[2 * NET_HOST_MAX + 128];
+	const char *text;
+
+	two.entry.epoch_ms = one.entry.epoch_ms + 1;
+	registry_join(&one.entry);
+	WAIT_UNTIL(one.entry.joined);
+	registry_join(&two.entry);
+	WAIT_UNTIL(two.taken > 0);
+	text = logged_end(&logged);
+	snprintf(line, sizeof(line),
+	         "registry-id-taken kind=relay id=relay-1 host=%s other_host=%s ", host_name(),
+	         host_name());
+	ck_assert_msg(strstr(text, line) != NULL, "%s", text);
+	ck_assert(!two.entry.joined && one.taken == 0);
+	registry_leave(&two.entry);
+	ck_assert_int_eq(ask("EXISTS og:registry:relay:relay-1"), 1);
+	registry_leave(&one.entry);
+}
+END_TEST
+
+START_TEST(a_start_after_a_crash_waits_until_the_old_record_has_expired)
+{
+	struct member dead = member("relay", "relay-1"), two = member("relay", "relay-1");
+
+	dead.load = 9;
+	registry_join(&dead.entry);
+	WAIT_UNTIL(dead.entry.joined);
+	timer_stop(&dead.entry.beat);
+	two.entry.epoch_ms = dead.entry.epoch_ms + 1;
+	registry_join(&two.entry);
+	WAIT_UNTIL(two.entry.theirs_ms != 0);
+	registry_watch_start(&reader.watch);
+	WAIT_UNTIL(reader.readings == 1);
+	ck_assert_int_eq(load_of("relay-1"), 9);
+	WAIT_UNTIL(two.entry.joined);
+	ck_assert_int_eq(two.taken, 0);
+	registry_leave(&two.entry);
+	ck_assert_int_eq(ask("DBSIZE"), 0);
+}
+END_TEST
+
+/* Writes a record of relay-1 with EPOCH by PROCESS, signed by TOKEN, which nobody renews. */
+static void leave_record(json_int_t epoch, const char *process, const char *token)
+{
+	struct asked asked = { .call.done = on_asked };
+	json_t *record =
+	        json_pack("{s:I, s:s, s:i}", "epoch", epoch, "process", process, "load", 9);
+	char *text;
+
+	signature_put(record, token, "relay:relay-1");
+	text = json_dumps(record, JSON_COMPACT);
+	redis_command(redis, &asked.call, "SET og:registry:relay:relay-1 %s PX 60000", text);
+	WAIT_UNTIL(asked.done);
+	free(text);
+	json_decref(record);
+}
+
+/* The name of process NUMBER of those beside us; heap. */
+static char *name_of(long number)
+{
+	const char *own = process_name();
+
+	return mem_printf("%.*s/%ld", (int)(strrchr(own, '/') - own), own, number);
+}
+
+static json_int_t epoch_read(void)
+{
+	int before = reader.readings;
+
+	registry_watch_start(&reader.watch);
+	WAIT_UNTIL(reader.readings > before);
+	registry_watch_stop(&reader.watch);
+	return json_integer_value(
+	        json_object_get(json_object_get(reader.records, "relay-1"), "epoch"));
+}
+
+START_TEST(a_start_replaces_the_record_of_a_process_that_is_no_more)
+{
+	struct member one = member("relay", "relay-1");
+	pid_t pid = fork();
+	char *name;
+
+	if (pid == 0)
+		_exit(0);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	name = name_of(pid);
+	leave_record(1, name, TOKEN);
+	registry_join(&one.entry);
+	WAIT_UNTIL(one.entry.joined);
+	ck_assert_int_eq(epoch_read(), one.entry.epoch_ms);
+	registry_leave(&one.entry);
+	free(name);
+}
+END_TEST
+
+START_TEST(a_record_that_the_fleet_did_not_sign_holds_nobody_up)
+{
+	struct member one = member("relay", "relay-1");
+	struct logged logged = logged_start();
+
+	leave_record(1, "elsewhere/1", "token-of-somebody-else");
+	registry_join(&one.entry);
+	WAIT_UNTIL(one.entry.joined);
+	ck_assert_ptr_nonnull(
+	        strstr(logged_end(&logged), "registry-record-refused kind=relay id=relay-1 "));
+	ck_assert_int_eq(epoch_read(), one.entry.epoch_ms);
+	registry_leave(&one.entry);
+}
+END_TEST
+
+START_TEST(a_key_that_is_no_record_or_never_expires_holds_nobody_up)
+{
+	struct member one = member("relay", "relay-1");
+
+	ask("LPUSH og:registry:relay:relay-1 spoiled");
+	registry_join(&one.entry);
+	WAIT_UNTIL(one.entry.joined);
+	leave_record(1, "elsewhere/1", TOKEN);
+	ask("PERSIST og:registry:relay:relay-1");
+	registry_touch(&one.entry);
+	WAIT_UNTIL(!redis_busy(&one.entry.call));
+	ck_assert_int_eq(epoch_read(), one.entry.epoch_ms);
+	registry_leave(&one.entry);
+}
+END_TEST
+
+START_TEST(while_the_fleet_changes_its_token_a_record_with_the_old_one_counts)
+{
+	struct member one = member("relay", "relay-1");
+
+	one.entry.token = "token-that-is-new";
+	one.entry.token_also = TOKEN;
+	leave_record(1, "elsewhere/1", TOKEN);
+	registry_join(&one.entry);
+	WAIT_UNTIL(one.entry.theirs_ms != 0);
+	ck_assert(!one.entry.joined);
+	registry_leave(&one.entry);
+}
+END_TEST
+
+START_TEST(only_a_process_that_could_be_seen_can_be_found_dead)
+{
+	const char *own = process_name();
+	char *elsewhere = mem_printf("x%s", own);
+
+	ck_assert(!is_dead(own));
+	ck_assert(!is_dead(elsewhere));
+	ck_assert(!is_dead("unknown"));
+	ck_assert(!is_dead(""));
+	ck_assert(!is_dead(NULL));
+	free(elsewhere);
+}
+END_TEST
+
+START_TEST(one_that_runs_and_loses_its_record_to_another_goes_on)
+{
+	struct member one = member("relay", "relay-1");
+
+	registry_join(&one.entry);
+	WAIT_UNTIL(one.entry.joined);
+	leave_record(1, "elsewhere/1", TOKEN);
+	registry_touch(&one.entry);
+	WAIT_UNTIL(one.entry.theirs_ms != 0 && !redis_busy(&one.entry.call));
+	ask("PEXPIRE og:registry:relay:relay-1 90000");
+	registry_touch(&one.entry);
+	WAIT_UNTIL(!redis_busy(&one.entry.call));
+	ck_assert_int_eq(one.taken, 0);
+	ask("DEL og:registry:relay:relay-1");
+	registry_touch(&one.entry);
+	WAIT_UNTIL(one.entry.theirs_ms == 0);
+	registry_leave(&one.entry);
 }
 END_TEST
 
@@ -443,6 +639,14 @@ int main(void)
 		every_key_expires_by_itself_within_the_ttl,
 		a_member_that_leaves_is_gone_at_once_even_if_the_process_ends_then,
 		a_process_that_leaves_late_keeps_the_record_of_its_successor,
+		a_start_that_finds_its_id_in_use_ends_and_names_both_hosts,
+		a_start_after_a_crash_waits_until_the_old_record_has_expired,
+		a_start_replaces_the_record_of_a_process_that_is_no_more,
+		a_record_that_the_fleet_did_not_sign_holds_nobody_up,
+		a_key_that_is_no_record_or_never_expires_holds_nobody_up,
+		while_the_fleet_changes_its_token_a_record_with_the_old_one_counts,
+		only_a_process_that_could_be_seen_can_be_found_dead,
+		one_that_runs_and_loses_its_record_to_another_goes_on,
 		a_member_whose_record_has_expired_leaves_the_index_too,
 		a_member_that_died_is_not_read_and_its_place_in_the_index_goes,
 		a_record_that_is_no_json_object_is_left_out,

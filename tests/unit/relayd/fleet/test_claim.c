@@ -76,10 +76,10 @@ static void set(const char *key, const char *value, const char *life_ms)
 	WAIT_UNTIL(!redis_busy(&call));
 }
 
-/* The record of relay-2, signed by TOKEN. */
-static void set_record(const char *token)
+/* The record of relay-2, which started at EPOCH, signed by TOKEN. */
+static void set_record(int epoch, const char *token)
 {
-	json_t *record = json_pack("{s:i, s:s}", "epoch", 7, "peer", "192.0.2.2:7651");
+	json_t *record = json_pack("{s:i, s:s}", "epoch", epoch, "peer", "192.0.2.2:7651");
 	char *text;
 
 	claims.token = "token-of-the-tests";
@@ -101,7 +101,7 @@ END_TEST
 START_TEST(a_hash_of_a_relay_that_is_there_is_elsewhere)
 {
 	set(KEY, "relay-2 7", "60000");
-	set_record("token-of-the-tests");
+	set_record(7, "token-of-the-tests");
 	ck_assert_int_eq(take(), CLAIM_ELSEWHERE);
 	ck_assert_str_eq(owner_id, "relay-2");
 	ck_assert_str_eq(owner_peering, "192.0.2.2:7651");
@@ -112,7 +112,7 @@ END_TEST
 START_TEST(the_address_of_a_relay_whose_record_the_fleet_did_not_sign_is_not_believed)
 {
 	set(KEY, "relay-2 7", "60000");
-	set_record("token-of-somebody-else");
+	set_record(7, "token-of-somebody-else");
 	ck_assert_int_eq(take(), CLAIM_ELSEWHERE);
 	ck_assert_str_eq(owner_id, "relay-2");
 	ck_assert_str_eq(owner_peering, "(none)");
@@ -124,6 +124,16 @@ START_TEST(a_relay_that_has_started_anew_has_lost_its_claims)
 	set(KEY, "relay-2 7", "60000");
 	set("og:registry:relay:relay-2", "{\"epoch\":8}", "60000");
 	ck_assert_int_eq(take(), CLAIM_OURS);
+}
+END_TEST
+
+/* It has started anew, and waits for the record of its earlier self to expire. */
+START_TEST(a_relay_whose_record_is_of_an_earlier_self_keeps_its_claims)
+{
+	set(KEY, "relay-2 7", "50000");
+	set_record(6, "token-of-the-tests");
+	ck_assert_int_eq(take(), CLAIM_ELSEWHERE);
+	ck_assert_str_eq(owner_peering, "192.0.2.2:7651");
 }
 END_TEST
 
@@ -233,6 +243,7 @@ int main(void)
 		a_hash_of_a_relay_that_is_there_is_elsewhere,
 		the_address_of_a_relay_whose_record_the_fleet_did_not_sign_is_not_believed,
 		a_relay_that_has_started_anew_has_lost_its_claims,
+		a_relay_whose_record_is_of_an_earlier_self_keeps_its_claims,
 		a_relay_without_a_record_keeps_claims_that_it_has_just_renewed,
 		a_relay_without_a_record_that_has_missed_a_renewal_has_lost_them,
 		a_claim_that_ran_out_is_taken_again_at_its_renewal,
