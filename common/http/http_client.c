@@ -42,7 +42,7 @@ struct http_pool {
 	unsigned idle_count;
 	unsigned under_way; /* transfers that libcurl has */
 	struct tls_news news;
-	struct list begun; /* transfers whose requests have begun to go out in this turn */
+	struct list begun; /* transfers whose requests begin to go out: not traced yet */
 	bool draining;     /* a GOAWAY came that the watch hasn't been told of */
 	bool collecting;   /* done callbacks may run */
 	bool doomed;       /* freed by one of them */
@@ -108,8 +108,9 @@ static int before_request(void *data, char *peer, char *local, int peer_port, in
 
 /*
  * libcurl has no function that tells of a GOAWAY, but its trace does, with the transfer that
- * happened to read the socket. It is traced from when its request has gone out: before that it
- * would say each header of it.
+ * happened to read the socket. It is traced from when its request has gone out, since before that
+ * each header would be a line; and before it reads anything, which it does in the same turn. TLS
+ * tells of both.
  */
 static int on_trace(CURL *easy, curl_infotype type, char *data, size_t size, void *context)
 {
@@ -184,15 +185,14 @@ static size_t on_body(char *data, size_t size, size_t count, void *context)
 
 /* ---- whether the server takes our certificate ---- */
 
-/* TLS has written or read a part of a record: OpenSSL's msg_callback. */
-static void on_tls_message(int written, int version, int type, const void *data, size_t len,
-                           SSL *tls, void *context)
+/* TLS has written or read TYPE of a record: its header, or what is in it (LEN bytes of DATA). */
+static void note_news(struct tls_news *news, const SSL *tls, int written, int type,
+                      const void *data, size_t len)
 {
 	/* In TLS 1.3 the record's own type is within what is encrypted. */
 	int typed =
 	        SSL_version(tls) == TLS1_3_VERSION ? SSL3_RT_INNER_CONTENT_TYPE : SSL3_RT_HEADER;
 	const unsigned char *bytes = data;
-	struct tls_news *news = context;
 
 	if (len == 0)
 		return;
@@ -204,14 +204,26 @@ static void on_tls_message(int written, int version, int type, const void *data,
 		news->heard = true;
 }
 
+/* OpenSSL's msg_callback. What was read isn't deciphered yet at its header. */
+static void on_tls_message(int written, int version, int type, const void *data, size_t len,
+                           SSL *tls, void *context)
+{
+	struct http_pool *pool = context;
+
+	if (type == SSL3_RT_HEADER)
+		trace_begun(pool);
+	if (pool->options.certificate != NULL)
+		note_news(&pool->news, tls, written, type, data, len);
+}
+
 /* A connection of the pool begins with TLS. */
 static CURLcode on_tls_context(CURL *easy, void *tls, void *data)
 {
-	struct tls_news *news = data;
+	struct http_pool *pool = data;
 
-	*news = (struct tls_news){ 0 };
+	pool->news = (struct tls_news){ 0 };
 	SSL_CTX_set_msg_callback(tls, on_tls_message);
-	SSL_CTX_set_msg_callback_arg(tls, news);
+	SSL_CTX_set_msg_callback_arg(tls, pool);
 	return CURLE_OK;
 }
 
@@ -467,9 +479,9 @@ static struct http_transfer *new_transfer(struct http_pool *pool)
 	curl_easy_setopt(transfer->easy, CURLOPT_WRITEDATA, transfer);
 	curl_easy_setopt(transfer->easy, CURLOPT_PREREQDATA, transfer);
 	curl_easy_setopt(transfer->easy, CURLOPT_ERRORBUFFER, transfer->error);
-	if (pool->options.certificate != NULL) {
+	if (pool->options.certificate != NULL || pool->options.watch != NULL) {
 		curl_easy_setopt(transfer->easy, CURLOPT_SSL_CTX_FUNCTION, on_tls_context);
-		curl_easy_setopt(transfer->easy, CURLOPT_SSL_CTX_DATA, &pool->news);
+		curl_easy_setopt(transfer->easy, CURLOPT_SSL_CTX_DATA, pool);
 	}
 	if (!pool->options.http2) {
 		curl_easy_setopt(transfer->easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);

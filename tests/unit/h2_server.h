@@ -7,10 +7,13 @@
 
 #include <arpa/inet.h>
 #include <check.h>
+#include <linux/sockios.h>
 #include <openssl/ssl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,21 +27,22 @@ enum h2_manner {
 	H2_CUTS,    /* ends the connection at the first request */
 	H2_CUTS_ANSWERS, /* ends it after the status */
 	H2_GOES_AWAY,    /* GOAWAY and the end after each answer */
-	H2_LEAVES,     /* on the first connection GOAWAY in place of an answer, which stays open */
-	H2_LACKS_ALPN, /* TLS without any protocol named */
-	H2_REFUSES,    /* the certificate that it asked for: by an alert of TLS */
-	H2_HANGS_UP,   /* at the certificate that it asked for, without an alert */
+	H2_LEAVES, /* on the first connection GOAWAY in place of an answer, which stays open */
+	H2_LEAVES_BEHIND, /* the same behind the answer to the second request of three */
+	H2_LACKS_ALPN,    /* TLS without any protocol named */
+	H2_REFUSES,       /* the certificate that it asked for: by an alert of TLS */
+	H2_HANGS_UP,      /* at the certificate that it asked for, without an alert */
 };
 
 struct h2_server {
 	int tls_max; /* set before the start: the newest version that it speaks; 0: any */
 	int fault;   /* set before the start: X509_V_ERR_… that H2_REFUSES finds */
 	pid_t pid;
+	int left; /* a pipe from which a byte can be read when the client's kernel has the GOAWAY */
 	char url[64];
 };
 
-enum { H2_DATA = 0, H2_HEADERS = 1, H2_SETTINGS = 4, H2_PING = 6, H2_GOAWAY = 7 };
-#define H2_PINGS 4
+enum { H2_DATA = 0, H2_HEADERS = 1, H2_SETTINGS = 4, H2_GOAWAY = 7 };
 enum { H2_END_STREAM = 1, H2_ACK = 1, H2_END_HEADERS = 4 };
 
 static inline int h2_choose(SSL *ssl, const unsigned char **out, unsigned char *len,
@@ -72,15 +76,25 @@ static inline int h2_hang_up(X509_STORE_CTX *store, void *data)
 	return 1;
 }
 
+/* Writes a frame to AT; the place behind it. */
+static inline char *h2_frame(char *at, int type, int flags, unsigned stream, const char *data,
+                             unsigned char len)
+{
+	char head[9] = { 0, 0, (char)len, (char)type, (char)flags };
+
+	stream = htonl(stream);
+	memcpy(head + 5, &stream, 4);
+	memcpy(at, head, sizeof(head));
+	memcpy(at + sizeof(head), data, len);
+	return at + sizeof(head) + len;
+}
+
 static inline void h2_send(SSL *ssl, int type, int flags, unsigned stream, const char *data,
                            unsigned char len)
 {
-	char frame[9 + 255] = { 0, 0, (char)len, (char)type, (char)flags };
+	char frame[9 + 255];
 
-	stream = htonl(stream);
-	memcpy(frame + 5, &stream, 4);
-	memcpy(frame + 9, data, len);
-	SSL_write(ssl, frame, 9 + len);
+	SSL_write(ssl, frame, (int)(h2_frame(frame, type, flags, stream, data, len) - frame));
 }
 
 static inline int h2_read(SSL *ssl, unsigned char *data, size_t len)
@@ -100,8 +114,44 @@ static inline void h2_go_away(SSL *ssl, unsigned last)
 	h2_send(ssl, H2_GOAWAY, 0, 0, body, sizeof(body));
 }
 
+/* Tells LEFT that all that was sent has arrived. */
+static inline void h2_tell_left(SSL *ssl, int left)
+{
+	int unread = 1;
+
+	while (ioctl(SSL_get_fd(ssl), SIOCOUTQ, &unread) == 0 && unread > 0)
+		poll(NULL, 0, 1);
+	(void)!write(left, "", 1);
+}
+
+/* The answer to the second of three requests, and GOAWAY behind it in one record of TLS. */
+static inline void h2_leave_behind(SSL *ssl)
+{
+	char frames[64], *at = frames;
+
+	at = h2_frame(at, H2_HEADERS, H2_END_HEADERS, 3, "\x88", 1);
+	at = h2_frame(at, H2_DATA, H2_END_STREAM, 3, "1", 1);
+	at = h2_frame(at, H2_GOAWAY, 0, 0, "\0\0\0\5\0\0\0", 8);
+	SSL_write(ssl, frames, (int)(at - frames));
+}
+
+/* What the first connection of one that leaves does with the request on STREAM. */
+static inline void h2_leave(SSL *ssl, enum h2_manner manner, unsigned stream, int left)
+{
+	unsigned last = manner == H2_LEAVES ? 1 : 5;
+
+	if (stream != last)
+		return;
+	if (manner == H2_LEAVES)
+		h2_go_away(ssl, last);
+	else
+		h2_leave_behind(ssl);
+	h2_tell_left(ssl, left);
+}
+
 /* Answers the request on STREAM; -1: the connection ends. */
-static inline int h2_answer(SSL *ssl, enum h2_manner manner, unsigned stream, int connection)
+static inline int h2_answer(SSL *ssl, enum h2_manner manner, unsigned stream, int connection,
+                            int left)
 {
 	X509 *shown = SSL_get1_peer_certificate(ssl);
 	int refused = SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE && shown == NULL;
@@ -113,9 +163,8 @@ static inline int h2_answer(SSL *ssl, enum h2_manner manner, unsigned stream, in
 		return 0;
 	if (manner == H2_CUTS)
 		return -1;
-	/* After some pings: the client has done all that it does when it has sent a request. */
-	if (manner == H2_LEAVES && connection == 1) {
-		h2_send(ssl, H2_PING, 0, 0, "pingping", 8);
+	if ((manner == H2_LEAVES || manner == H2_LEAVES_BEHIND) && connection == 1) {
+		h2_leave(ssl, manner, stream, left);
 		return 0;
 	}
 	/* Entries 8 and 13 of HPACK's static table: ":status: 200" and ":status: 404". */
@@ -129,11 +178,11 @@ static inline int h2_answer(SSL *ssl, enum h2_manner manner, unsigned stream, in
 	return -1;
 }
 
-static inline void h2_converse(SSL *ssl, enum h2_manner manner, int connection)
+static inline void h2_converse(SSL *ssl, enum h2_manner manner, int connection, int left)
 {
 	static unsigned char frame[1 << 16];
 	unsigned char head[24];
-	unsigned len, stream, pings = 0;
+	unsigned len, stream;
 
 	if (SSL_accept(ssl) <= 0 || h2_read(ssl, head, 24) < 0) /* the client's preface */
 		return;
@@ -145,12 +194,8 @@ static inline void h2_converse(SSL *ssl, enum h2_manner manner, int connection)
 			return;
 		if (head[3] == H2_SETTINGS && !(head[4] & H2_ACK))
 			h2_send(ssl, H2_SETTINGS, H2_ACK, 0, "", 0);
-		if (head[3] == H2_PING && head[4] & H2_ACK && ++pings < H2_PINGS)
-			h2_send(ssl, H2_PING, 0, 0, "pingping", 8);
-		else if (head[3] == H2_PING && head[4] & H2_ACK)
-			h2_go_away(ssl, 1);
 		if (head[3] <= H2_HEADERS && head[4] & H2_END_STREAM &&
-		    h2_answer(ssl, manner, ntohl(stream), connection) < 0)
+		    h2_answer(ssl, manner, ntohl(stream), connection, left) < 0)
 			return;
 	}
 }
@@ -165,7 +210,7 @@ static inline void h2_close(int fd)
 		;
 }
 
-static inline void h2_serve(int listener, SSL_CTX *context, enum h2_manner manner)
+static inline void h2_serve(int listener, SSL_CTX *context, enum h2_manner manner, int left)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGPIPE, SIG_IGN);
@@ -176,7 +221,7 @@ static inline void h2_serve(int listener, SSL_CTX *context, enum h2_manner manne
 		if (fd >= 0 && fork() == 0) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			SSL_set_fd(ssl, fd);
-			h2_converse(ssl, manner, connection);
+			h2_converse(ssl, manner, connection, left);
 			SSL_shutdown(ssl);
 			h2_close(fd);
 			_exit(0);
@@ -195,7 +240,7 @@ static inline void h2_server_start(struct h2_server *server, const struct certif
 	EVP_PKEY *private = PEM_read_bio_PrivateKey(key, NULL, NULL, NULL);
 	union net_address address;
 	char text[NET_TEXT_MAX];
-	int listener;
+	int listener, left[2];
 
 	ck_assert_int_eq(SSL_CTX_use_certificate_chain_file(context, certificate->file), 1);
 	ck_assert_int_eq(SSL_CTX_use_PrivateKey(context, private), 1);
@@ -213,11 +258,14 @@ static inline void h2_server_start(struct h2_server *server, const struct certif
 	ck_assert_int_eq(listen(listener, 100), 0);
 	ck_assert_int_eq(net_local(listener, &address), 0);
 	snprintf(server->url, sizeof(server->url), "https://%s/", net_format(&address, text));
+	ck_assert_int_eq(pipe(left), 0);
+	server->left = left[0];
 	server->pid = fork();
 	ck_assert_int_ge(server->pid, 0);
 	if (server->pid == 0)
-		h2_serve(listener, context, manner);
+		h2_serve(listener, context, manner, left[1]);
 	close(listener);
+	close(left[1]);
 	EVP_PKEY_free(private);
 	BIO_free(key);
 	SSL_CTX_free(context);
@@ -227,6 +275,15 @@ static inline void h2_server_stop(struct h2_server *server)
 {
 	kill(server->pid, SIGKILL);
 	waitpid(server->pid, NULL, 0);
+	close(server->left);
+}
+
+/* Waits, without a turn of the loop, for the GOAWAY of one that leaves. */
+static inline void h2_server_wait_left(const struct h2_server *server)
+{
+	char byte;
+
+	ck_assert_int_eq(read(server->left, &byte, 1), 1);
 }
 
 #endif

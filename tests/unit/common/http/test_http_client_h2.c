@@ -254,6 +254,56 @@ START_TEST(a_goaway_that_leaves_a_request_open_is_told_once_and_the_others_go_el
 }
 END_TEST
 
+/* Asks until the requests have gone out, and has nothing read afterwards. */
+static void send_all(struct asked *asked, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		ask(&asked[i], "GET", h2.url);
+	while (!http_begun(&asked[count - 1].call))
+		loop_turn(20);
+	h2_server_wait_left(&h2);
+}
+
+START_TEST(a_goaway_that_a_request_reads_where_it_goes_out_is_told)
+{
+	struct http_pool_watch watch = { .draining = on_told };
+	struct asked asked[2] = { 0 };
+
+	told = 0;
+	start_h2(H2_LEAVES, 0, &(struct http_pool_options){ .watch = &watch });
+	send_all(asked, 1);
+	ask(&asked[1], "GET", h2.url);
+	on_timer(&pool->timer); /* before the loop sees that there is something to read */
+	ck_assert_uint_eq(told, 1);
+	expect(&asked[1], HTTP_OK, 200);
+	ck_assert_str_eq(asked[1].call.response, "2");
+	ck_assert_int_eq(asked[0].done, 0);
+	http_release(&asked[0].call);
+	http_release(&asked[1].call);
+}
+END_TEST
+
+/* libcurl processes what it has read up to the answer for another request, the rest later. */
+START_TEST(a_goaway_that_waits_in_libcurl_until_a_request_goes_out_is_told)
+{
+	struct http_pool_watch watch = { .draining = on_told };
+	struct asked asked[4] = { 0 };
+
+	told = 0;
+	start_h2(H2_LEAVES_BEHIND, 0, &(struct http_pool_options){ .watch = &watch });
+	send_all(asked, 3);
+	ask(&asked[3], "GET", h2.url);
+	WAIT_UNTIL(told > 0);
+	expect(&asked[1], HTTP_OK, 200);
+	expect(&asked[3], HTTP_OK, 200);
+	ck_assert_str_eq(asked[3].call.response, "2");
+	ck_assert_int_eq(asked[0].done + asked[2].done, 0);
+	ck_assert_uint_eq(told, 1);
+	for (size_t i = 0; i < ARRAY_LEN(asked); i++)
+		http_release(&asked[i].call);
+}
+END_TEST
+
 static void free_told(struct http_pool_watch *watch)
 {
 	told++;
@@ -337,6 +387,8 @@ int main(void)
 		a_connection_that_ends_later_or_without_a_certificate_is_only_broken,
 		a_server_that_goes_away_after_each_answer_is_dialled_again,
 		a_goaway_that_leaves_a_request_open_is_told_once_and_the_others_go_elsewhere,
+		a_goaway_that_a_request_reads_where_it_goes_out_is_told,
+		a_goaway_that_waits_in_libcurl_until_a_request_goes_out_is_told,
 		a_pool_may_be_freed_where_it_is_told_that_it_drains,
 		an_h2_connection_cut_before_the_status_is_broken_and_after_it_the_status_counts,
 		an_h2_server_that_says_nothing_is_timed_out,
