@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/base/log_rate.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
 #include "common/daemon.h"
@@ -51,6 +52,8 @@ static struct metric stanza_metric = {
 	.series = ARRAY_LEN(stanza_names),
 	.numbers = stanza_numbers,
 };
+
+static struct log_rate skipped_rate = { .what = "stanza-skipped" };
 
 /* ---- the request ---- */
 
@@ -211,7 +214,8 @@ static void route_skipped(struct stream *stream, const struct xml *stanza)
 	struct request request;
 
 	stanza_numbers[STANZA_SKIPPED]++;
-	log_info("stanza-skipped component=%s", stream->domain);
+	if (log_rate_allows(&skipped_rate))
+		log_info("stanza-skipped component=%s", stream->domain);
 	if (stanza != NULL && is_iq(stanza) && read_request(stream, stanza, &request))
 		refuse(&request, KIND_OVERSIZE, IQ_INTERNAL_SERVER_ERROR);
 }

@@ -116,13 +116,22 @@ static void serve_list(struct http_request *request)
 	http_reply(request, 200, json_pack("{s:o, s:o}", "streams", page, "next", next));
 }
 
-static void serve_kill(struct http_request *request)
+/*
+ * Ends a stream, which was not allowed if "denied" is among the arguments: whoever denies it after
+ * somebody else has activated it comes too late.
+ */
+static void serve_end(struct http_request *request)
 {
 	struct stream *stream = streams_named(request);
+	bool denied = http_query(request, "denied") != NULL;
 
 	if (stream == NULL)
 		return;
-	stream_end(stream, REASON_KILLED);
+	if (denied && stream_is_active(stream)) {
+		http_fail(request, 409, "conflict", "the stream is active");
+		return;
+	}
+	stream_end(stream, denied ? REASON_DENIED : REASON_KILLED);
 	http_reply(request, 204, NULL);
 }
 
@@ -138,7 +147,7 @@ static void serve_drain(struct http_request *request)
 const struct http_route streams_routes[] = {
 	{ "GET",    "/v1/streams",        serve_list },
 	{ "GET",    "/v1/streams/{hash}", serve_get },
-	{ "DELETE", "/v1/streams/{hash}", serve_kill },
+	{ "DELETE", "/v1/streams/{hash}", serve_end },
 	{ "POST",   "/v1/drain",          serve_drain },
 	{ NULL },
 };

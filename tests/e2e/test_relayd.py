@@ -457,6 +457,19 @@ def test_a_stream_is_shown_as_it_goes_through_its_life(relay):
     assert relay.call("DELETE", f"/v1/streams/{name}")[0] == 404
 
 
+def test_a_stream_may_be_denied_until_it_is_activated(relay):
+    name = bs.new_hash()
+    first, second = bs.half(relay, name), bs.half(relay, name)
+    assert relay.call("DELETE", f"/v1/streams/{name}?denied=yes")[0] == 204
+    assert bs.to_end(first)[1] == bs.to_end(second)[1] == "reset"
+    assert reason(relay, name) == "denied"
+    first, second, name = bs.pair(relay)
+    status, body = relay.call("DELETE", f"/v1/streams/{name}?denied=yes")
+    assert (status, body["error"]) == (409, "conflict")
+    first.sendall(b"abc")
+    assert bs.exactly(second, 3) == b"abc"
+
+
 def test_activation_can_be_repeated_and_changes_nothing(relay):
     first, second, name = bs.pair(relay)
     again = {**bs.ABOUT, "tag": {"other": True}}

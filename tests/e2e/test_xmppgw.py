@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+import bytestream as bs
 from component import ComponentServer, error_of, iq
 from demo import apns_token, fcm_token
 from harness import Stage, Trouble, wait_until
@@ -606,6 +607,64 @@ def test_a_requester_whose_name_is_too_long_to_be_charged_is_told_so(stage, serv
     with connect(relay, name), connect(relay, name):
         error = error_of(link.ask(new_id(), "set", activate(sid, target), requester))
     assert error[:2] == ("modify", "bad-request") and "512 bytes" in error[2]
+
+
+def name_of(sid, requester, target):
+    return hashlib.sha1(f"{sid}{requester}{target}".encode()).hexdigest()
+
+
+@pytest.mark.parametrize("with_redis", [True, False], ids=["redis", "no-redis"])
+def test_whom_the_gateway_refuses_does_not_wait_for_the_other(stage, server, with_redis):
+    """Without Redis it is the second relay that has the stream."""
+    redis = stage.redis() if with_redis else None
+    relays = [stage.relayd(name, redis) for name in ("relay-1", "relay-2")]
+    places = {} if with_redis else {
+        relay.name: {"control": relay.url(), "advertise": relay.address("socks")}
+        for relay in relays}
+    section = {**server.section, "role": "relay", "served_domains": "served.example"}
+    gateway = stage.xmppgw(redis, {RELAY: section}, relays=places)
+    link = server.accept().log_in()
+    target = "bob@example.net/x"
+
+    def refused(requester, relay, activated=False):
+        """Both halves are there, and the activation is refused."""
+        sid = new_id()
+        name = name_of(sid, requester, target)
+        halves = connect(relay, name), connect(relay, name)
+        if activated:
+            assert bs.activate(relay, name)[0] == 200
+        error = error_of(link.ask(new_id(), "set", activate(sid, target), requester))
+        return name, *halves, error[1]
+
+    long = "a" * 600 + "@served.example"
+    for requester, why, condition in (("alice@example.org", "not-served", "forbidden"),
+                                      (long, "bad-request", "bad-request")):
+        for relay in relays:
+            name, one, other, error = refused(f"{requester}/x", relay)
+            assert error == condition
+            assert bs.to_end(one)[1] == bs.to_end(other)[1] == "reset"
+            relay.wait_log(f"stream-ended id={name} reason=denied ")
+            gateway.wait_log(f"activation-refused id={name} component={RELAY} reason={why} "
+                             f"requester={requester} target=bob@example.net$")
+    name, one, other, error = refused("alice@example.org/x", relays[1], activated=True)
+    relays[1].wait_log(r"request-refused route=/v1/streams/\{hash\} status=409 ")
+    one.sendall(b"data")
+    assert (error, other.recv(4)) == ("forbidden", b"data")
+
+
+def test_strangers_cause_few_lines_and_each_gets_an_answer(stage, server):
+    """More than are denied at once."""
+    relay = stage.relayd("relay-1", None)
+    relays = {"relay-1": {"control": relay.url(), "advertise": "192.0.2.1:1080"}}
+    section = {**server.section, "role": "relay", "served_domains": "served.example"}
+    gateway = stage.xmppgw(None, {RELAY: section}, relays=relays)
+    link = server.accept().log_in()
+    asked = [new_id() for _ in range(500)]
+    stranger, payload = "alice@example.org/x", activate("1", "bob@example.net/x")
+    link.send("".join(iq(one, "set", payload, stranger, RELAY) for one in asked))
+    for one in asked:
+        assert error_of(link.answer(one))[:2] == ("auth", "forbidden")
+    gateway.wait_log(r"lines-withheld what=activation-refused reason=not-served count=\d+")
 
 
 def test_with_redis_the_owner_of_the_hash_is_asked(stage, server):

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "common/base/list.h"
+#include "common/base/log.h"
+#include "common/base/log_rate.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
 #include "common/daemon.h"
@@ -16,21 +18,37 @@
 
 /* For the relay. The requester waits 5 s, of which the look-up takes a part. */
 #define DEADLINE_MS 3000
+/* At once; whoever is refused beyond it, which strangers may cause, is answered all the same. */
+#define DENIALS_MAX 100
 
+/* An activation that goes on as a denial has been answered; its relay is to end the stream. */
 struct activation {
 	struct redis_call look_up;
 	struct api_call call;
 	struct list_link link;
 	struct iq *iq; /* NULL: its deadline was over, so it is answered */
 	char hash[BYTESTREAMS_HASH_LEN + 1];
-	char path[sizeof("/v1/streams//activate") + BYTESTREAMS_HASH_LEN];
-	json_t *body;
+	char path[sizeof("/v1/streams/?denied=yes") + BYTESTREAMS_HASH_LEN];
+	json_t *body;            /* NULL: a denial */
 	struct backend *relay;   /* that is being called; retained */
 	bool call_all;           /* without Redis: after a 404 the next relay is called */
 	enum iq_condition error; /* the most telling answer of the relays that were called */
 };
 
 static struct list under_way;
+static unsigned denials; /* of those under way */
+
+enum refusal { REFUSED_NOT_SERVED, REFUSED_BAD_REQUEST };
+
+static const char *const refusal_names[] = {
+	[REFUSED_NOT_SERVED] = "not-served",
+	[REFUSED_BAD_REQUEST] = "bad-request",
+};
+
+static struct log_rate refusal_rates[] = {
+	[REFUSED_NOT_SERVED] = { .what = "activation-refused reason=not-served" },
+	[REFUSED_BAD_REQUEST] = { .what = "activation-refused reason=bad-request" },
+};
 
 static int64_t seconds[METRIC_HISTOGRAM_NUMBERS];
 static struct metric seconds_metric = {
@@ -46,13 +64,15 @@ static void free_activation(struct activation *activation)
 	api_call_cancel(&activation->call);
 	if (activation->relay != NULL)
 		backend_release(activation->relay);
+	if (activation->body == NULL)
+		denials--;
 	json_decref(activation->body);
 	list_remove(&activation->link);
 	free(activation);
 }
 
-/* Answers, with ERROR and TEXT (may be NULL) unless the stream is ACTIVE, and frees ACTIVATION. */
-static void finish(struct activation *activation, bool active, enum iq_condition error,
+/* Answers, with ERROR and TEXT (may be NULL) unless the stream is ACTIVE. */
+static void answer(struct activation *activation, bool active, enum iq_condition error,
                    const char *text)
 {
 	struct iq *iq = activation->iq;
@@ -63,7 +83,23 @@ static void finish(struct activation *activation, bool active, enum iq_condition
 		iq_result(iq);
 	else if (iq != NULL)
 		iq_error(iq, error, text);
+}
+
+/* The same, and frees ACTIVATION. */
+static void finish(struct activation *activation, bool active, enum iq_condition error,
+                   const char *text)
+{
+	answer(activation, active, error, text);
 	free_activation(activation);
+}
+
+/* The line about an activation of HASH that the gateway refused, or the relay for its form. */
+static void log_refusal(enum refusal refusal, const char *component, const char *hash,
+                        const char *requester, const char *target)
+{
+	if (log_rate_allows(&refusal_rates[refusal]))
+		log_info("activation-refused id=%s component=%s reason=%s requester=%s target=%s",
+		         hash, component, refusal_names[refusal], requester, target);
 }
 
 /*
@@ -127,12 +163,49 @@ static struct backend *next_relay(const struct activation *activation)
 	return backend_next(activation->relay, BACKEND_RELAY);
 }
 
-static void on_called(struct api_call *call, unsigned status, const json_t *body)
+/* The relay has been told of the denial. */
+static void on_told(struct activation *activation, unsigned status)
 {
-	struct activation *activation = container_of(call, struct activation, call);
+	struct backend *next = status == 204 ? NULL : next_relay(activation);
+
+	if (next != NULL)
+		call_relay(activation, next);
+	else
+		free_activation(activation);
+}
+
+static void become_denial(struct activation *activation)
+{
+	json_decref(activation->body);
+	activation->body = NULL;
+	denials++;
+	snprintf(activation->path, sizeof(activation->path), "/v1/streams/%s?denied=yes",
+	         activation->hash);
+}
+
+/* The relay doesn't take the names, and is told that the stream has no future. */
+static void on_bad_request(struct activation *activation, const json_t *body)
+{
+	const json_t *parties = json_object_get(activation->body, "parties");
+	const json_t *tag = json_object_get(activation->body, "tag");
+
+	log_refusal(REFUSED_BAD_REQUEST, json_string_value(json_object_get(tag, "component")),
+	            activation->hash,
+	            json_string_value(json_object_get(json_array_get(parties, 0), "user")),
+	            json_string_value(json_object_get(json_array_get(parties, 1), "user")));
+	answer(activation, false, IQ_BAD_REQUEST, api_call_message(body, NULL));
+	if (denials >= DENIALS_MAX) {
+		free_activation(activation);
+		return;
+	}
+	become_denial(activation);
+	call_relay(activation, activation->relay);
+}
+
+static void on_answered(struct activation *activation, unsigned status, const json_t *body)
+{
 	enum iq_condition error = error_of(status, body);
-	bool refused = status == 400 || status == 403;
-	bool final = status == 200 || refused || activation->iq == NULL;
+	bool final = status == 200 || status == 403 || activation->iq == NULL;
 	struct backend *next = final ? NULL : next_relay(activation);
 
 	if (error != IQ_ITEM_NOT_FOUND)
@@ -143,7 +216,19 @@ static void on_called(struct api_call *call, unsigned status, const json_t *body
 		call_relay(activation, next);
 	else
 		finish(activation, status == 200, activation->error,
-		       refused ? api_call_message(body, NULL) : NULL);
+		       status == 403 ? api_call_message(body, NULL) : NULL);
+}
+
+static void on_called(struct api_call *call, unsigned status, const json_t *body)
+{
+	struct activation *activation = container_of(call, struct activation, call);
+
+	if (activation->body == NULL)
+		on_told(activation, status);
+	else if (status == 400)
+		on_bad_request(activation, body);
+	else
+		on_answered(activation, status, body);
 }
 
 static void call_relay(struct activation *activation, struct backend *relay)
@@ -153,9 +238,11 @@ static void call_relay(struct activation *activation, struct backend *relay)
 		backend_release(activation->relay);
 	activation->relay = relay;
 	api_call_send(&activation->call, relay,
-	              &(struct api_request){ .method = "POST",
-	                                     .path = activation->path,
-	                                     .json = json_incref(activation->body) });
+	              &(struct api_request){
+	                      .method = activation->body != NULL ? "POST" : "DELETE",
+	                      .path = activation->path,
+	                      .json = json_incref(activation->body),
+	              });
 }
 
 /* CLAIM is "ID EPOCH". NULL if that relay isn't listed any more: then its stream is gone too. */
@@ -174,8 +261,9 @@ static void on_looked_up(struct redis_call *look_up, const struct redisReply *re
 	struct activation *activation = container_of(look_up, struct activation, look_up);
 	const char *claim = redis_reply_string(reply, NULL);
 	struct backend *relay = claim == NULL ? NULL : find_owner(claim);
+	bool wanted = activation->iq != NULL || activation->body == NULL;
 
-	if (activation->iq == NULL || reply == NULL || redis_reply_error(reply) != NULL)
+	if (!wanted || reply == NULL || redis_reply_error(reply) != NULL)
 		finish(activation, false, IQ_INTERNAL_SERVER_ERROR, NULL);
 	else if (relay != NULL)
 		call_relay(activation, relay);
@@ -220,24 +308,27 @@ static json_t *describe(const struct stream *stream, const struct bytestream *by
 	                 jid_full(&bytestream->target, target));
 }
 
-static void begin(struct iq *iq, const struct bytestream *bytestream)
+static struct activation *new_activation(const struct bytestream *bytestream)
 {
 	struct activation *activation = mem_alloc(1, sizeof(*activation));
-	struct redis *redis = db_redis(DB_RELAY);
-	struct backend *first = backend_first(BACKEND_RELAY);
 
 	list_append(&under_way, &activation->link);
-	iq_hold(iq, &activation->iq, sizeof(*activation));
-	activation->body = describe(iq->stream, bytestream);
 	activation->error = IQ_ITEM_NOT_FOUND;
 	activation->look_up.done = on_looked_up;
 	activation->call.done = on_called;
 	snprintf(activation->hash, sizeof(activation->hash), "%s", bytestream->hash);
-	snprintf(activation->path, sizeof(activation->path), "/v1/streams/%s/activate",
-	         bytestream->hash);
+	return activation;
+}
+
+/* Finds the relay and calls it. */
+static void begin(struct activation *activation)
+{
+	struct redis *redis = db_redis(DB_RELAY);
+	struct backend *first = backend_first(BACKEND_RELAY);
+
 	if (redis != NULL) {
 		redis_command(redis, &activation->look_up, "GET %sclaim:%s", redis_prefix(redis),
-		              bytestream->hash);
+		              activation->hash);
 	} else if (first != NULL) {
 		activation->call_all = true;
 		call_relay(activation, first);
@@ -253,7 +344,38 @@ static bool is_served(const struct acl *acl, const struct bytestream *bytestream
 	       (acl->serve == SERVE_EITHER && acl_serves(acl, bytestream->target.domain));
 }
 
-static void activate(struct iq *iq, const struct xml *query)
+static void activate(struct iq *iq, const struct bytestream *bytestream)
+{
+	struct activation *activation = new_activation(bytestream);
+
+	iq_hold(iq, &activation->iq, sizeof(*activation));
+	activation->body = describe(iq->stream, bytestream);
+	snprintf(activation->path, sizeof(activation->path), "/v1/streams/%s/activate",
+	         activation->hash);
+	begin(activation);
+}
+
+/*
+ * Clients don't look at the answer, and both would wait for each other's bytes. This ends only a
+ * stream that nobody has activated, and whose hash is of a text with the requester's own JID in it.
+ */
+static void refuse(struct iq *iq, const struct bytestream *bytestream)
+{
+	char requester[JID_TEXT_MAX], target[JID_TEXT_MAX];
+
+	log_refusal(REFUSED_NOT_SERVED, iq->stream->domain, bytestream->hash,
+	            jid_bare(&bytestream->requester, requester),
+	            jid_bare(&bytestream->target, target));
+	iq_error(iq, IQ_FORBIDDEN, BYTESTREAMS_NOT_SERVED);
+	if (denials < DENIALS_MAX) {
+		struct activation *activation = new_activation(bytestream);
+
+		become_denial(activation);
+		begin(activation);
+	}
+}
+
+static void handle(struct iq *iq, const struct xml *query)
 {
 	struct bytestream bytestream;
 	enum iq_condition condition;
@@ -261,9 +383,9 @@ static void activate(struct iq *iq, const struct xml *query)
 	if (bytestreams_read(query, iq->to, &bytestream, &condition) != 0)
 		iq_error(iq, condition, NULL);
 	else if (!is_served(&iq->stream->acl, &bytestream))
-		iq_error(iq, IQ_FORBIDDEN, BYTESTREAMS_NOT_SERVED);
+		refuse(iq, &bytestream);
 	else
-		begin(iq, &bytestream);
+		activate(iq, &bytestream);
 }
 
 const struct iq_service activation_service = {
@@ -273,7 +395,7 @@ const struct iq_service activation_service = {
 	.name = "query",
 	.roles = ROLE_RELAY,
 	.deadline_ms = IQ_DEADLINE_MS,
-	.handle = activate,
+	.handle = handle,
 };
 
 static int start(void *config)
