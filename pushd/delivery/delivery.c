@@ -202,7 +202,7 @@ static void on_queue_left(struct queue_call *call, enum queue_result result)
 static void finish(struct delivery *delivery, enum outcome outcome, const char *reason)
 {
 	answer(delivery, outcome, reason);
-	if (!delivery->in_queue) {
+	if (!delivery->in_queue && !delivery->half_put) {
 		end(delivery);
 		return;
 	}
@@ -493,10 +493,12 @@ static void on_job_done(struct job *job)
 
 	leave_gate(delivery, job->judgement.verdict == VERDICT_SENT);
 	/* The queue answers in the order of the calls, so it is asked again after this one. */
-	if (delivery->phase == DELIVERY_SECURING)
+	if (delivery->phase == DELIVERY_SECURING && queue_busy(&delivery->call)) {
 		enter(delivery, DELIVERY_JUDGED);
-	else
-		react(delivery);
+		return;
+	}
+	timer_stop(&delivery->again);
+	react(delivery);
 }
 
 static void submit(struct delivery *delivery)
@@ -746,10 +748,40 @@ static void start_lease(struct delivery *delivery)
 	timer_start(&delivery->lease, drained() ? 0 : queue_lease_ms() * 3 / 4);
 }
 
+/* The same for one that was put more than once: the first put may have been carried out. */
+static void start_secured_lease(struct delivery *delivery)
+{
+	uint64_t since_ms = loop_now_ms() - delivery->secured_ms;
+	uint64_t own_ms = queue_lease_ms() * 3 / 4;
+
+	start_lease(delivery);
+	if (!drained())
+		timer_start(&delivery->lease, own_ms > since_ms ? own_ms - since_ms : 0);
+}
+
+static void on_secure_again(struct timer *timer)
+{
+	secure(container_of(timer, struct delivery, again));
+}
+
+/* Redis doesn't answer, and the caller still has patience. */
+static void secure_again(struct delivery *delivery)
+{
+	delivery->half_put = true;
+	if (delivery->phase == DELIVERY_JUDGED)
+		react(delivery);
+	else
+		ask_again(delivery, AGAIN_PUT, on_secure_again);
+}
+
 static void on_queue_secured(struct queue_call *call, enum queue_result result)
 {
 	struct delivery *delivery = container_of(call, struct delivery, call);
 
+	if (result == QUEUE_UNAVAILABLE && may_ask_again(delivery)) {
+		secure_again(delivery);
+		return;
+	}
 	/* Where Redis didn't answer the entry may be there all the same. */
 	delivery->in_queue = result == QUEUE_DONE || result == QUEUE_UNAVAILABLE;
 	delivery->caller_gone = delivery->caller_gone || result != QUEUE_DONE;
@@ -759,7 +791,7 @@ static void on_queue_secured(struct queue_call *call, enum queue_result result)
 	}
 	enter(delivery, delivery->in_queue ? DELIVERY_LEASED : DELIVERY_SENDING);
 	if (delivery->in_queue)
-		start_lease(delivery);
+		start_secured_lease(delivery);
 	answer(delivery, outcome_of(result), reason_of(result));
 }
 
@@ -768,6 +800,8 @@ static void secure(struct delivery *delivery)
 {
 	struct queue_place place = { .leased = true };
 
+	if (!delivery->half_put)
+		delivery->secured_ms = loop_now_ms();
 	enter(delivery, DELIVERY_SECURING);
 	delivery->call.done = on_queue_secured;
 	put(delivery, &place);
@@ -776,6 +810,7 @@ static void secure(struct delivery *delivery)
 static void stop_securing(struct delivery *delivery)
 {
 	stop_queue_call(delivery);
+	timer_stop(&delivery->again);
 	stop_sending(delivery);
 }
 

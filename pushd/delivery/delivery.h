@@ -66,6 +66,8 @@ struct delivery {
 	bool caller_gone; /* nobody waits for the outcome */
 	bool concluding;  /* its caller wants an outcome now */
 	bool in_queue;    /* it has, or may have, an entry in the queue, which must end too */
+	bool half_put;    /* Redis didn't answer a put on the wire, and it isn't in_queue: what
+	                     is final settles the entry that may be there */
 	bool attempted;   /* an attempt was made since it came from the queue */
 	bool holds_gate;  /* it is the one on its way to its device */
 	bool unanswered;  /* Redis couldn't say at least once whose device it is for */
@@ -81,7 +83,8 @@ struct delivery {
 	struct job job;
 	struct queue_call call;
 	struct timer lease;       /* then its entry isn't ours any more */
-	struct timer again;       /* then Redis is asked again: LOOKING and ENQUEUEING */
+	struct timer again;       /* then Redis is asked again: LOOKING, ENQUEUEING, SECURING */
+	uint64_t secured_ms;      /* by loop_now_ms(), when it was first put under a lease */
 	uint64_t send_until_ms;   /* no request is sent after it: deadline_ms, or answer-within
 	                             after its device was found */
 	uint64_t delay_ms;        /* until it is due in the queue */

@@ -531,6 +531,85 @@ START_TEST(a_verdict_that_overtakes_the_queue_waits_for_it)
 }
 END_TEST
 
+/* Its put on the wire fails once at least; the next one is waited for. */
+static void secure_without_redis(struct one *one)
+{
+	sender.on_wire = true;
+	start_one(one, node);
+	WAIT_UNTIL(sender.job != NULL);
+	redis_server_kill(&server);
+	delivery_conclude(&one->delivery);
+	WAIT_UNTIL(timer_active(&one->delivery.again));
+	ck_assert_int_eq(one->delivery.phase, DELIVERY_SECURING);
+	ck_assert_int_eq(one->settled, 0);
+}
+
+START_TEST(one_on_the_wire_is_put_until_redis_has_it)
+{
+	struct one one;
+
+	secure_without_redis(&one);
+	redis_server_start(&server);
+	WAIT_UNTIL(one.settled == 1);
+	ck_assert_int_eq(one.outcome, OUTCOME_QUEUED);
+	ck_assert_int_eq(one.delivery.phase, DELIVERY_LEASED);
+	ck_assert_int_eq(queued(), 1);
+	judge(VERDICT_SENT, NULL);
+	WAIT_UNTIL(one.ended == 1);
+	ck_assert_int_eq(queued(), 0);
+}
+END_TEST
+
+START_TEST(what_is_sent_while_redis_is_away_is_answered_at_once)
+{
+	struct one one;
+
+	secure_without_redis(&one);
+	judge(VERDICT_SENT, NULL);
+	ck_assert_int_eq(one.settled, 1);
+	ck_assert_int_eq(one.outcome, OUTCOME_SENT);
+	ck_assert_int_eq(one.delivery.phase, DELIVERY_LEAVING);
+	redis_server_start(&server);
+	WAIT_UNTIL(one.ended == 1);
+	ck_assert_int_eq(queued(), 0);
+}
+END_TEST
+
+START_TEST(what_fails_on_the_wire_while_redis_is_away_is_queued_when_it_is_back)
+{
+	struct one one;
+
+	secure_without_redis(&one);
+	judge(VERDICT_TRANSIENT, "InternalServerError");
+	ck_assert_int_eq(one.delivery.phase, DELIVERY_ENQUEUEING);
+	ck_assert_int_eq(one.settled, 0);
+	redis_server_start(&server);
+	WAIT_UNTIL(one.ended == 1);
+	ck_assert_int_eq(one.outcome, OUTCOME_QUEUED);
+	ck_assert_int_eq(queued(), 1);
+}
+END_TEST
+
+/* The entry of the put that wasn't answered would otherwise be sent once more. */
+START_TEST(what_is_final_settles_an_entry_of_which_redis_said_nothing)
+{
+	struct one one;
+
+	sender.on_wire = true;
+	start_one(&one, node);
+	WAIT_UNTIL(sender.job != NULL);
+	delivery_conclude(&one.delivery);
+	WAIT_UNTIL(queued() == 1);
+	ck_assert_int_eq(one.delivery.phase, DELIVERY_LEASED);
+	one.delivery.in_queue = false;
+	one.delivery.half_put = true;
+	enter(&one.delivery, DELIVERY_SECURING);
+	judge(VERDICT_GONE, "Unregistered");
+	WAIT_UNTIL(one.ended == 1);
+	ck_assert_int_eq(queued(), 0);
+}
+END_TEST
+
 START_TEST(a_lease_that_ends_takes_it_back_from_the_wire_and_gives_the_entry_back)
 {
 	struct one one;
@@ -788,6 +867,10 @@ int main(void)
 		while_one_is_on_its_way_the_next_of_its_device_waits_for_the_interval,
 		one_concluded_on_the_wire_is_answered_queued_and_its_verdict_settles_the_entry,
 		a_verdict_that_overtakes_the_queue_waits_for_it,
+		one_on_the_wire_is_put_until_redis_has_it,
+		what_is_sent_while_redis_is_away_is_answered_at_once,
+		what_fails_on_the_wire_while_redis_is_away_is_queued_when_it_is_back,
+		what_is_final_settles_an_entry_of_which_redis_said_nothing,
 		a_lease_that_ends_takes_it_back_from_the_wire_and_gives_the_entry_back,
 		what_is_abandoned_before_the_wire_ends_at_once,
 		what_is_abandoned_on_the_wire_gets_its_verdict_and_is_not_queued,
