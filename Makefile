@@ -60,7 +60,14 @@ $(BUILD)/lua/%.lua.h: %.lua common/redis/embed-lua $$(call beside_lua,$$*)
 	@mkdir -p $(@D)
 	$(Q)common/redis/embed-lua $< >$@ || { rm -f $@; exit 1; }
 
-$(BUILD)/obj/%.o: %.c | $(LUA:%=$(BUILD)/lua/%.h)
+# Changes when what objects are compiled with does: then all are.
+FLAGS = $(CPPFLAGS) $(ALL_CFLAGS)
+.PHONY: look-at-flags
+$(BUILD)/flags: look-at-flags
+	@mkdir -p $(@D)
+	@echo '$(FLAGS)' | cmp -s - $@ || echo '$(FLAGS)' >$@
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(LUA:%=$(BUILD)/lua/%.h)
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<

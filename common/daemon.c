@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -289,18 +290,20 @@ static void raise_descriptor_limit(void)
 /*
  * A core has the API's token, provider keys and what people wrote. The limit 1 keeps the kernel
  * from writing a file, which would be larger, and from handing the core to a program of
- * core_pattern, which the limit 0 doesn't (core(5)). PR_SET_DUMPABLE would do so, too, but gives
- * /proc/PID to root, so that nobody else could look at his own daemon. `prlimit --core` allows a
- * core again.
+ * core_pattern, which the limit 0 doesn't (core(5)). PR_SET_DUMPABLE does so, too, but gives
+ * /proc/PID to root, so that nobody else can look at his own daemon: it is for where the limit
+ * can't be 1. `prlimit --core` allows a core again.
  */
 static void refuse_cores(void)
 {
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_CORE, &limit) < 0 || limit.rlim_max < 1)
-		return;
+	if (getrlimit(RLIMIT_CORE, &limit) < 0)
+		limit.rlim_max = 0;
 	limit.rlim_cur = 1;
-	if (setrlimit(RLIMIT_CORE, &limit) < 0)
+	if (limit.rlim_max < 1)
+		limit.rlim_max = 1;
+	if (setrlimit(RLIMIT_CORE, &limit) < 0 && prctl(PR_SET_DUMPABLE, 0) < 0)
 		log_warn("core-limit-stays reason=%s", strerror(errno));
 }
 

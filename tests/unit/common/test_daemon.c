@@ -224,6 +224,34 @@ START_TEST(the_descriptor_limit_is_raised_to_the_hard_one)
 }
 END_TEST
 
+/* As an ordinary user who must not have a core: what refuse_cores() leaves, as an exit status. */
+static int refuse_cores_unprivileged(void)
+{
+	const struct rlimit none = { 0, 0 };
+	struct rlimit limit;
+
+	if (setrlimit(RLIMIT_CORE, &none) < 0 || (getuid() == 0 && setuid(65534) < 0) ||
+	    prctl(PR_SET_DUMPABLE, 1) < 0)
+		return 2;
+	refuse_cores();
+	return getrlimit(RLIMIT_CORE, &limit) == 0 && limit.rlim_cur == 0 &&
+	                       prctl(PR_GET_DUMPABLE) == 0
+	               ? 0
+	               : 1;
+}
+
+START_TEST(where_the_limit_of_cores_cannot_be_1_the_process_cannot_be_dumped)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(refuse_cores_unprivileged());
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -239,6 +267,7 @@ int main(void)
 		what_shows_to_be_unfit_when_it_runs_stops_its_modules_and_exits_1,
 		the_service_manager_is_told_of_ready_reloading_and_stopping,
 		the_descriptor_limit_is_raised_to_the_hard_one,
+		where_the_limit_of_cores_cannot_be_1_the_process_cannot_be_dumped,
 	};
 
 	return unit_run("daemon", tests, ARRAY_LEN(tests), enter, leave);
