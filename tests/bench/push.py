@@ -1,7 +1,8 @@
 """make bench-push: pushd beside a bare loop of libcurl's and h2load, which post the same request to
 the same pretend providers: notifications per CPU second through pushd's API (1, 16 and 256 with
 each call, devices in a real Redis) and by its sender alone, at once and from afar; the whole path
-from publish to result; memory at rest and with many queued; what is lost when pushd or Redis dies.
+from publish to result, also while strangers shake hands with the public listener; memory at rest
+and with many queued; what is lost when pushd or Redis dies.
 
 Environment: ROUNDS (5), SECONDS (2, of each in a round). Figures go to build/bench/push.txt,
 push.json and push.svg.
@@ -21,6 +22,7 @@ import notify  # noqa: E402
 import push_distance  # noqa: E402
 import push_path  # noqa: E402
 import push_report  # noqa: E402
+import push_strangers  # noqa: E402
 import push_trouble  # noqa: E402
 import report  # noqa: E402
 from harness import Stage, Trouble, wait_until  # noqa: E402
@@ -111,6 +113,12 @@ class Bench:
         parts = push_path.Parts(self.stage, self.redis, push, self.fake)
         self.found["path"] = push_path.measure(parts, self.mixed(), ROUNDS, SECONDS)
 
+    def strangers(self, key):
+        push = self.start(f"strangers-{key}", **push_strangers.certificate(self.stage.folder, key))
+        parts = push_path.Parts(self.stage, self.redis, push, self.fake)
+        found = push_strangers.measure(parts, self.mixed(), ROUNDS, SECONDS)
+        self.found.setdefault("strangers", {})[key] = found
+
     def trouble(self, name, work, *more, **keys):
         """A part of push_trouble, with a pushd of its own."""
         push = self.start(name, **keys)
@@ -127,6 +135,8 @@ def measure(stage):
     bench.attempt("Senders, one after another", bench.near)
     bench.attempt("Senders, with the provider far away", bench.far)
     bench.attempt("The whole path", bench.path)
+    for key in push_strangers.KEYS:
+        bench.attempt(f"Strangers' handshakes, {key}", bench.strangers, key)
     pushd, redis = push_trouble.deaths_of_pushd, push_trouble.deaths_of_redis
     bench.attempt("pushd dies", bench.deaths, "pushd", pushd, DEATHS_OF_PUSHD)
     bench.attempt("Redis dies", bench.deaths, "redis", redis, DEATHS_OF_REDIS)

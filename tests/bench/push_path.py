@@ -3,6 +3,7 @@ the provider, and the result comes back to the server. The server is played here
 does it; it measures from when a stanza was due until its result is in.
 """
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -149,20 +150,27 @@ class Parts:
     fake: object
 
 
-def measure(parts, devices, rounds, seconds):
-    """The path as fast as it goes, and at half of what it has to reach."""
+@contextlib.contextmanager
+def serving(parts, devices):
+    """A server whose gateway is linked, and which has published some already."""
     server = Server(parts.stage, parts.redis, devices)
     pids = [parts.push.pid, parts.fake.pid, parts.redis.pid, server.gateway.pid]
     on_two_cores(*pids, os.getpid())
     try:
-        return run_all(server, parts.fake, rounds, seconds)
+        server.run(ENOUGH // 2)  # connections, windows and caches
+        yield server
     finally:
         server.link.close()
         server.gateway.stop()
 
 
+def measure(parts, devices, rounds, seconds):
+    """The path as fast as it goes, and at half of what it has to reach."""
+    with serving(parts, devices) as server:
+        return run_all(server, parts.fake, rounds, seconds)
+
+
 def run_all(server, fake, rounds, seconds):
-    server.run(ENOUGH // 2)  # connections, windows and caches
     found = {"most": [], "half": []}
     for number in range(rounds):
         speed = found["most"][-1]["per_second"] if number else ENOUGH

@@ -42,6 +42,8 @@ class Found:
         """In all that was tried; None if nothing was."""
         counts = [run["lost"] for runs in self["path"].values() for run in runs]
         counts += [self[name]["lost"] for name in ("pushd", "redis") if self[name]]
+        for runs in self["strangers"].values():
+            counts += [run["lost"] for run in runs["alone"] + runs["with"]]
         counts += [self["queue"]["sent"]["lost"]] if self["queue"] else []
         return sum(counts) if counts else None
 
@@ -90,6 +92,30 @@ def path_table(found):
     return report.table([*head, "errors", "unanswered", "lost"], rows)
 
 
+STRANGERS = {"alone": "no strangers", "with": "4 strangers"}
+STRANGERS_FIGURES = {"per_second": 0, "per_cpu_second": 0, "p50_ms": 1, "p99_ms": 1}
+
+
+def strangers_table(found):
+    """With a ratio to the same round without them."""
+    rows = []
+    for key, runs in found["strangers"].items():
+        for what, title in STRANGERS.items():
+            cells = []
+            for figure, digits in STRANGERS_FIGURES.items():
+                values = Samples(run[figure] for run in runs[what])
+                pairs = zip(values, (run[figure] for run in runs["alone"]))
+                ratio = Samples(one / other for one, other in pairs).text()
+                cells += [values.text(digits)] + ([ratio if what == "with" else ""])
+            hands = Samples(run.get("handshakes_per_second", 0) for run in runs[what])
+            lost = int(sum(run["lost"] for run in runs[what]))
+            rows.append([f"{key}, {title}", *cells, hands.text(0), lost])
+    head = ["shaking hands without end", "results per second", "of none"]
+    head += ["per CPU second of pushd", "of none", "p50 ms", "of none", "p99 ms", "of none"]
+    head += ["handshakes per second", "lost"]
+    return report.table(head, rows)
+
+
 def queue_table(found):
     rows = []
     for row in found["queue"].get("queued", []):
@@ -135,6 +161,8 @@ it made, and h2load hardly makes one at all. 16 calls are always under way. Each
 notification in some seconds, so none is merged. Memory is private, from smaps_rollup.
 Whole path: one component link, real xmppgw, pushd and Redis; latency from when a stanza was due to
 be sent until its result was read, by the publisher, which has the same two cores as all others.
+Strangers: four clients, each of an address of its own, shake hands with the public listener, four
+at once each; results per second as fast as it goes, latency at 2,000 per second.
 Deaths: under load, with one of a hundred refused by the provider and one answered late; each goes
 to another device. What comes twice was on the wire when somebody died, without a verdict."""
 
@@ -170,6 +198,7 @@ def compose(measured, settings):
         ("0" in found["rates"], rate_table),
         (len(found["rates"]) > 1, far_table),
         (found["path"], path_table),
+        (found["strangers"], strangers_table),
         (found["queue"], queue_table),
         (found["pushd"] or found["redis"], death_table),
     ):
