@@ -133,7 +133,9 @@ void peering_grant(uint8_t grant[PEERING_GRANT_LEN], const uint8_t request[PEERI
 static struct parse read_grant(const uint8_t *bytes, size_t len,
                                const uint8_t grant[PEERING_GRANT_LEN])
 {
-	if (memcmp(bytes, grant, len < SOCKS5_GRANT_LEN ? len : SOCKS5_GRANT_LEN) != 0)
+	const uint8_t *head = grant; /* before the proof */
+
+	if (memcmp(bytes, head, len < SOCKS5_GRANT_LEN ? len : SOCKS5_GRANT_LEN) != 0)
 		return parse_bad(PARSE_BAD_VERSION);
 	if (len < PEERING_GRANT_LEN)
 		return parse_more(PEERING_GRANT_LEN);
