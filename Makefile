@@ -155,12 +155,13 @@ test:
 	$(Q)deploy/install-packages build run check test $(CLIENT_PACKAGES) $(if $(ALL),test-all)
 	$(Q)tests/run-tests
 
-#: make test-all  all of it: repetitions too, and the same on fresh Debian 12 and 13 systems in
-#:               build/debian; needs root
+#: make test-all  all of it: repetitions and planted bugs too, and the same on fresh Debian 12 and 13
+#:               systems in build/debian; needs root
 ON_DEBIAN := make run ONCE=1 && make run ONCE=1 SERVER=ejabberd && make test && make lint
 .PHONY: test-all
 test-all:
 	$(Q)$(MAKE) --no-print-directory ALL=1 test
+	$(Q)$(MAKE) --no-print-directory mutants
 	$(Q)$(MAKE) --no-print-directory ALL=1 deploy-test
 	$(Q)for suite in bookworm trixie; do tests/on-debian $$suite '$(ON_DEBIAN)' || exit 1; done
 
@@ -201,6 +202,13 @@ fuzz:
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/fuzz SANITIZE=1 FUZZ=1 CC=clang \
 	        fuzz-programs $(BUILD)/fuzz/unit/xmppgw/test_route_mutated
 	$(Q)tests/run-fuzz $(BUILD)/fuzz
+
+#: make mutants  plants each bug of tests/mutants in a copy and runs the tests that should find it (JOBS=2,
+#:               SHARD=2/5; MUTANTS='relayd/ redis': those whose name contains one of these)
+.PHONY: mutants
+mutants:
+	$(Q)deploy/install-packages build run check test
+	$(Q)tests/run-mutants $(MUTANTS)
 
 #: make lint     the house's rules: ranks, circles, fences, sizes, banned calls, format, Lua
 .PHONY: lint

@@ -83,6 +83,14 @@ static inline void serve_text(struct http_request *request)
 	http_reply_text(request, 200, "text/plain; version=0.0.4", mem_dup("metric 1\n"));
 }
 
+static inline void serve_page(struct http_request *request)
+{
+	size_t limit;
+
+	if (http_query_page(request, &limit))
+		http_reply(request, 200, json_pack("{s:i}", "limit", (int)limit));
+}
+
 static inline void serve_failure(struct http_request *request)
 {
 	http_fail(request, 409, "conflict", "no \"%s\" here: \xff", http_param(request, 0));
@@ -106,6 +114,7 @@ static const struct http_route routes[] = {
 	{ "DELETE", "/things/{id}", serve_delete, .open = false },
 	{ "GET", "/things/{id}", serve_failure, .open = false },
 	{ "GET", "/text", serve_text, .open = true },
+	{ "GET", "/page", serve_page, .open = true },
 	{ "POST", "/release", serve_release, .open = false },
 	{ NULL, NULL, NULL, false },
 };

@@ -1,5 +1,6 @@
 #include "common/http/http_server.c"
 
+#include "common/text/percent.h"
 #include "tests/unit/certificate.h"
 #include "tests/unit/http_server_fixture.h"
 
@@ -213,6 +214,26 @@ START_TEST(a_nul_in_path_or_query_is_400)
 END_TEST
 
 /* ---- start and stop ---- */
+
+START_TEST(a_page_has_1_to_1000_rows)
+{
+	static const char *const wrong[] = { "0", "1001", "-1", "x", "1x", "", " 1" };
+
+	expect_answer("GET", "/page", NULL, 200, "{\"limit\":100}");
+	expect_answer("GET", "/page?limit=1", NULL, 200, "{\"limit\":1}");
+	expect_answer("GET", "/page?limit=1000", NULL, 200, "{\"limit\":1000}");
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		char path[32];
+		char *encoded = percent_encode(wrong[i]);
+		struct asked asked = { 0 };
+
+		snprintf(path, sizeof(path), "/page?limit=%s", encoded);
+		ask(&asked, "GET", path, NULL);
+		expect_failure(&asked, 400, "bad_request");
+		free(encoded);
+	}
+}
+END_TEST
 
 START_TEST(stopping_answers_what_waits_with_503_and_releases_it)
 {
@@ -444,6 +465,7 @@ int main(void)
 		a_length_beyond_all_numbers_is_refused,
 		a_chunked_body_is_411_with_our_error,
 		a_nul_in_path_or_query_is_400,
+		a_page_has_1_to_1000_rows,
 		stopping_answers_what_waits_with_503_and_releases_it,
 		stopping_ends_connections_in_every_stage,
 		an_address_in_use_is_an_error_with_a_reason,

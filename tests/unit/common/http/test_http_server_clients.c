@@ -315,6 +315,29 @@ START_TEST(one_client_more_than_the_limit_displaces_the_one_that_was_silent_the_
 }
 END_TEST
 
+START_TEST(of_too_many_clients_the_one_with_a_request_in_parts_the_longest_is_displaced)
+{
+	struct http_server_options options = options_for_test();
+	int fds[4];
+
+	options.connection_max = ARRAY_LEN(fds);
+	start_with(&options);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+		fds[i] = dial();
+		say(fds[i], "GET /now HTTP/1.1\r\n");
+		turn_for(20);
+	}
+	WAIT_UNTIL(closed(fds[0]));
+	ck_assert_uint_eq(server->slow_clients.lines, 0); /* no deadline closed it */
+	for (size_t i = 1; i < ARRAY_LEN(fds); i++) {
+		say(fds[i], "Host: x\r\nAuthorization: Bearer " TOKEN "\r\n\r\n");
+		ck_assert_ptr_nonnull(strstr(hear(fds[i], "}"), "{\"now\":true}"));
+	}
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		close(fds[i]);
+}
+END_TEST
+
 START_TEST(nobody_who_waits_for_an_answer_is_displaced)
 {
 	struct http_server_options options = options_for_test();
@@ -370,6 +393,7 @@ int main(void)
 		a_handler_may_take_longer_than_any_deadline,
 		silent_clients_up_to_the_limit_keep_others_out_only_until_their_deadline,
 		one_client_more_than_the_limit_displaces_the_one_that_was_silent_the_longest,
+		of_too_many_clients_the_one_with_a_request_in_parts_the_longest_is_displaced,
 		nobody_who_waits_for_an_answer_is_displaced,
 		a_kept_connection_that_is_silent_is_closed,
 	};

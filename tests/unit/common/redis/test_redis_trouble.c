@@ -182,6 +182,26 @@ START_TEST(an_idle_connection_that_is_cut_is_made_anew)
 }
 END_TEST
 
+START_TEST(after_each_loss_the_same_address_is_tried_again_as_soon_as_after_the_first)
+{
+	int port = redis_server_free_port();
+	char url[64];
+
+	snprintf(url, sizeof(url), "redis://127.0.0.1:%d", port);
+	redis_server_start_with(&server, port, NULL);
+	redis = open_patient(url, NEVER_MS);
+	redis_on_change(redis, on_change);
+	for (int losses = 0; losses < 4; losses++) {
+		WAIT_UNTIL(changes == 2 * losses + 1);
+		ck_assert_uint_eq(redis->backoff.current_ms, 0);
+		ck_assert_uint_eq(redis->attempt, 0);
+		redis_server_kill(&server);
+		WAIT_UNTIL(changes == 2 * losses + 2);
+		redis_server_start_with(&server, port, NULL);
+	}
+}
+END_TEST
+
 START_TEST(a_stalled_server_means_no_reply_after_the_timeout_for_all_and_recovery_later)
 {
 	struct asked asked[10] = { 0 }, late = { .call.done = on_asked };
@@ -274,6 +294,24 @@ START_TEST(bytes_of_calls_are_bounded_too)
 	expect(&doesnt, NULL);
 	ck_assert(redis_busy(&fits.call));
 	redis_cancel(&fits.call); /* it goes with this frame, before the connection */
+	free(big);
+}
+END_TEST
+
+START_TEST(answered_calls_leave_the_room_that_they_had)
+{
+	enum { THIRD = CALLS_MAX_BYTES / 3 };
+	char *big = mem_alloc(THIRD, 1);
+	struct asked asked = { .call.done = on_asked };
+
+	redis_server_start(&server);
+	redis = open_patient(server.url, NEVER_MS);
+	for (int i = 0; i < 4; i++) { /* more than there is room for at once */
+		redis_command(redis, &asked.call, "SET big %b", big, (size_t)THIRD);
+		expect(&asked, "OK");
+	}
+	ck_assert_uint_eq(redis->calls.count, 0);
+	ck_assert_uint_eq(redis->calls.bytes, 0);
 	free(big);
 }
 END_TEST
@@ -428,10 +466,12 @@ int main(void)
 		a_reply_of_another_protocol_is_no_reply,
 		a_reply_that_is_too_large_is_no_reply,
 		an_idle_connection_that_is_cut_is_made_anew,
+		after_each_loss_the_same_address_is_tried_again_as_soon_as_after_the_first,
 		a_stalled_server_means_no_reply_after_the_timeout_for_all_and_recovery_later,
 		what_a_callback_sends_as_the_connection_ends_waits_for_the_next_one,
 		calls_that_are_too_many_end_with_no_reply_in_a_later_turn,
 		bytes_of_calls_are_bounded_too,
+		answered_calls_leave_the_room_that_they_had,
 		a_cancelled_call_is_not_called_back_wherever_it_was,
 		a_cancelled_call_may_be_sent_again_before_its_first_answer_comes,
 		a_cancelled_call_whose_server_stalls_does_not_keep_others_from_their_timeout,

@@ -27,6 +27,54 @@ static void on_changed(struct access_token_watch *told)
 }
 
 static struct access_token_watch watch = { .changed = on_changed };
+
+/* ---- the store, in whose place the tests answer ---- */
+
+static struct {
+	bool there;
+	char asked[64]; /* what was asked last: the call, and the kind of key */
+} store;
+
+bool sealed_store_usable(void)
+{
+	return store.there;
+}
+
+/* Of NAME, "push:KIND:FINGERPRINT", the kind is kept. */
+static void note(const char *what, const char *name)
+{
+	const char *kind = strchr(name, ':') + 1;
+
+	snprintf(store.asked, sizeof(store.asked), "%s %.*s", what, (int)strcspn(kind, ":"), kind);
+}
+
+void sealed_store_get(struct sealed_store_call *call, const char *name)
+{
+	note("get", name);
+}
+
+void sealed_store_put(struct sealed_store_call *call, const char *name, const char *text,
+                      int64_t life_ms)
+{
+	note("put", name);
+}
+
+void sealed_store_remove(struct sealed_store_call *call, const char *name)
+{
+	note("remove", name);
+}
+
+void sealed_store_lock(struct sealed_store_call *call, const char *name, int64_t life_ms)
+{
+	note("lock", name);
+}
+
+void sealed_store_forget(struct sealed_store_call *call)
+{
+}
+
+/* ---- before and after ---- */
+
 static struct access_token *token;
 static struct material *material;
 
@@ -39,6 +87,7 @@ static void setup(void)
 	struct credential_wanted wanted;
 
 	loop_init();
+	store.there = false;
 	wall_ms = NOW_MS;
 	own->topic = topic;
 	own->key_id = key_id;
@@ -234,6 +283,98 @@ START_TEST(who_reaches_the_endpoint_in_another_way_has_a_token_of_its_own)
 }
 END_TEST
 
+/* ---- shared through Redis, as far as a test says what it answers ---- */
+
+/* A token of ACCOUNT that all pushd share, whose STEP comes first. */
+static struct access_token *open_shared(struct material *account, struct access_token_watch *own)
+{
+	struct access_token *shared;
+
+	store.there = true;
+	shared = access_token_open(account, NULL, &section.provider, own);
+	ck_assert_str_eq(store.asked, "get bearer");
+	return shared;
+}
+
+static void say(struct access_token *asking, enum sealed_store_result result, const char *text)
+{
+	snprintf(store.asked, sizeof(store.asked), "nothing");
+	asking->call.done(&asking->call, result, text);
+}
+
+/* The lock is ours, and the endpoint gives TEXT. */
+static void make_it(struct access_token *asking, const char *text)
+{
+	say(asking, SEALED_NONE, NULL);
+	ck_assert_str_eq(store.asked, "lock bearer-lock");
+	say(asking, SEALED_DONE, NULL);
+	ck_assert_int_eq(asking->step, STEP_MAKING);
+	answer(asking, text, 3600 * 1000);
+}
+
+START_TEST(a_token_that_redis_may_not_have_is_not_used)
+{
+	struct material *account = read_account();
+	struct access_token_watch own_watch = { .changed = on_changed };
+	struct access_token *own = open_shared(account, &own_watch);
+	unsigned generation;
+
+	make_it(own, "ya29.first");
+	ck_assert_str_eq(store.asked, "put bearer");
+	say(own, SEALED_UNAVAILABLE, NULL);
+	ck_assert_ptr_null(access_token_text(own, &generation));
+	ck_assert_ptr_null(own->made);
+	ck_assert_int_eq(own->step, STEP_LATER);
+	ck_assert(timer_active(&own->again));
+	renew(own);
+	make_it(own, "ya29.second");
+	say(own, SEALED_DONE, NULL);
+	ck_assert_str_eq(access_token_text(own, &generation), "ya29.second");
+	access_token_close(own, &own_watch);
+	material_release(account);
+}
+END_TEST
+
+START_TEST(after_a_failure_the_lock_goes_back_and_after_a_success_it_stays)
+{
+	struct material *account = read_account();
+	struct access_token_watch own_watch = { .changed = on_changed };
+	struct access_token *own = open_shared(account, &own_watch);
+
+	make_it(own, NULL);
+	ck_assert_str_eq(store.asked, "remove bearer-lock");
+	say(own, SEALED_DONE, NULL);
+	ck_assert_int_eq(own->step, STEP_LATER);
+	renew(own);
+	make_it(own, "ya29.first");
+	say(own, SEALED_DONE, NULL);
+	ck_assert_str_eq(store.asked, "nothing");
+	access_token_close(own, &own_watch);
+	material_release(account);
+}
+END_TEST
+
+START_TEST(a_refused_token_is_not_taken_again_from_the_others)
+{
+	struct material *account = read_account();
+	struct access_token_watch own_watch = { .changed = on_changed };
+	struct access_token *own = open_shared(account, &own_watch);
+	char *first = mem_printf("{\"token\":\"ya29.first\",\"made_ms\":%lld,\"ends_ms\":%lld}",
+	                         (long long)NOW_MS, (long long)NOW_MS + 3600 * 1000);
+	unsigned generation = 0;
+
+	say(own, SEALED_DONE, first);
+	ck_assert_str_eq(access_token_text(own, &generation), "ya29.first");
+	access_token_renew(own, generation);
+	ck_assert_str_eq(store.asked, "get bearer");
+	say(own, SEALED_DONE, first);
+	ck_assert_str_eq(store.asked, "lock bearer-lock");
+	free(first);
+	access_token_close(own, &own_watch);
+	material_release(account);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -245,6 +386,9 @@ int main(void)
 		an_access_token_whose_end_the_clock_has_leapt_over_is_renewed_at_once,
 		late_answers_to_a_refused_token_do_not_shorten_the_wait_for_another,
 		who_reaches_the_endpoint_in_another_way_has_a_token_of_its_own,
+		a_token_that_redis_may_not_have_is_not_used,
+		after_a_failure_the_lock_goes_back_and_after_a_success_it_stays,
+		a_refused_token_is_not_taken_again_from_the_others,
 	};
 
 	return unit_run("access_token", tests, sizeof(tests) / sizeof(tests[0]), setup, teardown);

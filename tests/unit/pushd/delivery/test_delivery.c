@@ -178,7 +178,7 @@ static void register_device(const char *second_token)
 
 static struct {
 	struct queue_taking taking;
-	bool answered;
+	bool answered, resumed;
 	struct one one;
 } taken;
 
@@ -189,6 +189,7 @@ static void on_taken(struct queue_taking *taking, enum queue_result result,
 	taken.answered = true;
 	if (count == 0)
 		return;
+	taken.resumed = true;
 	taken.one = (struct one){ .delivery.ended = on_ended };
 	delivery_resume(&taken.one.delivery, &entries[0]);
 }
@@ -196,10 +197,16 @@ static void on_taken(struct queue_taking *taking, enum queue_result result,
 /* Takes the next entry that is due as a delivery. */
 static void resume_next(void)
 {
-	taken.answered = false;
+	taken.answered = taken.resumed = false;
 	taken.taking.done = on_taken;
 	queue_take(&taken.taking, "apns", 1);
 	WAIT_UNTIL(taken.answered);
+}
+
+/* The same once there is one. */
+static void resume_due(void)
+{
+	WAIT_UNTIL((resume_next(), taken.resumed));
 }
 
 static struct {
@@ -720,6 +727,97 @@ START_TEST(one_from_the_queue_that_the_provider_refuses_stays_until_it_expires)
 }
 END_TEST
 
+START_TEST(a_credential_fault_queues_nothing_new_and_loses_nothing_queued)
+{
+	struct one one;
+
+	json_object_set_new(item, "node", json_string(node));
+	start_one(&one, node);
+	WAIT_UNTIL(sender.job != NULL);
+	judge(VERDICT_CREDENTIAL, "InvalidProviderToken");
+	ck_assert_int_eq(one.ended, 1);
+	ck_assert_int_eq(one.outcome, OUTCOME_UNAVAILABLE);
+	ck_assert_int_eq(queued(), 0);
+	queue_one();
+	resume_next();
+	WAIT_UNTIL(sender.job != NULL);
+	judge(VERDICT_CREDENTIAL, "InvalidProviderToken");
+	WAIT_UNTIL(taken.one.ended == 1);
+	ck_assert_int_eq(taken.one.last, OUTCOME_QUEUED);
+	ck_assert_int_eq(queued(), 1);
+}
+END_TEST
+
+/* ---- retries ---- */
+
+static void fail_next(struct one *one)
+{
+	WAIT_UNTIL(sender.job != NULL);
+	judge(VERDICT_TRANSIENT, "InternalServerError");
+	WAIT_UNTIL(one->ended == 1);
+}
+
+START_TEST(the_delays_after_failures_begin_at_a_second_and_double)
+{
+	struct one one;
+
+	json_object_set_new(item, "node", json_string(node));
+	start_one(&one, node);
+	fail_next(&one);
+	ck_assert_uint_ge(queued_delay_ms, 500);
+	ck_assert_uint_le(queued_delay_ms, 1000);
+	resume_due();
+	fail_next(&taken.one);
+	ck_assert_uint_ge(queued_delay_ms, 1000);
+	ck_assert_uint_le(queued_delay_ms, 2000);
+}
+END_TEST
+
+START_TEST(the_delay_that_the_provider_asks_for_is_kept)
+{
+	struct one one;
+
+	start_one(&one, node);
+	WAIT_UNTIL(sender.job != NULL);
+	sender.job->judgement.retry_after_ms = 7000;
+	fail_next(&one);
+	ck_assert_uint_eq(queued_delay_ms, 7000);
+}
+END_TEST
+
+START_TEST(only_what_was_tried_counts_as_an_attempt)
+{
+	json_object_set_new(item, "node", json_string(node));
+	queue_one();
+	sender.refusal = SENDER_UNREACHABLE;
+	resume_due();
+	WAIT_UNTIL(taken.one.ended == 1);
+	sender.refusal = SENDER_TAKES;
+	resume_due();
+	ck_assert_uint_eq(taken.one.delivery.attempts, 0);
+	fail_next(&taken.one);
+	resume_due();
+	ck_assert_uint_eq(taken.one.delivery.attempts, 1);
+}
+END_TEST
+
+START_TEST(a_silent_provider_has_it_for_a_shorter_time_than_the_lease)
+{
+	uint64_t lease_ns = UINT64_C(45000) * 1000000;
+	struct one one;
+
+	sender.on_wire = true;
+	start_one(&one, node);
+	WAIT_UNTIL(sender.job != NULL);
+	delivery_conclude(&one.delivery);
+	WAIT_UNTIL(one.delivery.phase == DELIVERY_LEASED);
+	ck_assert(timer_active(&one.delivery.lease));
+	ck_assert_uint_lt(one.delivery.lease.due_ns, loop_now_ns() + lease_ns * 4 / 5);
+	judge(VERDICT_SENT, NULL);
+	WAIT_UNTIL(one.ended == 1);
+}
+END_TEST
+
 /* ---- tokens ---- */
 
 START_TEST(a_dead_token_takes_its_device_away)
@@ -756,6 +854,53 @@ START_TEST(a_suspect_token_is_unavailable_and_the_device_stays)
 }
 END_TEST
 
+static enum outcome doubt(void)
+{
+	struct one one;
+
+	start_one(&one, node);
+	WAIT_UNTIL(sender.job != NULL || one.ended == 1);
+	if (sender.job != NULL)
+		judge(VERDICT_SUSPECT, "BadDeviceToken");
+	WAIT_UNTIL(one.ended == 1);
+	return one.outcome;
+}
+
+START_TEST(a_token_that_is_suspect_for_the_third_time_is_dead)
+{
+	sender.trusted = true;
+	ck_assert_int_eq(doubt(), OUTCOME_UNAVAILABLE);
+	ck_assert_int_eq(doubt(), OUTCOME_UNAVAILABLE);
+	ck_assert_int_eq(doubt(), OUTCOME_GONE);
+	ck_assert_int_eq(doubt(), OUTCOME_GONE);
+	ck_assert_uint_eq(sender.submitted, 3);
+}
+END_TEST
+
+START_TEST(while_nothing_else_arrives_no_suspect_token_is_dead)
+{
+	for (int times = 0; times < 2 * SUSPECT_DAYS; times++)
+		ck_assert_int_eq(doubt(), OUTCOME_UNAVAILABLE);
+	ck_assert_uint_eq(sender.submitted, 2 * SUSPECT_DAYS);
+}
+END_TEST
+
+START_TEST(a_token_that_is_newer_than_the_providers_word_stays)
+{
+	struct one one, next;
+
+	start_one(&one, node);
+	WAIT_UNTIL(sender.job != NULL);
+	sender.job->judgement.timestamp_ms = 1;
+	judge(VERDICT_GONE, "Unregistered");
+	WAIT_UNTIL(one.ended == 1);
+	ck_assert_int_eq(one.outcome, OUTCOME_UNAVAILABLE);
+	start_one(&next, node);
+	WAIT_UNTIL(sender.job != NULL);
+	judge(VERDICT_SENT, NULL);
+}
+END_TEST
+
 static void call_phone(struct one *one)
 {
 	register_device("ccdd");
@@ -785,6 +930,16 @@ START_TEST(a_call_whose_second_token_is_dead_or_suspect_goes_to_the_first_as_an_
 		WAIT_UNTIL(one.ended == 1);
 		ck_assert_int_eq(one.outcome, OUTCOME_SENT);
 	}
+}
+END_TEST
+
+START_TEST(a_call_is_of_use_for_thirty_seconds)
+{
+	struct one one;
+
+	call_phone(&one);
+	ck_assert_int_eq(one.delivery.expires_ms - one.delivery.created_ms, 30000);
+	judge(VERDICT_SENT, NULL);
 }
 END_TEST
 
@@ -850,7 +1005,7 @@ START_TEST(stopping_ends_each_phase_once)
 }
 END_TEST
 
-int main(void)
+static int run_new(void)
 {
 	const TTest *const tests[] = {
 		what_the_provider_accepts_is_sent_and_leaves_nothing_in_the_queue,
@@ -875,14 +1030,38 @@ int main(void)
 		what_is_abandoned_before_the_wire_ends_at_once,
 		what_is_abandoned_on_the_wire_gets_its_verdict_and_is_not_queued,
 		one_that_waits_to_be_put_and_is_abandoned_ends_with_its_followers,
+	};
+
+	return unit_run("delivery", tests, ARRAY_LEN(tests), setup, teardown);
+}
+
+static int run_queued(void)
+{
+	const TTest *const tests[] = {
 		one_from_the_queue_is_sent_and_its_entry_settled,
 		one_from_the_queue_that_the_provider_refuses_stays_until_it_expires,
+		a_credential_fault_queues_nothing_new_and_loses_nothing_queued,
+		the_delays_after_failures_begin_at_a_second_and_double,
+		the_delay_that_the_provider_asks_for_is_kept,
+		only_what_was_tried_counts_as_an_attempt,
+		a_silent_provider_has_it_for_a_shorter_time_than_the_lease,
 		a_dead_token_takes_its_device_away,
 		a_suspect_token_is_unavailable_and_the_device_stays,
+		a_token_that_is_suspect_for_the_third_time_is_dead,
+		while_nothing_else_arrives_no_suspect_token_is_dead,
+		a_token_that_is_newer_than_the_providers_word_stays,
 		a_call_whose_second_token_is_dead_or_suspect_goes_to_the_first_as_an_alert,
+		a_call_is_of_use_for_thirty_seconds,
 		draining_queues_what_waits_at_once_and_what_is_on_the_wire_after_its_time,
 		stopping_ends_each_phase_once,
 	};
 
 	return unit_run("delivery", tests, ARRAY_LEN(tests), setup, teardown);
+}
+
+int main(void)
+{
+	int first = run_new(), second = run_queued();
+
+	return first == EXIT_SUCCESS ? second : first;
 }

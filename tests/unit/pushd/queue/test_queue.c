@@ -16,6 +16,7 @@ START_TEST(what_is_put_is_taken_as_it_was_and_settled_without_a_trace)
 	ck_assert_int_le(llabs(taken.last.created_ms - entry.created_ms), 30000);
 	ck_assert_int_le(llabs(taken.last.expires_ms - entry.expires_ms), 30000);
 	ck_assert_str_eq(take(10), "");
+	ck_assert_int_gt(taken.next_due_ms, (int64_t)queue_lease_ms() / 2);
 	ck_assert_int_eq(settle("a"), QUEUE_DONE);
 	ck_assert_int_eq(settle("a"), QUEUE_ABSENT);
 	check_empty();
@@ -247,6 +248,57 @@ START_TEST(a_domain_may_look_like_anything)
 }
 END_TEST
 
+static struct {
+	bool answered;
+	char ids[64]; /* with blanks between */
+	char last[QUEUE_ID_SIZE];
+	int64_t last_ms, total;
+} listed;
+
+static void on_listed(struct queue_listing *listing, enum queue_result result,
+                      const struct queue_entry *entries, size_t count, int64_t total)
+{
+	ck_assert_int_eq(result, QUEUE_DONE);
+	listed.answered = true;
+	listed.total = total;
+	listed.ids[0] = '\0';
+	for (size_t i = 0; i < count; i++) {
+		size_t len = strlen(listed.ids);
+
+		snprintf(listed.ids + len, sizeof(listed.ids) - len, "%s%s", i > 0 ? " " : "",
+		         entries[i].id);
+		snprintf(listed.last, sizeof(listed.last), "%s", entries[i].id);
+		listed.last_ms = entries[i].expires_ms;
+	}
+}
+
+static const char *list(const char *after, int64_t after_ms, unsigned count)
+{
+	struct queue_listing listing = { .done = on_listed };
+
+	listed.answered = false;
+	queue_list(&listing, after, after_ms, count);
+	WAIT_UNTIL(listed.answered);
+	return listed.ids;
+}
+
+START_TEST(pages_follow_each_other_though_the_last_entry_of_one_has_gone)
+{
+	for (int i = 0; i < 5; i++) {
+		struct queue_entry entry = entry_of((const char *[]){ "a", "b", "c", "d", "e" }[i],
+		                                    "example.org", PRIORITY_HIGH);
+
+		entry.expires_ms += 1000 * i;
+		ck_assert_int_eq(put(entry, (struct queue_place){ 0 }), QUEUE_DONE);
+	}
+	ck_assert_str_eq(list(NULL, 0, 2), "a b");
+	ck_assert_int_eq(listed.total, 5);
+	ck_assert_str_eq(list("b", listed.last_ms, 2), "c d");
+	settle("d");
+	ck_assert_str_eq(list("d", listed.last_ms, 2), "e");
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -266,6 +318,7 @@ int main(void)
 		an_item_that_is_too_long_is_refused,
 		what_is_queued_is_counted_by_provider,
 		a_domain_may_look_like_anything,
+		pages_follow_each_other_though_the_last_entry_of_one_has_gone,
 	};
 
 	return unit_run("queue", tests, ARRAY_LEN(tests), setup, teardown);

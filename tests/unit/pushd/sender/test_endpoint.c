@@ -269,6 +269,20 @@ START_TEST(an_expired_bearer_token_is_replaced_once_and_then_the_credential_is_r
 }
 END_TEST
 
+START_TEST(what_nobody_waits_for_any_more_is_not_tried_again)
+{
+	struct job *job;
+
+	server.statuses[0] = 503;
+	job = submit(0);
+	WAIT_UNTIL(job->connection != NULL);
+	job->notification = NULL;
+	WAIT_UNTIL(done == 1);
+	ck_assert_int_eq(job->judgement.verdict, VERDICT_TRANSIENT);
+	ck_assert_uint_eq(server.requests, 1);
+}
+END_TEST
+
 START_TEST(while_the_breaker_is_open_jobs_end_without_a_request)
 {
 	server.statuses[0] = 403;
@@ -417,6 +431,7 @@ int main(void)
 		a_job_is_done_once_its_answer_came_and_the_endpoint_is_idle_then,
 		trouble_of_the_provider_is_tried_again_until_the_deadline,
 		an_expired_bearer_token_is_replaced_once_and_then_the_credential_is_refused,
+		what_nobody_waits_for_any_more_is_not_tried_again,
 		while_the_breaker_is_open_jobs_end_without_a_request,
 		another_credential_ends_the_pause_and_is_used_at_once,
 		a_provider_that_cannot_be_reached_opens_the_breaker,

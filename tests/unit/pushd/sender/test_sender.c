@@ -304,6 +304,7 @@ START_TEST(what_is_on_the_wire_when_it_is_abandoned_still_comes_to_its_verdict)
 	ck_assert(sender_submit(sender, &job));
 	WAIT_UNTIL(job.connection != NULL);
 	ck_assert(!sender_abandon(&job));
+	ck_assert_ptr_null(job.notification); /* so it isn't tried again */
 	WAIT_UNTIL(done == 1);
 	ck_assert_int_eq(job.judgement.verdict, VERDICT_SENT);
 }

@@ -323,6 +323,79 @@ static void push(int side, size_t size)
 	}
 }
 
+START_TEST(whatever_moves_puts_the_end_of_an_idle_pair_off)
+{
+	uint64_t due_ms;
+
+	linger_queue.delay_ms = 30000;
+	start_as(&own);
+	due_ms = pair.deadline.due_ms;
+	WAIT_UNTIL(loop_now_ms() > due_ms - idle_queue.delay_ms);
+	say(0, "1");
+	WAIT_UNTIL(hear(1) == 1);
+	ck_assert_uint_gt(pair.deadline.due_ms, due_ms);
+	shutdown(far[0], SHUT_WR);
+	WAIT_UNTIL(pair.state == PAIR_HALF_CLOSED);
+	due_ms = pair.deadline.due_ms;
+	WAIT_UNTIL(loop_now_ms() > due_ms - linger_queue.delay_ms);
+	say(1, "1");
+	WAIT_UNTIL(hear(0) == 1);
+	ck_assert_uint_gt(pair.deadline.due_ms, due_ms);
+	ck_assert_uint_le(pair.deadline.due_ms, loop_now_ms() + linger_queue.delay_ms);
+}
+END_TEST
+
+START_TEST(a_slow_reader_keeps_a_half_closed_pair_while_it_reads)
+{
+	enum { SENT = 1 << 20 };
+	uint64_t total = 0;
+
+	linger_queue.delay_ms = 3600000; /* the test says when it is over */
+	start_as(&own);
+	push(0, SENT);
+	WAIT_UNTIL(sent[0] == SENT);
+	shutdown(far[1], SHUT_WR);
+	WAIT_UNTIL(pair.state == PAIR_HALF_CLOSED);
+	ck_assert_uint_gt(unacknowledged(pair.conns[1]), 0);
+	while (unacknowledged(pair.conns[1]) > 0) {
+		uint32_t before = unacknowledged(pair.conns[1]);
+
+		linger_expired(&pair.deadline);
+		ck_assert_int_eq(ends, 0);
+		while (total < SENT && unacknowledged(pair.conns[1]) == before) {
+			char some[1000];
+			ssize_t n = recv(far[1], some, sizeof(some), MSG_DONTWAIT);
+
+			total += n > 0 ? (uint64_t)n : 0;
+		}
+	}
+	ck_assert_uint_lt(total, SENT);
+	linger_expired(&pair.deadline);
+	ck_assert_int_eq(ends, 1);
+	ck_assert_int_eq(reason, REASON_LINGER_TIMEOUT);
+}
+END_TEST
+
+START_TEST(each_acknowledgement_renews_the_patience_with_a_failed_pair)
+{
+	static char some[1000];
+
+	start_as(&own);
+	fill_from(0);
+	reset_unread(0);
+	WAIT_UNTIL((recv(far[1], some, sizeof(some), MSG_DONTWAIT), pair.state == PAIR_FLUSHING));
+	ck_assert_uint_gt(unacknowledged(pair.conns[1]), 0);
+	pair.unacknowledged = unacknowledged(pair.conns[1]) + 1; /* one was acknowledged since */
+	pair.progress_ms = loop_now_ms() - FLUSH_PATIENCE_MS;
+	flush_expired(&pair.deadline);
+	ck_assert_int_eq(ends, 0);
+	pair.progress_ms = loop_now_ms() - FLUSH_PATIENCE_MS; /* and now none */
+	flush_expired(&pair.deadline);
+	ck_assert_int_eq(ends, 1);
+	ck_assert_int_eq(reason, REASON_RESET);
+}
+END_TEST
+
 /* Both fill the way to the other one, so each is owed bytes that it doesn't read. */
 static void fill_both_ways(void)
 {
@@ -445,6 +518,25 @@ START_TEST(a_pair_that_waits_for_budget_is_not_idle_while_a_client_is_there)
 }
 END_TEST
 
+START_TEST(a_pair_whose_clients_have_both_gone_waits_for_no_budget)
+{
+	uint64_t budget = 0;
+
+	pair.budget = &budget;
+	start_as(&own);
+	say(0, "1");
+	WAIT_UNTIL(starved);
+	for (int side = 0; side < 2; side++) {
+		tcp_reset(far[side]);
+		far[side] = -1;
+	}
+	while (!both_closed(&pair))
+		; /* until the resets have come */
+	idle_expired(&pair.deadline);
+	ck_assert_int_eq(ends, 1);
+}
+END_TEST
+
 START_TEST(one_that_leaves_is_handed_to_the_owner)
 {
 	struct conn *first = pair.conns[0];
@@ -527,6 +619,9 @@ int main(void)
 		bytes_go_both_ways_and_are_counted_by_direction,
 		an_end_half_closes_and_the_other_direction_goes_on,
 		a_half_closed_pair_without_progress_ends,
+		whatever_moves_puts_the_end_of_an_idle_pair_off,
+		a_slow_reader_keeps_a_half_closed_pair_while_it_reads,
+		each_acknowledgement_renews_the_patience_with_a_failed_pair,
 		an_open_pair_without_progress_is_idle,
 		the_pair_that_is_idle_for_longest_is_ended_to_make_room,
 		a_pair_that_waits_for_budget_makes_no_room,
@@ -544,6 +639,7 @@ int main(void)
 		a_failed_pair_may_still_be_stopped,
 		no_byte_is_read_without_budget_and_the_owner_is_told_that_some_wait,
 		a_pair_that_waits_for_budget_is_not_idle_while_a_client_is_there,
+		a_pair_whose_clients_have_both_gone_waits_for_no_budget,
 		one_that_leaves_is_handed_to_the_owner,
 		an_owner_that_has_ended_and_a_client_that_stays_silent_do_not_last,
 		a_client_that_goes_on_sending_keeps_the_pair,

@@ -360,6 +360,35 @@ START_TEST(a_month_that_is_over_by_rediss_clock_is_not_charged)
 }
 END_TEST
 
+/* Takes bytes in the second that ends the month, or begins it, by Redis's clock. */
+static enum ledger_verdict take_at_edge(bool ends)
+{
+	struct month *month = (struct month *)calendar_month();
+	const struct month real = *month;
+	int64_t now_s;
+	enum ledger_verdict taken;
+
+	do {
+		now_s = strtoll(relay_ask("TIME"), NULL, 10);
+		*month = real;
+		if (ends)
+			month->end_s = now_s;
+		else
+			month->start_s = now_s;
+		taken = take(1000);
+	} while (strtoll(relay_ask("TIME"), NULL, 10) != now_s); /* it may have been later */
+	*month = real;
+	return taken;
+}
+
+START_TEST(a_second_belongs_to_the_month_that_it_begins)
+{
+	ck_assert_int_eq(open_ledgers(strangers, 1000), LEDGER_GRANTED);
+	ck_assert_int_eq(take_at_edge(false), LEDGER_GRANTED);
+	ck_assert_int_eq(take_at_edge(true), LEDGER_OTHER_MONTH);
+}
+END_TEST
+
 START_TEST(usage_is_kept_for_400_days_and_its_ledgers_are_listed)
 {
 	ck_assert_int_eq(open_ledgers(strangers, 1000), LEDGER_GRANTED);
@@ -696,6 +725,24 @@ START_TEST(a_lease_that_was_asked_for_before_the_turn_does_not_count_after_it)
 }
 END_TEST
 
+START_TEST(what_is_granted_after_the_turn_goes_back_to_the_month_it_was_taken_in)
+{
+	struct month *month = (struct month *)calendar_month();
+	const struct month before = *month;
+
+	open_lease();
+	spend(MIB / 2);
+	ck_assert(redis_busy(&lease->call));
+	*month = month_of(before.end_s); /* the turn comes before the reply */
+	WAIT_UNTIL(!redis_busy(&lease->call) && lease->budget > 0);
+	lease_free(lease);
+	lease = NULL;
+	WAIT_UNTIL(outbox_empty());
+	*month = before;
+	expect_used(MIB / 2);
+}
+END_TEST
+
 START_TEST(an_idle_stream_takes_nothing_at_the_turn)
 {
 	open_lease();
@@ -782,6 +829,7 @@ static int run_ledgers(void)
 		the_end_gives_back_also_what_an_unknown_call_had_taken,
 		an_opening_whose_answer_got_lost_leaves_nothing_taken,
 		a_month_that_is_over_by_rediss_clock_is_not_charged,
+		a_second_belongs_to_the_month_that_it_begins,
 		usage_is_kept_for_400_days_and_its_ledgers_are_listed,
 		trouble_in_redis_is_no_denial,
 		a_reply_that_is_not_the_scripts_is_no_verdict,
@@ -809,6 +857,7 @@ static int run_leases(void)
 		the_limit_of_one_file_counts_leases_that_went_back_only_once,
 		at_the_turn_of_the_month_the_lease_goes_back_and_a_new_one_is_taken,
 		a_lease_that_was_asked_for_before_the_turn_does_not_count_after_it,
+		what_is_granted_after_the_turn_goes_back_to_the_month_it_was_taken_in,
 		an_idle_stream_takes_nothing_at_the_turn,
 		the_end_gives_back_what_was_not_spent_and_what_was_not_delivered,
 		the_end_in_the_middle_of_a_call_gives_back_what_that_takes,

@@ -268,6 +268,20 @@ START_TEST(messages_of_a_connection_that_broke_are_told_on_the_next_one)
 }
 END_TEST
 
+START_TEST(messages_of_a_connection_that_was_replaced_are_told_on_the_new_one)
+{
+	come_up();
+	start_events();
+	WAIT_UNTIL(first_follower()->step == STEP_READ);
+	add_event(OVER_LIMIT);
+	WAIT_UNTIL(first_follower()->step == STEP_ACKNOWLEDGE);
+	come_up(); /* before the next step */
+	proxy->up_since_ms++;
+	WAIT_UNTIL(count_messages() == 2);
+	WAIT_UNTIL(count_pending() == 0);
+}
+END_TEST
+
 START_TEST(an_admin_is_told_by_the_push_component_of_his_own_server)
 {
 	struct stream *first_push = components_next(proxy), *second = components_next(first_push);
@@ -317,6 +331,7 @@ int main(void)
 		while_the_stream_is_down_events_wait_and_a_new_stream_gets_them,
 		a_draining_stream_takes_no_more_events,
 		messages_of_a_connection_that_broke_are_told_on_the_next_one,
+		messages_of_a_connection_that_was_replaced_are_told_on_the_new_one,
 		an_admin_is_told_by_the_push_component_of_his_own_server,
 		a_notice_is_written_once_and_an_old_one_is_not,
 	};

@@ -333,6 +333,90 @@ START_TEST(what_no_daemon_needs_to_see_is_refused_at_once)
 }
 END_TEST
 
+START_TEST(a_publish_of_several_items_gets_the_worst_outcome_wherever_it_stands)
+{
+	add_push("p1", true);
+	send_publish("i1", ITEM ITEM ITEM);
+	wait_for_call(0);
+	answer_call(0, "[\"sent\",\"unavailable\",\"gone\"]");
+	is_answered("i1", "wait");
+	send_publish("i2", ITEM ITEM);
+	wait_for_call(1);
+	answer_call(1, "[\"gone\",\"sent\"]");
+	is_answered("i2", "gone");
+}
+END_TEST
+
+#define ENCRYPTED                                                                                  \
+	"<item><notification xmlns='" PUSH_NS "'><encrypted xmlns='tigase:push:encrypt:0' "        \
+	"type='aes-128-gcm' iv='AAAA'>%s</encrypted></notification></item>"
+
+START_TEST(publishes_of_one_turn_of_more_than_a_mebibyte_go_in_several_calls)
+{
+	char payload[16001], id[16];
+	char *item;
+	size_t sent = 0;
+
+	memset(payload, 'A', sizeof(payload) - 1);
+	payload[sizeof(payload) - 1] = '\0';
+	item = mem_printf(ENCRYPTED, payload);
+	add_push("p1", true);
+	for (unsigned i = 0; i < 80; i++) {
+		snprintf(id, sizeof(id), "i%u", i);
+		send_publish(id, item);
+	}
+	for (unsigned call = 0; sent < 80; call++) {
+		size_t count = wait_for_call(call), len;
+
+		http_body(asked[call], &len);
+		ck_assert_uint_le(len, 1024 * 1024);
+		ck_assert_uint_gt(count, 0);
+		sent += count;
+	}
+	ck_assert_uint_eq(sent, 80);
+	ck_assert_uint_eq(asked_count, 2);
+	free(item);
+}
+END_TEST
+
+/* Of the publish that was sent last and waits for PUSH. */
+static struct publication *last_waiting(struct backend *push)
+{
+	return container_of(push->waiting.head.prev, struct publication, link);
+}
+
+START_TEST(a_call_has_the_deadline_of_its_oldest_publish)
+{
+	struct backend *push = add_push("p1", true);
+	json_int_t deadline_ms;
+
+	send_publish("i1", ITEM);
+	last_waiting(push)->began_ms -= 10000;
+	send_publish("i2", ITEM);
+	wait_for_call(0);
+	deadline_ms = json_integer_value(json_object_get(http_body_json(asked[0]), "deadline_ms"));
+	ck_assert_int_gt(deadline_ms, 0);
+	ck_assert_int_le(deadline_ms, PUBLISH_MS - 10000 - 2 * RESERVE_MS);
+}
+END_TEST
+
+START_TEST(a_publish_that_has_waited_for_too_long_is_not_sent)
+{
+	struct backend *push = add_push("p1", true);
+
+	for (unsigned i = 0; i < CALLS_MAX; i++) {
+		send_publish("full", ITEM);
+		wait_for_call(i);
+	}
+	send_publish("i1", ITEM);
+	last_waiting(push)->began_ms -= SEND_MS + 1;
+	send_publish("i2", ITEM);
+	answer_call(0, "[\"sent\"]");
+	ck_assert_uint_eq(wait_for_call(CALLS_MAX), 1);
+	is_answered("i1", "wait");
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -347,6 +431,10 @@ int main(void)
 		only_so_many_calls_are_in_flight_and_the_rest_goes_in_fewer,
 		stopping_frees_what_waits_and_what_is_in_flight,
 		what_no_daemon_needs_to_see_is_refused_at_once,
+		a_publish_of_several_items_gets_the_worst_outcome_wherever_it_stands,
+		publishes_of_one_turn_of_more_than_a_mebibyte_go_in_several_calls,
+		a_call_has_the_deadline_of_its_oldest_publish,
+		a_publish_that_has_waited_for_too_long_is_not_sent,
 	};
 
 	return unit_run("publish_send", tests, ARRAY_LEN(tests), setup, teardown);
