@@ -22,7 +22,8 @@
 
 #define CALLS_MAX 65536
 #define CALLS_MAX_BYTES (32u << 20)
-#define END_MS 500 /* for the last commands, at the end */
+#define END_MS 500   /* for the last commands, at the end */
+#define STEP_MS 5000 /* between two checks that replies are in step */
 #define REPLY_BYTES_MAX (64u << 20)
 #define REPLY_OBJECTS_MAX (1u << 20)
 #if HIREDIS_MAJOR >= 1
@@ -81,6 +82,8 @@ struct redis {
 	struct backoff backoff;
 	struct timer retry;   /* while away */
 	struct timer connect; /* resolving, connecting and login together */
+	struct timer step;    /* while ready and not being checked */
+	unsigned word;        /* of the check under way */
 
 	redisAsyncContext *context; /* NULL while away or resolving */
 	struct io io;
@@ -420,6 +423,7 @@ static void detach(struct redis *redis)
 	redis->state = REDIS_AWAY;
 	resolve_stop(&redis->resolve);
 	timer_stop(&redis->connect);
+	timer_stop(&redis->step);
 	task_stop(&redis->flush);
 	io_stop(&redis->io);
 	redis->flushing = false;
@@ -470,6 +474,36 @@ static void on_overdue(struct calls *calls)
 	drop(container_of(calls, struct redis, calls), "no answer in time");
 }
 
+/*
+ * A server that has left out a reply gives each command the reply of the next one from then on,
+ * and with regular commands none is ever too late. So it is asked now and then for a word that no
+ * other reply is.
+ */
+static void on_word(redisAsyncContext *context, void *data, void *privdata)
+{
+	struct redis *redis = context->data;
+	const char *text = redis_reply_string(data, NULL);
+	char word[16];
+
+	if (redis == NULL)
+		return;
+	snprintf(word, sizeof(word), "%08x", redis->word);
+	if (data == NULL)
+		lost(redis, context->errstr);
+	else if (text == NULL || strcmp(text, word) != 0)
+		drop(redis, "replies are out of step");
+	else
+		timer_start(&redis->step, STEP_MS);
+}
+
+static void on_step(struct timer *timer)
+{
+	struct redis *redis = container_of(timer, struct redis, step);
+
+	redis->word = backoff_random();
+	redisAsyncCommand(redis->context, on_word, NULL, "PING %08x", redis->word);
+}
+
 static void ready(struct redis *redis)
 {
 	log_info("redis-connected server=%s", redis->place);
@@ -480,6 +514,7 @@ static void ready(struct redis *redis)
 	backoff_reset(&redis->backoff);
 	list_for_each (link, &redis->calls.unsent)
 		transmit(redis, container_of(link, struct redis_pending, in_unsent));
+	timer_start(&redis->step, STEP_MS);
 	if (redis->change != NULL)
 		redis->change(redis, true);
 }
@@ -701,6 +736,7 @@ struct redis *redis_new(const struct redis_options *options)
 	redis->resolve.done = on_resolved;
 	redis->retry.expired = on_retry;
 	redis->connect.expired = on_connect_timeout;
+	redis->step.expired = on_step;
 	redis->io.ready = on_ready;
 	redis->flush.run = on_flush;
 	timer_start(&redis->retry, 0);

@@ -133,6 +133,51 @@ START_TEST(a_reply_behind_the_one_that_was_asked_for_is_refused_too)
 }
 END_TEST
 
+/* Waits until the client has sent a check; the word in it. */
+static const char *read_word(void)
+{
+	static char bytes[400];
+	char *word = NULL;
+	ssize_t n;
+
+	memset(bytes, 0, sizeof(bytes));
+	WAIT_UNTIL((n = recv(client, bytes, sizeof(bytes) - 1, MSG_DONTWAIT | MSG_PEEK)) > 0 &&
+	           (word = strstr(bytes, "PING\r\n$8\r\n")) != NULL && strlen(word) >= 20);
+	ck_assert_int_eq(recv(client, bytes, (size_t)n, MSG_DONTWAIT), n);
+	word[18] = '\0';
+	return word + 10;
+}
+
+static void answer_text(const char *text)
+{
+	char reply[100];
+	int len = snprintf(reply, sizeof(reply), "$%zu\r\n%s\r\n", strlen(text), text);
+
+	ck_assert_int_eq(send(client, reply, (size_t)len, MSG_NOSIGNAL), len);
+}
+
+START_TEST(a_server_that_leaves_out_a_reply_is_left_at_the_next_check)
+{
+	struct asked asked = { .call.done = on_asked };
+
+	open_impostor();
+	let_in();
+	timer_start(&redis->step, 0);
+	answer_text(read_word());
+	WAIT_UNTIL(timer_active(&redis->step));
+	ck_assert(redis_connected(redis));
+	redis_command(redis, &asked.call, "GET x");
+	timer_start(&redis->step, 0);
+	answer_text(read_word());
+	WAIT_UNTIL(asked.answers == 1);
+	ck_assert(redis_connected(redis));
+	answer_text("another reply");
+	WAIT_UNTIL(!redis_connected(redis));
+	close(client);
+	close(impostor);
+}
+END_TEST
+
 /* hiredis 1 reads them, and hiredis 0.14 doesn't know them. */
 START_TEST(a_reply_of_another_protocol_is_no_reply)
 {
@@ -463,6 +508,7 @@ int main(void)
 		a_server_killed_in_mid_command_means_no_reply_at_once_and_then_a_new_connection,
 		a_reply_that_nobody_asked_for_ends_the_connection_and_nothing_else,
 		a_reply_behind_the_one_that_was_asked_for_is_refused_too,
+		a_server_that_leaves_out_a_reply_is_left_at_the_next_check,
 		a_reply_of_another_protocol_is_no_reply,
 		a_reply_that_is_too_large_is_no_reply,
 		an_idle_connection_that_is_cut_is_made_anew,
