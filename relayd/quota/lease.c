@@ -23,7 +23,7 @@
 #define LEAD_MS 20   /* and more arrives so long before it is used up */
 #define QUANTA_MAX 16
 #define SIZE_LEAST_MS 50 /* a very fast stream's lasts so long, since each call costs CPU */
-#define OPENINGS_MAX 3   /* each after a reply that it is another month */
+#define MONTHS_MAX 3     /* replies in a row that it is another month, each asked again at once */
 #define ROLLOVERS_MAX 64 /* leases that change months in one turn of the loop */
 
 #define LEDGERS_MAX 6
@@ -490,7 +490,26 @@ static void ask(struct lease *lease)
 	lease->low = low_water(size, lease->spent, elapsed_ms);
 	lease->spent = 0;
 	lease->asked_ms = now_ms;
-	ledger_take(lease->ledgers, &lease->call, (int64_t)lesser(size, lease->file_left));
+	size = lesser(size, lease->file_left);
+	lease->asked = greater(lease->asked, size);
+	ledger_take(lease->ledgers, &lease->call, (int64_t)size);
+}
+
+static void ask_later(struct lease *lease)
+{
+	enter(lease, LEASE_RETRYING);
+	deadline_start(&leases.retry, &lease->deadline);
+}
+
+/* The month has changed. A Redis that says so again and again isn't asked without a pause. */
+static void ask_in_month(struct lease *lease)
+{
+	if (lease->months < MONTHS_MAX)
+		lease->months++;
+	if (lease->months < MONTHS_MAX)
+		ask(lease);
+	else
+		ask_later(lease);
 }
 
 static void exhaust(struct lease *lease, const char *ledger, int64_t limit)
@@ -584,9 +603,10 @@ static void on_granted(struct lease *lease, const struct ledger_answer *answer)
 	if (answer->month != lease->month) {
 		/* The bytes were taken before the month was over, and arrive after it. */
 		ledger_give_back(lease->ledgers, answer->month, (uint64_t)answer->bytes, false);
-		ask(lease);
+		ask_in_month(lease);
 		return;
 	}
+	lease->months = 0;
 	enter(lease, LEASE_HELD);
 	lease->stream_waits = false;
 	lease->low = lesser(lease->low, (uint64_t)answer->bytes);
@@ -609,19 +629,20 @@ static void on_denied(struct lease *lease, const struct ledger_answer *answer)
 static void on_reply(struct redis_call *call, const struct redisReply *reply)
 {
 	struct lease *lease = container_of(call, struct lease, call);
-	struct ledger_answer answer = ledger_read(lease->ledgers, reply, lease->file_left);
+	struct ledger_answer answer = ledger_read(lease->ledgers, reply, lease->asked);
 
 	(void)change_month(lease);
+	if (answer.verdict != LEDGER_UNKNOWN)
+		lease->asked = 0;
 	switch (answer.verdict) {
 	case LEDGER_GRANTED:
 		on_granted(lease, &answer);
 		break;
 	case LEDGER_UNKNOWN:
-		enter(lease, LEASE_RETRYING);
-		deadline_start(&leases.retry, &lease->deadline);
+		ask_later(lease);
 		break;
 	case LEDGER_OTHER_MONTH:
-		ask(lease);
+		ask_in_month(lease);
 		break;
 	case LEDGER_OVER:
 	case LEDGER_FORBIDDEN:
@@ -655,7 +676,6 @@ static void on_opened(struct redis_call *call, const struct redisReply *reply);
 static void call_open(struct lease *lease)
 {
 	enter(lease, LEASE_OPENING);
-	lease->openings++;
 	lease->call.done = on_opened;
 	ledger_open(lease->ledgers, &lease->call, (int64_t)leases.quantum);
 }
@@ -664,12 +684,13 @@ static void call_open(struct lease *lease)
 static void on_opened(struct redis_call *call, const struct redisReply *reply)
 {
 	struct lease *lease = container_of(call, struct lease, call);
-	struct ledger_answer answer = ledger_read(lease->ledgers, reply, UINT64_MAX);
+	struct ledger_answer answer = ledger_read(lease->ledgers, reply, leases.quantum);
 
-	if (answer.verdict == LEDGER_OTHER_MONTH && lease->openings < OPENINGS_MAX) {
+	if (answer.verdict == LEDGER_OTHER_MONTH && ++lease->months < MONTHS_MAX) {
 		call_open(lease);
 		return;
 	}
+	lease->months = 0;
 	if (answer.verdict == LEDGER_GRANTED)
 		hold(lease, &answer);
 	else if (answer.ledger != NULL)

@@ -86,9 +86,10 @@ struct lease {
 	uint64_t seen;            /* budget when it was last looked at */
 	uint64_t spent;           /* bytes since the last call */
 	uint64_t asked_ms;        /* time of the last call */
+	uint64_t asked;           /* the most that was asked for since the last reply */
 	uint64_t low;             /* budget at which more is asked for */
 	unsigned month;           /* of the budget */
-	uint8_t openings;         /* calls to open */
+	uint8_t months;           /* answers in a row that it is another month */
 	uint8_t state;            /* enum lease_state */
 	bool stream_waits;        /* there is no budget, and bytes wait */
 };

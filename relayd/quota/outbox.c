@@ -25,8 +25,8 @@
 #define TRIES_MAX 5 /* of an item that Redis refuses for a reason of its own */
 #define LOG_EVERY_MS 60000
 
-#define KEYS 3
-#define HEAD 3 /* arguments before the first item */
+#define KEYS 4
+#define HEAD 4 /* arguments before the first item */
 #define ARGS_MAX (KEYS + HEAD + BATCH_ITEMS * (WORDS_MAX + 1))
 
 static struct redis_script script = { outbox_lua, "" };
@@ -42,6 +42,7 @@ static struct {
 	struct list items;
 	size_t count, bytes;
 	uint64_t written; /* number of the last item that was written */
+	uint64_t sent;    /* number of the last item that the call under way has */
 	char *keys[KEYS]; /* owned */
 	char *usage;      /* what keys of usage begin with, owned */
 	char transfers[24];
@@ -67,10 +68,17 @@ static struct metric waiting_metric = {
 static int64_t dropped;
 static struct metric dropped_metric = {
 	.name = "outrigger_relayd_outbox_dropped_total",
-	.help = "Records, events and returned leases that found the outbox full, or that Redis "
-	        "refused again and again.",
+	.help = "Records, events and returned leases that found the outbox full.",
 	.kind = METRIC_COUNTER,
 	.numbers = &dropped,
+};
+static int64_t set_aside;
+static struct metric set_aside_metric = {
+	.name = "outrigger_relayd_outbox_set_aside_total",
+	.help = "Records, events and returned leases that Redis refused again and again, and that "
+	        "were set aside in it.",
+	.kind = METRIC_COUNTER,
+	.numbers = &set_aside,
 };
 
 static void drop_first(void)
@@ -86,7 +94,7 @@ static void drop_first(void)
 struct batch {
 	const char *argv[ARGS_MAX];
 	size_t argc;
-	char number[24];
+	char number[24], given_up[24];
 };
 
 static size_t add_item(struct batch *batch, const struct item *item)
@@ -112,6 +120,9 @@ static struct list_link *fill(struct batch *batch, struct list_link *first, uint
 	batch->argv[batch->argc++] = outbox.usage;
 	batch->argv[batch->argc++] = outbox.transfers;
 	batch->argv[batch->argc++] = batch->number;
+	snprintf(batch->given_up, sizeof(batch->given_up), "%llu",
+	         outbox.tries < TRIES_MAX - 1 ? 0 : (unsigned long long)outbox.written + 1);
+	batch->argv[batch->argc++] = batch->given_up;
 	for (size_t n = 0; n < BATCH_ITEMS && bytes < BATCH_BYTES && link != &outbox.items.head;
 	     n++) {
 		bytes += add_item(batch, container_of(link, struct item, link));
@@ -129,6 +140,7 @@ static void send_batch(void)
 	if (list_empty(&outbox.items) || redis_busy(&outbox.call) || timer_active(&outbox.retry))
 		return;
 	(void)fill(&batch, list_first(&outbox.items), &number);
+	outbox.sent = number - 1;
 	redis_eval(fleet_redis(), &outbox.call, &script,
 	           &(struct redis_args){ KEYS, batch.argc, batch.argv });
 }
@@ -143,15 +155,20 @@ static void on_retry(struct timer *timer)
 	send_batch();
 }
 
-/* An item whose key in Redis is of another type can never be written, and counts as written. */
 static void log_trouble(const char *why)
 {
-	if (why == NULL || *why == '\0')
-		return;
-	if (strstr(why, "WRONGTYPE") != NULL)
-		metric_add(&dropped_metric, 0, 1);
-	if (loop_once_in(LOG_EVERY_MS, &outbox.logged_ms))
+	if (why != NULL && *why != '\0' && loop_once_in(LOG_EVERY_MS, &outbox.logged_ms))
 		log_warn("outbox-trouble why=\"%s\"", why);
+}
+
+/* The script has kept ITEMS that can't be written, and tells WHY the last of them can't. */
+static void tell_set_aside(int64_t items, const char *why)
+{
+	if (items < 1 || items > BATCH_ITEMS)
+		return;
+	metric_add(&set_aside_metric, 0, items);
+	log_error("outbox-item-set-aside items=%lld why=\"%s\"", (long long)items,
+	          why != NULL ? why : "");
 }
 
 /* True if WHY is about Redis as a whole, which passes, and not about the item. */
@@ -168,35 +185,29 @@ static bool is_of_redis(const char *why)
 	return false;
 }
 
-/* The first item was refused for WHY: after some times it is set aside, and told. */
+/* The first item was refused for WHY: the last time the script may set it aside. */
 static void count_try(const char *why)
 {
-	const struct item *item;
-
-	if (why == NULL || *why == '\0' || list_empty(&outbox.items) || is_of_redis(why) ||
-	    ++outbox.tries < TRIES_MAX)
-		return;
-	item = container_of(list_first(&outbox.items), struct item, link);
-	log_error("outbox-item-set-aside kind=%s bytes=%zu tries=%u why=\"%s\"", item->words,
-	          item->bytes, outbox.tries, why);
-	metric_add(&dropped_metric, 0, 1);
-	drop_first();
-	outbox.written++;
-	outbox.tries = 0;
+	if (why != NULL && *why != '\0' && !is_of_redis(why) && outbox.tries < TRIES_MAX - 1)
+		outbox.tries++;
 }
 
 static void on_written(struct redis_call *call, const struct redisReply *reply)
 {
 	int64_t done = redis_reply_integer(redis_reply_at(reply, 0), -1);
-	const char *why = done >= 0 ? redis_reply_string(redis_reply_at(reply, 1), NULL)
-	                            : redis_reply_error(reply);
+	const char *why = redis_reply_string(redis_reply_at(reply, 1), NULL);
 
+	if (done < 0)
+		why = redis_reply_error(reply);
+	else if ((uint64_t)done > outbox.sent)
+		why = "the reply is none of the script's";
 	log_trouble(why);
-	if (done <= (int64_t)outbox.written) {
+	if (done <= (int64_t)outbox.written || (uint64_t)done > outbox.sent) {
 		count_try(why);
 		timer_start(&outbox.retry, RETRY_MS);
 		return;
 	}
+	tell_set_aside(redis_reply_integer(redis_reply_at(reply, 2), 0), why);
 	outbox.tries = 0;
 	for (; outbox.written < (uint64_t)done && !list_empty(&outbox.items); outbox.written++)
 		drop_first();
@@ -273,6 +284,7 @@ static int start(void *config)
 	outbox.call.done = on_written;
 	metrics_add(&waiting_metric);
 	metrics_add(&dropped_metric);
+	metrics_add(&set_aside_metric);
 	if (fleet_redis() == NULL)
 		return 0;
 	prefix = redis_prefix(fleet_redis());
@@ -282,6 +294,7 @@ static int start(void *config)
 	        mem_printf("%soutbox:%s:%lld", prefix, fleet_id(), (long long)fleet_epoch_ms());
 	outbox.keys[1] = mem_printf("%stransfers", prefix);
 	outbox.keys[2] = mem_printf("%sevents", prefix);
+	outbox.keys[3] = mem_printf("%soutbox-aside", prefix);
 	outbox.usage = mem_printf("%susage:", prefix);
 	return 0;
 }
@@ -297,7 +310,7 @@ static void send_rest(void)
 	struct batch batch;
 
 	while (link != NULL && link != &outbox.items.head) {
-		const char *argv[ARGS_MAX + 3] = { "EVAL", script.text, "3" };
+		const char *argv[ARGS_MAX + 3] = { "EVAL", script.text, "4" };
 
 		link = fill(&batch, link, &number);
 		memcpy(argv + 3, batch.argv, batch.argc * sizeof(*argv));
@@ -323,7 +336,8 @@ static void stop(void)
 	}
 	free(outbox.usage);
 	outbox.usage = NULL;
-	outbox.written = 0;
+	outbox.written = outbox.sent = 0;
+	outbox.tries = 0;
 }
 
 const struct daemon_module outbox_module = { "outbox", start, stop };

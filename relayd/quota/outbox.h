@@ -3,6 +3,9 @@
  * is written exactly once and in order, however often Redis is away in between, as long as the
  * process lives; at its end the process writes what it can.
  *
+ * An item that Redis refuses again and again for a reason of its own is set aside in another key,
+ * logged and counted, and the next go out.
+ *
  * The queue is bounded: further items are dropped, logged and counted. With `redis = none` every
  * item is dropped silently.
  */

@@ -743,6 +743,47 @@ START_TEST(what_is_granted_after_the_turn_goes_back_to_the_month_it_was_taken_in
 }
 END_TEST
 
+START_TEST(a_redis_that_always_says_another_month_is_not_asked_without_a_pause)
+{
+	static const char *const lies[] = {
+		"return {'month', redis.call('INCR', 'lies') % 1000 * 2678400000}",
+		"return {'granted', 5, 199001 + redis.call('INCR', 'lies') % 12}",
+	};
+	struct redis_script right = take_script;
+
+	for (size_t i = 0; i < ARRAY_LEN(lies); i++) {
+		int64_t before;
+
+		openings = 0;
+		open_lease();
+		take_script = (struct redis_script){ lies[i], "" };
+		before = by_verdict[LEDGER_OTHER_MONTH] + by_verdict[LEDGER_GRANTED];
+		ck_assert(!spend(2 * MIB));
+		WAIT_UNTIL(lease->state == LEASE_RETRYING);
+		ck_assert_int_eq(by_verdict[LEDGER_OTHER_MONTH] + by_verdict[LEDGER_GRANTED],
+		                 before + MONTHS_MAX);
+		take_script = right;
+		WAIT_UNTIL(lease->budget > 0);
+		lease_free(lease);
+		lease = NULL;
+	}
+}
+END_TEST
+
+START_TEST(a_grant_of_more_than_was_asked_for_is_none)
+{
+	struct redis_script right = take_script;
+
+	open_lease();
+	take_script = (struct redis_script){ "return {'granted', 9007199254740991, 202601}", "" };
+	ck_assert(!spend(2 * MIB));
+	WAIT_UNTIL(lease->state == LEASE_RETRYING);
+	take_script = right;
+	WAIT_UNTIL(lease->budget > 0);
+	ck_assert_uint_le(lease->budget, 16 * MIB);
+}
+END_TEST
+
 START_TEST(an_idle_stream_takes_nothing_at_the_turn)
 {
 	open_lease();
@@ -856,6 +897,8 @@ static int run_leases(void)
 		an_idle_lease_goes_back_and_the_next_byte_takes_another,
 		the_limit_of_one_file_counts_leases_that_went_back_only_once,
 		at_the_turn_of_the_month_the_lease_goes_back_and_a_new_one_is_taken,
+		a_redis_that_always_says_another_month_is_not_asked_without_a_pause,
+		a_grant_of_more_than_was_asked_for_is_none,
 		a_lease_that_was_asked_for_before_the_turn_does_not_count_after_it,
 		what_is_granted_after_the_turn_goes_back_to_the_month_it_was_taken_in,
 		an_idle_stream_takes_nothing_at_the_turn,

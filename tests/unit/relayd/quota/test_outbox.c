@@ -141,7 +141,55 @@ START_TEST(a_key_of_another_type_does_not_hold_the_others_up)
 	outbox_add(OUTBOX_EVENTS, "{}");
 	wait_until_empty();
 	relay_expect("1", "XLEN og:events");
-	ck_assert_int_ge(dropped, 1);
+	relay_expect("2", "XLEN og:outbox-aside");
+	ck_assert_int_eq(set_aside, 2);
+}
+END_TEST
+
+START_TEST(what_is_set_aside_can_be_put_back)
+{
+	char command[200];
+
+	relay_ask("SET og:transfers text");
+	add_records(7, 8);
+	wait_until_empty();
+	snprintf(command, sizeof(command), "relay %s:%lld kind record item {\"n\":7} why ",
+	         fleet_id(), (long long)fleet_epoch_ms());
+	ck_assert_ptr_nonnull(strstr(relay_ask("XRANGE og:outbox-aside - +"), command));
+	ck_assert_int_gt(atoi(relay_ask("TTL og:outbox-aside")), 2500000);
+}
+END_TEST
+
+START_TEST(what_is_set_aside_has_an_end_and_finds_its_key_again)
+{
+	relay_ask("SET og:transfers text");
+	relay_ask("SET og:outbox-aside text");
+	add_records(0, 3000);
+	wait_until_empty();
+	ck_assert_int_lt(atoi(relay_ask("XLEN og:outbox-aside")), 1200);
+	ck_assert_int_eq(set_aside, 3000);
+}
+END_TEST
+
+START_TEST(a_reply_that_is_not_the_scripts_drops_nothing)
+{
+	static const char *const lies[] = {
+		"return {99999, '', 0}",
+		"return {'9223372036854775807', '', 0}",
+		"return {}",
+		"return 'done'",
+		"return {-1, '', 0}",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(lies); i++) {
+		script = (struct redis_script){ lies[i], "" };
+		add_records(0, 3);
+		turn_for(50);
+		ck_assert_uint_eq(outbox.count, 3);
+		script = (struct redis_script){ outbox_lua, "" };
+		wait_until_empty();
+	}
+	relay_expect("15", "XLEN og:transfers");
 }
 END_TEST
 
@@ -149,15 +197,17 @@ START_TEST(a_number_of_the_last_item_that_is_none_stops_nothing)
 {
 	char command[200];
 
-	for (int i = 0; i < 3; i++) {
+	static const char *const others[][2] = {
+		{ "LPUSH", "x" }, { "SET", "text" },  { "HSET", "a b" },
+		{ "SET", "nan" }, { "SET", "99999" }, { "SET", "-5" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
 		relay_ask("DEL og:transfers");
 		snprintf(command, sizeof(command), "DEL %s", outbox.keys[0]);
 		relay_ask(command);
-		snprintf(command, sizeof(command),
-		         i == 0   ? "LPUSH %s x"
-		         : i == 1 ? "SET %s text"
-		                  : "HSET %s a b",
-		         outbox.keys[0]);
+		snprintf(command, sizeof(command), "%s %s %s", others[i][0], outbox.keys[0],
+		         others[i][1]);
 		relay_ask(command);
 		add_records(0, 3);
 		wait_until_empty();
@@ -172,14 +222,18 @@ START_TEST(an_item_that_redis_refuses_again_and_again_is_set_aside_and_told)
 	const char *text;
 
 	make_lease("3 500 202601");
-	relay_ask("HSET og:usage:202601 user:a@x text");
+	relay_ask("HSET og:usage:202601 user:a@x 900 global text");
 	give_back(3, false, 100);
 	add_records(0, 2);
 	wait_until_empty();
 	text = logged_end(&logged);
 	relay_expect("2", "XLEN og:transfers");
-	ck_assert_int_eq(dropped, 1);
-	ck_assert_ptr_nonnull(strstr(text, "outbox-item-set-aside kind=back "));
+	ck_assert_int_eq(set_aside, 1);
+	ck_assert_ptr_nonnull(strstr(text, "outbox-item-set-aside items=1 "));
+	relay_expect("900", "HGET og:usage:202601 user:a@x"); /* all ledgers or none */
+	ck_assert_ptr_nonnull(
+	        strstr(relay_ask("XRANGE og:outbox-aside - +"),
+	               "kind back item [\"og:lease:x\",\"3\",\"\",\"202601\",\"100\","));
 }
 END_TEST
 
@@ -237,6 +291,9 @@ int main(void)
 		the_last_return_takes_in_what_a_call_without_answer_has_taken,
 		no_ledger_falls_below_nothing,
 		a_key_of_another_type_does_not_hold_the_others_up,
+		what_is_set_aside_can_be_put_back,
+		what_is_set_aside_has_an_end_and_finds_its_key_again,
+		a_reply_that_is_not_the_scripts_drops_nothing,
 		a_number_of_the_last_item_that_is_none_stops_nothing,
 		an_item_that_redis_refuses_again_and_again_is_set_aside_and_told,
 		any_other_trouble_is_waited_out,
