@@ -41,6 +41,8 @@ static void on_info(struct redis_call *call, const struct redisReply *reply)
 	const char *policy = text != NULL ? strstr(text, POLICY) : NULL;
 	size_t len;
 
+	if (self.evicts)
+		timer_start(&self.again, AGAIN_MS);
 	if (policy == NULL && reply != NULL)
 		log_warn("storage-unchecked what=maxmemory-policy error=\"%s\"",
 		         error != NULL ? error : "it isn't told");

@@ -542,6 +542,10 @@ void http_reply(struct http_request *request, unsigned status, json_t *body)
 {
 	char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
 
+	if (body == NULL && status == 200) {
+		http_fail(request, 503, "unavailable", "what is stored can't be shown");
+		return;
+	}
 	assert(body == NULL || text != NULL);
 	json_decref(body);
 	http_reply_text(request, status, "application/json", text);

@@ -29,9 +29,10 @@
 #include "pushd/device/renew.lua.h"
 #include "pushd/device/unregister.lua.h"
 
-#define LIST_MAX 1000  /* devices that are shown of one owner, which may be a whole domain */
-#define KEY_HEX 65     /* a SHA-256 as hex digits, and a NUL */
-#define UNHEARD_MAX 64 /* calls under way that no caller waits for */
+#define LIST_MAX 1000 /* devices that are shown of one owner, which may be a whole domain */
+#define KEY_HEX 65    /* a SHA-256 as hex digits, and a NUL */
+#define TIME_MOST_MS INT64_C(253402300799999) /* the end of the year 9999 */
+#define UNHEARD_MAX 64                        /* calls under way that no caller waits for */
 
 static struct redis_script expire_script = { expire_lua };
 static struct redis_script forget_script = { forget_lua };
@@ -460,10 +461,11 @@ static void on_gone_forgotten(struct redis_call *call, const struct redisReply *
 {
 	struct device_removal *removal = container_of(call, struct device_removal, call);
 	const char *last = redis_reply_string(redis_reply_at(reply, 1), NULL);
+	bool again = last != NULL && strcmp(last, removal->last) == 0; /* then it would never end */
 
 	removal->count = 0;
 	removal->last[0] = '\0';
-	if (redis_reply_nil(reply) || redis_reply_error(reply) != NULL) {
+	if (redis_reply_count(reply) == 0 || again) {
 		removal->done(removal, fail(reply));
 		return;
 	}
@@ -630,6 +632,14 @@ void device_query_cancel(struct device_query *query)
 
 /* ---- one ---- */
 
+/* A time in ms since 1970; 0 if there is none. */
+static int64_t time_at(const struct redisReply *reply, size_t index)
+{
+	int64_t ms = redis_reply_integer(redis_reply_at(reply, index), 0);
+
+	return ms > 0 && ms <= TIME_MOST_MS ? ms : 0;
+}
+
 /* False unless REPLY holds the fields of a device. */
 static bool read_device(struct device *device, const struct redisReply *reply)
 {
@@ -656,14 +666,31 @@ static bool read_device(struct device *device, const struct redisReply *reply)
 		.environment = values[FIELD_ENVIRONMENT],
 		/* Those of older versions have the environment alone. */
 		.proven = values[FIELD_PROVEN] != NULL || values[FIELD_ENVIRONMENT] != NULL,
-		.registered_ms = redis_reply_integer(redis_reply_at(reply, FIELD_REGISTERED), 0),
-		.expires_ms = redis_reply_integer(redis_reply_at(reply, FIELD_EXPIRES), 0),
+		.registered_ms = time_at(reply, FIELD_REGISTERED),
+		.expires_ms = time_at(reply, FIELD_EXPIRES),
 		.suspect_days =
 		        (unsigned)redis_reply_integer(redis_reply_at(reply, FIELD_SUSPECT_DAYS), 0),
 	};
 	return device->node != NULL && device->secret != NULL && device->component != NULL &&
 	       device->owner != NULL && device->provider != NULL && device->token != NULL &&
 	       device->dialect != NULL && device->account != NULL;
+}
+
+/* The same, of the device that QUERY asked for. */
+static bool read_asked(const struct device_query *query, struct device *device,
+                       const struct redisReply *reply)
+{
+	return read_device(device, reply) && strcmp(device->node, query->node) == 0;
+}
+
+/* True if REPLY says that the device isn't there, and not that it is another or half of one. */
+static bool is_absent(const struct redisReply *reply)
+{
+	size_t i = 0;
+
+	while (i < redis_reply_count(reply) && redis_reply_nil(redis_reply_at(reply, i)))
+		i++;
+	return i == FIELDS && redis_reply_count(reply) == FIELDS;
 }
 
 static void on_slot(struct redis_call *call, const struct redisReply *reply)
@@ -680,6 +707,7 @@ static void query_device(struct device_query *query, struct redis *redis, const 
 	char *slot = make_key(redis, "slot:", node);
 	const char *fields[2 + FIELDS] = { "HMGET", key };
 
+	snprintf(query->node, sizeof(query->node), "%s", node);
 	query->waiting = false;
 	query->slot_call.done = on_slot;
 	query->device_call.done = done;
@@ -696,10 +724,10 @@ static void on_found(struct redis_call *call, const struct redisReply *reply)
 	struct device device;
 
 	redis_cancel(&query->slot_call);
-	if (read_device(&device, reply)) {
+	if (read_asked(query, &device, reply)) {
 		served();
 		finish(query, DEVICE_DONE, &device);
-	} else if (redis_reply_count(reply) == FIELDS) {
+	} else if (is_absent(reply)) {
 		finish(query, DEVICE_ABSENT, NULL);
 	} else {
 		finish(query, fail(reply), NULL);
@@ -721,12 +749,23 @@ static bool finish_alias(struct device_query *query, const struct redisReply *re
 
 	if (count == 0 || count > DEVICE_ALIAS_MAX)
 		return false;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		devices[i].node = redis_reply_string(redis_reply_at(reply, i), NULL);
+		if (devices[i].node == NULL)
+			return false;
+	}
 	served();
 	free_implicit(query);
 	query->done(query, DEVICE_ALIAS, devices, count);
 	return true;
+}
+
+/* True if REPLY can't be that there are none: a reply of another kind, or members that are none. */
+static bool is_no_alias(const struct redisReply *reply)
+{
+	return redis_reply_nil(reply) || redis_reply_error(reply) != NULL ||
+	       redis_reply_string(reply, NULL) != NULL || redis_reply_integer(reply, 0) != 0 ||
+	       redis_reply_count(reply) > 0;
 }
 
 static void query_alias(struct device_query *query, struct redis *redis, const char *name,
@@ -745,7 +784,7 @@ static void on_alias(struct redis_call *call, const struct redisReply *reply)
 
 	if (finish_alias(query, reply))
 		return;
-	if (redis_reply_nil(reply) || redis_reply_error(reply) != NULL)
+	if (is_no_alias(reply))
 		finish(query, fail(reply), NULL);
 	else
 		finish(query, DEVICE_ABSENT, NULL);
@@ -809,7 +848,7 @@ static void on_implicit_alias(struct redis_call *call, const struct redisReply *
 
 	if (finish_alias(query, reply))
 		return;
-	if (redis_reply_nil(reply) || redis_reply_error(reply) != NULL)
+	if (is_no_alias(reply))
 		finish(query, fail(reply), NULL);
 	else
 		register_implicit(implicit);
@@ -821,11 +860,11 @@ static void on_implicit_found(struct redis_call *call, const struct redisReply *
 	struct implicit *implicit = query->implicit;
 	struct device device;
 
-	if (read_device(&device, reply)) {
+	if (read_asked(query, &device, reply)) {
 		if (device.expires_ms - loop_wall_ms() < implicit->limits.ttl_ms / 2)
 			renew(implicit->redis, device.node, implicit->limits.ttl_ms);
 		on_found(call, reply);
-	} else if (redis_reply_count(reply) == FIELDS) {
+	} else if (is_absent(reply)) {
 		redis_cancel(&query->slot_call);
 		if (implicit->alias != NULL)
 			query_alias(query, implicit->redis, implicit->alias, on_implicit_alias);

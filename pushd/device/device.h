@@ -103,6 +103,7 @@ struct device_query {
 	             const struct device *devices, size_t count);
 	bool waiting; /* of one device: a notification for it waits in the queue (`push:slot:`) */
 	/* The module's own. */
+	char node[DEVICE_HEX]; /* that was asked for */
 	struct redis_call device_call, slot_call;
 	struct implicit *implicit; /* to be registered if it isn't there */
 };

@@ -3,7 +3,7 @@
 -- The keys call an entry a note, as those of 0.1.0 do, so that entries outlive an upgrade.
 --
 -- An entry `n` is an array: 1 provider, 2 priority, 3 domain, 4 node, 5 slot, 6 attempts, 7 count,
--- 8 expires, then the fields that `look` was asked for besides. Its slot is "" outside its device's
+-- 8 expires, 9 created, then the fields that `look` was asked for besides. Its slot is "" outside its device's
 -- slot, "w" while it waits there, "l" while it is leased there.
 --
 -- The domains of a provider are served in turn, by priority: a domain's turn (its score in the
@@ -22,10 +22,20 @@ local function begin_promised()
   redis.call('PERSIST', prefix .. 'stored')
 end
 
+local priorities = { voip = true, high = true, low = true }
+
+local function is_number(text)
+  return text and #text < 16 and text:find('^%-?%d+$')
+end
+
+-- The entry, or nil. One that somebody else has written or spoiled is none: it may not stop the
+-- others.
 local function look(id, ...)
-  local n = redis.call('HMGET', prefix .. 'note:' .. id, 'provider', 'priority',
-    'domain', 'node', 'slot', 'attempts', 'count', 'expires', ...)
-  return n[1] and n
+  local n = redis.pcall('HMGET', prefix .. 'note:' .. id, 'provider', 'priority',
+    'domain', 'node', 'slot', 'attempts', 'count', 'expires', 'created', ...)
+  local right = not n.err and n[1] and priorities[n[2]] and n[3] and n[4] and n[5]
+    and is_number(n[6]) and is_number(n[7]) and is_number(n[8]) and is_number(n[9])
+  return right and n or nil
 end
 
 local function queue(n)
@@ -45,6 +55,13 @@ local function schedule(id, n, due)
   redis.call('ZADD', queue(n), 'LT', due, n[3])
 end
 
+-- PROVIDER has an entry less.
+local function uncount(provider)
+  if redis.call('HINCRBY', prefix .. 'stored', provider, -1) <= 0 then
+    redis.call('HDEL', prefix .. 'stored', provider)
+  end
+end
+
 local function drop(id, n)
   redis.call('ZREM', domain_queue(n), id)
   if redis.call('EXISTS', domain_queue(n)) == 0 then
@@ -52,8 +69,6 @@ local function drop(id, n)
   end
   redis.call('DEL', prefix .. 'note:' .. id)
   redis.call('ZREM', prefix .. 'notes', id)
-  if redis.call('HINCRBY', prefix .. 'stored', n[1], -1) <= 0 then
-    redis.call('HDEL', prefix .. 'stored', n[1])
-  end
+  uncount(n[1])
   if n[5] ~= '' then redis.call('DEL', slot_of(n)) end
 end

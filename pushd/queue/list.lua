@@ -15,7 +15,7 @@ local first = rank and rank + 1 or
 local rows = {}
 
 for _, id in ipairs(redis.call('ZRANGE', notes, first, first + most - 1)) do
-  local n = look(id, 'created')
+  local n = look(id)
   if n then
     rows[#rows + 1] = { id, n[4], n[1], n[3], n[2], n[6], n[9], n[8],
       redis.call('ZSCORE', domain_queue(n), id) or n[8] }

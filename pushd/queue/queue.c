@@ -21,7 +21,9 @@
 
 #define SETTLE_AGAIN_MS 500
 #define EXPIRE_EVERY_MS 5000
-#define EXPIRE_MAX 100 /* in one call */
+#define EXPIRE_MAX 100                        /* in one call */
+#define EXPIRE_AGAIN_MS 10                    /* where there may be more */
+#define TIME_MOST_MS INT64_C(253402300799999) /* the end of the year 9999 */
 #define REPLICAS_MS "500"
 #define ARGUMENTS_MAX 16
 
@@ -304,6 +306,14 @@ static enum priority find_priority(const char *name)
 	return priority;
 }
 
+/* A time in ms since 1970; 0 if there is none. */
+static int64_t time_at(const struct redisReply *reply, size_t index)
+{
+	int64_t ms = redis_reply_integer(redis_reply_at(reply, index), 0);
+
+	return ms > 0 && ms <= TIME_MOST_MS ? ms : 0;
+}
+
 /* False unless REPLY is a whole entry. SHIFT_MS: our wall clock less Redis's. */
 static bool read_entry(struct queue_entry *entry, const struct redisReply *reply, int64_t shift_ms)
 {
@@ -324,9 +334,18 @@ static bool read_entry(struct queue_entry *entry, const struct redisReply *reply
 		.count = redis_reply_integer(redis_reply_at(reply, ENTRY_COUNT), -1),
 		.attempts = (unsigned)redis_reply_integer(redis_reply_at(reply, ENTRY_ATTEMPTS), 0),
 	};
-	entry->created_ms = redis_reply_integer(redis_reply_at(reply, ENTRY_CREATED), 0) + shift_ms;
-	entry->expires_ms = redis_reply_integer(redis_reply_at(reply, ENTRY_EXPIRES), 0) + shift_ms;
+	entry->created_ms = time_at(reply, ENTRY_CREATED) + shift_ms;
+	entry->expires_ms = time_at(reply, ENTRY_EXPIRES) + shift_ms;
 	return true;
+}
+
+/* A row that has an id alone was set aside: somebody has spoiled it. */
+static void tell_set_aside(const struct redisReply *row)
+{
+	const char *id = redis_reply_string(redis_reply_at(row, 0), NULL);
+
+	if (redis_reply_count(row) == 1 && id != NULL)
+		log_error("queue-entry-set-aside id=%s", id);
 }
 
 /* Returns how many there were. */
@@ -349,17 +368,19 @@ static void on_taken(struct redis_call *call, const struct redisReply *reply)
 	struct queue_entry *entries;
 	int64_t shift_ms;
 
-	if (replies < 3) {
+	if (replies < 3 || time_at(reply, 0) == 0) {
 		taking->done(taking, fail(reply), NULL, 0, -1);
 		return;
 	}
 	self.complained = false;
-	shift_ms = loop_wall_ms() - redis_reply_integer(redis_reply_at(reply, 0), 0);
+	shift_ms = loop_wall_ms() - time_at(reply, 0);
 	count_dropped(redis_reply_at(reply, 2));
 	entries = mem_alloc(replies, sizeof(*entries));
 	for (size_t i = 3; i < replies; i++)
 		if (read_entry(&entries[count], redis_reply_at(reply, i), shift_ms))
 			count++;
+		else
+			tell_set_aside(redis_reply_at(reply, i));
 	taking->done(taking, QUEUE_DONE, entries, count,
 	             redis_reply_integer(redis_reply_at(reply, 1), -1));
 	free(entries);
@@ -391,7 +412,7 @@ static void on_expired(struct redis_call *call, const struct redisReply *reply)
 {
 	bool more = count_dropped(reply) == EXPIRE_MAX;
 
-	timer_start(&self.next_expire, more ? 0 : EXPIRE_EVERY_MS);
+	timer_start(&self.next_expire, more ? EXPIRE_AGAIN_MS : EXPIRE_EVERY_MS);
 }
 
 /* ---- settling and giving back ---- */
@@ -472,6 +493,13 @@ bool queue_busy(const struct queue_call *call)
 
 /* ---- counting ---- */
 
+static const char *text_at(const struct redisReply *row, size_t index)
+{
+	const char *text = redis_reply_string(redis_reply_at(row, index), NULL);
+
+	return text != NULL ? text : "";
+}
+
 static void on_counted(struct redis_call *call, const struct redisReply *reply)
 {
 	struct queue_counting *counting = container_of(call, struct queue_counting, call);
@@ -484,7 +512,7 @@ static void on_counted(struct redis_call *call, const struct redisReply *reply)
 	}
 	counts = mem_alloc(count + 1, sizeof(*counts));
 	for (size_t i = 0; i < count; i++) {
-		counts[i].provider = redis_reply_string(redis_reply_at(reply, 2 * i), NULL);
+		counts[i].provider = text_at(reply, 2 * i);
 		counts[i].count = redis_reply_integer(redis_reply_at(reply, 2 * i + 1), 0);
 	}
 	counting->done(counting, QUEUE_DONE, counts, count);
@@ -498,13 +526,6 @@ void queue_counts(struct queue_counting *counting)
 }
 
 /* ---- listing ---- */
-
-static const char *text_at(const struct redisReply *row, size_t index)
-{
-	const char *text = redis_reply_string(redis_reply_at(row, index), NULL);
-
-	return text != NULL ? text : "";
-}
 
 static void read_row(struct queue_entry *entry, const struct redisReply *row)
 {

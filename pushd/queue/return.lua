@@ -12,7 +12,7 @@
 -- include: slot.lua
 
 local id, due, rule = ARGV[2], math.floor(now) + ARGV[3], ARGV[4]
-local n = look(id, 'created', 'class')
+local n = look(id, 'class')
 
 if not n then return 'absent' end
 begin_promised()

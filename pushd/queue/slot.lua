@@ -1,17 +1,17 @@
 -- What put.lua and return.lua share: two entries for one device of which one survives, in its slot.
--- RULE is queue_rule of queue.c, for enum queue_class. Of both entries `look` was asked for created and
--- class: they are n[9] and n[10].
+-- RULE is queue_rule of queue.c, for enum queue_class. Of both entries `look` was asked for the class:
+-- it is n[10].
 
 -- The id and the entry that waits in the slot of N's device; nil when it is empty.
 local function in_slot(n)
   local id = redis.call('GET', slot_of(n))
-  if id then return id, look(id, 'created', 'class') end
+  if id then return id, look(id, 'class') end
 end
 
 -- True if the entry NEWER takes the place of OLDER, which waits. An entry of 0.1.0 has no class: it
 -- counts as one of high priority (0), which never falls.
 local function replaces(rule, older, newer)
-  local place = 3 * (older[10] or 0) + (newer[10] or 0) + 1
+  local place = 3 * (tonumber(older[10]) or 0) + (tonumber(newer[10]) or 0) + 1
   return rule:sub(place, place) == 'r'
 end
 

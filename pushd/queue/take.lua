@@ -1,6 +1,7 @@
 -- Takes the due entries of a provider under a lease: VoIP, then high, then low. Answers the time, how
 -- long until the next entry is due (-1: there is none), the providers of the entries that were dropped
--- since they had expired, then each entry's fields and its id (enum entry_field of queue.c).
+-- since they had expired, then each entry's fields and its id (enum entry_field of queue.c); of one
+-- that is none, as somebody has spoiled it, the id alone.
 --
 -- KEYS: none
 -- ARGV: prefix, provider, how many entries, lease (milliseconds)
@@ -12,10 +13,21 @@ local provider, room, lease = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local dropped, reply = {}, {}
 local budget = 2 * room + 32 -- the most domains and entries that this call looks at
 
+local DAY_S = 24 * 60 * 60
+
+-- What is there in place of an entry is kept for a day, outside the queue.
+local function set_aside(id, key)
+  redis.call('ZREM', key, id)
+  if redis.call('ZREM', prefix .. 'notes', id) == 1 then uncount(provider) end
+  if redis.call('EXPIRE', prefix .. 'note:' .. id, DAY_S) == 1 then
+    reply[#reply + 1] = { id }
+  end
+end
+
 local function take(id, key)
-  local n = look(id, 'created', 'item')
-  if not n then
-    redis.call('ZREM', key, id)
+  local n = look(id, 'item')
+  if not n or not n[10] then
+    set_aside(id, key)
   elseif tonumber(n[8]) <= now then
     drop(id, n)
     dropped[#dropped + 1] = n[1]

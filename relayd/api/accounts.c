@@ -10,8 +10,8 @@
 #include "relayd/api/query.h"
 #include "relayd/quota/calendar.h"
 
-#define MONTHS_BEFORE "119"  /* usage is kept for 400 days, but may be imported for older months */
-#define LOOKED_AT_MAX "5000" /* entries in one call: some 20 ms of Redis's time */
+#define MONTHS_BEFORE "119" /* usage is kept for 400 days, but may be imported for older months */
+#define LOOKED_AT_MAX 5000  /* entries in one call: some 20 ms of Redis's time */
 #define ID_SIZE 48
 
 static struct redis_script forget_script = { accounts_forget_lua, "" };
@@ -24,7 +24,8 @@ struct forgetting {
 	struct query query;
 	bool limits;
 	int64_t months, deleted[ARRAY_LEN(streams)];
-	size_t stream; /* of STREAMS, that is searched now */
+	size_t stream;      /* of STREAMS, that is searched now */
+	char last[ID_SIZE]; /* where its last page ended; "": at its start */
 };
 
 static void reply(struct forgetting *forgetting)
@@ -42,20 +43,28 @@ static void reply(struct forgetting *forgetting)
 /* Searches the next entries of a stream, which begin at FROM. */
 static void purge(struct forgetting *forgetting, const char *from)
 {
+	char most[16];
+
+	snprintf(most, sizeof(most), "%d", LOOKED_AT_MAX);
 	query_eval(&forgetting->query, &purge_script,
 	           (const char *[]){ streams[forgetting->stream], NULL },
-	           (const char *[]){ http_param(forgetting->query.request, 0), from, LOOKED_AT_MAX,
-	                             NULL });
+	           (const char *[]){ http_param(forgetting->query.request, 0), from, most, NULL });
 }
 
 static void on_purged(struct query *query, const struct redisReply *purged)
 {
 	struct forgetting *forgetting = container_of(query, struct forgetting, query);
+	int64_t deleted = redis_reply_integer(redis_reply_at(purged, 0), 0);
 	const char *last = redis_reply_string(redis_reply_at(purged, 1), NULL);
 	char from[ID_SIZE] = "-";
 
-	forgetting->deleted[forgetting->stream] +=
-	        redis_reply_integer(redis_reply_at(purged, 0), 0);
+	if (last != NULL && strcmp(last, forgetting->last) == 0) {
+		http_fail(query->request, 503, "unavailable", "a search of Redis doesn't end");
+		return;
+	}
+	if (deleted > 0 && deleted <= LOOKED_AT_MAX)
+		forgetting->deleted[forgetting->stream] += deleted;
+	snprintf(forgetting->last, ID_SIZE, "%s", last != NULL ? last : "");
 	if (last != NULL)
 		snprintf(from, sizeof(from), "(%s", last);
 	else

@@ -46,11 +46,14 @@ static void name_keys(struct month_keys *keys, unsigned month)
 
 /* Usage */
 
+/* NULL if ROW is none. */
 static json_t *describe(const struct redisReply *row)
 {
-	const char *name = redis_reply_string(redis_reply_at(row, 0), NULL), *account;
-	const char *kind = ledger_split(name, &account);
+	const char *name = redis_reply_string(redis_reply_at(row, 0), NULL), *account, *kind;
 
+	if (name == NULL)
+		return NULL;
+	kind = ledger_split(name, &account);
 	return json_pack("{s:s, s:s, s:I}", "account", account, "kind", kind, "bytes",
 	                 (json_int_t)redis_reply_integer(redis_reply_at(row, 1), 0));
 }

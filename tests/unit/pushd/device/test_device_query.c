@@ -157,6 +157,26 @@ START_TEST(a_look_says_whether_a_notification_waits)
 }
 END_TEST
 
+START_TEST(what_is_half_a_device_or_another_is_neither_found_nor_absent)
+{
+	struct device_registration first = enrol(&phone);
+	char mend[200];
+
+	snprintf(mend, sizeof(mend), "HSET og:push:device:%s node %s", first.node, first.node);
+	ask("HDEL og:push:device:%s owner", first.node);
+	ck_assert_int_eq(look_up(first.node), DEVICE_UNAVAILABLE);
+	ask("HSET og:push:device:%s owner romeo@example.org node other", first.node);
+	ck_assert_int_eq(look_up(first.node), DEVICE_UNAVAILABLE);
+	ask(mend, "");
+	ck_assert_int_eq(look_up(first.node), DEVICE_DONE);
+	ask("HSET og:push:device:%s registered 9223372036854775807", first.node);
+	ck_assert_int_eq(look_up(first.node), DEVICE_DONE);
+	ck_assert_int_eq(found[0].registered_ms, 0);
+	ask("SET og:push:alias:name text", "");
+	ck_assert_int_eq(look_up_alias("name"), DEVICE_UNAVAILABLE);
+}
+END_TEST
+
 START_TEST(a_pin_is_not_made_where_redis_is_gone)
 {
 	redis_server_kill(&server);
@@ -175,6 +195,7 @@ int main(void)
 		a_query_that_is_cancelled_is_never_answered,
 		publishing_renews_a_pin_when_half_of_its_life_is_over,
 		a_look_says_whether_a_notification_waits,
+		what_is_half_a_device_or_another_is_neither_found_nor_absent,
 		a_pin_is_not_made_where_redis_is_gone,
 	};
 

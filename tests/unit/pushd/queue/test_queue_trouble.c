@@ -1,5 +1,6 @@
 #include "pushd/queue/queue.c"
 
+#include "tests/unit/logged.h"
 #include "tests/unit/push_queue.h"
 #include "tests/unit/redis_tell.h"
 
@@ -94,6 +95,73 @@ START_TEST(a_server_that_refuses_to_write_is_away)
 	ck_assert_int_eq(asked.result, QUEUE_UNAVAILABLE);
 	ask("CONFIG SET maxmemory 0");
 	check_empty();
+}
+END_TEST
+
+START_TEST(an_entry_that_somebody_spoiled_is_set_aside_and_stops_no_other)
+{
+	static const char *const spoils[] = {
+		"HDEL og:push:note:a expires",     "HDEL og:push:note:a item",
+		"HSET og:push:note:a created nan", "HSET og:push:note:a attempts text",
+		"HSET og:push:note:a priority 1",  "EVAL %s 0",
+	};
+	const char *retype = "redis.call('DEL', 'og:push:note:a') "
+	                     "redis.call('LPUSH', 'og:push:note:a', 'x')";
+
+	for (size_t i = 0; i < ARRAY_LEN(spoils); i++) {
+		struct logged logged = logged_start();
+		struct question question = { .call.done = on_answer };
+
+		put_due("a", "x.example", PRIORITY_HIGH);
+		put_due("b", "y.example", PRIORITY_HIGH);
+		redis_command(self.redis, &question.call, spoils[i], retype);
+		WAIT_UNTIL(question.answered);
+		taken.answers = 0;
+		taken.taking.done = on_take;
+		queue_take(&taken.taking, "apns", 10);
+		WAIT_UNTIL(taken.answers > 0);
+		ck_assert_str_eq(taken.ids, "b");
+		ck_assert_int_gt(ask("TTL og:push:note:a")->number, 0);
+		ck_assert_int_eq(ask("DEL og:push:note:a")->number, 1);
+		check_queue();
+		ck_assert_int_eq(settle("b"), QUEUE_DONE);
+		check_empty();
+		ck_assert_ptr_nonnull(strstr(logged_end(&logged), "queue-entry-set-aside id=a"));
+	}
+}
+END_TEST
+
+START_TEST(a_reply_that_is_not_the_scripts_takes_nothing)
+{
+	static const char *const lies[] = {
+		"return {}",
+		"return {1, 2}",
+		"return {'9223372036854775807', -1, {}}",
+		"return {-1, -1, {}}",
+	};
+	struct redis_script right = take_script;
+
+	for (size_t i = 0; i < ARRAY_LEN(lies); i++) {
+		take_script = (struct redis_script){ lies[i], "" };
+		ck_assert_str_eq(take(10), "");
+		ck_assert_int_eq(taken.result, QUEUE_UNAVAILABLE);
+	}
+	take_script = right;
+}
+END_TEST
+
+START_TEST(times_that_can_not_be_are_none)
+{
+	struct redis_script right = take_script;
+
+	take_script = (struct redis_script){
+		"return {1, -1, {}, {'p', 'high', 'd', 'n', '', '0', '0', '9223372036854775807', "
+		"'-9223372036854775808', 'a', 'a'}}",
+		""
+	};
+	ck_assert_str_eq(take(10), "a");
+	ck_assert_int_eq(taken.last.expires_ms, taken.last.created_ms);
+	take_script = right;
 }
 END_TEST
 
@@ -283,6 +351,9 @@ int main(void)
 		a_verdict_that_redis_did_not_hear_is_told_again,
 		a_verdict_is_told_again_for_no_longer_than_a_lease,
 		a_server_that_refuses_to_write_is_away,
+		an_entry_that_somebody_spoiled_is_set_aside_and_stops_no_other,
+		a_reply_that_is_not_the_scripts_takes_nothing,
+		times_that_can_not_be_are_none,
 		a_call_that_was_cancelled_is_not_answered,
 		nothing_is_put_into_a_server_that_evicts,
 		with_too_few_replicas_a_put_is_not_believed,
