@@ -99,7 +99,7 @@ static void log_refused(const char *kind, const char *id, uint64_t *logged_ms)
 {
 	if (loop_once_in(LOG_EVERY_MS, logged_ms))
 		log_warn("registry-record-refused kind=%s id=%s "
-		         "reason=\"malformed or signed with another api-token\"",
+		         "reason=\"" REGISTRY_REFUSAL "\"",
 		         kind, id);
 }
 
@@ -179,6 +179,7 @@ static void sign(json_t *record, const struct registry_entry *entry)
 {
 	char *purpose = mem_printf("%s:%s", entry->kind, entry->id);
 
+	json_object_set_new(record, "at_ms", json_integer(loop_wall_ms()));
 	signature_put(record, entry->token, purpose);
 	if (entry->token_also != NULL)
 		signature_put(record, entry->token_also, purpose);
@@ -332,13 +333,22 @@ json_t *registry_place(const struct redis *redis, const char *given, const char 
 
 /* ---- all records of a kind ---- */
 
+/* True unless RECORD, whose signature is right, was written long ago: it may be shown once more. */
+static bool is_recent(const json_t *record)
+{
+	json_int_t at_ms = json_integer_value(json_object_get(record, "at_ms"));
+
+	return at_ms > 0 && llabs(loop_wall_ms() - at_ms) <= REGISTRY_AGE_MS;
+}
+
 json_t *registry_open(const char *kind, const char *id, const char *text, size_t len,
                       const char *token)
 {
 	json_t *record = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
 	char *purpose = mem_printf("%s:%s", kind, id);
 
-	if (token == NULL || !json_is_object(record) || !signature_fits(record, token, purpose)) {
+	if (token == NULL || !json_is_object(record) || !signature_fits(record, token, purpose) ||
+	    !is_recent(record)) {
 		json_decref(record);
 		record = NULL;
 	}
@@ -376,8 +386,9 @@ static void on_read(struct redis_call *call, const struct redisReply *reply)
 	if (error != NULL && !watch->refused)
 		log_warn("registry-read-failed kind=%s reason=\"%s\"", watch->kind, error);
 	watch->refused = error != NULL;
-	if (reply == NULL || error != NULL)
-		return;
+	if (redis_reply_nil(reply) || error != NULL || redis_reply_string(reply, NULL) != NULL ||
+	    redis_reply_integer(reply, 0) != 0)
+		return; /* no reply of the script's */
 	records = read_records(watch, reply);
 	watch->changed(watch, records); /* may stop the watch */
 	json_decref(records);

@@ -2,7 +2,9 @@
  * The running daemons: each relayd and pushd writes a record of itself to Redis every second, and
  * gateways read all records of one kind. A record that isn't renewed expires after
  * REGISTRY_TTL_MS. Records are signed with the API's token, which the whole fleet has: whoever else
- * writes to Redis can't have tokens and messages sent to an address of his.
+ * writes to Redis can't have tokens and messages sent to an address of his. They bear the time at
+ * which they were written, by the clock of their machine: one that is REGISTRY_AGE_MS from the
+ * reader's is not believed, so that nobody can show an old one once more, later than that.
  */
 #ifndef OG_COMMON_REGISTRY_H
 #define OG_COMMON_REGISTRY_H
@@ -16,12 +18,15 @@
 
 #define REGISTRY_BEAT_MS 1000
 #define REGISTRY_TTL_MS 5000
+#define REGISTRY_AGE_MS (10 * 60 * 1000)
+#define REGISTRY_REFUSAL                                                                           \
+	"malformed, signed with another api-token, or of a time that is 10 minutes from ours"
 
 /* A daemon's own record. */
 struct registry_entry {
 	/*
-	 * Makes the record, which has epoch_ms as "epoch" and gets "host" and "process"; the caller
-	 * owns it. Only called while there is a connection.
+	 * Makes the record, which has epoch_ms as "epoch" and gets "host", "process" and "at_ms";
+	 * the caller owns it. Only called while there is a connection.
 	 */
 	json_t *(*describe)(struct registry_entry *entry);
 	const char *kind; /* "relay" or "push" */
@@ -74,7 +79,7 @@ json_t *registry_place(const struct redis *redis, const char *given, const char 
 
 /*
  * The record TEXT (LEN bytes) of the daemon ID, or NULL if it isn't one that who has TOKEN (NULL:
- * nobody) wrote; the caller owns it.
+ * nobody) wrote within REGISTRY_AGE_MS; the caller owns it.
  */
 json_t *registry_open(const char *kind, const char *id, const char *text, size_t len,
                       const char *token);

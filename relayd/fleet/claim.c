@@ -94,7 +94,7 @@ static void settle_elsewhere(struct claim *claim, const char *owner, const char 
 
 	if (record != NULL && fields == NULL && loop_once_in(LOG_EVERY_MS, &claims.logged_ms))
 		log_warn("registry-record-refused kind=relay id=%s "
-		         "reason=\"malformed or signed with another api-token\"",
+		         "reason=\"" REGISTRY_REFUSAL "\"",
 		         id);
 	claim->settled(claim, CLAIM_ELSEWHERE, &other);
 	free(id);

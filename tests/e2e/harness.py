@@ -110,6 +110,7 @@ def http(method, url, body=None, token=None, timeout=PATIENCE):
 
 def sign(record, purpose, token=TOKEN):
     """Signs a record of the registry for PURPOSE, "push:push-1", as a daemon with TOKEN does."""
+    record.setdefault("at_ms", int(time.time() * 1000))
     key = hmac.new(token.encode(), b"outrigger: signature", hashlib.sha256).digest()
     text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     made = hmac.new(key, f"{purpose}\n{text}".encode(), hashlib.sha256)

@@ -80,6 +80,7 @@ def test_a_gateway_believes_only_records_that_the_fleet_has_signed(stage):
         "unsigned": push_record("unsigned"),
         "theirs": sign(push_record("theirs"), "push:theirs", "token-of-somebody-else"),
         "renamed": sign(push_record("renamed"), "push:ours"),
+        "old": sign(push_record("old", at_ms=1700000000000), "push:old"),
         "moved": {**sign(push_record("moved"), "push:moved"), "api": f"http://{HOST}:2"},
     }
     for name, record in records.items():

@@ -116,6 +116,32 @@ static void teardown(void)
 	loop_release();
 }
 
+/* True if a record that was written MS ago is believed. */
+static bool believes(int64_t ms)
+{
+	json_t *record = json_pack("{s:I}", "at_ms", (json_int_t)(loop_wall_ms() - ms)), *opened;
+	char *text;
+
+	signature_put(record, TOKEN, "relay:relay-1");
+	text = json_dumps(record, 0);
+	opened = registry_open("relay", "relay-1", text, strlen(text), TOKEN);
+	json_decref(record);
+	json_decref(opened);
+	free(text);
+	return opened != NULL;
+}
+
+START_TEST(an_old_record_that_is_shown_once_more_is_not_believed)
+{
+	ck_assert(believes(0));
+	ck_assert(believes(REGISTRY_AGE_MS - 60000));
+	ck_assert(believes(-REGISTRY_AGE_MS + 60000));
+	ck_assert(!believes(REGISTRY_AGE_MS + 1000));
+	ck_assert(!believes(-REGISTRY_AGE_MS - 60000));
+	ck_assert(!believes(loop_wall_ms() + 1));
+}
+END_TEST
+
 START_TEST(members_of_a_kind_are_read_with_their_records)
 {
 	struct member one = member("relay", "relay-1"), two = member("relay", "relay-2");
@@ -362,6 +388,7 @@ static void leave_record(json_int_t epoch, const char *process, const char *toke
 	        json_pack("{s:I, s:s, s:i}", "epoch", epoch, "process", process, "load", 9);
 	char *text;
 
+	json_object_set_new(record, "at_ms", json_integer(loop_wall_ms()));
 	signature_put(record, token, "relay:relay-1");
 	text = json_dumps(record, JSON_COMPACT);
 	redis_command(redis, &asked.call, "SET og:registry:relay:relay-1 %s PX 60000", text);
@@ -629,6 +656,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
+		an_old_record_that_is_shown_once_more_is_not_believed,
 		members_of_a_kind_are_read_with_their_records,
 		a_record_is_made_only_once_there_is_a_connection,
 		a_wildcard_is_reached_where_redis_sees_the_machine,

@@ -83,6 +83,7 @@ static void set_record(int epoch, const char *token)
 	char *text;
 
 	claims.token = "token-of-the-tests";
+	json_object_set_new(record, "at_ms", json_integer(loop_wall_ms()));
 	signature_put(record, token, "relay:relay-2");
 	text = json_dumps(record, JSON_COMPACT);
 	set("og:registry:relay:relay-2", text, "60000");
