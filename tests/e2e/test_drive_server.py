@@ -380,8 +380,8 @@ def other_spelling(scene, place):
 def too_much(scene, place):
     """Skipped, but answered."""
     dice = scene.dice
-    size = dice.choice([300_000, 300_000, 300_000, 700_000, 2_500_000, 5_000_000])
-    tag = dice.choice([300_000, 900_000, 900_000, 1_500_000])
+    size = dice.choice([300_000] * 8 + [700_000, 2_500_000, 5_000_000])
+    tag = dice.choice([300_000] * 4 + [900_000, 1_500_000])
     depth, many = dice.choice([32, 40, 3000]), dice.choice([33, 500])
     attributes = " ".join(f"b{n}='{n}'" for n in range(many))
     more = dice.choice(["", "", "", "", f" {attributes}", f" c='{'x' * tag}'"])
@@ -439,8 +439,8 @@ XML_FAULTS = [
     f"<iq>{'<a>' * 40}{'</a>' * 40}</iq></iq>", "</stream:stream><iq/>", "<iq><![CDATA[" + "x" * 99,
 ]
 CONDITIONS = [
-    "conflict", "not-authorized", "host-unknown", "system-shutdown", "x", "see-other-host",
-    "policy-violation", "connection-timeout",
+    "conflict", "not-authorized", "host-unknown", "system-shutdown", "x", "policy-violation",
+    "see-other-host", "see-other-host", "see-other-host",
 ]
 
 
@@ -461,8 +461,8 @@ def see_other_host(scene, place):
     dice = scene.dice
     port = dice.choice(place.servers).port
     host = dice.choice([
-        f"127.0.0.1:{port}", f"127.0.0.1:{port}", f"localhost:{port}", "127.0.0.1:1", "", "[::1",
-        "h" * 3000, "127.0.0.1:99999", f"[::1]:{port}", "&lt;:5",
+        *[f"127.0.0.1:{port}"] * 6, f"localhost:{port}", "127.0.0.1:1", "", "[::1", "h" * 3000,
+        "127.0.0.1:99999", f"[::1]:{port}", "&lt;:5",
     ])
     condition = f"<see-other-host xmlns='{STREAMS}'>{host}</see-other-host>"
     return f"<stream:error>{condition}</stream:error></stream:stream>"
@@ -575,10 +575,10 @@ def scene(tmp_path, drive):
 
 def test_a_malicious_server_stops_nothing_and_gets_each_answer_once(scene, drive):
     for _ in drive:
-        for _ in range(drive.random.randrange(1, 5)):
+        for _ in range(drive.random.randrange(1, 4)):
             talk(scene, drive.random.choice(scene.places))
         scene.check()
-        for place in drive.random.sample(scene.places, drive.random.randrange(3)):
+        for place in drive.random.choices(scene.places, k=drive.random.randrange(4)):
             talk(scene, place)
             break_off(scene, place)
             for _ in range(drive.random.choice([0, 0, 1, 2, 5])):
