@@ -32,22 +32,6 @@ static inline bool list_linked(const struct list_link *link)
 	return link->next != NULL;
 }
 
-static inline void list_append(struct list *list, struct list_link *link)
-{
-	link->prev = list->head.prev;
-	link->next = &list->head;
-	link->prev->next = link;
-	list->head.prev = link;
-}
-
-static inline void list_prepend(struct list *list, struct list_link *link)
-{
-	link->prev = &list->head;
-	link->next = list->head.next;
-	list->head.next->prev = link;
-	list->head.next = link;
-}
-
 /* Puts LINK into the list that NEXT is in, before it; NEXT may be the list's head. */
 static inline void list_insert_before(struct list_link *next, struct list_link *link)
 {
@@ -55,6 +39,16 @@ static inline void list_insert_before(struct list_link *next, struct list_link *
 	link->next = next;
 	link->prev->next = link;
 	next->prev = link;
+}
+
+static inline void list_append(struct list *list, struct list_link *link)
+{
+	list_insert_before(&list->head, link);
+}
+
+static inline void list_prepend(struct list *list, struct list_link *link)
+{
+	list_insert_before(list->head.next, link);
 }
 
 /* Takes LINK out of whatever list it is in; does nothing when it is in none. */
