@@ -7,35 +7,37 @@
 #include <strings.h>
 
 #include "common/base/log.h"
-#include "common/base/loop.h"
+#include "common/base/log_rate.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
 #include "pushd/device/bare_jid.h"
 #include "pushd/device/recipient.h"
 
-#define LINES_MAX 10 /* in a second, of each reason: strangers can make as many as they like */
-#define SECOND_MS 1000
+/*
+ * Why a notification may not be sent: constant, text. Unknown node: also one whose device is gone.
+ * Unknown module: no provider has this module of fpush. Other component: the device was registered
+ * with another one. Other domain: neither the owner nor the room is of the publisher's. Wrong secret:
+ * also none, where the device has one.
+ */
+/* clang-format off */
+#define REFUSALS(X)                                                                             \
+	X(REFUSAL_UNKNOWN_NODE,    "unknown-node")                                              \
+	X(REFUSAL_UNKNOWN_MODULE,  "unknown-module")                                            \
+	X(REFUSAL_OTHER_COMPONENT, "other-component")                                           \
+	X(REFUSAL_OTHER_DOMAIN,    "other-domain")                                              \
+	X(REFUSAL_WRONG_SECRET,    "wrong-secret")
+/* clang-format on */
 
-enum refusal {
-	REFUSAL_NONE,
-	REFUSAL_UNKNOWN_NODE,    /* also one whose device is gone */
-	REFUSAL_UNKNOWN_MODULE,  /* fpush: no provider serves the module */
-	REFUSAL_OTHER_COMPONENT, /* the device was registered with another component */
-	REFUSAL_OTHER_DOMAIN,    /* its owner, and its room, are of another domain */
-	REFUSAL_WRONG_SECRET,    /* or none, and the device has one */
-	REFUSAL_COUNT
-};
+#define REFUSAL_ENUM(constant, text) constant,
+enum refusal { REFUSAL_NONE, REFUSALS(REFUSAL_ENUM) REFUSAL_COUNT };
+
+#define REFUSAL_NAME(constant, text) [constant] = text,
+static const char *const names[] = { [REFUSAL_NONE] = "none", REFUSALS(REFUSAL_NAME) };
+
+#define REFUSAL_RATE(constant, text) [constant].what = "publish-refused reason=" text,
+static struct log_rate rates[] = { REFUSALS(REFUSAL_RATE) };
 
 /* REFUSAL_NONE is never counted, so the metric begins behind it. */
-static const char *const names[REFUSAL_COUNT + 1] = {
-	[REFUSAL_NONE] = "none",
-	[REFUSAL_UNKNOWN_NODE] = "unknown-node",
-	[REFUSAL_UNKNOWN_MODULE] = "unknown-module",
-	[REFUSAL_OTHER_COMPONENT] = "other-component",
-	[REFUSAL_OTHER_DOMAIN] = "other-domain",
-	[REFUSAL_WRONG_SECRET] = "wrong-secret",
-};
-
 static int64_t refused[REFUSAL_COUNT];
 static struct metric refused_metric = {
 	.name = "outrigger_pushd_publishes_refused_total",
@@ -46,13 +48,6 @@ static struct metric refused_metric = {
 	.series = REFUSAL_COUNT - 1,
 	.numbers = refused + 1,
 };
-
-/* The lines of one reason in the second that began at SINCE_MS. */
-static struct {
-	uint64_t since_ms;
-	unsigned lines;
-	uint64_t omitted; /* since the last line */
-} told[REFUSAL_COUNT];
 
 /* ---- who may publish ---- */
 
@@ -106,38 +101,20 @@ static enum refusal find(const struct notification *notification, const struct d
 
 /* ---- what the operator is told ---- */
 
-/* True if a line about WHY may be written now. */
-static bool may_log(enum refusal why)
-{
-	uint64_t now_ms = loop_now_ms();
-
-	if (now_ms - told[why].since_ms >= SECOND_MS) {
-		told[why].since_ms = now_ms;
-		told[why].lines = 0;
-	}
-	if (told[why].lines == LINES_MAX) {
-		told[why].omitted++;
-		return false;
-	}
-	told[why].lines++;
-	return true;
-}
-
 static void tell(const struct notification *notification, enum refusal why)
 {
 	char node[7], module[65];
 
 	assert(why != REFUSAL_NONE);
 	metric_add(&refused_metric, (size_t)why - 1, 1);
-	if (!may_log(why))
+	if (!log_rate_allows(&rates[why]))
 		return;
 	/* Users choose these two, and must not write fields of their own into the line. */
 	mem_copy_word(node, sizeof(node), notification->node);
 	mem_copy_word(module, sizeof(module), notification->module);
-	log_info("publish-refused reason=%s component=%s domain=%s node=%s module=%s omitted=%llu",
-	         names[why], notification->component, notification->domain, node,
-	         *module != '\0' ? module : "-", (unsigned long long)told[why].omitted);
-	told[why].omitted = 0;
+	log_info("publish-refused reason=%s component=%s domain=%s node=%s module=%s", names[why],
+	         notification->component, notification->domain, node,
+	         *module != '\0' ? module : "-");
 }
 
 bool refusal_applies(const struct notification *notification, const struct device *device,
