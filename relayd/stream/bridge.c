@@ -7,6 +7,7 @@
 
 #include "common/base/list.h"
 #include "common/base/log.h"
+#include "common/base/log_rate.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
 #include "common/daemon.h"
@@ -80,6 +81,10 @@ static struct metric ended_metric = {
 	.series = REASON_COUNT,
 	.numbers = by_reason,
 };
+/* Of bridges whose stream was never activated, which strangers can make. */
+#define END_RATE(constant, text, resets) [constant].what = "bridge-ended reason=" text,
+static struct log_rate end_rates[] = { REASONS(END_RATE) };
+static struct log_rate failure_rate = { "bridge-failed" };
 static const char *const directions[] = { "to_owner", "from_owner" };
 static int64_t carried[2];
 static struct metric bytes_metric = {
@@ -158,12 +163,19 @@ static void bridge_free(struct bridge *bridge)
 
 /* The end */
 
+static bool was_activated(const struct bridge *bridge)
+{
+	return bridge->state == BRIDGE_ACTIVE || bridge->state == BRIDGE_CLOSING;
+}
+
 static void log_end(const struct bridge *bridge, enum reason reason)
 {
 	const struct conn *client = bridge->pair.conns[CLIENT];
 	const struct conn *owner = bridge->pair.conns[OWNER];
 	uint64_t took_ms = loop_now_ms() - bridge->opened_ms;
 
+	if (!was_activated(bridge) && !log_rate_allows(&end_rates[reason]))
+		return;
 	log_info("bridge-ended id=%s owner=%s reason=%s state=%s seconds=%llu.%03llu sent=%llu "
 	         "received=%llu address=%s",
 	         hash_text(bridge), bridge->owner, reason_names[reason], state_names[bridge->state],
@@ -231,8 +243,9 @@ static void seat_owner(struct bridge *bridge, int fd, const union net_address *a
 
 static void fail(struct bridge *bridge, enum dial_outcome outcome)
 {
-	log_warn("bridge-failed id=%s owner=%s outcome=%s address=%s", hash_text(bridge),
-	         bridge->owner, dial_outcome_names[outcome], bridge->client);
+	if (log_rate_allows(&failure_rate))
+		log_warn("bridge-failed id=%s owner=%s outcome=%s address=%s", hash_text(bridge),
+		         bridge->owner, dial_outcome_names[outcome], bridge->client);
 	pair_unseat(bridge->pair.conns[CLIENT]);
 	bridge_free(bridge);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/base/log_rate.h"
 #include "common/base/map.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
@@ -41,6 +42,9 @@ static struct metric ended_metric = {
 	.series = REASON_COUNT,
 	.numbers = by_reason,
 };
+/* Of streams that were never activated, which strangers can make. */
+#define END_RATE(constant, text, resets) [constant].what = "stream-ended reason=" text,
+static struct log_rate end_rates[] = { REASONS(END_RATE) };
 static const char *const directions[] = { "first_to_second", "second_to_first" };
 static int64_t bytes[2];
 static struct metric bytes_metric = {
@@ -280,12 +284,19 @@ static const char *address_of(const struct conn *half, char *text)
 	return half == NULL ? "-" : conn_address(half, text);
 }
 
+static bool was_activated(const struct stream *stream)
+{
+	return stream->about != NULL;
+}
+
 static void log_end(const struct stream *stream, enum reason reason)
 {
 	struct conn *const *halves = stream->pair.conns;
 	uint64_t took_ms = loop_now_ms() - stream->opened_ms;
 	char first[NET_TEXT_MAX], second[NET_TEXT_MAX];
 
+	if (!was_activated(stream) && !log_rate_allows(&end_rates[reason]))
+		return;
 	log_info("stream-ended id=%s reason=%s state=%s seconds=%llu.%03llu first=%llu second=%llu "
 	         "first-address=%s second-address=%s",
 	         hash_text(stream), reason_names[reason], stream_state_names[stream->state],
@@ -307,7 +318,7 @@ static void record_and_refund(struct stream *stream, enum reason reason)
 static void finish(struct stream *stream, enum reason reason)
 {
 	metric_add(&ended_metric, reason, 1);
-	if (stream->about != NULL)
+	if (was_activated(stream))
 		record_and_refund(stream, reason);
 	pair_close(&stream->pair, reason);
 	stream_free(stream);

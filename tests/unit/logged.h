@@ -4,6 +4,7 @@
 
 #include <check.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 struct logged {
@@ -31,6 +32,16 @@ static inline const char *logged_end(struct logged *logged)
 	text[fread(text, 1, sizeof(text) - 1, logged->file)] = '\0';
 	fclose(logged->file);
 	return text;
+}
+
+/* How often PART is in TEXT. */
+static inline unsigned logged_count(const char *text, const char *part)
+{
+	unsigned count = 0;
+
+	for (; (text = strstr(text, part)) != NULL; text++)
+		count++;
+	return count;
 }
 
 #endif

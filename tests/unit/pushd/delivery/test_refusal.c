@@ -26,15 +26,6 @@ static void teardown(void)
 	loop_release();
 }
 
-static unsigned count_lines(const char *text, const char *part)
-{
-	unsigned count = 0;
-
-	for (; (text = strstr(text, part)) != NULL; text++)
-		count++;
-	return count;
-}
-
 START_TEST(the_first_thing_that_is_wrong_is_the_reason)
 {
 	ck_assert_int_eq(find(&notification, &device), REFUSAL_NONE);
@@ -88,9 +79,9 @@ START_TEST(ten_lines_of_a_reason_in_a_second_and_the_rest_as_a_number)
 	tell(&notification, REFUSAL_WRONG_SECRET);
 	log_rate_stop();
 	text = logged_end(&logged);
-	ck_assert_uint_eq(count_lines(text, "publish-refused reason=unknown-node component="), 10);
-	ck_assert_uint_eq(count_lines(text, "publish-refused reason=wrong-secret component="), 1);
-	ck_assert_uint_eq(count_lines(text, "what=publish-refused reason=unknown-node count=15\n"),
+	ck_assert_uint_eq(logged_count(text, "publish-refused reason=unknown-node component="), 10);
+	ck_assert_uint_eq(logged_count(text, "publish-refused reason=wrong-secret component="), 1);
+	ck_assert_uint_eq(logged_count(text, "what=publish-refused reason=unknown-node count=15\n"),
 	                  1);
 	ck_assert_int_eq(refused[REFUSAL_UNKNOWN_NODE], 25);
 }

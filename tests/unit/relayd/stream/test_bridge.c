@@ -1,6 +1,7 @@
 #include "relayd/stream/bridge.c"
 
 #include "relayd/io/pump.h"
+#include "tests/unit/logged.h"
 #include "tests/unit/tcp_pair.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/wait.h"
@@ -147,6 +148,24 @@ START_TEST(a_client_that_leaves_before_activation_ends_the_connection_to_the_own
 }
 END_TEST
 
+START_TEST(bridges_that_were_never_activated_leave_ten_lines_a_second)
+{
+	struct logged logged = logged_start();
+	const char *text;
+
+	for (int i = 0; i < 15; i++) {
+		end(open_granted(), REASON_OWNER_LEFT);
+		close(client);
+		close(owner);
+	}
+	end(open_active(), REASON_OWNER_LEFT);
+	log_rate_stop();
+	text = logged_end(&logged);
+	ck_assert_uint_eq(logged_count(text, " bridge-ended "), 10 + 1);
+	ck_assert_uint_eq(logged_count(text, "what=bridge-ended reason=owner-left count=5\n"), 1);
+}
+END_TEST
+
 /* Dialling */
 
 static int dialled;
@@ -205,6 +224,7 @@ int main(void)
 		how_long_nothing_may_happen_is_up_to_the_owner,
 		bytes_are_counted_by_direction,
 		a_client_that_leaves_before_activation_ends_the_connection_to_the_owner,
+		bridges_that_were_never_activated_leave_ten_lines_a_second,
 		a_client_whose_owner_cannot_be_reached_is_handed_back,
 		a_client_that_leaves_while_its_owner_is_dialled_is_not_handed_back,
 	};

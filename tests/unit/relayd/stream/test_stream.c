@@ -1,5 +1,7 @@
 #include "relayd/stream/stream.c"
 
+#include "common/base/log_rate.h"
+#include "tests/unit/logged.h"
 #include "tests/unit/relay_halves.h"
 
 /* The far ends of halves, and what was said of the halves that waited for a claim. */
@@ -154,6 +156,37 @@ START_TEST(a_killed_stream_resets_both_halves)
 }
 END_TEST
 
+START_TEST(strangers_streams_leave_ten_lines_a_second_and_transfers_one_each)
+{
+	struct logged logged = logged_start();
+	const char *text;
+
+	log_set_level(LOG_INFO);
+	for (int i = 0; i < 15; i++) {
+		struct conn *half = new_half(0);
+
+		ck_assert_int_eq(stream_join(half, halves_hash(), on_settled_here),
+		                 STREAM_JOIN_SETTLED);
+		pair_leave(half, REASON_ABANDONED);
+		conn_close(half, false);
+		close(far[0]);
+	}
+	for (int i = 0; i < 15; i++) {
+		struct stream *stream = join_both();
+
+		activate(stream);
+		stream_end(stream, REASON_KILLED);
+		close(far[0]);
+		close(far[1]);
+	}
+	log_rate_stop();
+	text = logged_end(&logged);
+	ck_assert_uint_eq(logged_count(text, " stream-ended "), 10 + 15);
+	ck_assert_uint_eq(logged_count(text, " reason=killed "), 15);
+	ck_assert_uint_eq(logged_count(text, "what=stream-ended reason=abandoned count=5\n"), 1);
+}
+END_TEST
+
 START_TEST(halves_are_told_when_their_claim_is_granted)
 {
 	struct stream *stream = claim_both();
@@ -239,6 +272,7 @@ int main(void)
 		a_stream_waits_again_for_a_half_that_leaves_and_ends_with_its_last,
 		an_ended_direction_makes_it_closing_and_two_end_it,
 		a_killed_stream_resets_both_halves,
+		strangers_streams_leave_ten_lines_a_second_and_transfers_one_each,
 		halves_are_told_when_their_claim_is_granted,
 		halves_whose_hash_is_another_relays_are_handed_back_and_the_stream_is_gone,
 		a_lost_claim_ends_the_stream,
