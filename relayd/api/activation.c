@@ -5,6 +5,7 @@
 
 #include "common/base/json.h"
 #include "common/base/log.h"
+#include "common/base/log_rate.h"
 #include "common/base/mem.h"
 #include "common/daemon.h"
 #include "common/http/http_server.h"
@@ -45,6 +46,7 @@ struct activation_request {
 };
 
 static const struct relay_conf *conf;
+static struct log_rate denied_rate = { "activation-denied" };
 
 static int start(void *config)
 {
@@ -72,20 +74,27 @@ static void reply_unknown(struct http_request *request)
 	http_fail(request, 503, "unavailable", "Redis, which knows the limits, did not answer");
 }
 
+/* Frees TEXT and EXPLANATION. */
+static void reply_forbidden(struct http_request *request, const char *code, char *text,
+                            char *explanation, const char *account, int64_t limit)
+{
+	http_reply(request, 403,
+	           json_pack("{s:s, s:s, s:s, s:s, s:I}", "error", code, "message", text,
+	                     "explanation", explanation, "account", account, "limit",
+	                     (json_int_t)limit));
+	free(explanation);
+	free(text);
+}
+
 static void reply_denied(struct http_request *request, const struct denial *denial)
 {
-	char *text = denial_text(denial, "Transfer denied");
-	char *explanation = denial_explanation(denial, calendar_month()->end_s);
 	const char *account;
 
 	(void)ledger_split(denial->ledger, &account);
-	http_reply(request, 403,
-	           json_pack("{s:s, s:s, s:s, s:s, s:I}", "error",
-	                     denial->limit < 0 ? "forbidden" : "over_limit", "message", text,
-	                     "explanation", explanation, "account", account, "limit",
-	                     (json_int_t)denial->limit));
-	free(explanation);
-	free(text);
+	reply_forbidden(request, denial->limit < 0 ? "forbidden" : "over_limit",
+	                denial_text(denial, "Transfer denied"),
+	                denial_explanation(denial, calendar_month()->end_s), account,
+	                denial->limit);
 }
 
 static void reply_too_many(struct http_request *request, const struct active_excess *excess)
@@ -93,15 +102,9 @@ static void reply_too_many(struct http_request *request, const struct active_exc
 	char *text = mem_printf("%s %s has %lld transfers at this relay already",
 	                        excess->is_user ? "User" : "Domain", excess->account,
 	                        (long long)excess->most);
-
 	char *explanation = mem_printf("%s. Try again when one of them has ended.", text);
 
-	http_reply(request, 403,
-	           json_pack("{s:s, s:s, s:s, s:s, s:I}", "error", "too_many", "message", text,
-	                     "explanation", explanation, "account", excess->account, "limit",
-	                     (json_int_t)excess->most));
-	free(explanation);
-	free(text);
+	reply_forbidden(request, "too_many", text, explanation, excess->account, excess->most);
 }
 
 static void reply(struct http_request *request, const struct stream *stream,
@@ -216,18 +219,28 @@ static bool is_denied(enum ledger_verdict verdict)
 	return verdict == LEDGER_OVER || verdict == LEDGER_FORBIDDEN;
 }
 
-/* The parties, requester first, from ABOUT, the JSON text of an activation. */
+/* USERS: the requester and the target. Whose LIMIT it is stands in ACCOUNT, which KEY names. */
+static void log_denied(const struct stream *stream, const char *const users[PARTIES],
+                       const char *key, const char *account, int64_t limit)
+{
+	char hash[SOCKS5_NAME_LEN + 1];
+
+	if (!log_rate_allows(&denied_rate))
+		return;
+	socks5_hash_format(stream->hash, hash);
+	log_info("activation-denied id=%s requester=%s target=%s %s=%s limit=%lld", hash, users[0],
+	         users[1], key, account, (long long)limit);
+}
+
+/* ABOUT is the JSON text of the activation. */
 static void log_denial(const struct stream *stream, const char *about, const struct denial *denial)
 {
 	json_t *object = json_loads(about, 0, NULL), *parties = json_object_get(object, "parties");
 	const char *users[PARTIES];
-	char hash[SOCKS5_NAME_LEN + 1];
 
 	for (size_t i = 0; i < PARTIES; i++)
 		users[i] = json_string_value(json_object_get(json_array_get(parties, i), "user"));
-	socks5_hash_format(stream->hash, hash);
-	log_info("activation-denied id=%s requester=%s target=%s ledger=%s limit=%lld", hash,
-	         users[0], users[1], denial->ledger, (long long)denial->limit);
+	log_denied(stream, users, "ledger", denial->ledger, denial->limit);
 	json_decref(object);
 }
 
@@ -363,12 +376,9 @@ static void deny_too_many(struct http_request *request, struct stream *stream,
                           const struct activation_request *asked,
                           const struct active_excess *excess)
 {
-	char hash[SOCKS5_NAME_LEN + 1];
+	const char *const users[] = { asked->parties[0].user, asked->parties[1].user };
 
-	socks5_hash_format(stream->hash, hash);
-	log_info("activation-denied id=%s requester=%s target=%s too-many=%s limit=%lld", hash,
-	         asked->parties[0].user, asked->parties[1].user, excess->account,
-	         (long long)excess->most);
+	log_denied(stream, users, "too-many", excess->account, excess->most);
 	reply_too_many(request, excess);
 	stream_end(stream, REASON_DENIED);
 }

@@ -5,6 +5,7 @@
 #include "common/http/http_client.h"
 #include "relayd/api/server.h"
 #include "relayd/io/pump.h"
+#include "tests/unit/logged.h"
 #include "tests/unit/relay_store.h"
 #include "tests/unit/tcp_pair.h"
 
@@ -224,6 +225,24 @@ START_TEST(a_user_with_too_many_streams_is_told_so_and_both_halves_are_reset)
 }
 END_TEST
 
+START_TEST(denials_leave_ten_lines_a_second)
+{
+	static const char *const users[] = { "a@x", "z@z" };
+	struct logged logged = logged_start();
+	struct stream stream = { 0 };
+	const char *text;
+
+	log_set_level(LOG_INFO);
+	for (int i = 0; i < 15; i++)
+		log_denied(&stream, users, "ledger", "user:a@x", -1);
+	log_rate_stop();
+	text = logged_end(&logged);
+	ck_assert_uint_eq(
+	        logged_count(text, " requester=a@x target=z@z ledger=user:a@x limit=-1\n"), 10);
+	ck_assert_uint_eq(logged_count(text, "what=activation-denied count=5\n"), 1);
+}
+END_TEST
+
 START_TEST(an_activation_that_failed_does_not_count)
 {
 	(void)join_both();
@@ -324,6 +343,7 @@ int main(void)
 		a_denial_says_whose_limit_it_is_and_resets_both_halves,
 		requests_that_wait_for_one_lease_get_one_denial,
 		a_user_with_too_many_streams_is_told_so_and_both_halves_are_reset,
+		denials_leave_ten_lines_a_second,
 		an_activation_that_failed_does_not_count,
 		requests_for_one_stream_wait_for_one_lease,
 		a_caller_waits_no_longer_than_it_says,
