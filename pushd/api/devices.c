@@ -6,6 +6,7 @@
 
 #include "common/base/json.h"
 #include "common/base/log.h"
+#include "common/base/log_rate.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
 #include "common/http/http_server.h"
@@ -40,6 +41,11 @@ static const char *const limit_names[DEVICE_LIMIT_COUNT] = {
 	[DEVICE_LIMIT_ALL] = "devices-max",
 	[DEVICE_LIMIT_DOMAIN] = "devices-per-domain-max",
 	[DEVICE_LIMIT_RATE] = "registration-rate",
+};
+static struct log_rate refused_rates[DEVICE_LIMIT_COUNT] = {
+	[DEVICE_LIMIT_ALL].what = "registration-refused limit=devices-max",
+	[DEVICE_LIMIT_DOMAIN].what = "registration-refused limit=devices-per-domain-max",
+	[DEVICE_LIMIT_RATE].what = "registration-refused limit=registration-rate",
 };
 static int64_t refused_numbers[DEVICE_LIMIT_COUNT];
 static struct metric refused_metric = {
@@ -223,11 +229,17 @@ static void read_fields(struct device_fields *fields, struct json_object *body)
 
 #define FULL_RETRY_S "3600" /* a cap has room when other devices have gone */
 
+static void count_refusal(enum device_limit limit, const char *domain)
+{
+	metric_add(&refused_metric, limit, 1);
+	if (log_rate_allows(&refused_rates[limit]))
+		log_info("registration-refused limit=%s domain=%s", limit_names[limit], domain);
+}
+
 static void refuse_by_limit(struct http_request *request, enum device_limit limit,
                             const char *domain)
 {
-	metric_add(&refused_metric, limit, 1);
-	log_info("registration-refused limit=%s domain=%s", limit_names[limit], domain);
+	count_refusal(limit, domain);
 	http_fail(request, 429, "too_many_requests", "%s",
 	          limit == DEVICE_LIMIT_ALL      ? "there are too many devices"
 	          : limit == DEVICE_LIMIT_DOMAIN ? "the domain has too many devices"

@@ -3,6 +3,7 @@
 #include <dirent.h>
 
 #include "tests/fakes/xmpp_server/kind.c"
+#include "tests/unit/logged.h"
 #include "tests/unit/stanza.h"
 #include "tests/unit/unit.h"
 #include "xmppgw/acl.h"
@@ -191,6 +192,21 @@ END_TEST
 	"<iq type='set' id='i1' from='b' to='both.example.org'><pubsub xmlns='" PUBSUB_NS          \
 	"'><publish node='n'><item><notification xmlns='" PUSH_NS                                  \
 	"'/></item></publish></pubsub></iq>"
+
+START_TEST(skipped_stanzas_leave_ten_lines_a_second)
+{
+	struct logged logged = logged_start();
+	const char *text;
+
+	log_set_level(LOG_INFO);
+	for (int i = 0; i < 15; i++)
+		route_stanza(stream, XML_SKIPPED, NULL);
+	log_rate_stop();
+	text = logged_end(&logged);
+	ck_assert_uint_eq(logged_count(text, " stanza-skipped component=both.example.org\n"), 10);
+	ck_assert_uint_eq(logged_count(text, "what=stanza-skipped count=5\n"), 1);
+}
+END_TEST
 
 START_TEST(no_more_is_owed_than_the_stream_may_owe)
 {
@@ -550,6 +566,7 @@ int main(void)
 		a_request_has_exactly_one_payload,
 		a_stanza_for_another_host_is_sent_back_as_temporary_trouble,
 		a_skipped_request_is_refused_and_anything_else_skipped_is_not,
+		skipped_stanzas_leave_ten_lines_a_second,
 		no_more_is_owed_than_the_stream_may_owe,
 		nor_more_bytes,
 		an_answer_without_a_stream_is_dropped,
