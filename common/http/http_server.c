@@ -20,12 +20,13 @@
 #include "common/net/acceptor.h"
 #include "common/net/linger.h"
 
+#define PAGE_DEFAULT 100 /* rows */
+#define PAGE_MAX 1000
+
 /*
  * libmicrohttpd's timeout restarts at every byte, so a trickling client never reaches it. Each
  * stage has an absolute deadline.
  */
-#define PAGE_DEFAULT 100 /* rows */
-#define PAGE_MAX 1000
 #define HEADER_MS 10000
 #define BODY_MS 30000
 #define ANSWER_MS 60000
