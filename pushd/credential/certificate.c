@@ -160,12 +160,12 @@ static int open_p12(struct parts *parts, const void *bytes, size_t len, const ch
 	begin(&reading);
 	if (d2i_PKCS12(&reading.file, &at, (long)len) == NULL)
 		*why = "is no PKCS #12 file";
-	else if (!stretching_p12_fits(reading.file, NULL, false))
+	else if (!stretching_mac_fits(reading.file))
 		*why = hashes_too_often;
 	else if (!password_fits(reading.file, &password))
 		*why = password == NULL || *password == '\0' ? "needs a password"
 		                                             : "has another password";
-	else if (!stretching_p12_fits(reading.file, password, true))
+	else if (!stretching_p12_fits(reading.file, password))
 		*why = hashes_too_often;
 	else
 		*why = decrypt(&reading, password, parts);

@@ -119,7 +119,7 @@ static bool add_key(int64_t *total, const X509_SIG *key)
 
 /* ---- PKCS #12 ---- */
 
-static bool mac_fits(const PKCS12 *file)
+bool stretching_mac_fits(const PKCS12 *file)
 {
 	const X509_ALGOR *algorithm = NULL;
 	const ASN1_INTEGER *count = NULL;
@@ -175,7 +175,7 @@ static bool add_safe(int64_t *total, PKCS7 *safe, const char *password)
 	return fits;
 }
 
-static bool safes_fit(PKCS12 *file, const char *password)
+bool stretching_p12_fits(PKCS12 *file, const char *password)
 {
 	STACK_OF(PKCS7) *safes = PKCS12_unpack_authsafes(file);
 	int64_t total = 0;
@@ -186,11 +186,6 @@ static bool safes_fit(PKCS12 *file, const char *password)
 	sk_PKCS7_pop_free(safes, PKCS7_free);
 	ERR_clear_error();
 	return fits;
-}
-
-bool stretching_p12_fits(PKCS12 *file, const char *password, bool verified)
-{
-	return verified ? safes_fit(file, password) : mac_fits(file);
 }
 
 /* ---- PEM ---- */

@@ -13,13 +13,15 @@
 #define STRETCHING_MAX 100000 /* OpenSSL and the Keychain write 2048 */
 #define STRETCHING_TEXT "100000"
 
+/* True if FILE's MAC (PKCS #12), with which its password is tried, may be verified. */
+bool stretching_mac_fits(const PKCS12 *file);
+
 /*
- * True if FILE's MAC may be verified; once that is VERIFIED: if all that is encrypted in it may be
- * decrypted. What holds other encrypted parts is
- * decrypted here with PASSWORD (NULL: none), one layer after the other; what doesn't open is passed
- * over.
+ * True if all that is encrypted in FILE, whose MAC was verified, may be decrypted. An encrypted part
+ * may hold others, so each is decrypted here with PASSWORD (NULL: none) once its own number fits. A
+ * part that doesn't open is passed over.
  */
-bool stretching_p12_fits(PKCS12 *file, const char *password, bool verified);
+bool stretching_p12_fits(PKCS12 *file, const char *password);
 
 /* True if all encrypted keys in LEN bytes of PEM may be decrypted. */
 bool stretching_pem_fits(const char *bytes, size_t len);
