@@ -13,8 +13,6 @@
 /* The actions that clients send with the form, all of which mean: carry it out. */
 static const char *const forward[] = { "", "execute", "complete", "next" };
 
-#define AFTER "after" /* FIELD_AFTER */
-
 /* ---- replies ---- */
 
 static struct buf *begin_command(const struct adhoc_request *request, const char *status)
@@ -52,7 +50,7 @@ static void add_hidden(struct buf *out, const char *var, const char *value)
 void adhoc_add_next(const struct adhoc_request *request, struct buf *out, const char *after)
 {
 	buf_text(out, request->kept);
-	add_hidden(out, AFTER, after);
+	add_hidden(out, FIELD_AFTER_VAR, after);
 }
 
 void adhoc_add_text(struct buf *out, const char *var, const char *label, const char *text)
@@ -143,7 +141,7 @@ static void set_session_id(struct adhoc_request *request, const char *id)
 static bool is_listing(const struct field *fields)
 {
 	for (; fields != NULL && fields->var != NULL; fields++)
-		if (strcmp(fields->var, AFTER) == 0)
+		if (strcmp(fields->var, FIELD_AFTER_VAR) == 0)
 			return true;
 	return false;
 }
@@ -189,7 +187,7 @@ static void act(struct adhoc_request *request, const struct xml *form, const cha
 	const struct adhoc_command *command = request->command;
 
 	if (strcmp(action, "complete") == 0 && is_listing(command->fields) &&
-	    form_value(form, AFTER) != NULL)
+	    form_value(form, FIELD_AFTER_VAR) != NULL)
 		reply_empty(request, "completed");
 	else if (form != NULL || !fields_visible(command->fields))
 		run(request, form);

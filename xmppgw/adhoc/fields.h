@@ -60,8 +60,9 @@ struct field {
 #define FIELD_ACCOUNT_LABEL "User (user@domain) or domain"
 
 /* The field by which a listing goes on where the last reply ended: see adhoc_add_next(). */
+#define FIELD_AFTER_VAR "after"
 /* clang-format off */
-#define FIELD_AFTER { "after", "Continue after", FIELD_HIDDEN }
+#define FIELD_AFTER { FIELD_AFTER_VAR, "Continue after", FIELD_HIDDEN }
 /* clang-format on */
 
 struct field_value {
