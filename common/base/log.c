@@ -29,7 +29,7 @@ static struct output {
 	int fd;
 	bool is_socket;
 	bool may_block;          /* it couldn't be made non-blocking */
-	void (*stalled)(int fd); /* NULL: a write may wait, as before the loop runs */
+	void (*stalled)(int fd); /* NULL: a write may wait, as before log_start() */
 } output = { .fd = STDERR_FILENO };
 
 /* Lines that the reader didn't take yet, the first perhaps without its beginning. */
@@ -223,6 +223,12 @@ static bool keep(const char *bytes, size_t len)
 	return true;
 }
 
+static void count_dropped(void)
+{
+	dropped_lines++;
+	untold_lines++;
+}
+
 /* A log that can't be written is no reason to stop serving, nor to wait. */
 static void write_or_keep(const char *bytes, size_t len)
 {
@@ -233,21 +239,18 @@ static void write_or_keep(const char *bytes, size_t len)
 		if (n == (ssize_t)len)
 			return;
 		if (n < 0 && (errno != EAGAIN || output.stalled == NULL)) {
-			dropped_lines++;
-			untold_lines++;
+			count_dropped();
 			return;
 		}
 		n = n < 0 ? 0 : n;
 		if (output.stalled != NULL)
 			output.stalled(output.fd);
 	}
-	if (!keep(bytes + n, len - (size_t)n)) {
-		dropped_lines++;
-		untold_lines++;
-	}
+	if (!keep(bytes + n, len - (size_t)n))
+		count_dropped();
 }
 
-/* Tells what was dropped, before the next line and once the reader reads on. */
+/* Says how many lines were dropped; called before each line and once the reader reads on. */
 static void tell_dropped(void)
 {
 	struct line line = { .len = 0 };
@@ -261,8 +264,10 @@ static void tell_dropped(void)
 	put(&line, text, strlen(text));
 	untold_lines = 0;
 	write_or_keep(line.bytes, line.len);
-	if (untold_lines > 0) /* it is dropped, too: it is no line of its own */
-		dropped_lines--, untold_lines = count;
+	if (untold_lines > 0) { /* this line itself was dropped, which doesn't count */
+		dropped_lines--;
+		untold_lines = count;
+	}
 }
 
 /* How many of the bytes that wait are its first line. */
@@ -283,10 +288,8 @@ bool log_flush(void)
 
 		if (n < 0 && errno == EAGAIN)
 			return false;
-		if (n < 0) {
-			dropped_lines++;
-			untold_lines++;
-		}
+		if (n < 0)
+			count_dropped();
 		backlog.start += n < 0 ? len : (size_t)n;
 	}
 	backlog.start = backlog.end = 0;

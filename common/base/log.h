@@ -3,9 +3,9 @@
  * and those that change how text is shown are escaped, so that nothing from the network can forge
  * another line. No secrets, tokens or bodies.
  *
- * Between log_start() and log_stop() no line waits for who reads it: what he doesn't take is kept,
- * up to 256 KiB, and the rest is dropped and counted; a line "log-lines-dropped count=N" says so
- * where they are missing.
+ * Between log_start() and log_stop() no line waits for the log's reader: up to 256 KiB that the
+ * reader doesn't take yet are kept, and lines beyond that are dropped and counted. In their place
+ * stands a line "log-lines-dropped count=N".
  */
 #ifndef OG_COMMON_BASE_LOG_H
 #define OG_COMMON_BASE_LOG_H
@@ -33,10 +33,10 @@ bool log_debugging(void);
  */
 void log_start(void (*stalled)(int fd));
 
-/* Writes what is kept; true: nothing is any more. */
+/* Writes the kept lines as far as the reader takes them; true: none is left. */
 bool log_flush(void);
 
-/* Writes what is kept, waiting for a stalled reader up to a second; then lines may wait again. */
+/* Writes the kept lines, for which it waits up to a second. From now on a line may wait again. */
 void log_stop(void);
 
 /* How many lines were dropped since the process started. */

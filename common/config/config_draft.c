@@ -170,7 +170,7 @@ void config_draft_give(struct config_draft *draft, struct config_part *part, siz
 		config_draft_complain(draft, where, "%s is retired: %s", key->name, key->retired);
 }
 
-/* Secrets that stand in the file are anybody's on this machine if all may read it. */
+/* The file has a secret: warns once if every user of this machine may read it. */
 static void warn_readable(struct config_draft *draft)
 {
 	struct stat status;

@@ -25,7 +25,7 @@ struct config_draft {
 	const char *file; /* borrowed; NULL: none is read */
 	struct buf *complaints;
 	bool bad;    /* there was a complaint */
-	bool warned; /* of a file with secrets that all may read */
+	bool warned; /* that all may read the file, which has secrets */
 	struct config_part *parts;
 	size_t count;
 };

@@ -13,7 +13,7 @@ struct bearer {
 	unsigned char hashes[2][32]; /* the same one twice where there is only one */
 };
 
-/* TOKEN is the token that requests must show (NULL: they need none), or ALSO, unless NULL or "". */
+/* Requests must show TOKEN (NULL: they need none) or ALSO (NULL or "": there is only TOKEN). */
 void bearer_init(struct bearer *bearer, const char *token, const char *also);
 
 /* True if the header AUTHORIZATION (NULL: absent) shows one of the tokens, or none is needed. */

@@ -14,7 +14,7 @@
 #define ACCEPTS_MAX 64 /* in one turn of the loop */
 #define PAUSE_MS 100   /* after an accept that failed, mostly for lack of descriptors */
 #define SECOND_MS 1000
-#define MOVES_MAX 64 /* connections that are found to be too many of their address, in a turn */
+#define MOVES_MAX 64 /* connections that one turn may put off because of their address */
 #define TLS_HEADER 5
 #define TLS_HANDSHAKE 22
 #define TLS_HELLO_MAX 16384
@@ -73,7 +73,7 @@ static uint64_t mix(uint64_t x)
 	return x ^ x >> 31;
 }
 
-/* The place of ADDRESS among those that are told apart. */
+/* The place that counts for ADDRESS. */
 static struct acceptor_share *share_of(struct acceptor *acceptor, const union net_address *address)
 {
 	unsigned char key[16];

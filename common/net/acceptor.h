@@ -18,7 +18,7 @@
 
 #define ACCEPTOR_SILENCE_MS 10000
 #define ACCEPTOR_HANDSHAKES 20
-#define ACCEPTOR_ADDRESSES 1024 /* that are told apart; those that share a place share its count */
+#define ACCEPTOR_ADDRESSES 1024 /* places by the address's hash; who shares one shares its count */
 
 /* How many connections of an address were handed on in a second of the clock. */
 struct acceptor_share {

@@ -34,10 +34,10 @@ void networks_release(struct networks *networks);
 /* The 16 bytes of ADDRESS as IPv6, IPv4 mapped: one key for both families. */
 void networks_key(const union net_address *address, unsigned char key[16]);
 
-/* Leaves of KEY what one site has at least: an IPv4 address, or an IPv6 /64 (RFC 6177). */
+/* Cuts KEY to the least that one site has: an IPv4 address, or an IPv6 /64 (RFC 6177). */
 void networks_cut_to_site(unsigned char key[16]);
 
-/* Leaves of KEY what one customer may have: an IPv4 /24, or an IPv6 /48. */
+/* Cuts KEY to the most that one customer usually has: an IPv4 /24, or an IPv6 /48. */
 void networks_cut_to_network(unsigned char key[16]);
 
 #endif

@@ -252,9 +252,9 @@ static void calls_sent(struct redis_pending *pending)
 /* ---- reading replies ---- */
 
 /*
- * hiredis asserts that a reply belongs to a command, and takes one of any size. So its makers of
- * objects are called only after this question; without an object it ends the connection. An error
- * that nobody asked for ("max number of clients reached") it does report.
+ * hiredis asserts that a reply belongs to a command, and accepts one of any size. So its makers of
+ * objects are called only if this allows it; without an object hiredis ends the connection. It does
+ * report an error that nobody asked for ("max number of clients reached").
  */
 static bool may_take(const redisReadTask *task, size_t objects, size_t bytes)
 {
@@ -744,8 +744,8 @@ struct redis *redis_new(const struct redis_options *options)
 }
 
 /*
- * Lets Redis carry out what was sent, since a socket that is closed over replies makes the kernel
- * discard what Redis has not read yet. Waits at most END_MS for it.
+ * Sends the last commands and reads their replies, for at most END_MS: closing a socket that has
+ * unread replies sends an RST, at which Redis's kernel drops the commands that Redis hasn't read.
  */
 static void send_last(redisAsyncContext *context)
 {

@@ -1,5 +1,6 @@
 -- Remembers that something was told and leaves the event for the gateways, both or neither. Returns
--- 1, or 0 if it had been told before. Redis may be full (see redis_memory.h): what has written may go on.
+-- 1, or 0 if it had been told before. A full Redis runs it, too, because its first write, XTRIM, takes
+-- no memory (see redis_memory.h).
 -- KEYS: what remembers it, the stream of events
 -- ARGV: life of the former in ms, how many events are kept, the event (JSON)
 local told, events = KEYS[1], KEYS[2]

@@ -1,9 +1,9 @@
 /*
- * JSON objects that others pass on: who knows the fleet's secret signs them, and who knows it finds
- * out whether they are unchanged. The member "signatures" is a list, of two while the fleet changes
- * its secret: each is the HMAC-SHA-256, as 64 hexadecimal digits, of what the object is for, a
- * newline, and its text without that member (sorted by names, no blanks). The key is made from the
- * secret, so that a signature can't be used for anything else that this secret is for. Pure;
+ * JSON objects that others pass on, signed with a secret, so that a reader who knows it sees
+ * whether they were changed. The member "signatures" is a list, of two while the fleet changes its
+ * secret: each is the HMAC-SHA-256, as 64 hexadecimal digits, of what the object is for, a newline,
+ * and its text without that member (sorted by names, no blanks). The HMAC's key is derived from the
+ * secret, so that a signature is of no use in another protocol that has the same secret. Pure;
  * nothing fails.
  */
 #ifndef OG_COMMON_TEXT_SIGNATURE_H
