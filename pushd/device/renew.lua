@@ -1,5 +1,5 @@
--- A device's life begins anew, unless the device has gone; where Redis is full, too, since the first
--- write takes no memory.
+-- A device's life begins anew, unless the device has gone. A full Redis runs it, too, because its
+-- first write, PERSIST, takes no memory.
 --
 -- KEYS: the device, the nodes by expiry
 -- ARGV: prefix, node, life (milliseconds)

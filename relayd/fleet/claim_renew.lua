@@ -1,6 +1,6 @@
 -- Renews claims; one that ran out while Redis was away is taken again. Returns the places in KEYS of
--- those that other relays have taken. A Redis that is full takes it, too, since the first write takes
--- no memory.
+-- those that other relays have taken. A full Redis runs it, too, because its first write, PERSIST,
+-- takes no memory.
 -- KEYS: claims
 -- ARGV: this relay's claim "ID EPOCH", life in ms
 local claim, life = ARGV[1], ARGV[2]

@@ -88,13 +88,13 @@ struct handshake {
 	uint32_t len;     /* of the message that is being read */
 	uint32_t skip;    /* bytes of the PROXY header still to be discarded */
 	uint32_t dropped; /* bytes that came after a refusal */
-	bool unproved;    /* it counts among those that have shown no proof */
+	bool unproved;    /* it is counted as a connection that has shown no proof */
 	uint8_t bytes[SOCKS5_GREETING_MAX];
 };
 
 static struct deadline_queue handshake_queue; /* accept to whole request */
 static struct deadline_queue unproved_queue;  /* the same at the peers' listener */
-static size_t unproved;                       /* how many are in it */
+static size_t unproved;                       /* connections in it */
 static struct deadline_queue refused_queue;
 static struct deadline_queue waiting_queue; /* grant to activation */
 
@@ -103,9 +103,8 @@ static struct {
 	size_t max, first_max;
 } caps;
 
-static struct networks trusted; /* balancers that send a PROXY header */
-/* Borrowed from the configuration; NULL: none. */
-static const char *peering_secrets[2];
+static struct networks trusted;        /* balancers that send a PROXY header */
+static const char *peering_secrets[2]; /* borrowed from the configuration; NULL: none */
 #define REFUSAL_RATE(constant, text, reply) [constant].what = "handshake-refused reason=" text,
 static struct log_rate refusal_rates[] = { REFUSALS(REFUSAL_RATE) };
 static struct log_rate eviction_rate = { "half-evicted" };
@@ -181,7 +180,7 @@ static uint8_t *nonce_of(struct handshake *handshake)
 	return handshake->bytes + PEERING_REQUEST_LEN;
 }
 
-/* That this relay knows the secret, for the grant. */
+/* This relay's own proof, which the grant shows to the bridging relay. */
 static uint8_t *proof_of(struct handshake *handshake)
 {
 	return nonce_of(handshake) + PEERING_NONCE_LEN;
@@ -220,7 +219,7 @@ static bool reply_refusal(struct conn *conn, enum refusal refusal)
 	return reply != SILENT && conn_send(conn->io.fd, bytes, len);
 }
 
-/* CONN has proved itself, or never will. */
+/* CONN doesn't count any more as one that has shown no proof. */
 static void leave_unproved(struct conn *conn)
 {
 	if (conn->handshake == NULL || !conn->handshake->unproved)
@@ -324,7 +323,10 @@ static bool is_first_half(const struct conn *conn)
 	return conn->pair->conns[0] == NULL || conn->pair->conns[1] == NULL;
 }
 
-/* Half of a stream that is this relay's. The reserve is for those whose other half is here. */
+/*
+ * CONN is a half of a stream that is this relay's. A first half is refused when only the reserve is
+ * left, which is for second halves and other relays.
+ */
 static void grant_and_wait(struct conn *conn)
 {
 	if (!conn->peering && is_first_half(conn) && conn_count() > caps.first_max) {
@@ -610,7 +612,10 @@ static struct conn *conn_of_deadline(struct deadline *deadline)
 	return container_of(deadline, struct conn, deadline);
 }
 
-/* Relays prove themselves at once, so of too many the oldest is the least likely to be one. */
+/*
+ * Of too many connections without a proof the oldest is closed: a relay proves itself at once, so
+ * that one is the least likely to be a relay.
+ */
 static void wait_for_proof(struct conn *conn)
 {
 	struct conn *oldest;
@@ -638,9 +643,9 @@ static bool end_idlest(void)
 }
 
 /*
- * True if CONN, which has just been accepted, may stay. Else who holds most of what isn't active
- * loses one, or the stream that was idle for longest ends; but not for an address that has its
- * maximum.
+ * True if there is room for CONN, which has just been accepted. At the maximum room is made: the
+ * network with most connections that aren't active yet loses one, or the stream that was idle for
+ * longest ends. None is made for an address that has its maximum.
  */
 static bool has_room(const struct conn *conn)
 {

@@ -43,7 +43,7 @@ struct source_network {
 	struct in6_addr key;
 	struct rank_item item; /* ranked by the connections of all its sources */
 	struct rank sources;
-	size_t source_count; /* with those that have connections over the cap alone */
+	size_t source_count; /* includes those that only have connections over the cap */
 };
 
 /* An IPv6 /64 or an IPv4 address. */
@@ -55,7 +55,7 @@ struct source {
 	struct list conns; /* their places, the oldest first */
 };
 
-/* The same, for all states: thousands may be active, so it is kept small. */
+/* The same, of connections in any state; small, since there may be thousands. */
 struct address {
 	struct in6_addr key;
 	uint32_t conns;

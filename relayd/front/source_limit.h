@@ -1,9 +1,10 @@
 /*
- * The limits of connections by the address that they come from (IPv6: by its /64), in any state,
- * and of those that aren't active yet, by address and in all: strangers can make them, so there
- * must be a cap. When there are too many of these in all, the network (IPv6 /48, IPv4 /24) that has
- * most of them loses one: the oldest of its address that has most. So who has a whole network at
- * hand pays for itself. Every operation takes constant time.
+ * The caps of connections by where they come from: an address is an IPv4 address or an IPv6 /64, a
+ * network is an IPv4 /24 or an IPv6 /48. An address has a cap of its connections in any state, and
+ * one of those that aren't active yet, which strangers can make. These have a cap in all, too:
+ * above it the network that has most of them loses the oldest one of its address that has most. So
+ * somebody with a whole network at hand evicts only connections of that network. Every operation
+ * takes constant time.
  */
 #ifndef OG_RELAYD_FRONT_SOURCE_LIMIT_H
 #define OG_RELAYD_FRONT_SOURCE_LIMIT_H
@@ -37,7 +38,8 @@ extern const struct daemon_module source_limit_module;
  * Counts CONN, which comes from ADDRESS (IPv4 mapped). When there are too many in all, EVICT has to
  * close the connection that it is given, and calls source_limit_remove() in doing so. NULL when the
  * address has so many already that CONN isn't worth an answer. The place is this module's. Unless
- * it is over the cap, source_limit_closed() follows when CONN is closed, in whatever state.
+ * source_limit_is_over(), the caller calls source_limit_closed() when CONN is closed, in whatever
+ * state.
  */
 struct source_place *source_limit_add(struct conn *conn, const struct in6_addr *address,
                                       void (*evict)(struct conn *conn));
@@ -46,9 +48,9 @@ struct source_place *source_limit_add(struct conn *conn, const struct in6_addr *
 void source_limit_closed(const struct in6_addr *address);
 
 /*
- * Makes room for a connection of ADDRESS (NULL: a relay's), which isn't counted yet: has EVICT
- * close one as above if any network has two that aren't active yet, else does what OTHERWISE does.
- * False: that was nothing, or ADDRESS has its maximum.
+ * Makes room for a connection of ADDRESS (NULL: a relay's), which isn't counted yet. If any network
+ * has two that aren't active yet, EVICT closes one as above; else OTHERWISE is called, and returns
+ * true if it has made room. False: there is no room, or ADDRESS has its maximum.
  */
 bool source_limit_make_room(const struct in6_addr *address, void (*evict)(struct conn *conn),
                             bool (*otherwise)(void));

@@ -70,7 +70,7 @@ struct conn {
 /* Module: the metric alone. */
 extern const struct daemon_module conn_module;
 
-/* The front's: called when a connection is closed and not counted any more; NULL: nothing. */
+/* Set by the front, or NULL: runs once CONN is closed and counted no more, before it is freed. */
 extern void (*conn_closed)(const struct conn *conn);
 
 /* Takes over the non-blocking socket FD, whose other end is ADDRESS; it isn't watched yet. */

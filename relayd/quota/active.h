@@ -15,13 +15,13 @@
 struct bucket;
 
 struct active_user {
-	struct bucket
-	        *bucket; /* of the bytes of all its streams, owned; NULL until one has a rate */
+	/* Which the bytes of all its streams are taken from; owned; NULL until a rate is set. */
+	struct bucket *bucket;
 	/* The module's own. */
 	struct active_domain *domain;
 	size_t streams;
 	size_t key_len;
-	char key[]; /* user, NUL, domain: what is sent as its domain needn't be that of its JID */
+	char key[]; /* user, NUL, domain: the party's domain needn't be that of its JID */
 };
 
 /* What a stream counts for; all zeros: nothing. */
@@ -40,13 +40,13 @@ struct active_excess {
 extern const struct daemon_module active_module;
 
 /*
- * Counts a stream between PARTIES for those of them that are charged. False, and EXCESS is set: one
- * has as many as it may. ACTIVE must be all zeros.
+ * Counts a stream between PARTIES for those of them that are charged. False if one of them, or its
+ * domain, has as many as it may, which EXCESS then names. ACTIVE must be all zeros.
  */
 bool active_take(struct active *active, const struct party parties[2],
                  struct active_excess *excess);
 
-/* The stream isn't active, or no more; ACTIVE is all zeros then. */
+/* Counts the stream no more: ACTIVE becomes all zeros, which it may be already. */
 void active_release(struct active *active);
 
 #endif

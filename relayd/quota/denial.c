@@ -15,7 +15,7 @@ static const struct kind {
 	const char *name;
 	const char *quota;
 	const char *whom;   /* NULL: the ledger has no account */
-	const char *before; /* in a sentence, before the account, or in its place */
+	const char *before; /* in a sentence: what precedes the account, or stands for it */
 } kinds[] = {
 	{ "user", "transfer quota", "user", "" },
 	{ "domain", "transfer quota", "domain", "the domain " },

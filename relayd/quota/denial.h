@@ -24,8 +24,8 @@ const char *ledger_split(const char *name, const char **account);
 char *denial_text(const struct denial *denial, const char *what);
 
 /*
- * The same for the parties, as sentences: whose limit it is, how much, and until when. UNTIL_S,
- * since 1970, is when the month is over (heap).
+ * The same as sentences for the parties (heap): whose limit it is, how much, and until when.
+ * UNTIL_S is the end of the month, in seconds since 1970.
  */
 char *denial_explanation(const struct denial *denial, int64_t until_s);
 

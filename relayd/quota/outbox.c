@@ -49,7 +49,7 @@ static struct {
 	struct redis_call call;
 	struct task send;
 	struct timer retry;
-	unsigned tries;     /* of the first item that were refused, one after the other */
+	unsigned tries;     /* how often in a row the first item was refused */
 	bool dropping;      /* and it is logged already */
 	uint64_t logged_ms; /* when an error was logged last */
 } outbox;

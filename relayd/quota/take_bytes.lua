@@ -26,8 +26,8 @@ local function affordable(used, limits, wanted)
 end
 
 -- usage, ledgers, lease: keys; names, limits: of the ledgers; call: of the lease; wanted: bytes;
--- month: its number; goes_on: the stream is under way, and gets bytes from a Redis that is full, too,
--- since the first write takes no memory. Returns the reply.
+-- month: its number; goes_on: the stream is under way. Such a stream gets bytes from a full Redis,
+-- too, because the first write, PERSIST, takes no memory. Returns the reply.
 local function take(ask)
 	local used = redis.call('HMGET', ask.usage, unpack(ask.names))
 	local bytes, empty = affordable(used, ask.limits, ask.wanted)

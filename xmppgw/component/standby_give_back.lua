@@ -1,5 +1,5 @@
--- Ends a lease if it is still this gateway's. Returns 1 if it was, else 0. A Redis that is full takes
--- it, too, since the first write takes no memory.
+-- Ends a lease if it is still this gateway's. Returns 1 if it was, else 0. A full Redis runs it, too,
+-- because its first write, HDEL, takes no memory.
 -- KEYS: the lease
 -- ARGV: the gateway
 local key, gateway = KEYS[1], ARGV[1]

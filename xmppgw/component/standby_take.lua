@@ -1,6 +1,6 @@
 -- Takes a lease for a gateway, or renews it. Returns the holder. The name of the last holder stays
--- after the lease has ended, so that a gateway that lost its stream sees who took the lease. A Redis
--- that is full takes it, too, since the first write takes no memory.
+-- after the lease has ended, so that a gateway that lost its stream sees who took the lease. A full
+-- Redis runs it, too, because its first write, PERSIST, takes no memory.
 -- KEYS: the lease
 -- ARGV: the gateway, the lease's life in ms, the life of the name in ms
 local key, gateway, life, memory = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[3]
