@@ -423,7 +423,7 @@ static void on_events_forgotten(struct device_removal *removal, enum device_resu
 		forget_more(deferred);
 }
 
-/* First, so that those of the devices that go now stay: gateways haven't read them yet. */
+/* Old events go before the devices, whose own events have to stay until gateways have read them. */
 static void forget_events(struct deferred *deferred)
 {
 	deferred->removal.done = on_events_forgotten;

@@ -151,8 +151,8 @@ static void resolve_forwarded(union net_address *address, const char *header,
 }
 
 /*
- * An address that waits costs its neighbours nothing, and one of a network that waits gets no
- * bucket: a network has more addresses than the table has places.
+ * An address that has to wait takes no token of its network's. An address whose network has to wait
+ * gets no bucket: a network has more addresses than the table has places.
  */
 static uint64_t take_token(const union net_address *address, uint64_t now_ns)
 {

@@ -222,7 +222,7 @@ bool sealed_store_usable(void)
 
 /* ---- getting ---- */
 
-/* What is sealed anew for what was seen before is of no use any more. */
+/* Remembers SEALED (NULL: nothing) as what was got last; the resealing of the one before ends. */
 static void see(struct sealed_store_call *call, const char *sealed)
 {
 	redis_cancel(&call->reseal);
@@ -232,7 +232,7 @@ static void see(struct sealed_store_call *call, const char *sealed)
 	call->seen = mem_dup(sealed);
 }
 
-/* Where it failed, the next get tries again. */
+/* After a failure nothing counts as seen, so the next get reseals again. */
 static void on_resealed(struct redis_call *redis, const struct redisReply *reply)
 {
 	struct sealed_store_call *call = container_of(redis, struct sealed_store_call, reseal);

@@ -21,7 +21,7 @@
 
 /* When a notification that can't be sent now is tried again. */
 #define QUEUE_RETRY_MS 1000  /* it wasn't sent at all */
-#define STORAGE_RETRY_MS 500 /* Redis can't say or keep anything */
+#define STORAGE_RETRY_MS 500 /* Redis gave no answer */
 #define RETRY_LEAST_MS 1000
 #define RETRY_MOST_MS (5 * 60 * 1000)
 #define THROTTLED_LEAST_MS (60 * 1000)
@@ -29,7 +29,7 @@
 #define REFUSED_LEAST_MS (60 * 1000)
 #define REFUSED_MOST_MS (6 * 60 * 60 * 1000)
 
-#define SUSPECT_DAYS 3 /* a token that was suspect so often (device_mark_suspect()) is dead */
+#define SUSPECT_DAYS 3 /* a token is dead once device_mark_suspect() says so many */
 
 static struct {
 	struct list deliveries;
@@ -267,8 +267,8 @@ static void weigh(struct delivery *delivery)
 }
 
 /*
- * It may be sent, as far as its publisher and its device go. Its caller waits answer-within for the
- * provider from now on, however long Redis took.
+ * Its publisher may send it to its device. From now on its caller waits answer-within for the
+ * provider, however long Redis took before.
  */
 static void admit(struct delivery *delivery)
 {
@@ -286,8 +286,8 @@ static void admit(struct delivery *delivery)
 }
 
 /*
- * Ends it if it may not go to DEVICE (NULL: there is none): true. One from the queue was admitted
- * once, and its device has gone meanwhile.
+ * Ends DELIVERY if it may not go to DEVICE (NULL: there is none); true: it has ended. One from the
+ * queue isn't counted as refused: it was admitted before, and its device has gone since.
  */
 static bool refuse(struct delivery *delivery, const struct device *device)
 {
@@ -314,7 +314,7 @@ static void leave_to_caller(struct delivery *delivery, const struct device *devi
 	end(delivery);
 }
 
-/* True if Redis may be asked again for DELIVERY, with whose caller's patience it ends. */
+/* True if Redis may be asked again: DELIVERY's caller will still be waiting for the answer. */
 static bool may_ask_again(const struct delivery *delivery)
 {
 	return !delivery->in_queue && !delivery->caller_gone && !daemon_draining() &&

@@ -52,13 +52,13 @@ struct delivery {
 	void (*aliased)(struct delivery *delivery, const struct device *devices, size_t count);
 	struct notification notification; /* its texts are borrowed until settled or abandoned */
 	const json_t *item;               /* what it was read from: borrowed likewise */
-	/* By loop_now_ms(): nothing is tried for the first time after it, nor again. */
+	/* By loop_now_ms(): no attempt begins after it, neither a first one nor a retry. */
 	uint64_t deadline_ms;
 	/* Out: valid in settled and in ended. */
 	enum outcome outcome;
 	char reason[JUDGEMENT_REASON_MAX]; /* of OUTCOME_UNAVAILABLE */
 	char id[JUDGEMENT_ID_MAX];         /* what the provider calls it: OUTCOME_SENT */
-	/* Out: always; by loop_now_ms(), when its device was found; 0: it is being looked up. */
+	/* Out: always valid: when its device was found, by loop_now_ms(); 0: not yet. */
 	uint64_t known_ms;
 	/* The module's own. */
 	enum delivery_phase phase;
@@ -70,7 +70,7 @@ struct delivery {
 	                     is final settles the entry that may be there */
 	bool attempted;   /* an attempt was made since it came from the queue */
 	bool holds_gate;  /* it is the one on its way to its device */
-	bool unanswered;  /* Redis couldn't say at least once whose device it is for */
+	bool unanswered;  /* Redis gave no answer to at least one look-up of its device */
 	bool coalescable; /* in the queue it waits in its device's slot */
 	struct list_link link;
 	struct device_query query;

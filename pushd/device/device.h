@@ -41,7 +41,7 @@ struct device {
 	const char *environment; /* the provider's, where its token was good last; NULL: unknown */
 	int64_t registered_ms;   /* by Redis's clock, when it last came with this token */
 	int64_t expires_ms;      /* by Redis's clock; 0: never */
-	bool proven;             /* something was sent to its token: device_record_success() */
+	bool proven;             /* its provider accepted one: device_record_success() */
 	unsigned suspect_days;   /* on so many its token was doubtful: device_mark_suspect() */
 };
 
@@ -145,7 +145,8 @@ void device_list(struct device_query *query, struct redis *redis, const char *ow
 struct device_removal {
 	void (*done)(struct device_removal *removal, enum device_result result);
 	unsigned count; /* how many have gone */
-	char last[48];  /* device_forget_gone(): where it goes on; "": it begins, or is over */
+	char last[48];  /* device_forget_gone(): the entry behind which it goes on; "": at the
+	                   beginning, or none is left */
 	struct redis_call call;
 };
 
@@ -165,8 +166,9 @@ void device_forget(struct device_removal *removal, struct redis *redis, const ch
                    unsigned most);
 
 /*
- * Deletes what gateways are told of OWNER's devices that are gone, of the next MOST entries of the
- * stream: call it with REMOVAL again until its last is "". Always DEVICE_DONE.
+ * Looks at the next MOST entries of the stream that tells gateways of gone devices, and deletes
+ * those of OWNER's devices. Call it with the same REMOVAL again until its last is "". DEVICE_DONE,
+ * or DEVICE_UNAVAILABLE.
  */
 void device_forget_gone(struct device_removal *removal, struct redis *redis, const char *owner,
                         unsigned most);
@@ -201,8 +203,8 @@ void device_expire(struct device_removal *removal, struct redis *redis, unsigned
 
 struct device_suspicion {
 	void (*done)(struct device_suspicion *suspicion, enum device_result result);
-	unsigned days; /* with DEVICE_DONE: on how many different days (UTC), with today; how often,
-	                  of a device that isn't proven */
+	unsigned days; /* with DEVICE_DONE: on how many different days (UTC) it was suspect, with
+	                  today; of a device that isn't proven: how often */
 	struct redis_call call;
 };
 

@@ -57,9 +57,9 @@ struct judgement {
 	bool other_environment; /* the token may be good in the provider's other environment */
 	bool pause_provider;    /* VERDICT_TRANSIENT: we send too much in all: nothing to any device
 	                        for retry_after_ms */
-	bool speechless; /* VERDICT_TRANSIENT: a refusal without the provider's word for it, as
-	                        of a proxy's or a front end in trouble; a few in a row are believed:
-	                        then it is VERDICT_CREDENTIAL */
+	bool speechless; /* VERDICT_TRANSIENT: a refusal without the provider's reason, as a proxy
+	                    or a front end in trouble sends it; only a few in a row count as
+	                    VERDICT_CREDENTIAL */
 };
 
 /* What a verdict means besides; the judgement's members of these names. */

@@ -26,7 +26,7 @@
 #define REFUSALS_MAX 3
 #define RETRY_LEAST_MS 500
 #define RETRY_MOST_MS 8000
-#define DOUBTS_MAX 3 /* in a row, until our credential is taken for refused */
+#define DOUBTS_MAX 3 /* so many in a row mean that our credential is refused */
 
 /* ---- the queue ---- */
 
@@ -613,7 +613,7 @@ static void warn_failure(const struct job *job)
 	         job->id, job->judgement.reason, job->call.error);
 }
 
-/* The certificate was refused in TLS: the verdict's reason is the alert, as one word. */
+/* The provider refused our certificate by an alert of TLS, which as one word is the reason. */
 static void take_refusal(struct job *job)
 {
 	char reason[JUDGEMENT_REASON_MAX];
@@ -625,8 +625,9 @@ static void take_refusal(struct job *job)
 }
 
 /*
- * The connection ended at our certificate without a word, which may be a refusal or an accident. A
- * call is taken for refused at once, since it goes as an alert by the other certificate then.
+ * The provider closed the connection after our certificate, without an alert: a refusal or an
+ * accident. Of the certificate for calls that counts as a refusal at once, since its calls then go
+ * as alerts by the other one.
  */
 static void take_close(struct job *job)
 {
@@ -755,8 +756,7 @@ static bool find_bearer(struct endpoint *endpoint, const char **bearer, unsigned
 	return false;
 }
 
-/* True while another request than the one that is to show whether it works again would be one too
- * many. */
+/* True while the one request is on the wire that tests whether the provider works again. */
 static bool probe_under_way(const struct endpoint *endpoint)
 {
 	if (!breaker_probing(&endpoint->breaker))
@@ -768,8 +768,8 @@ static bool probe_under_way(const struct endpoint *endpoint)
 }
 
 /*
- * The next job for which there is room, with its connection; NULL if there is none. Of two of the
- * same priority the lanes have theirs in turn.
+ * The next job for which there is room, with its connection; NULL if there is none. Of jobs of the
+ * same priority the lanes send one in turn.
  */
 static struct job *choose_job(struct endpoint *endpoint, struct connection **connection)
 {
@@ -810,7 +810,7 @@ static bool send_next(struct endpoint *endpoint)
 	return true;
 }
 
-/* One of those that wait, or NULL. */
+/* A job that waits in either lane, or NULL. */
 static struct job *any_queued(const struct endpoint *endpoint)
 {
 	struct job *job = queue_first(&endpoint->queues[LANE_PROVEN]);

@@ -34,7 +34,7 @@ struct job {
 	int64_t expires_s;      /* by the wall clock, since the epoch: the provider keeps it until
 	                           then; 0: from now for as long as the provider's expiry says */
 	char id[UUID_TEXT];     /* the same for all attempts; "": sender_submit() makes it */
-	bool unproven;          /* nothing was ever sent to the token: it may be bogus */
+	bool unproven;          /* no notification was sent to the token yet: it may be bogus */
 	enum environment environment; /* where the token worked the last time; also Out: where it
 	                                 works, to be kept with the device if that is another */
 	/* Out: valid in done. */
@@ -125,7 +125,7 @@ struct endpoint {
 	struct breaker breaker;
 	unsigned version;          /* of the credential that the connections were made for */
 	bool waits_for_credential; /* the breaker is open for want of one */
-	unsigned doubts;           /* times in a row that our credential may have been refused */
+	unsigned doubts;           /* answers in a row that may mean a refused credential */
 	uint64_t warned_ms;        /* when a failure was last logged */
 	struct task pump;
 };
