@@ -1,5 +1,5 @@
 /*
- * Access to a component: the domains that it serves, whom transfers are charged to, and its
+ * Access to a component: the domains that it serves, to whom transfers are charged, and its
  * administrators, as its section of the configuration names them, in prepared form. All zeros
  * serves everybody, charges requesters and has no administrators.
  */

@@ -18,8 +18,6 @@
 		        .retired = "set " name " in each [component ID] that it is for"            \
 	}
 
-static const char *const over_quotas[] = { "headline", "error", NULL };
-
 #define ID_MAX 64
 #define ID_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_"
 
@@ -46,8 +44,10 @@ static const struct config_key daemon_keys[] = {
 	{ NULL },
 };
 
+/* In the order of their enums. */
 static const char *const serve_names[] = { "requester", "either", NULL };
 static const char *const charge_names[] = { "requester", "served", "both", NULL };
+static const char *const over_quota_names[] = { "headline", "error", NULL };
 
 static const struct config_key component_keys[] = {
 	{ COMPONENT("domain", CONFIG_STRING, domain), NULL,
@@ -81,7 +81,7 @@ static const struct config_key component_keys[] = {
 	{ COMPONENT("over-quota", CONFIG_CHOICE, over_quota), "headline",
 	  "How the parties of a transfer are told of the limit that ended it: a headline with a "
 	  "text, which clients show, or an error alone, as Tigase sends it.",
-	  .choices = over_quotas, .live = true },
+	  .choices = over_quota_names, .live = true },
 	{ COMPONENT("remote-disable", CONFIG_BOOLEAN, remote_disable), "no",
 	  "The owner of a push device that is removed is told (XEP-0357 8): for Tigase, which ends "
 	  "the registration then. Other servers pass it on to clients." },

@@ -215,7 +215,6 @@ struct backend *backend_recommend(bool *full)
 	uint32_t count = 0;
 
 	*full = false;
-
 	list_for_each (link, &kinds[BACKEND_RELAY].all) {
 		struct backend *relay = container_of(link, struct backend, link);
 

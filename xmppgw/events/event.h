@@ -1,8 +1,8 @@
 /*
  * An event for the gateways. A relay tells that a limit ended a transfer, which both parties are to
  * know; a push daemon that a credential expires, and any daemon that Redis is filling, which the
- * admins are to know. Some of an event's
- * content comes from strangers, so all of it is checked. Pure.
+ * admins are to know. Some of an event's content comes from strangers, so all of it is checked.
+ * Pure.
  */
 #ifndef OG_XMPPGW_EVENTS_EVENT_H
 #define OG_XMPPGW_EVENTS_EVENT_H

@@ -281,7 +281,7 @@ static json_t *party(const struct jid *jid, bool charged)
 	                 "charged", charged ? NULL : json_false());
 }
 
-/* Whether the target is charged, too. */
+/* True if the target is charged, too. */
 static bool charges_target(const struct acl *acl, const struct bytestream *bytestream)
 {
 	switch (acl->charge) {

@@ -139,7 +139,7 @@ static void stop(struct xml_reader *reader, enum xml_event event)
 	XML_StopParser(reader->parser, XML_TRUE);
 }
 
-/* Has expat stop: the rest of the stanza is skipped by its tags. */
+/* Ends expat's part: the rest of the stanza is skipped, and its end is found by counting tags. */
 static void stop_parsing(struct xml_reader *reader)
 {
 	reader->skipping = true;
@@ -149,7 +149,7 @@ static void stop_parsing(struct xml_reader *reader)
 	XML_StopParser(reader->parser, XML_TRUE);
 }
 
-/* Within a stanza: skips it if it is too large to be kept, and has expat stop if to be parsed. */
+/* Within a stanza: skips it if it is too large to be kept; ends expat's part if to be parsed. */
 static void check_size(struct xml_reader *reader)
 {
 	XML_Index size = XML_GetCurrentByteIndex(reader->parser) - reader->began;
