@@ -258,14 +258,14 @@ static void on_refused(struct io *io, uint32_t events)
 /* Makes room for another connection at once, without waiting for the client to see the reply. */
 static void evict(struct conn *conn)
 {
-	bool granted = !awaits_reply(conn);
+	bool granted = conn->handshake == NULL;
 	char text[NET_TEXT_MAX];
 
 	metric_add(&evicted_metric, 0, 1);
 	if (log_rate_allows(&eviction_rate))
 		log_info("half-evicted address=%s state=%s pending=%zu", conn_address(conn, text),
 		         conn_state_names[conn->state], source_limit_count());
-	if (!granted)
+	if (awaits_reply(conn))
 		(void)reply_refusal(conn, REFUSAL_EVICTED);
 	if (conn->pair != NULL)
 		pair_leave(conn, REASON_EVICTED);

@@ -152,6 +152,25 @@ START_TEST(an_address_over_its_cap_is_refused_and_over_all_the_oldest_is_evicted
 }
 END_TEST
 
+START_TEST(a_client_that_was_refused_sees_that_also_when_it_is_evicted)
+{
+	int far = halves_accept(ORIGIN_CLIENT), error = -1;
+	socklen_t len = sizeof(error);
+
+	halves_send(far, "\x05\x01\x00", 3);
+	halves_expect(far, "\x05\x00", 2);
+	halves_send(far, "\x05\x02\x00\x03", 4);
+	WAIT_UNTIL(!list_empty(&refused_queue.waiting));
+	evict(conn_of_deadline(
+	        container_of(list_first(&refused_queue.waiting), struct deadline, link)));
+	expect_refusal(far, 0x07);
+	ck_assert_int_eq(getsockopt(far, SOL_SOCKET, SO_ERROR, &error, &len), 0);
+	ck_assert_int_eq(error, 0); /* no RST, which could overtake the refusal */
+	ck_assert_uint_eq(conn_count(), 0);
+	close(far);
+}
+END_TEST
+
 /* The end of CLIENT is a reset; it was never answered. */
 static void expect_reset(int client)
 {
@@ -434,6 +453,7 @@ int main(void)
 		a_half_waits_no_longer_for_its_activation_than_it_may,
 		a_half_that_leaves_frees_its_place_but_not_before_its_bytes_are_read,
 		an_address_over_its_cap_is_refused_and_over_all_the_oldest_is_evicted,
+		a_client_that_was_refused_sees_that_also_when_it_is_evicted,
 		the_reserve_is_for_second_halves_and_other_relays,
 		at_the_maximum_the_network_with_most_gives_one_and_else_the_newcomer_is_reset,
 		at_the_maximum_a_stream_that_was_idle_for_a_minute_ends,
