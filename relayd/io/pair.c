@@ -16,12 +16,11 @@
 #define REMOTE_GONE_MS 75000 /* more than LINGER_MS, which the other relay keeps to */
 #define FLUSH_POLL_MS 20     /* the kernel doesn't tell when a socket's last byte is acknowledged */
 #define FLUSH_PATIENCE_MS 60000 /* without any acknowledgement */
-#define OVER_MOST_MS 600000     /* failed or stopped, with whatever progress */
+#define ENDING_MOST_MS 600000   /* failed or stopped, with whatever progress */
 
-#define DISCARD_MOST_BYTES (16 * 1024 * 1024) /* of what the clients send to a pair that is over */
+#define DISCARD_MOST_BYTES (16 * 1024 * 1024) /* of what clients send to a pair that is ending */
 #define DISCARD_TURN_BYTES (1024 * 1024)
 #define IDLEST_TRIES 8 /* pairs that are looked at to make room */
-
 
 static struct deadline_queue idle_queue;
 static struct deadline_queue linger_queue;
@@ -213,10 +212,10 @@ static void wait_in(struct pair *pair, struct deadline_queue *queue)
 		deadline_start(queue, &pair->deadline);
 }
 
-/* Some time is left for what was read to arrive. */
+/* PAIR is ending, and what was read still has time to arrive. */
 static bool is_in_time(const struct pair *pair)
 {
-	return loop_now_ms() - pair->over_ms < OVER_MOST_MS;
+	return loop_now_ms() - pair->ending_ms < ENDING_MOST_MS;
 }
 
 /* Everything is delivered: from now on acknowledgements are waited for. */
@@ -233,7 +232,7 @@ static void fail(struct pair *pair, unsigned side)
 	struct flow *from = &pair->conns[side]->flow;
 
 	pair->reason = (uint8_t)failure(pair);
-	pair->over_ms = loop_now_ms();
+	pair->ending_ms = loop_now_ms();
 	enter(pair, PAIR_FAILED);
 	from->source_broken = true;
 	from->readable = true;
@@ -320,8 +319,11 @@ static bool is_stopped(const struct pair *pair)
 	return pair->state == PAIR_STOPPED || pair->state == PAIR_CUTTING;
 }
 
-/* Failed or stopped: nothing more is read to be relayed, or only from the broken connection. */
-static bool is_over_with(const struct pair *pair)
+/*
+ * Failed or stopped: what was read is delivered, then the pair ends. Nothing more is read to be
+ * relayed, but from the broken connection of a failed pair.
+ */
+static bool is_ending(const struct pair *pair)
 {
 	return is_stopped(pair) || pair->state == PAIR_FAILED || pair->state == PAIR_FLUSHING;
 }
@@ -336,8 +338,8 @@ static bool is_owed(const struct pair *pair, unsigned side)
 }
 
 /*
- * A client that doesn't read before it has sent would never take its bytes from a pair that reads
- * no more. So its own go nowhere meanwhile. True: there may be more.
+ * A client that doesn't read before all its own bytes have gone would never take what it is owed
+ * from a pair that reads no more. So what it sends is read and discarded. True: there may be more.
  */
 static bool discard(struct pair *pair, unsigned side)
 {
@@ -362,7 +364,7 @@ static bool discard(struct pair *pair, unsigned side)
 	return false;
 }
 
-/* Of what may be read now, *ALLOWED is set if a rate has to do with it. */
+/* The bytes that may be read now (NULL: any number): the budget, or *ALLOWED where rates hold. */
 static uint64_t *find_budget(struct pair *pair, uint64_t *allowed)
 {
 	if (pair->throttle == NULL && throttle_has_rates() && pair->kind->find_buckets != NULL) {
@@ -409,7 +411,7 @@ static void run(struct pair *pair)
 	}
 	if (pair->throttle != NULL)
 		more |= charge_rates(pair, received_by(pair) - received);
-	for (unsigned side = 0; side < 2 && is_over_with(pair); side++)
+	for (unsigned side = 0; side < 2 && is_ending(pair); side++)
 		more |= discard(pair, side);
 	if (judges[pair->state](pair, moved(pair) != before))
 		return;
@@ -463,7 +465,7 @@ void pair_resume(struct pair *pair)
 void pair_stop(struct pair *pair, enum reason reason)
 {
 	pair->reason = (uint8_t)reason;
-	pair->over_ms = loop_now_ms();
+	pair->ending_ms = loop_now_ms();
 	enter(pair, PAIR_STOPPED);
 	pair->conns[0]->flow.stopped = pair->conns[1]->flow.stopped = true;
 	deadline_start(&linger_queue, &pair->deadline);
@@ -500,7 +502,7 @@ static bool is_paused(const struct pair *pair)
 /* What was read is still arriving, and for not too long. */
 static bool is_arriving(struct pair *pair)
 {
-	return is_acknowledging(pair) && (!is_over_with(pair) || is_in_time(pair));
+	return is_acknowledging(pair) && (!is_ending(pair) || is_in_time(pair));
 }
 
 static void idle_expired(struct deadline *deadline)
@@ -539,7 +541,7 @@ static void linger_expired(struct deadline *deadline)
 
 	if (is_arriving(pair) || is_paused(pair))
 		deadline_start(&linger_queue, deadline);
-	else if (is_over_with(pair))
+	else if (is_ending(pair))
 		(void)end(pair, pair->reason);
 	else
 		(void)end(pair, holds_bytes(pair) ? REASON_IDLE : REASON_LINGER_TIMEOUT);

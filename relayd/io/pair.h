@@ -102,7 +102,7 @@ struct pair {
 	struct task task;             /* goes on with a long transfer */
 	struct deadline deadline;     /* of the state */
 	uint64_t progress_ms;         /* flushing, cutting: of the last acknowledgement */
-	uint64_t over_ms;             /* when it failed or was stopped */
+	uint64_t ending_ms;           /* when it failed or was stopped */
 	uint32_t discarded;           /* bytes read since then that went nowhere */
 	uint32_t unacknowledged;      /* bytes in the sockets when the deadline last expired */
 	uint8_t state;                /* enum pair_state */

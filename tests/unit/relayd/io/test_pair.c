@@ -459,7 +459,7 @@ START_TEST(a_reader_that_takes_ever_less_does_not_keep_a_stopped_pair)
 	start_as(&own);
 	fill_from(0);
 	pair_stop(&pair, REASON_OVER_LIMIT);
-	pair.over_ms = loop_now_ms() - OVER_MOST_MS;
+	pair.ending_ms = loop_now_ms() - ENDING_MOST_MS;
 	WAIT_UNTIL((recv(far[1], some, sizeof(some), MSG_DONTWAIT), ends == 1));
 	ck_assert_int_eq(reason, REASON_OVER_LIMIT);
 }
