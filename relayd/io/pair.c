@@ -426,12 +426,21 @@ static void on_task(struct task *task)
 	run(container_of(task, struct pair, task));
 }
 
+/*
+ * A hang-up alone is no failure: the kernel reports one as soon as both directions of a connection
+ * have ended, though the other end may still have to take bytes.
+ */
+static bool has_failed(const struct conn *conn, uint32_t events)
+{
+	return (events & EPOLLERR) != 0 || ((events & EPOLLHUP) != 0 && is_closed(conn));
+}
+
 static void on_ready(struct io *io, uint32_t events)
 {
 	struct conn *conn = container_of(io, struct conn, io);
 	struct pair *pair = conn->pair;
 	struct conn *other = pair->conns[pair->conns[0] == conn];
-	bool failed = (events & (EPOLLERR | EPOLLHUP)) != 0;
+	bool failed = has_failed(conn, events);
 
 	/* The connection that was being flushed is gone too. */
 	if (failed && other->flow.source_broken && is_over(other)) {

@@ -333,6 +333,35 @@ def test_a_client_that_reads_only_after_it_has_sent_gets_all_that_was_counted(re
     assert reason(relay, name) == "over-limit"
 
 
+def test_a_client_that_ends_after_the_limit_still_gets_all_that_was_counted(relay, redis):
+    one, other = new_user(), new_user()
+    data = os.urandom(100000)
+    set_limits(relay, one, user=len(data) + 7000)
+    first, second, name = pair(relay, about(one, other), receive_buffer=8192)
+    bs.Sender(first, data)
+    path = f"/v1/streams/{name}"
+    wait_until(lambda: relay.call("GET", path)[1]["halves"][1]["sent"] == len(data))
+    bs.Sender(second, bytes(50000), then=lambda sock: None)
+    wait_until(lambda: events(redis, name), what="the limit to be reached")
+    second.shutdown(socket.SHUT_WR)  # which is no failure, though the other way has ended, too
+    got, _ = slowly(second)
+    assert got == data
+    assert bs.to_end(first) == (bytes(7000), "reset")
+    assert reason(relay, name) == "over-limit"
+
+
+def slowly(sock):
+    """As bs.to_end()."""
+    parts = []
+    try:
+        while part := sock.recv(2000):
+            parts.append(part)
+            time.sleep(0.005)
+    except ConnectionResetError:
+        return b"".join(parts), "reset"
+    return b"".join(parts), "end"
+
+
 def len_of_end(sock):
     data, how = bs.to_end(sock)
     return len(data), how

@@ -188,6 +188,24 @@ def test_a_reset_waits_for_a_reader_that_has_megabytes_to_go(relay):
     assert bs.to_end(second) == (b"", "reset")
 
 
+def test_a_reader_that_has_ended_itself_gets_all_that_came_before_a_reset(relay):
+    first, second, name = bs.pair(relay, receive_buffer=8192)
+    data = os.urandom(100000)
+    bs.Sender(first, data)
+    wait_until(lambda: state(relay, name)["halves"][1]["sent"] == len(data))
+    second.sendall(b"unread")
+    wait_until(lambda: state(relay, name)["halves"][0]["sent"] == 6)
+    first.close()  # over unread bytes
+    time.sleep(0.2)  # for the reset to be seen
+    second.shutdown(socket.SHUT_WR)
+    got = b""
+    while part := second.recv(2000):
+        got += part
+        time.sleep(0.005)
+    assert got == data
+    assert reason(relay, name) == "reset"
+
+
 def test_a_sender_learns_that_its_receiver_is_gone(relay):
     first, second, name = bs.pair(relay)
     second.sendall(b"last words")
