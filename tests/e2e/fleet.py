@@ -110,9 +110,9 @@ def challenge(sock):
 NONCE = b"a nonce that was not drawn by lot"[:32]  # ours, as the relay that bridges
 
 
-def proof(nonce, name, secret=SECRET, owner="relay-1", who=b"B"):
+def proof(nonce, name, secret=SECRET, owner="relay-1", who=b"B", ours=NONCE):
     """What OWNER, which has sent NONCE, is to be shown; WHO=b"O": what it shows."""
-    message = who + nonce + NONCE + name.lower().encode() + owner.encode()
+    message = who + nonce + ours + name.lower().encode() + owner.encode()
     return hmac.new(secret.encode(), message, hashlib.sha256).digest()
 
 
