@@ -21,6 +21,7 @@
 #include "common/notify.h"
 
 #define HEALTH_TIMEOUT_MS 5000
+#define LOG_RETRY_MS 1000 /* for the rest of a line that a file took only in part */
 
 const char *const daemon_log_levels[] = { "debug", "info", "warn", "error", NULL };
 
@@ -91,6 +92,13 @@ static void set_log_level(void)
 /* The log */
 
 static struct io log_io;
+static struct timer log_timer;
+
+static void on_log_retry(struct timer *timer)
+{
+	if (!log_flush())
+		timer_start(timer, LOG_RETRY_MS);
+}
 
 static void on_log_writable(struct io *io, uint32_t events)
 {
@@ -101,13 +109,17 @@ static void on_log_writable(struct io *io, uint32_t events)
 static void on_log_stalled(int fd)
 {
 	log_io.ready = on_log_writable;
-	(void)io_start(&log_io, fd, EPOLLOUT);
+	log_timer.expired = on_log_retry;
+	/* epoll takes no regular file, of which a full disk may take a part of a line. */
+	if (io_start(&log_io, fd, EPOLLOUT) < 0)
+		timer_start(&log_timer, LOG_RETRY_MS);
 }
 
 static void stop_log(void)
 {
 	log_rate_stop();
 	io_stop(&log_io);
+	timer_stop(&log_timer);
 }
 
 /* Draining */

@@ -9,11 +9,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/panic.h"
 
 #define BATCH_MAX 256 /* events fetched in one turn; the rest come with the next */
 #define NS_PER_MS UINT64_C(1000000)
+#define REFUSED_MS 100 /* after which a watch that was refused is tried again */
+#define REFUSED_LOG_MS 1000
 
 static struct {
 	int epoll;
@@ -27,6 +30,10 @@ static struct {
 	uint32_t heap_size;
 	uint64_t order; /* the last that was given to a timer */
 	struct list tasks;
+	struct io **refused; /* started, but the kernel has no room for them */
+	size_t refused_count, refused_size;
+	struct timer refused_timer;
+	uint64_t refused_logged_ms;
 	uint64_t lag_ns;
 	struct io signals;
 	void (*on_signal)(int signal);
@@ -78,6 +85,52 @@ void loop_init(void)
 
 /* Descriptors */
 
+static bool is_refused(const struct io *io)
+{
+	for (size_t i = 0; i < loop.refused_count; i++)
+		if (loop.refused[i] == io)
+			return true;
+	return false;
+}
+
+static void forget_refused(const struct io *io)
+{
+	for (size_t i = 0; i < loop.refused_count; i++)
+		if (loop.refused[i] == io)
+			loop.refused[i--] = loop.refused[--loop.refused_count];
+}
+
+static int add_watch(struct io *io)
+{
+	struct epoll_event event = { .events = io->events, .data.ptr = io };
+
+	return epoll_ctl(loop.epoll, EPOLL_CTL_ADD, io->fd, &event);
+}
+
+static void retry_refused(struct timer *timer)
+{
+	for (size_t i = loop.refused_count; i > 0; i--)
+		if (add_watch(loop.refused[i - 1]) == 0)
+			forget_refused(loop.refused[i - 1]);
+	if (loop.refused_count > 0)
+		timer_start(timer, REFUSED_MS);
+}
+
+/* errno says why the kernel has no room for IO. */
+static void keep_refused(struct io *io)
+{
+	if (loop_once_in(REFUSED_LOG_MS, &loop.refused_logged_ms))
+		log_warn("watch-refused reason=\"%m\" retry_ms=%d", REFUSED_MS);
+	if (loop.refused_count == loop.refused_size) {
+		loop.refused_size = loop.refused_size == 0 ? 16 : 2 * loop.refused_size;
+		loop.refused = mem_resize(loop.refused, loop.refused_size, sizeof(struct io *));
+	}
+	loop.refused[loop.refused_count++] = io;
+	loop.refused_timer.expired = retry_refused;
+	if (!timer_active(&loop.refused_timer))
+		timer_start(&loop.refused_timer, REFUSED_MS);
+}
+
 int io_start(struct io *io, int fd, uint32_t events)
 {
 	struct epoll_event event = { .events = events, .data.ptr = io };
@@ -91,18 +144,32 @@ int io_start(struct io *io, int fd, uint32_t events)
 	/* Setting edge-triggered events again asks for a new edge, so that call must be made. */
 	if (io->events == events && (events & (EPOLLET | EPOLLONESHOT)) == 0)
 		return 0;
-	if (epoll_ctl(loop.epoll, operation, fd, &event) < 0)
+	/* One that was refused is tried with its new events when its time comes. */
+	if (!is_refused(io) && epoll_ctl(loop.epoll, operation, fd, &event) < 0)
 		return -1;
 	io->fd = fd;
 	io->events = events;
 	return 0;
 }
 
+void io_insist(struct io *io, int fd, uint32_t events)
+{
+	if (io_start(io, fd, events) == 0)
+		return;
+	if (errno != ENOSPC && errno != ENOMEM)
+		panic("epoll_ctl: %m");
+	io->fd = fd;
+	io->events = events;
+	keep_refused(io);
+}
+
 void io_stop(struct io *io)
 {
 	if (io->events == 0)
 		return;
-	epoll_ctl(loop.epoll, EPOLL_CTL_DEL, io->fd, NULL);
+	if (!is_refused(io))
+		epoll_ctl(loop.epoll, EPOLL_CTL_DEL, io->fd, NULL);
+	forget_refused(io);
 	io->events = 0;
 	for (int i = loop.next; i < loop.fetched; i++) {
 		if (loop.batch[i].data.ptr == io)
@@ -350,8 +417,11 @@ void loop_release(void)
 	while (loop.timers > 0)
 		loop.heap[--loop.timers]->slot = 0;
 	free(loop.heap);
+	free(loop.refused);
 	loop.heap = NULL;
+	loop.refused = NULL;
 	loop.heap_size = 0;
+	loop.refused_count = loop.refused_size = 0;
 	if (loop.epoll < 0)
 		return;
 	while (list_take(&loop.tasks) != NULL)

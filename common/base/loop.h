@@ -74,6 +74,13 @@ uint64_t loop_take_lag_ns(void);
  */
 int io_start(struct io *io, int fd, uint32_t events);
 
+/*
+ * The same for what can't be given up, such as an established connection. If the kernel has no
+ * room for another watch (ENOSPC, ENOMEM), that is logged (once a second) and tried again every
+ * 100 ms: IO gets its events once there is room. Aborts on any other error.
+ */
+void io_insist(struct io *io, int fd, uint32_t events);
+
 /* Stops watching; does nothing when idle. Call it before close(). */
 void io_stop(struct io *io);
 

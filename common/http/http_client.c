@@ -25,6 +25,7 @@
 /* Kept HTTP/1.1 connections are closed before http_server's default closes them. */
 #define HTTP1_AGE_S 50L
 #define HTTP2_AGE_S 86400L
+#define ACTION_RETRY_MS 100 /* after libcurl couldn't do what was due */
 
 /* What TLS told of a pool's newest connection; only watched where we have a certificate. */
 struct tls_news {
@@ -72,6 +73,20 @@ struct watched {
 	struct io io;
 	struct http_pool *pool;
 };
+
+/*
+ * An option that isn't set would have the request go elsewhere or without its protection: where
+ * memory is gone, or this libcurl lacks the option, there is no going on.
+ */
+static void check(int code, const char *option)
+{
+	if (code != 0)
+		panic("libcurl refuses %s: %d", option, code);
+}
+
+#define set_option(easy, option, value) check(curl_easy_setopt(easy, option, value), #option)
+#define set_pool_option(multi, option, value)                                                      \
+	check(curl_multi_setopt(multi, option, value), #option)
 
 /* ---- libcurl's questions about a transfer ---- */
 
@@ -126,8 +141,8 @@ static void trace_begun(struct http_pool *pool)
 	struct list_link *link;
 
 	while ((link = list_take(&pool->begun)) != NULL)
-		curl_easy_setopt(container_of(link, struct http_transfer, begun)->easy,
-		                 CURLOPT_VERBOSE, 1L);
+		set_option(container_of(link, struct http_transfer, begun)->easy, CURLOPT_VERBOSE,
+		           1L);
 }
 
 /*
@@ -301,7 +316,8 @@ static void complete(struct http_transfer *transfer, CURLcode code)
 	if (transfer->error[0] != '\0' && code != CURLE_COULDNT_RESOLVE_PROXY)
 		text = transfer->error;
 	if (transfer->tries > 0)
-		curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+		check(curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status),
+		      "CURLINFO_RESPONSE_CODE");
 	curl_multi_remove_handle(transfer->pool->multi, transfer->easy);
 	transfer->active = false;
 	transfer->pool->under_way--;
@@ -339,8 +355,8 @@ static void tell_draining(struct http_pool *pool)
 	unsigned connections = pool->options.connections;
 
 	pool->draining = false;
-	curl_multi_setopt(pool->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
-	                  2L * (long)(connections > 0 ? connections : CONNECTIONS));
+	set_pool_option(pool->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+	                2L * (long)(connections > 0 ? connections : CONNECTIONS));
 	pool->options.watch->draining(pool->options.watch);
 	if (!pool->doomed)
 		wake_pending(pool);
@@ -359,7 +375,8 @@ static void collect(struct http_pool *pool)
 	while ((message = curl_multi_info_read(pool->multi, &left)) != NULL) {
 		if (message->msg != CURLMSG_DONE)
 			continue;
-		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
+		check(curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer),
+		      "CURLINFO_PRIVATE");
 		complete(transfer, message->data.result);
 	}
 	if (pool->draining && !pool->doomed)
@@ -388,7 +405,8 @@ static void on_timer(struct timer *timer)
 	struct http_pool *pool = container_of(timer, struct http_pool, timer);
 	int running;
 
-	curl_multi_socket_action(pool->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	if (curl_multi_socket_action(pool->multi, CURL_SOCKET_TIMEOUT, 0, &running) != CURLM_OK)
+		timer_start(timer, ACTION_RETRY_MS);
 	collect(pool);
 }
 
@@ -420,9 +438,9 @@ static int on_socket_change(CURL *easy, curl_socket_t fd, int what, void *data, 
 		watched->pool = pool;
 		curl_multi_assign(pool->multi, fd, watched);
 	}
-	return io_start(&watched->io, fd,
-	                (what & CURL_POLL_IN ? EPOLLIN : 0) |
-	                        (what & CURL_POLL_OUT ? EPOLLOUT : 0));
+	io_insist(&watched->io, fd,
+	          (what & CURL_POLL_IN ? EPOLLIN : 0) | (what & CURL_POLL_OUT ? EPOLLOUT : 0));
+	return 0;
 }
 
 /* ---- transfers ---- */
@@ -436,7 +454,7 @@ static void set_blob(CURL *easy, CURLoption option, const char *pem)
 	};
 
 	if (pem != NULL)
-		curl_easy_setopt(easy, option, &blob);
+		check(curl_easy_setopt(easy, option, &blob), "a certificate or key");
 }
 
 /* What all requests of the pool have in common. */
@@ -446,27 +464,26 @@ static CURL *new_easy(const struct http_pool_options *options)
 
 	if (easy == NULL)
 		panic("curl_easy_init");
-	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* or ending one waits for its look-up */
-	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	set_option(easy, CURLOPT_NOSIGNAL, 1L);
+	set_option(easy, CURLOPT_QUICK_EXIT, 1L); /* or ending one waits for its look-up */
+	set_option(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	/* "" is none, not even that of the environment. */
-	curl_easy_setopt(easy, CURLOPT_PROXY, options->proxy != NULL ? options->proxy : "");
-	curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
-	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 4096L);
-	curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, options->http2 ? HTTP2_AGE_S : HTTP1_AGE_S);
-	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, options->http2 ? 1L : 0L);
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, options->http2 ? "https" : "http,https");
-	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
-	                 options->http2 ? (long)CURL_HTTP_VERSION_2TLS
-	                                : (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	set_option(easy, CURLOPT_PROXY, options->proxy != NULL ? options->proxy : "");
+	set_option(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
+	set_option(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+	set_option(easy, CURLOPT_BUFFERSIZE, 4096L);
+	set_option(easy, CURLOPT_MAXAGE_CONN, options->http2 ? HTTP2_AGE_S : HTTP1_AGE_S);
+	set_option(easy, CURLOPT_PIPEWAIT, options->http2 ? 1L : 0L);
+	set_option(easy, CURLOPT_PROTOCOLS_STR, options->http2 ? "https" : "http,https");
+	set_option(easy, CURLOPT_HTTP_VERSION,
+	           options->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
+	set_option(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	if (options->ca_file != NULL)
-		curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_file);
+		set_option(easy, CURLOPT_CAINFO, options->ca_file);
 	set_blob(easy, CURLOPT_SSLCERT_BLOB, options->certificate);
 	set_blob(easy, CURLOPT_SSLKEY_BLOB, options->key);
-	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, before_request);
+	set_option(easy, CURLOPT_WRITEFUNCTION, on_body);
+	set_option(easy, CURLOPT_PREREQFUNCTION, before_request);
 	return easy;
 }
 
@@ -475,20 +492,20 @@ static struct http_transfer *new_transfer(struct http_pool *pool)
 	struct http_transfer *transfer = mem_alloc(1, sizeof(*transfer));
 
 	transfer->easy = new_easy(&pool->options);
-	curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer);
-	curl_easy_setopt(transfer->easy, CURLOPT_WRITEDATA, transfer);
-	curl_easy_setopt(transfer->easy, CURLOPT_PREREQDATA, transfer);
-	curl_easy_setopt(transfer->easy, CURLOPT_ERRORBUFFER, transfer->error);
+	set_option(transfer->easy, CURLOPT_PRIVATE, transfer);
+	set_option(transfer->easy, CURLOPT_WRITEDATA, transfer);
+	set_option(transfer->easy, CURLOPT_PREREQDATA, transfer);
+	set_option(transfer->easy, CURLOPT_ERRORBUFFER, transfer->error);
 	if (pool->options.certificate != NULL || pool->options.watch != NULL) {
-		curl_easy_setopt(transfer->easy, CURLOPT_SSL_CTX_FUNCTION, on_tls_context);
-		curl_easy_setopt(transfer->easy, CURLOPT_SSL_CTX_DATA, pool);
+		set_option(transfer->easy, CURLOPT_SSL_CTX_FUNCTION, on_tls_context);
+		set_option(transfer->easy, CURLOPT_SSL_CTX_DATA, pool);
 	}
 	if (!pool->options.http2) {
-		curl_easy_setopt(transfer->easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
-		curl_easy_setopt(transfer->easy, CURLOPT_CLOSESOCKETDATA, pool);
+		set_option(transfer->easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+		set_option(transfer->easy, CURLOPT_CLOSESOCKETDATA, pool);
 	}
-	curl_easy_setopt(transfer->easy, CURLOPT_DEBUGFUNCTION, on_trace);
-	curl_easy_setopt(transfer->easy, CURLOPT_DEBUGDATA, transfer);
+	set_option(transfer->easy, CURLOPT_DEBUGFUNCTION, on_trace);
+	set_option(transfer->easy, CURLOPT_DEBUGDATA, transfer);
 	return transfer;
 }
 
@@ -545,7 +562,7 @@ static void set_headers(struct http_transfer *transfer, const char *const *heade
 	add_header(transfer, n++, "Accept:");
 	if (!typed)
 		add_header(transfer, n++, type);
-	curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers);
+	set_option(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers);
 }
 
 static void set_method(CURL *easy, const struct http_call *call)
@@ -553,17 +570,17 @@ static void set_method(CURL *easy, const struct http_call *call)
 	bool post = strcmp(call->method, "POST") == 0, get = strcmp(call->method, "GET") == 0;
 
 	if (post || call->body != NULL) {
-		curl_easy_setopt(easy, CURLOPT_POST, 1L);
-		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body != NULL ? call->body : "");
-		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_len);
+		set_option(easy, CURLOPT_POST, 1L);
+		set_option(easy, CURLOPT_POSTFIELDS, call->body != NULL ? call->body : "");
+		set_option(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_len);
 	} else if (strcmp(call->method, "HEAD") == 0) {
-		curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+		set_option(easy, CURLOPT_NOBODY, 1L);
 		get = true;
 	} else {
-		curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+		set_option(easy, CURLOPT_HTTPGET, 1L);
 	}
-	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST,
-	                 post || (get && call->body == NULL) ? NULL : call->method);
+	set_option(easy, CURLOPT_CUSTOMREQUEST,
+	           post || (get && call->body == NULL) ? NULL : call->method);
 }
 
 void http_send(struct http_pool *pool, struct http_call *call)
@@ -583,9 +600,9 @@ void http_send(struct http_pool *pool, struct http_call *call)
 	transfer->response.max = call->response_max > 0 ? call->response_max : RESPONSE_MAX;
 	set_method(transfer->easy, call);
 	set_headers(transfer, call->headers);
-	curl_easy_setopt(transfer->easy, CURLOPT_URL, call->url);
-	curl_easy_setopt(transfer->easy, CURLOPT_TIMEOUT_MS, (long)call->timeout_ms);
-	curl_easy_setopt(transfer->easy, CURLOPT_VERBOSE, 0L);
+	set_option(transfer->easy, CURLOPT_URL, call->url);
+	set_option(transfer->easy, CURLOPT_TIMEOUT_MS, (long)call->timeout_ms);
+	set_option(transfer->easy, CURLOPT_VERBOSE, 0L);
 	transfer->active = true;
 	/* What was told of a connection that is gone says nothing of the next one. */
 	if (pool->under_way++ == 0)
@@ -656,15 +673,15 @@ struct http_pool *http_pool_new(const struct http_pool_options *options)
 	pool->multi = curl_multi_init();
 	if (pool->multi == NULL)
 		panic("curl_multi_init");
-	curl_multi_setopt(pool->multi, CURLMOPT_SOCKETFUNCTION, on_socket_change);
-	curl_multi_setopt(pool->multi, CURLMOPT_SOCKETDATA, pool);
-	curl_multi_setopt(pool->multi, CURLMOPT_TIMERFUNCTION, on_timer_change);
-	curl_multi_setopt(pool->multi, CURLMOPT_TIMERDATA, pool);
-	curl_multi_setopt(pool->multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
-	curl_multi_setopt(pool->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
-	                  (long)(options->connections > 0 ? options->connections : CONNECTIONS));
-	curl_multi_setopt(pool->multi, CURLMOPT_MAX_CONCURRENT_STREAMS,
-	                  (long)(options->streams > 0 ? options->streams : STREAMS));
+	set_pool_option(pool->multi, CURLMOPT_SOCKETFUNCTION, on_socket_change);
+	set_pool_option(pool->multi, CURLMOPT_SOCKETDATA, pool);
+	set_pool_option(pool->multi, CURLMOPT_TIMERFUNCTION, on_timer_change);
+	set_pool_option(pool->multi, CURLMOPT_TIMERDATA, pool);
+	set_pool_option(pool->multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
+	set_pool_option(pool->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+	                (long)(options->connections > 0 ? options->connections : CONNECTIONS));
+	set_pool_option(pool->multi, CURLMOPT_MAX_CONCURRENT_STREAMS,
+	                (long)(options->streams > 0 ? options->streams : STREAMS));
 	return pool;
 }
 

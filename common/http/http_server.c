@@ -68,7 +68,7 @@ struct http_server {
 	struct list waiting;  /* suspended requests whose handler has not answered */
 	struct list answered; /* suspended requests whose answer is ready */
 	struct lingers lingers;
-	struct log_rate refusals, slow_clients;
+	struct log_rate refusals, slow_clients, lost_answers, lost_clients;
 	char **why; /* while starting: the library's complaint goes here */
 };
 
@@ -160,13 +160,24 @@ static void run_retired(struct http_server *server)
 	}
 }
 
-/* Hands the answer to the library. An engine that is retired serves no second request. */
+/*
+ * Hands the answer to the library. An engine that is retired serves no second request. MHD_NO: the
+ * library doesn't take it, and is to close the connection.
+ */
 static enum MHD_Result queue_answer(struct http_request *request)
 {
+	char address[NET_TEXT_MAX];
+
 	if (list_linked(&request->client->engine->link))
 		http_answer_header(request, "Connection", "close");
 	timer_start(&request->client->deadline, ANSWER_MS);
-	return MHD_queue_response(request->connection, request->status, request->response);
+	if (MHD_queue_response(request->connection, request->status, request->response) == MHD_YES)
+		return MHD_YES;
+	if (log_rate_allows(&request->server->lost_answers))
+		log_warn("http-answer-lost route=%s status=%u client=%s",
+		         request->route != NULL ? request->route->path : "-", request->status,
+		         net_format(http_client_address(request), address));
+	return MHD_NO;
 }
 
 /* Queues what has been answered; resuming doesn't wake the library's descriptor, so run it. */
@@ -226,8 +237,13 @@ static void on_spoke(struct acceptor *acceptor, int fd, const union net_address 
 {
 	struct http_server *server = container_of(acceptor, struct http_server, acceptor);
 
+	char text[NET_TEXT_MAX];
+
 	/* This exceeds the limit for a moment, until the client that make_room() closed is gone. */
-	MHD_add_connection(server->engine->daemon, fd, &address->sa, net_length(address));
+	if (MHD_add_connection(server->engine->daemon, fd, &address->sa, net_length(address)) !=
+	            MHD_YES &&
+	    log_rate_allows(&server->lost_clients))
+		log_warn("http-client-lost client=%s reason=\"%m\"", net_format(address, text));
 }
 
 static void on_connection(void *cls, struct MHD_Connection *connection, void **context,
@@ -461,6 +477,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 	struct http_request *request = *context;
 
 	((struct engine *)cls)->idle_runs = 0;
+	if (request->response != NULL)
+		return MHD_NO; /* queue_answer() failed after a suspension */
 	if (!request->begun) {
 		timer_start(&request->client->deadline, BODY_MS);
 		judge(request, method, version);
@@ -630,9 +648,10 @@ void http_reply_text(struct http_request *request, unsigned status, const char *
 	request->status = status;
 	request->response = MHD_create_response_from_buffer(text != NULL ? strlen(text) : 0, text,
 	                                                    MHD_RESPMEM_MUST_FREE);
-	assert(request->response != NULL);
+	if (request->response == NULL)
+		panic("MHD_create_response_from_buffer");
 	if (text != NULL)
-		MHD_add_response_header(request->response, "Content-Type", type);
+		http_answer_header(request, "Content-Type", type);
 	if (!list_linked(&request->link))
 		return; /* inside on_request(), which queues it */
 	list_remove(&request->link);
@@ -642,7 +661,9 @@ void http_reply_text(struct http_request *request, unsigned status, const char *
 
 void http_answer_header(struct http_request *request, const char *name, const char *value)
 {
-	MHD_add_response_header(request->response, name, value);
+	/* Without this header the answer may mean something else. */
+	if (MHD_add_response_header(request->response, name, value) != MHD_YES)
+		panic("MHD_add_response_header %s", name);
 }
 
 /* ---- start and stop ---- */
@@ -710,8 +731,7 @@ static struct engine *new_engine(struct http_server *server, const char *certifi
 	free(*why);
 	*why = NULL;
 	fd = MHD_get_daemon_info(engine->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
-	if (io_start(&engine->io, fd, EPOLLIN) < 0)
-		panic("the descriptor of libmicrohttpd: %m");
+	io_insist(&engine->io, fd, EPOLLIN);
 	return engine;
 }
 
@@ -732,6 +752,8 @@ static struct http_server *prepare(const struct http_server_options *options)
 	lingers_init(&server->lingers);
 	server->refusals.what = "request-refused";
 	server->slow_clients.what = "http-client-too-slow";
+	server->lost_answers.what = "http-answer-lost";
+	server->lost_clients.what = "http-client-lost";
 	server->resume.run = on_resume;
 	server->acceptor.spoke = on_spoke;
 	server->acceptor.tls = options->certificate != NULL;
@@ -811,6 +833,8 @@ void http_server_free(struct http_server *server)
 	lingers_release(&server->lingers);
 	log_rate_end(&server->refusals);
 	log_rate_end(&server->slow_clients);
+	log_rate_end(&server->lost_answers);
+	log_rate_end(&server->lost_clients);
 	free(server);
 }
 

@@ -173,6 +173,8 @@ static void watch(struct acceptor *acceptor, int fd, const union net_address *ad
 	list_append(&acceptor->silent, &silent->link);
 	acceptor->count++;
 	if (io_start(&silent->io, fd, EPOLLIN | EPOLLRDHUP | EPOLLET) < 0) {
+		if (loop_once_in(PAUSE_MS, &acceptor->logged_ms))
+			log_warn("accept-failed reason=\"%m\"");
 		silent->io.fd = fd;
 		close(release(silent));
 	}

@@ -41,6 +41,7 @@ struct acceptor {
 	struct task turn;
 	struct timer next_second;
 	uint64_t salt;                 /* so that nobody knows who shares a place */
+	uint64_t logged_ms;            /* that a connection could not be watched */
 	struct acceptor_share *shares; /* ACCEPTOR_ADDRESSES of them, owned */
 };
 

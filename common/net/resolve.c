@@ -98,8 +98,7 @@ static void on_socket_state(void *data, ares_socket_t fd, int readable, int writ
 		watched->io.ready = on_socket_ready;
 		list_append(&sockets, &watched->link);
 	}
-	if (io_start(&watched->io, fd, (readable ? EPOLLIN : 0) | (writable ? EPOLLOUT : 0)) < 0)
-		panic("a socket of the resolver: %m");
+	io_insist(&watched->io, fd, (readable ? EPOLLIN : 0) | (writable ? EPOLLOUT : 0));
 }
 
 static int open_channel(void)

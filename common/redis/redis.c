@@ -345,9 +345,8 @@ static void want(struct redis *redis, uint32_t events)
 {
 	if (events == 0)
 		io_stop(&redis->io);
-	else if (events != redis->io.events &&
-	         io_start(&redis->io, redis->context->c.fd, events) < 0)
-		panic("the socket of hiredis: %m");
+	else if (events != redis->io.events)
+		io_insist(&redis->io, redis->context->c.fd, events);
 }
 
 static void add_read(void *data)
@@ -566,7 +565,8 @@ static void on_disconnected(const redisAsyncContext *context, int status)
 /* Takes what redisAsyncConnect() answered. */
 static void attach(struct redis *redis, redisAsyncContext *context)
 {
-	assert(context != NULL);
+	if (context == NULL)
+		panic("redisAsyncConnect");
 	redis->context = context;
 	if (context->err != 0) {
 		drop(redis, context->errstr);
@@ -654,7 +654,9 @@ static void enqueue(struct redis *redis, struct redis_call *call, char *command,
 {
 	struct redis_pending *pending;
 
-	assert(len > 0 && call->pending == NULL);
+	assert(call->pending == NULL);
+	if (len <= 0)
+		panic("a command of hiredis");
 	pending = calls_add(&redis->calls, call, command, (size_t)len);
 	pending->script = script;
 	if (calls_waits(pending))

@@ -197,7 +197,8 @@ static BIO *open_text(const char *bytes, size_t len)
 {
 	BIO *bio = BIO_new_mem_buf(bytes, (int)len);
 
-	assert(bio != NULL);
+	if (bio == NULL)
+		panic("BIO_new_mem_buf");
 	return bio;
 }
 
@@ -236,7 +237,8 @@ static BIO *new_text(void)
 {
 	BIO *bio = BIO_new(BIO_s_mem());
 
-	assert(bio != NULL);
+	if (bio == NULL)
+		panic("BIO_new");
 	return bio;
 }
 

@@ -59,7 +59,8 @@ static bool can_sign(EVP_PKEY *pkey)
 	unsigned char *signature = mem_alloc(1, len);
 	bool good;
 
-	assert(signing != NULL && checking != NULL);
+	if (signing == NULL || checking == NULL)
+		panic("EVP_MD_CTX_new");
 	good = EVP_DigestSignInit(signing, NULL, EVP_sha256(), NULL, pkey) == 1 &&
 	       EVP_DigestSign(signing, signature, &len, text, sizeof(text)) == 1 &&
 	       EVP_DigestVerifyInit(checking, NULL, EVP_sha256(), NULL, pkey) == 1 &&
@@ -78,7 +79,8 @@ struct jwt_key *jwt_key_read(const char *pem, size_t len, enum jwt_algorithm alg
 	struct jwt_key *key;
 	EVP_PKEY *pkey;
 
-	assert(bio != NULL);
+	if (bio == NULL)
+		panic("BIO_new_mem_buf");
 	pkey = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
 	BIO_free(bio);
 	ERR_clear_error();
@@ -165,7 +167,8 @@ static void add_signature(struct buf *out, const struct jwt_key *key)
 	unsigned char *signature, flat[2 * P256_BYTES];
 	size_t len = 0;
 
-	assert(context != NULL);
+	if (context == NULL)
+		panic("EVP_MD_CTX_new");
 	if (EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, key->pkey) != 1 ||
 	    EVP_DigestSign(context, NULL, &len, (const unsigned char *)buf_data(out),
 	                   buf_len(out)) != 1)

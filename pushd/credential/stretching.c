@@ -1,12 +1,13 @@
 #include "pushd/credential/stretching.h"
 
-#include <assert.h>
 #include <openssl/asn1t.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/pkcs7.h>
 #include <openssl/x509.h>
 #include <stdint.h>
+
+#include "common/base/panic.h"
 
 #define TOTAL_MAX (4 * STRETCHING_MAX)
 #define SCRYPT_MAX (1 << 20) /* of each of its parameters, so that their product is a number */
@@ -207,7 +208,8 @@ bool stretching_pem_fits(const char *bytes, size_t len)
 	int64_t total = 0;
 	bool fits = true;
 
-	assert(bio != NULL);
+	if (bio == NULL)
+		panic("BIO_new_mem_buf");
 	/* A block that can't be read doesn't end it: it doesn't end OpenSSL's search either. */
 	while (fits && BIO_ctrl_pending(bio) < left) {
 		unsigned char *der = NULL;

@@ -11,7 +11,6 @@
 #include "common/base/loop.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
-#include "common/base/panic.h"
 #include "common/daemon.h"
 #include "relayd/conf.h"
 #include "relayd/io/conn.h"
@@ -66,8 +65,7 @@ static void resume(void)
 	for (size_t i = 0; i < listeners.count; i++) {
 		struct listener *listener = &listeners.items[i];
 
-		if (io_start(&listener->io, listener->fd, EPOLLIN) != 0)
-			panic("epoll_ctl: %m");
+		io_insist(&listener->io, listener->fd, EPOLLIN);
 	}
 }
 

@@ -11,7 +11,6 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
-#include "common/base/panic.h"
 #include "common/daemon.h"
 #include "relayd/conf.h"
 #include "relayd/wire/peering.h"
@@ -85,9 +84,7 @@ void conn_enter(struct conn *conn, enum conn_state state,
 	conn->state = (uint8_t)state;
 	if (ready != NULL)
 		conn->io.ready = ready;
-	/* A change of the event mask can fail only for want of memory. */
-	if (io_start(&conn->io, conn->io.fd, events) != 0)
-		panic("epoll_ctl: %m");
+	io_insist(&conn->io, conn->io.fd, events);
 }
 
 /* A socket that has sent next to nothing has room for a reply. */

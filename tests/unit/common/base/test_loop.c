@@ -1,4 +1,21 @@
+#include <errno.h>
+#include <sys/epoll.h>
+
+/* So many new watches the kernel has no room for. */
+static int no_room;
+
+static int test_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
+{
+	if (operation != EPOLL_CTL_ADD || no_room == 0)
+		return epoll_ctl(epoll, operation, fd, event);
+	no_room--;
+	errno = ENOSPC;
+	return -1;
+}
+
+#define epoll_ctl test_epoll_ctl
 #include "tests/unit/loop_owner.h"
+#undef epoll_ctl
 
 #include <fcntl.h>
 
@@ -84,6 +101,47 @@ START_TEST(a_descriptor_that_cannot_be_watched_is_refused_with_errno)
 	ck_assert_int_eq(errno, EPERM);
 	ck_assert_uint_eq(a.io.events, 0);
 	close(fd);
+}
+END_TEST
+
+START_TEST(a_watch_without_room_gets_its_events_once_there_is_room)
+{
+	struct owner a = make('a', NULL);
+
+	freeze();
+	no_room = 2;
+	io_insist(&a.io, make_readable(), EPOLLIN);
+	ck_assert_uint_eq(a.io.events, EPOLLIN);
+	for (int refusals = 1; refusals >= 0; refusals--) {
+		ck_assert_int_eq(no_room, refusals);
+		loop_turn(0);
+		ck_assert_str_eq(trace, "");
+		advance_ms(REFUSED_MS);
+		loop_turn(0);
+	}
+	loop_turn(0);
+	ck_assert_str_eq(trace, "a");
+	unwatch(&a);
+}
+END_TEST
+
+START_TEST(a_watch_without_room_may_be_changed_and_stopped)
+{
+	struct owner a = make('a', NULL), b = make('b', NULL);
+
+	freeze();
+	no_room = 2;
+	io_insist(&a.io, make_readable(), EPOLLOUT);
+	io_insist(&b.io, make_readable(), EPOLLIN);
+	ck_assert_int_eq(io_start(&a.io, a.io.fd, EPOLLIN), 0);
+	unwatch(&b);
+	advance_ms(REFUSED_MS);
+	loop_turn(0);
+	loop_turn(0);
+	ck_assert_str_eq(trace, "a");
+	ck_assert_uint_eq(a.seen, EPOLLIN);
+	ck_assert_uint_eq(loop.refused_count, 0);
+	unwatch(&a);
 }
 END_TEST
 
@@ -426,6 +484,8 @@ int main(void)
 		a_hang_up_is_reported_although_only_input_is_watched,
 		starting_to_watch_nothing_is_stopping,
 		a_descriptor_that_cannot_be_watched_is_refused_with_errno,
+		a_watch_without_room_gets_its_events_once_there_is_room,
+		a_watch_without_room_may_be_changed_and_stopped,
 		a_callback_may_stop_itself,
 		a_neighbour_stopped_in_the_same_batch_is_not_called,
 		a_descriptor_number_reused_in_one_batch_gets_no_event_of_the_old_one,

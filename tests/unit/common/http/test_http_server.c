@@ -1,4 +1,20 @@
+#include <microhttpd.h>
+
+/* So many answers the library doesn't take. */
+static unsigned answers_refused;
+
+static enum MHD_Result test_queue_response(struct MHD_Connection *connection, unsigned status,
+                                           struct MHD_Response *response)
+{
+	if (answers_refused == 0)
+		return MHD_queue_response(connection, status, response);
+	answers_refused--;
+	return MHD_NO;
+}
+
+#define MHD_queue_response test_queue_response
 #include "common/http/http_server.c"
+#undef MHD_queue_response
 
 #include "common/text/percent.h"
 #include "tests/unit/certificate.h"
@@ -50,6 +66,33 @@ START_TEST(many_that_wait_are_answered_by_the_handler_of_another)
 		http_release(&asked[i].call);
 	}
 	WAIT_UNTIL(released == COUNT);
+}
+END_TEST
+
+static void expect_cut_off(struct asked *asked)
+{
+	WAIT_UNTIL(asked->done);
+	ck_assert_int_eq(asked->call.failure, HTTP_BROKEN);
+	ck_assert_uint_eq(answers_refused, 0);
+	http_release(&asked->call);
+	expect_answer("GET", "/now", NULL, 200, "{\"now\":true}");
+}
+
+START_TEST(an_answer_that_the_library_does_not_take_ends_its_connection_alone)
+{
+	struct asked now = { 0 }, later = { 0 };
+
+	answers_refused = 1;
+	ask(&now, "GET", "/now", NULL);
+	expect_cut_off(&now);
+	http_pool_free(pool);
+	pool = http_pool_new(&(struct http_pool_options){ 0 });
+	ask(&later, "GET", "/later", NULL);
+	WAIT_UNTIL(kept_count == 1);
+	answers_refused = 1;
+	http_reply(kept[0], 200, json_pack("{}"));
+	expect_cut_off(&later);
+	WAIT_UNTIL(released == 1);
 }
 END_TEST
 
@@ -454,6 +497,7 @@ int main(void)
 		a_handler_answers_at_once,
 		a_handler_answers_later_and_the_answer_goes_out_at_once,
 		many_that_wait_are_answered_by_the_handler_of_another,
+		an_answer_that_the_library_does_not_take_ends_its_connection_alone,
 		what_was_asked_comes_decoded,
 		a_failure_with_bytes_that_json_does_not_take_is_still_json,
 		a_wrong_or_missing_token_is_401_but_not_where_none_is_needed,
