@@ -35,6 +35,14 @@ def stage(tmp_path):
         check_storage(it)
 
 
+@pytest.fixture
+def bare(tmp_path):
+    """A stage without recorders, where they would be the slowest part of it."""
+    with Stage(tmp_path, record=False) as it:
+        yield it
+        check_storage(it)
+
+
 @pytest.fixture(scope="module")
 def module_stage(tmp_path_factory, request):
     """A stage that all tests of a module share."""
