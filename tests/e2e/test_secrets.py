@@ -60,8 +60,10 @@ CORE = resource.getrlimit(resource.RLIMIT_CORE)[1]  # the most that the daemons'
 @pytest.mark.parametrize("program", START)
 def test_a_daemon_leaves_no_core(stage, program):
     """The limit 0 would be no limit for a program that the kernel hands cores to (core(5))."""
-    keys = {"relays": {"relay-1": {"control": f"http://{HOST}:1", "advertise": f"{HOST}:2"}}}
-    daemon = START[program](stage, **keys if program == "xmppgw" else {}).start()
+    server = {"server": f"{HOST}:{free_port()}", "secret": SHORT + "y", "role": "relay"}
+    keys = {"relays": {"relay-1": {"control": f"http://{HOST}:1", "advertise": f"{HOST}:2"}},
+            "components": {"proxy.example.org": server}}
+    daemon = START[program](stage, **(keys if program == "xmppgw" else {})).start()
     limits = pathlib.Path(f"/proc/{daemon.pid}/limits").read_text().splitlines()
     core = next(line for line in limits if line.startswith("Max core file size"))
     assert core.split()[4] == "1"
