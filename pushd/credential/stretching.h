@@ -17,9 +17,9 @@
 bool stretching_mac_fits(const PKCS12 *file);
 
 /*
- * True if all that is encrypted in FILE, whose MAC was verified, may be decrypted. An encrypted part
- * may hold others, so each is decrypted here with PASSWORD (NULL: none) once its own number fits. A
- * part that doesn't open is passed over.
+ * True if all that is encrypted in FILE, whose MAC was verified, may be decrypted. An encrypted
+ * part may hold others, so each is decrypted here with PASSWORD (NULL: none) once its own number
+ * fits. A part that doesn't open is passed over.
  */
 bool stretching_p12_fits(PKCS12 *file, const char *password);
 

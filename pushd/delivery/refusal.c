@@ -16,8 +16,8 @@
 /*
  * Why a notification may not be sent: constant, text. Unknown node: also one whose device is gone.
  * Unknown module: no provider has this module of fpush. Other component: the device was registered
- * with another one. Other domain: neither the owner nor the room is of the publisher's. Wrong secret:
- * also none, where the device has one.
+ * with another one. Other domain: neither the owner nor the room is of the publisher's. Wrong
+ * secret: also none, where the device has one.
  */
 /* clang-format off */
 #define REFUSALS(X)                                                                             \

@@ -16,8 +16,8 @@
 extern const struct daemon_module refusal_module;
 
 /*
- * True if NOTIFICATION may not go to DEVICE (NULL: its node has none); both are borrowed. With TELLS
- * a refusal is also counted and logged (common/base/log_rate.h).
+ * True if NOTIFICATION may not go to DEVICE (NULL: its node has none); both are borrowed. With
+ * TELLS a refusal is also counted and logged (common/base/log_rate.h).
  */
 bool refusal_applies(const struct notification *notification, const struct device *device,
                      bool tells);

@@ -24,8 +24,8 @@ extern const struct daemon_module recipient_module;
 void recipient_find(struct device_query *query, const struct notification *notification);
 
 /*
- * True if NOTIFICATION could be one of the dialect fpush, but no provider serves its module. Where no
- * provider has modules, only a notification that names one could be.
+ * True if NOTIFICATION could be one of the dialect fpush, but no provider serves its module. Where
+ * no provider has modules, only a notification that names one could be.
  */
 bool recipient_lacks_module(const struct notification *notification);
 

@@ -22,7 +22,7 @@ void throttle_stop(void);
 /* Some rate is set. */
 bool throttle_has_rates(void);
 
-/* A bucket of user-rate for all streams of one user; it must outlive their throttles, then free(). */
+/* A bucket of user-rate for all streams of one user: free(), after their throttles. */
 struct bucket *throttle_bucket_new(void);
 
 /*

@@ -8,7 +8,7 @@
 
 #define WAIT_UNTIL(condition)                                                                      \
 	do {                                                                                       \
-		uint64_t wait_end_ms = loop_now_ms() + 120000;                                      \
+		uint64_t wait_end_ms = loop_now_ms() + 120000;                                     \
 		while (!(condition)) {                                                             \
 			ck_assert_msg(loop_now_ms() < wait_end_ms, "waited in vain for %s",        \
 			              #condition);                                                 \

@@ -7,6 +7,7 @@
 #include "tests/unit/stanza.h"
 #include "tests/unit/unit.h"
 #include "xmppgw/acl.h"
+#include "xmppgw/backend/api_call.h"
 #include "xmppgw/backend/backend.h"
 #include "xmppgw/services/activation.h"
 #include "xmppgw/services/publish_send.h"
@@ -45,6 +46,7 @@ static void setup(void)
 	stream->state = STREAM_UP;
 	ck_assert_int_eq(backend_module.start(&conf), 0);
 	ck_assert_int_eq(iq_module.start(&conf), 0);
+	ck_assert_int_eq(api_call_module.start(&conf), 0);
 	ck_assert_int_eq(activation_module.start(&conf), 0);
 	ck_assert_int_eq(publish_send_module.start(&conf), 0);
 }
@@ -54,6 +56,7 @@ static void teardown(void)
 	iq_module.stop();
 	publish_send_module.stop();
 	activation_module.stop();
+	api_call_module.stop();
 	backend_module.stop();
 	acl_release(&stream->acl);
 	task_stop(&stream->flush);
