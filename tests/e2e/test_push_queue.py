@@ -250,8 +250,8 @@ def test_what_cannot_be_stored_is_unavailable_and_not_gone(stage, fake):
     push = stage.pushd("push-unstored", redis, providers=only_apns(fake))
     device = register(push)
     script(fake, device["token"], delay_ms=HELD)
-    answers = meanwhile(push, redis.kill, item(device))
-    assert answers == [{"outcome": "unavailable", "reason": "storage"}]
+    answer, = meanwhile(push, redis.kill, item(device))
+    assert answer["outcome"] == "unavailable" and answer["reason"] in ("storage", "deadline")
     redis.start()
     wait_until(lambda: push.call("GET", "/readyz")[0] == 200)
     assert known(push, device)
