@@ -634,7 +634,7 @@ def test_it_is_scheduled_for_throughput_unless_its_owner_chose_otherwise(stage):
 def test_a_full_relay_serves_second_halves_and_says_that_it_is_full(stage):
     redis = stage.redis()
     relay = stage.relayd(redis=redis, connection_max=5, connection_reserve=40)
-    assert relay.call("GET", "/readyz", token=None)[0] == 200
+    wait_until(lambda: relay.call("GET", "/readyz", token=None)[0] == 200, what="the relay")
     names = [bs.new_hash() for _ in range(3)]
     halves = [bs.half(relay, name) for name in names]
     status, _ = relay.call("GET", "/readyz", token=None)
