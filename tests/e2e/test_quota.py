@@ -968,6 +968,26 @@ def test_limits_come_and_go_and_are_listed_in_pages(stage):
     assert relay.call("GET", "/v1/limits/example.org")[0] == 404
 
 
+def test_what_redis_refuses_is_set_aside_and_can_be_put_back(stage):
+    redis = stage.redis()
+    relay = stage.relayd(redis=redis)
+    watched = redis.command("CONFIG", "GET", "notify-keyspace-events")[1]
+    redis.command("CONFIG", "SET", "notify-keyspace-events", "")  # the contract knows no such key
+    redis.command("SET", "og:transfers", "nonsense")
+    redis.command("CONFIG", "SET", "notify-keyspace-events", watched)
+    first, second, name = pair(relay)
+    send_through(first, second, 1000)
+    first.close()
+    second.close()
+    relay.wait_log("outbox-item-set-aside items=1")
+    ((_, fields),) = redis.command("XRANGE", "og:outbox-aside", "-", "+")
+    aside = dict(zip(fields[::2], fields[1::2]))
+    assert aside["kind"] == "record" and "WRONGTYPE" in aside["why"]
+    redis.command("DEL", "og:transfers")
+    redis.command("XADD", "og:transfers", "*", "record", aside["item"])
+    assert record_of(relay, name)["bytes"]
+
+
 def test_records_that_are_too_old_are_deleted(stage):
     redis = stage.redis()
     for age in (8, 6):
