@@ -16,10 +16,8 @@ import pytest
 import bytestream as bs
 import recorder
 from component import ComponentServer
-from conftest import check_storage
 from conversation import RESULT, Conversation, new_iq
 from descriptors import connections, descriptors, left_open, wait_at_rest
-from harness import Stage
 from notify import APNS, FCM, apns_token, fcm_token, known, script
 from phones import Phones
 from push_indexes import check_push_indexes
@@ -437,12 +435,10 @@ DEEDS = [
 
 
 @pytest.fixture
-def scene(tmp_path, drive):
-    with Stage(tmp_path, record=False) as stage:
-        it = Scene(stage, drive.random)
-        yield it
-        check_storage(stage)
-        it.server.close()
+def scene(bare, drive):
+    it = Scene(bare, drive.random)
+    yield it
+    it.server.close()
 
 
 def test_hostile_apps_cost_honest_phones_nothing(scene, drive):

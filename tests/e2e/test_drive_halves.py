@@ -14,7 +14,7 @@ import bystanders
 import bytestream as bs
 import fleet as fl
 from bystanders import KIB, MIB, Books, Task, Transfer, about
-from harness import Stage, wait_until
+from harness import wait_until
 
 STRANGERS = 6
 PROXIES = "127.77.0.0/16"
@@ -23,13 +23,12 @@ USERS = [f"s{i}@hostile.example" for i in range(4)] + ['o"d\u202e=d x@hostile.ex
 
 
 @pytest.fixture
-def relay(tmp_path):
-    with Stage(tmp_path, record=False) as stage:
-        yield stage.relayd(
-            "relay-1", stage.redis(), verifier="limits", trusted_proxies=PROXIES,
-            pending_max=64, pending_per_address_max=16, streams_per_user_max=4,
-            handshake_timeout="2m", transfer_update_quantization="64k",
-        )
+def relay(bare):
+    return bare.relayd(
+        "relay-1", bare.redis(), verifier="limits", trusted_proxies=PROXIES,
+        pending_max=64, pending_per_address_max=16, streams_per_user_max=4,
+        handshake_timeout="2m", transfer_update_quantization="64k",
+    )
 
 
 def garbage(dice):

@@ -13,7 +13,7 @@ import bystanders
 import bytestream as bs
 import fleet as fl
 from bystanders import MIB, Books, Task, Transfer, about
-from harness import HOST, Stage, sign, wait_until
+from harness import HOST, sign, wait_until
 
 PEERS, PAIRS, LURES = 3, 3, 3
 OTHER_SECRET = "secret-of-another-fleet"
@@ -21,10 +21,9 @@ CAPPED = "capped@example.org"
 
 
 @pytest.fixture
-def fleet(tmp_path):
-    with Stage(tmp_path, record=False) as stage:
-        yield fl.Fleet(stage, 2, verifier="limits", handshake_timeout="2m",
-                       transfer_update_quantization="64k")
+def fleet(bare):
+    return fl.Fleet(bare, 2, verifier="limits", handshake_timeout="2m",
+                    transfer_update_quantization="64k")
 
 
 class Deviant(Task):

@@ -17,9 +17,8 @@ import pytest
 import bytestream as bs
 from component import ERROR, HEADER, ComponentServer, Link
 from conversation import GONE, RESULT, WAIT, Conversation, Stanza, new_iq
-from conftest import check_storage
 from descriptors import connections, descriptors, left_open, wait_at_rest
-from harness import PATIENCE, Stage, Trouble, wait_until
+from harness import PATIENCE, Trouble, wait_until
 from notify import APNS, FCM, apns_token, fcm_token
 from phones import Phones
 from test_server_quirks import ODD
@@ -564,13 +563,11 @@ def greet_badly(scene, place):
 
 
 @pytest.fixture
-def scene(tmp_path, drive):
-    with Stage(tmp_path, record=False) as stage:
-        it = Scene(stage, drive.random)
-        yield it
-        check_storage(stage)
-        for place in it.places:
-            place.close()
+def scene(bare, drive):
+    it = Scene(bare, drive.random)
+    yield it
+    for place in it.places:
+        place.close()
 
 
 def test_a_malicious_server_stops_nothing_and_gets_each_answer_once(scene, drive):

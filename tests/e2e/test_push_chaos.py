@@ -19,7 +19,7 @@ import time
 
 import pytest
 
-from harness import TOKEN, Stage, Trouble, wait_until
+from harness import TOKEN, Trouble, wait_until
 from notify import APNS, FCM, claim, item, known, metric
 from push_indexes import check_push_indexes
 
@@ -38,13 +38,6 @@ def seed():
     value = int(os.environ.get("OG_SEED", random.SystemRandom().randrange(1 << 31)))
     print(f"OG_SEED={value}")
     return value
-
-
-@pytest.fixture
-def quick_stage(tmp_path):
-    """A stage without recorders, which would be the slowest part of it."""
-    with Stage(tmp_path, record=False) as it:
-        yield it
 
 
 def iso_ms(text):
@@ -337,8 +330,8 @@ def slow_answers(chaos, seed, share=0.1):
 
 
 @pytest.mark.parametrize("times", [5, pytest.param(20, marks=pytest.mark.matrix)])
-def test_pushd_killed_again_and_again_loses_nothing(quick_stage, seed, times):
-    chaos = Chaos(quick_stage, seed)
+def test_pushd_killed_again_and_again_loses_nothing(bare, seed, times):
+    chaos = Chaos(bare, seed)
     slow_answers(chaos, seed)
     chaos.begin()
     kills = 0
@@ -357,8 +350,8 @@ def test_pushd_killed_again_and_again_loses_nothing(quick_stage, seed, times):
 
 
 @pytest.mark.parametrize("times", [2, pytest.param(5, marks=pytest.mark.matrix)])
-def test_redis_killed_again_and_again_loses_nothing(quick_stage, seed, times):
-    chaos = Chaos(quick_stage, seed)
+def test_redis_killed_again_and_again_loses_nothing(bare, seed, times):
+    chaos = Chaos(bare, seed)
     slow_answers(chaos, seed)
     chaos.begin()
     for _ in range(times):
@@ -400,8 +393,8 @@ def had_all_trouble(fake):
 
 
 @pytest.mark.matrix  # each kind of its trouble alone is in test_push_errors and test_push_sender
-def test_a_provider_in_trouble_loses_nothing_and_costs_no_registration(quick_stage, seed):
-    chaos = Chaos(quick_stage, seed, lease="20s")
+def test_a_provider_in_trouble_loses_nothing_and_costs_no_registration(bare, seed):
+    chaos = Chaos(bare, seed, lease="20s")
     slow_answers(chaos, seed, 0.01)
     chaos.fake.script(*trouble(seed))
     chaos.begin()
