@@ -95,14 +95,6 @@ static void log_other(const struct registry_entry *entry, const json_t *record, 
 		         entry->id, host_name(), host != NULL ? host : "-");
 }
 
-static void log_refused(const char *kind, const char *id, uint64_t *logged_ms)
-{
-	if (loop_once_in(LOG_EVERY_MS, logged_ms))
-		log_warn("registry-record-refused kind=%s id=%s "
-		         "reason=\"" REGISTRY_REFUSAL "\"",
-		         kind, id);
-}
-
 /*
  * The RECORD of another process with this id expires in LEFT_MS, at EXPIRES_MS by Redis's clock. If
  * it was renewed since it was read last, there are two of them.
@@ -149,7 +141,7 @@ static void meet_other(struct registry_entry *entry, const struct redisReply *re
 	const char *process = json_string_value(json_object_get(record, "process"));
 
 	if (record == NULL)
-		log_refused(entry->kind, entry->id, &entry->logged_ms);
+		registry_log_refused(entry->kind, entry->id, &entry->logged_ms);
 	if (record != NULL && !is_dead(process))
 		wait_for_other(entry, record, redis_reply_integer(redis_reply_at(reply, 0), 0),
 		               redis_reply_integer(redis_reply_at(reply, 1), 0));
@@ -356,6 +348,14 @@ json_t *registry_open(const char *kind, const char *id, const char *text, size_t
 	return record;
 }
 
+void registry_log_refused(const char *kind, const char *id, uint64_t *logged_ms)
+{
+	if (loop_once_in(LOG_EVERY_MS, logged_ms))
+		log_warn("registry-record-refused kind=%s id=%s reason=\"malformed, signed with "
+		         "another api-token, or of a time that is 10 minutes from ours\"",
+		         kind, id);
+}
+
 /* The reply is id, record, id, record, … */
 static json_t *read_records(struct registry_watch *watch, const struct redisReply *reply)
 {
@@ -370,7 +370,7 @@ static json_t *read_records(struct registry_watch *watch, const struct redisRepl
 		                         : NULL;
 
 		if (record == NULL || json_object_set(records, id, record) < 0)
-			log_refused(watch->kind, id != NULL ? id : "-", &watch->logged_ms);
+			registry_log_refused(watch->kind, id != NULL ? id : "-", &watch->logged_ms);
 		json_decref(record);
 	}
 	return records;

@@ -1,10 +1,10 @@
 /*
  * The running daemons: each relayd and pushd writes a record of itself to Redis every second, and
  * gateways read all records of one kind. A record that isn't renewed expires after
- * REGISTRY_TTL_MS. Records are signed with the API's token, which the whole fleet has: whoever else
- * writes to Redis can't have tokens and messages sent to an address of his. They bear the time at
- * which they were written, by the clock of their machine: one that is REGISTRY_AGE_MS from the
- * reader's is not believed, so that nobody can show an old one once more, later than that.
+ * REGISTRY_TTL_MS. Records are signed with the API's token, which the whole fleet has, so that
+ * nobody else who writes to Redis can divert tokens and messages to another address. They bear the
+ * time at which they were written, by the clock of their machine: one that is REGISTRY_AGE_MS from
+ * the reader's is not believed, so that an old one can't be shown once more after that.
  */
 #ifndef OG_COMMON_REGISTRY_H
 #define OG_COMMON_REGISTRY_H
@@ -19,8 +19,6 @@
 #define REGISTRY_BEAT_MS 1000
 #define REGISTRY_TTL_MS 5000
 #define REGISTRY_AGE_MS (10 * 60 * 1000)
-#define REGISTRY_REFUSAL                                                                           \
-	"malformed, signed with another api-token, or of a time that is 10 minutes from ours"
 
 /* A daemon's own record. */
 struct registry_entry {
@@ -78,11 +76,15 @@ json_t *registry_place(const struct redis *redis, const char *given, const char 
                        const union net_address *listener);
 
 /*
- * The record TEXT (LEN bytes) of the daemon ID, or NULL if it isn't one that who has TOKEN (NULL:
- * nobody) wrote within REGISTRY_AGE_MS; the caller owns it.
+ * Reads TEXT (LEN bytes), the record of the daemon ID of KIND; the caller owns it. NULL if it is
+ * malformed, isn't signed with TOKEN, or wasn't written within REGISTRY_AGE_MS of now; without a
+ * token (NULL) no record is believed.
  */
 json_t *registry_open(const char *kind, const char *id, const char *text, size_t len,
                       const char *token);
+
+/* Logs that such a record was refused; once a minute for each LOGGED_MS, which begins with 0. */
+void registry_log_refused(const char *kind, const char *id, uint64_t *logged_ms);
 
 /* A reader of all records of one kind. */
 struct registry_watch {

@@ -26,6 +26,7 @@
 #define STEP_MS 5000 /* between two checks that replies are in step */
 #define REPLY_BYTES_MAX (64u << 20)
 #define REPLY_OBJECTS_MAX (1u << 20)
+#define TIME_MOST_MS INT64_C(253402300799999) /* the end of the year 9999 */
 #if HIREDIS_MAJOR >= 1
 #define ELEMENTS size_t
 #else
@@ -860,6 +861,13 @@ int64_t redis_reply_integer(const struct redisReply *reply, int64_t fallback)
 	errno = 0;
 	number = strtoll(text, &end, 10);
 	return errno == 0 && end > text && *end == '\0' ? number : fallback;
+}
+
+int64_t redis_reply_time_ms(const struct redisReply *reply)
+{
+	int64_t ms = redis_reply_integer(reply, 0);
+
+	return ms > 0 && ms <= TIME_MOST_MS ? ms : 0;
 }
 
 size_t redis_reply_count(const struct redisReply *reply)

@@ -104,6 +104,9 @@ const char *redis_reply_string(const struct redisReply *reply, size_t *len);
 /* An integer reply, or a string reply that is one; FALLBACK otherwise. */
 int64_t redis_reply_integer(const struct redisReply *reply, int64_t fallback);
 
+/* The same as a time in ms since 1970, up to the year 9999; 0 if it is none. */
+int64_t redis_reply_time_ms(const struct redisReply *reply);
+
 /* The elements of an array reply; 0 and NULL for anything else or past the end. */
 size_t redis_reply_count(const struct redisReply *reply);
 const struct redisReply *redis_reply_at(const struct redisReply *reply, size_t index);

@@ -29,10 +29,9 @@
 #include "pushd/device/renew.lua.h"
 #include "pushd/device/unregister.lua.h"
 
-#define LIST_MAX 1000 /* devices that are shown of one owner, which may be a whole domain */
-#define KEY_HEX 65    /* a SHA-256 as hex digits, and a NUL */
-#define TIME_MOST_MS INT64_C(253402300799999) /* the end of the year 9999 */
-#define UNHEARD_MAX 64                        /* calls under way that no caller waits for */
+#define LIST_MAX 1000  /* devices that are shown of one owner, which may be a whole domain */
+#define KEY_HEX 65     /* a SHA-256 as hex digits, and a NUL */
+#define UNHEARD_MAX 64 /* calls under way that no caller waits for */
 
 static struct redis_script expire_script = { expire_lua };
 static struct redis_script forget_script = { forget_lua };
@@ -632,14 +631,6 @@ void device_query_cancel(struct device_query *query)
 
 /* ---- one ---- */
 
-/* A time in ms since 1970; 0 if there is none. */
-static int64_t time_at(const struct redisReply *reply, size_t index)
-{
-	int64_t ms = redis_reply_integer(redis_reply_at(reply, index), 0);
-
-	return ms > 0 && ms <= TIME_MOST_MS ? ms : 0;
-}
-
 /* False unless REPLY holds the fields of a device. */
 static bool read_device(struct device *device, const struct redisReply *reply)
 {
@@ -666,8 +657,8 @@ static bool read_device(struct device *device, const struct redisReply *reply)
 		.environment = values[FIELD_ENVIRONMENT],
 		/* Those of older versions have the environment alone. */
 		.proven = values[FIELD_PROVEN] != NULL || values[FIELD_ENVIRONMENT] != NULL,
-		.registered_ms = time_at(reply, FIELD_REGISTERED),
-		.expires_ms = time_at(reply, FIELD_EXPIRES),
+		.registered_ms = redis_reply_time_ms(redis_reply_at(reply, FIELD_REGISTERED)),
+		.expires_ms = redis_reply_time_ms(redis_reply_at(reply, FIELD_EXPIRES)),
 		.suspect_days =
 		        (unsigned)redis_reply_integer(redis_reply_at(reply, FIELD_SUSPECT_DAYS), 0),
 	};

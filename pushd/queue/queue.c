@@ -21,9 +21,8 @@
 
 #define SETTLE_AGAIN_MS 500
 #define EXPIRE_EVERY_MS 5000
-#define EXPIRE_MAX 100                        /* in one call */
-#define EXPIRE_AGAIN_MS 10                    /* where there may be more */
-#define TIME_MOST_MS INT64_C(253402300799999) /* the end of the year 9999 */
+#define EXPIRE_MAX 100     /* in one call */
+#define EXPIRE_AGAIN_MS 10 /* where there may be more */
 #define REPLICAS_MS "500"
 #define ARGUMENTS_MAX 16
 
@@ -306,14 +305,6 @@ static enum priority find_priority(const char *name)
 	return priority;
 }
 
-/* A time in ms since 1970; 0 if there is none. */
-static int64_t time_at(const struct redisReply *reply, size_t index)
-{
-	int64_t ms = redis_reply_integer(redis_reply_at(reply, index), 0);
-
-	return ms > 0 && ms <= TIME_MOST_MS ? ms : 0;
-}
-
 /* False unless REPLY is a whole entry. SHIFT_MS: our wall clock less Redis's. */
 static bool read_entry(struct queue_entry *entry, const struct redisReply *reply, int64_t shift_ms)
 {
@@ -334,8 +325,8 @@ static bool read_entry(struct queue_entry *entry, const struct redisReply *reply
 		.count = redis_reply_integer(redis_reply_at(reply, ENTRY_COUNT), -1),
 		.attempts = (unsigned)redis_reply_integer(redis_reply_at(reply, ENTRY_ATTEMPTS), 0),
 	};
-	entry->created_ms = time_at(reply, ENTRY_CREATED) + shift_ms;
-	entry->expires_ms = time_at(reply, ENTRY_EXPIRES) + shift_ms;
+	entry->created_ms = redis_reply_time_ms(redis_reply_at(reply, ENTRY_CREATED)) + shift_ms;
+	entry->expires_ms = redis_reply_time_ms(redis_reply_at(reply, ENTRY_EXPIRES)) + shift_ms;
 	return true;
 }
 
@@ -365,15 +356,15 @@ static void on_taken(struct redis_call *call, const struct redisReply *reply)
 {
 	struct queue_taking *taking = container_of(call, struct queue_taking, call);
 	size_t replies = redis_reply_count(reply), count = 0;
+	int64_t now_ms = redis_reply_time_ms(redis_reply_at(reply, 0)), shift_ms;
 	struct queue_entry *entries;
-	int64_t shift_ms;
 
-	if (replies < 3 || time_at(reply, 0) == 0) {
+	if (replies < 3 || now_ms == 0) {
 		taking->done(taking, fail(reply), NULL, 0, -1);
 		return;
 	}
 	self.complained = false;
-	shift_ms = loop_wall_ms() - time_at(reply, 0);
+	shift_ms = loop_wall_ms() - now_ms;
 	count_dropped(redis_reply_at(reply, 2));
 	entries = mem_alloc(replies, sizeof(*entries));
 	for (size_t i = 3; i < replies; i++)

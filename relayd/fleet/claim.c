@@ -21,7 +21,6 @@
 #define RENEWED_MS "30000" /* a claim with less life than this has missed a renewal */
 #define RENEW_BATCH 128
 #define KEY_NAME "claim:"
-#define LOG_EVERY_MS 60000
 
 /* A removal whose reply nobody needs; listed so that it can be freed if the process ends first. */
 struct removal {
@@ -92,10 +91,8 @@ static void settle_elsewhere(struct claim *claim, const char *owner, const char 
 		.peering = json_string_value(json_object_get(fields, "peer")),
 	};
 
-	if (record != NULL && fields == NULL && loop_once_in(LOG_EVERY_MS, &claims.logged_ms))
-		log_warn("registry-record-refused kind=relay id=%s "
-		         "reason=\"" REGISTRY_REFUSAL "\"",
-		         id);
+	if (record != NULL && fields == NULL)
+		registry_log_refused("relay", id, &claims.logged_ms);
 	claim->settled(claim, CLAIM_ELSEWHERE, &other);
 	free(id);
 	json_decref(fields);
