@@ -186,10 +186,12 @@ def calls(redis):
     return {name[8:]: int(rest.split(",")[0].removeprefix("calls=")) for name, rest in found}
 
 
-def test_what_is_sent_at_once_writes_nothing_to_redis(push, redis):
-    devices = [register(push) for _ in range(256)]
+def test_what_is_sent_at_once_writes_nothing_to_redis(stage, fake):
+    redis = stage.redis()
+    push = stage.pushd("push-at-once", redis, providers=only_apns(fake), answer_within="60s")
+    items = [item(register(push), **text(1)) for _ in range(256)]
     before = calls(redis)
-    assert set(words(publish(push, *(item(one, **text(1)) for one in devices)))) == {"sent"}
+    assert set(words(publish(push, *items, deadline_ms=60000))) == {"sent"}
     after = calls(redis)
     often = {name for name in after if after[name] - before.get(name, 0) > 100}
     assert often <= {"hmget", "exists", "get"}
