@@ -6,6 +6,7 @@
 
 #include "common/base/backoff.h"
 #include "common/base/log.h"
+#include "common/base/log_rate.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
 #include "pushd/db.h"
@@ -40,6 +41,14 @@ static struct {
 	struct timer drained; /* then the requests on the wire have had their time */
 	void (*idle)(void);   /* set while draining */
 } self;
+
+/* Whoever registers a bad token, or publishes to a device of a provider that is gone, causes them. */
+static struct log_rate failed_rates[OUTCOME_COUNT] = {
+	[OUTCOME_QUEUED] = { .what = "notification-failed outcome=queued" },
+	[OUTCOME_MERGED] = { .what = "notification-failed outcome=merged" },
+	[OUTCOME_UNAVAILABLE] = { .what = "notification-failed outcome=unavailable" },
+};
+static struct log_rate unknown_rate = { .what = "provider-unknown" };
 
 static int64_t read_count(void)
 {
@@ -397,7 +406,9 @@ static void on_device_found(struct device_query *query, enum device_result resul
 		device_leave_alias(db_redis(), device);
 	delivery->sender = senders_find(device->provider);
 	if (delivery->sender == NULL) {
-		log_warn("provider-unknown provider=%s node=%.6s", device->provider, device->node);
+		if (log_rate_allows(&unknown_rate))
+			log_warn("provider-unknown provider=%s node=%.6s", device->provider,
+			         device->node);
 		fail_admission(delivery, REASON_PROVIDER_UNKNOWN);
 		return;
 	}
@@ -825,7 +836,8 @@ static void record(const struct delivery *delivery, enum outcome outcome)
 	if (delivery->job.attempts == 0)
 		return;
 	history_add(delivery->device.node, provider, judgement->status, judgement->reason, outcome);
-	if (outcome == OUTCOME_SENT || outcome == OUTCOME_GONE)
+	if (outcome == OUTCOME_SENT || outcome == OUTCOME_GONE ||
+	    !log_rate_allows(&failed_rates[outcome]))
 		return;
 	log_info("notification-failed provider=%s node=%.6s id=%s status=%u reason=%s outcome=%s",
 	         provider, delivery->device.node, delivery->queue_id, judgement->status,

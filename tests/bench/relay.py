@@ -82,12 +82,13 @@ class Bench:
                     self.attempt(peer, f"transfer {count}", work)
 
     def limits(self):
-        """relayd with limits and without, in many short turns: what is looked for is small."""
+        """relayd with limits and without, in many turns: what is looked for is small. Each lasts
+        SECONDS, because a stream's leases begin small: half a second shows their growth alone."""
         pair = [peer for peer in self.field.peers if peer.name in ("relayd", "relayd-limits")]
-        for number in range(4 * ROUNDS if len(pair) == 2 else 0):
+        for number in range(2 * ROUNDS if len(pair) == 2 else 0):
             for count in COUNTS:
                 for peer in in_turn(pair, number % 2):
-                    work = lambda: {"round": number, **load.transfer(peer, count, SECONDS / 4)}
+                    work = lambda: {"round": number, **load.transfer(peer, count, SECONDS)}
                     self.attempt(peer, f"turn {count}", work)
 
     def stalls(self):

@@ -1,5 +1,6 @@
 #include "pushd/delivery/delivery.c"
 
+#include "tests/unit/logged.h"
 #include "tests/unit/redis_server.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/wait.h"
@@ -7,6 +8,7 @@
 #define ANSWER_MS 100
 #define COMPONENT "push.example.org"
 #define DOMAIN "example.org"
+#define FAILURES_MAX 900
 
 static struct redis_server server;
 static struct conf_provider provider = { .id = (char *)"apns", .expiry_ms = 600000 };
@@ -415,6 +417,36 @@ START_TEST(a_transient_verdict_queues_with_a_delay)
 	WAIT_UNTIL(one.ended == 1);
 	ck_assert_int_eq(one.outcome, OUTCOME_QUEUED);
 	ck_assert_uint_ge(queued_delay_ms, RETRY_LEAST_MS / 2);
+}
+END_TEST
+
+/* One on whose way the provider has failed. */
+static void fail_one(void)
+{
+	struct one one;
+
+	start_one(&one, node);
+	WAIT_UNTIL(sender.job != NULL);
+	sender.job->attempts = 1;
+	judge(VERDICT_TRANSIENT, "InternalServerError");
+	WAIT_UNTIL(one.ended == 1);
+}
+
+START_TEST(of_failures_without_end_ten_lines_a_second_are_written)
+{
+	struct logged logged = logged_start();
+	unsigned failures = 0, lines;
+
+	log_set_level(LOG_INFO);
+	/* On a slow machine fewer than ten may fail in a second. */
+	while (log_rate_withheld() == 0 && failures < FAILURES_MAX) {
+		fail_one();
+		failures++;
+	}
+	ck_assert_int_eq(log_rate_withheld(), 1);
+	lines = logged_count(logged_end(&logged), "notification-failed ");
+	ck_assert_uint_eq(lines, failures - 1);
+	log_rate_stop();
 }
 END_TEST
 
@@ -1015,6 +1047,7 @@ static int run_new(void)
 		a_refused_credential_queues_nothing_new,
 		what_cannot_be_sent_now_is_queued_and_redeliver_is_told,
 		a_transient_verdict_queues_with_a_delay,
+		of_failures_without_end_ten_lines_a_second_are_written,
 		what_would_be_due_after_its_expiry_is_unavailable,
 		one_that_is_concluded_before_the_wire_is_taken_back_and_queued,
 		one_that_is_concluded_while_its_device_is_looked_up_is_queued,
