@@ -162,6 +162,7 @@ ON_DEBIAN := make run ONCE=1 && make run ONCE=1 SERVER=ejabberd && make test && 
 test-all:
 	$(Q)$(MAKE) --no-print-directory ALL=1 test
 	$(Q)$(MAKE) --no-print-directory mutants
+	$(Q)$(MAKE) --no-print-directory HOURS=0.02 soak
 	$(Q)$(MAKE) --no-print-directory ALL=1 deploy-test
 	$(Q)for suite in bookworm trixie; do tests/on-debian $$suite '$(ON_DEBIAN)' || exit 1; done
 
@@ -296,3 +297,8 @@ bench-gateway: bench-programs
 
 bench-push: bench-programs
 	$(Q)OG_BUILD=$(BUILD) $(PYTHON) -u tests/bench/push.py
+
+#: make soak     the whole stack under a mixed load for HOURS=2, and the slopes of what it uses
+.PHONY: soak
+soak: bench-programs
+	$(Q)OG_BUILD=$(BUILD) $(PYTHON) -u tests/bench/soak.py

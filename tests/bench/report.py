@@ -104,10 +104,11 @@ def write(name, text, data):
     print(f"Written: {FOLDER}/{name}.txt, {name}.json")
 
 
-def plot(name, script, **texts):
-    """NAME.svg in build/bench: two histograms by gnuplot; SCRIPT has what TEXTS names in it."""
+def plot(name, script, head=PLOT_HEAD, **texts):
+    """NAME.svg in build/bench by gnuplot: two histograms, unless HEAD says otherwise; SCRIPT and
+    HEAD have what TEXTS names in them."""
     out = FOLDER / f"{name}.svg"
-    script = (PLOT_HEAD + script).format(out=out, **texts)
+    script = (head + script).format(out=out, **texts)
     try:
         done = subprocess.run(["gnuplot"], input=script, text=True, capture_output=True)
     except FileNotFoundError:
