@@ -42,7 +42,7 @@ static struct {
 	void (*idle)(void);   /* set while draining */
 } self;
 
-/* Whoever registers a bad token, or publishes to a device of a provider that is gone, causes them. */
+/* A stranger's bad token causes the first kinds, a device whose provider is gone the last. */
 static struct log_rate failed_rates[OUTCOME_COUNT] = {
 	[OUTCOME_QUEUED] = { .what = "notification-failed outcome=queued" },
 	[OUTCOME_MERGED] = { .what = "notification-failed outcome=merged" },
