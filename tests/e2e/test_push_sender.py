@@ -120,8 +120,8 @@ def test_connections_that_are_ended_at_once_are_not_made_again_and_again(stage, 
     wait_until(lambda: got(fake, device["token"]))
 
 
-def test_a_provider_that_refuses_everything_is_left_alone(stage, redis, fake):
-    push = stage.pushd("push-refuser", redis, providers=only(fake))
+def test_a_provider_that_refuses_everything_is_left_alone(stage, fake):
+    push = stage.pushd("push-refuser", stage.redis(), providers=only(fake))
     crowd = devices(push, 20)
     fake.script({"match": {"provider": "apns"}, "answer": {"rst": "REFUSED_STREAM"}})
     settled = publish(push, *(item(device, **MESSAGE) for device in crowd))
@@ -375,10 +375,10 @@ def test_all_that_goes_to_a_provider_goes_through_its_proxy(stage, redis, fake):
         assert "s3cret" not in push.log_text()
 
 
-def test_a_proxy_that_refuses_us_makes_the_provider_unreachable(stage, redis, fake):
+def test_a_proxy_that_refuses_us_makes_the_provider_unreachable(stage, fake):
     with proxied("push:right") as proxy:
         via = f"http://push:wrong-one@{HOST}:{proxy.port}"
-        push = stage.pushd("push-407", redis, providers=only(fake, http_proxy=via))
+        push = stage.pushd("push-407", stage.redis(), providers=only(fake, http_proxy=via))
         device = register(push)
         assert outcome(push, device) == "queued"
         wait_until(lambda: state(push) == "unreachable")
