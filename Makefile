@@ -131,8 +131,29 @@ $(FUZZERS): $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o \
 	$(Q)$(CC) $(HARDEN) $(if $(FUZZ),-fsanitize=fuzzer) $(LINK) -o $@ $^ $(ALL_LIBS) \
 	        $(if $(FUZZ),,$(shell pkg-config --libs check))
 
-.PHONY: unit-programs fuzz-programs
-unit-programs: $(UNIT) $(if $(TEST),,$(FUZZERS))
+# A simulation is linked with the archives of the daemons whose headers it includes. Their static
+# variables, which are those of a process, lie between two objects: the order of files counts.
+SIMULATIONS := $(patsubst tests/simulation/%.c,$(BUILD)/simulation/%,\
+        $(wildcard tests/simulation/sim_$(or $(TEST),*).c))
+simulation_object = $(patsubst %,$(BUILD)/obj/tests/simulation/%.o,$(1))
+simulation_archives = $(patsubst %,$(BUILD)/obj/%.a,$(sort $(filter $(DAEMONS),\
+        $(shell sed -n 's/^.include "\([a-z]*\).*/\1/p' tests/simulation/$(1).c))))
+$(SIMULATIONS): $(BUILD)/simulation/%: $(call simulation_object,%) \
+            $(call simulation_object,simulation store process statics_start) \
+            $$(call simulation_archives,$$*) $(COMMON) $(call simulation_object,statics_end) \
+            | $(BUILD)/simulation/clock.so
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(HARDEN) $(LINK) -o $@ $^ $(ALL_LIBS)
+
+# It is preloaded into a server that has no sanitizer.
+$(BUILD)/simulation/clock.so: tests/e2e/clock.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -O2 -Wall -Werror -shared -fPIC -o $@ $<
+
+.PHONY: unit-programs fuzz-programs simulation-programs
+simulation-programs: $(SIMULATIONS)
+unit-programs: $(UNIT) $(SIMULATIONS) $(if $(TEST),,$(FUZZERS))
 fuzz-programs: $(FUZZERS)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
@@ -180,6 +201,16 @@ check:
 	$(Q)deploy/install-packages build check
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/asan SANITIZE=1 unit-programs
 	$(Q)TEST="$(TEST)" CASE="$(CASE)" tests/run-unit $(BUILD)/asan/unit
+
+#: make simulation  leases and queue under random events, on simulated time: SEEDS=200 runs, or SEED=12
+#:               alone (LOG=debug: with what the processes log); TEST=leases: one of the two
+.PHONY: simulation
+simulation:
+	$(Q)deploy/install-packages build check
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/asan SANITIZE=1 simulation-programs
+	$(Q)for program in $(SIMULATIONS:$(BUILD)/%=$(BUILD)/asan/%); do \
+		SEEDS=$(SEEDS) SEED=$(SEED) LOG=$(LOG) $$program || exit 1; \
+	done
 
 #: make e2e TEST=relayd  the end-to-end tests of one file, with sanitizers; CASE=drain: those whose name
 #:               contains that
