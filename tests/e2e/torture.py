@@ -110,7 +110,7 @@ FAULTS = {
 # What a program repeats or waits for without a word; what it, or libcurl on another connection,
 # does again anyway; and errors of a connection that has failed before it was accepted (accept(2)).
 PASSING = (errno.EINTR, errno.EAGAIN, SHORT)
-REPEATED = {"MHD_run", "curl_multi_socket_action", "epoll_wait", "epoll_ctl",
+REPEATED = {"MHD_run", "curl_multi_socket_action", "epoll_wait", "epoll_ctl", "getsockname",
             "redisAsyncFormattedCommand",
             "read", "recv", "send", "sendmsg", "connect", "SSL_connect", "SSL_read", "SSL_write"}
 FAILED_BEFORE = (errno.ECONNABORTED, errno.EPROTO, errno.EPERM)
