@@ -29,10 +29,10 @@ def sections(fake):
 
 @pytest.fixture(scope="module")
 def pushes(module_stage, redis, fake):
-    """Two pushds on one Redis."""
-    caps = {"devices_per_token_max": 3, "devices_per_owner_max": 4}
+    """Two pushds on one Redis, which wait for the provider however busy the machine is."""
+    keys = {"devices_per_token_max": 3, "devices_per_owner_max": 4, "answer_within": "60s"}
     return [
-        module_stage.pushd(name, redis, fake, providers=sections(fake), **caps)
+        module_stage.pushd(name, redis, fake, providers=sections(fake), **keys)
         for name in ("devices-1", "devices-2")
     ]
 

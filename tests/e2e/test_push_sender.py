@@ -160,7 +160,7 @@ def test_what_a_goaway_leaves_unanswered_holds_nothing_up(stage, redis, fake, pr
     open for them. What came while the only request that a new connection may have was under way
     goes over another one, in its order; all before that request is given up and sent again.
     """
-    push = stage.pushd("push-left", redis, providers=only(fake, provider))
+    push = stage.pushd("push-left", redis, providers=only(fake, provider), answer_within="5s")
     stuck, high, low = devices(push, 3, provider)
     script(fake, stuck["token"], times=1, goaway={"last": 1, "silent": True})
     settled = publish(push, item(stuck, **MESSAGE), item(low, priority="low"),
@@ -173,7 +173,7 @@ def test_what_a_goaway_leaves_unanswered_holds_nothing_up(stage, redis, fake, pr
 
 
 def test_a_call_is_the_first_after_a_goaway(stage, redis, fake):
-    push = stage.pushd("push-first-call", redis, providers=only(fake))
+    push = stage.pushd("push-first-call", redis, providers=only(fake), answer_within="5s")
     calls = [register(push, second_token=apns_token()) for _ in range(2)]
     stuck, call = [device["second_token"] for device in calls]
     crowd = devices(push, 3)
@@ -248,11 +248,11 @@ def test_what_was_accepted_is_never_sent_twice(stage, redis, fake):
 
 def test_a_connection_begins_with_one_request_and_after_a_rejection_again(stage, redis, fake):
     """The fake ends a connection with more streams than it allows, as Apple does."""
-    push = stage.pushd("push-ramp", redis, providers=only(fake))
+    push = stage.pushd("push-ramp", redis, providers=only(fake), answer_within="60s")
     crowd = devices(push, 250)
     bad = crowd[100]
     script(fake, bad["token"], 400, "BadDeviceToken")
-    settled = publish(push, *(item(device) for device in crowd))
+    settled = publish(push, *(item(device) for device in crowd), deadline_ms=60000)
     assert settled.pop(100)["outcome"] == "unavailable"
     assert {one["outcome"] for one in settled} == {"sent"}
     assert known(push, bad)
@@ -263,7 +263,7 @@ def test_a_connection_begins_with_one_request_and_after_a_rejection_again(stage,
 
 def test_tokens_that_were_made_up_hold_up_no_device_that_something_was_sent_to(stage, redis, fake):
     """They are rejected on connections of their own, where each is followed by one request."""
-    push = stage.pushd("push-made-up", redis, providers=only(fake))
+    push = stage.pushd("push-made-up", redis, providers=only(fake), answer_within="60s")
     proven, made_up = devices(push, 10), devices(push, 10)
     publish(push, *map(item, proven))
     recorded = lambda device: redis.command("HEXISTS", f"og:push:device:{device['node']}", "proven")
@@ -275,7 +275,7 @@ def test_tokens_that_were_made_up_hold_up_no_device_that_something_was_sent_to(s
     assert {one["outcome"] for one in settled} == {"unavailable"}
     fake.script({"match": {"provider": "apns"}, "answer": {"delay_ms": HELD}})
     look = lambda: wait_until(lambda: metric(push, IN_FLIGHT) == len(proven))
-    settled = meanwhile(push, look, *map(item, proven), fake=fake)
+    settled = meanwhile(push, look, *map(item, proven), fake=fake, deadline_ms=60000)
     assert {one["outcome"] for one in settled} == {"sent"}
     last = lambda device: got(fake, device["token"])[-1]["connection"]
     assert set(map(last, proven)).isdisjoint(map(last, made_up))
@@ -283,7 +283,7 @@ def test_tokens_that_were_made_up_hold_up_no_device_that_something_was_sent_to(s
 
 def test_only_the_first_goes_until_it_is_answered(stage, redis, fake):
     """Whatever the provider allows: it shows whether the others would be rejected."""
-    push = stage.pushd("push-first", redis, providers=only(fake))
+    push = stage.pushd("push-first", redis, providers=only(fake), answer_within="60s")
     crowd = devices(push, 30)
     fake.script({"match": {"provider": "apns", "times": 1}, "answer": {"delay_ms": HELD}})
 
@@ -291,7 +291,7 @@ def test_only_the_first_goes_until_it_is_answered(stage, redis, fake):
         wait_until(fake.received)
         assert metric(push, IN_FLIGHT) == 1
 
-    meanwhile(push, look, *map(item, crowd), fake=fake)
+    meanwhile(push, look, *map(item, crowd), fake=fake, deadline_ms=60000)
     assert len(fake.received()) == 30
 
 
