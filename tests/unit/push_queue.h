@@ -227,7 +227,7 @@ static inline const char *take(unsigned count)
 /* Takes until one has come: "" if none comes. */
 static inline const char *take_when_due(void)
 {
-	uint64_t end_ms = loop_now_ms() + 60000;
+	uint64_t end_ms = loop_now_ms() + unit_wait_s() * 1000ull;
 
 	while (take(1)[0] == '\0' && loop_now_ms() < end_ms)
 		turn_for(5);

@@ -10,6 +10,17 @@
 #include <string.h>
 
 /*
+ * How long a test waits for something before it fails. Without OG_TEST_WAIT, a number of seconds,
+ * it is what a busy machine may need.
+ */
+static inline unsigned unit_wait_s(void)
+{
+	const char *seconds = getenv("OG_TEST_WAIT");
+
+	return seconds != NULL ? (unsigned)strtoul(seconds, NULL, 10) : 120;
+}
+
+/*
  * Runs COUNT tests between SETUP and TEARDOWN (either may be NULL); returns main()'s status. With
  * CASE in the environment, only those whose name contains it.
  */
@@ -23,7 +34,7 @@ static inline int unit_run(const char *name, const TTest *const *tests, size_t c
 	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_set_timeout(tcase, 600); /* guards against a test that hangs */
+	tcase_set_timeout(tcase, 5 * unit_wait_s()); /* guards against a test that hangs */
 	for (size_t i = 0; i < count; i++)
 		if (part == NULL || strstr(tests[i]->name, part) != NULL)
 			tcase_add_test(tcase, tests[i]);

@@ -5,10 +5,11 @@
 #include <check.h>
 
 #include "common/base/loop.h"
+#include "tests/unit/unit.h"
 
 #define WAIT_UNTIL(condition)                                                                      \
 	do {                                                                                       \
-		uint64_t wait_end_ms = loop_now_ms() + 120000;                                     \
+		uint64_t wait_end_ms = loop_now_ms() + unit_wait_s() * 1000ull;                    \
 		while (!(condition)) {                                                             \
 			ck_assert_msg(loop_now_ms() < wait_end_ms, "waited in vain for %s",        \
 			              #condition);                                                 \

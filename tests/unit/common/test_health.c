@@ -68,6 +68,20 @@ START_TEST(only_status_200_is_healthy)
 }
 END_TEST
 
+START_TEST(a_status_line_may_come_in_segments)
+{
+	static const char *const segments[] = { "H", "TTP/1.1 20", "0 OK\r", "\nServer: x\r\n" };
+	int fds[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, fds), 0);
+	for (size_t i = 0; i < ARRAY_LEN(segments); i++)
+		ck_assert_int_gt(send(fds[1], segments[i], strlen(segments[i]), 0), 0);
+	ck_assert_int_eq(read_status(fds[0], loop_now_ms() + 10000), 200);
+	close(fds[0]);
+	close(fds[1]);
+}
+END_TEST
+
 START_TEST(who_listens_anywhere_is_asked_on_loopback)
 {
 	union net_address address;
@@ -124,9 +138,13 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		only_status_200_is_healthy,      who_listens_anywhere_is_asked_on_loopback,
-		what_is_not_http_is_not_healthy, silence_is_not_waited_for_beyond_the_deadline,
-		nobody_there_is_not_healthy,     only_numeric_http_urls_are_asked,
+		only_status_200_is_healthy,
+		a_status_line_may_come_in_segments,
+		who_listens_anywhere_is_asked_on_loopback,
+		what_is_not_http_is_not_healthy,
+		silence_is_not_waited_for_beyond_the_deadline,
+		nobody_there_is_not_healthy,
+		only_numeric_http_urls_are_asked,
 	};
 
 	return unit_run("health", tests, ARRAY_LEN(tests), enter, leave);

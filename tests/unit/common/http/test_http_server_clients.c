@@ -206,7 +206,7 @@ END_TEST
 /* Sends a byte of TEXT now and then until the server closes. */
 static void drip(int fd, const char *text)
 {
-	uint64_t end_ms = loop_now_ms() + 60000;
+	uint64_t end_ms = loop_now_ms() + unit_wait_s() * 1000ull;
 
 	while (!closed(fd)) {
 		ck_assert_uint_lt(loop_now_ms(), end_ms);
@@ -230,13 +230,16 @@ END_TEST
 
 START_TEST(a_client_that_drips_its_body_is_cut_at_the_deadline)
 {
+	struct http_server_options options = options_for_test();
 	uint64_t start_ms = loop_now_ms();
 	int fd;
 
+	options.body_max = 60000; /* more than can drip while the test waits */
+	start_with(&options);
 	hurried = true;
 	fd = dial();
 	say(fd, "POST /json HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " TOKEN
-	        "\r\nContent-Length: 1000\r\n\r\n");
+	        "\r\nContent-Length: 60000\r\n\r\n");
 	drip(fd, "{");
 	ck_assert_uint_ge(loop_now_ms() - start_ms, BODY_MS / 100);
 	close(fd);
@@ -254,6 +257,34 @@ START_TEST(a_client_that_drips_its_second_request_is_cut_too)
 	hear(fd, whole_answer);
 	drip(fd, "GET /now HTTP/1.1\r\nX: ");
 	ck_assert_uint_ge(loop_now_ms() - start_ms, (IDLE_S * 1000 + HEADER_MS) / 100);
+	close(fd);
+}
+END_TEST
+
+/* One that would never fit into the sockets' buffers. */
+static char *long_text(void)
+{
+	size_t len = 16 * 1024 * 1024;
+	char *text = mem_alloc(len + 1, 1);
+
+	memset(text, 'x', len);
+	return text;
+}
+
+START_TEST(a_client_that_reads_its_answer_in_drips_is_cut_at_the_deadline)
+{
+	struct http_server_options options = options_for_test();
+	char byte;
+	int fd;
+
+	options.idle_s = 3600; /* the library's own patience */
+	start_with(&options);
+	fd = dial();
+	say(fd, "GET /later HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " TOKEN "\r\n\r\n");
+	WAIT_UNTIL(kept_count == 1);
+	hurried = true;
+	http_reply_text(kept[0], 200, "text/plain", long_text());
+	WAIT_UNTIL((recv(fd, &byte, 1, MSG_DONTWAIT), released == 1));
 	close(fd);
 }
 END_TEST
@@ -390,6 +421,7 @@ int main(void)
 		a_client_that_drips_its_header_is_cut_at_the_deadline,
 		a_client_that_drips_its_body_is_cut_at_the_deadline,
 		a_client_that_drips_its_second_request_is_cut_too,
+		a_client_that_reads_its_answer_in_drips_is_cut_at_the_deadline,
 		a_handler_may_take_longer_than_any_deadline,
 		silent_clients_up_to_the_limit_keep_others_out_only_until_their_deadline,
 		one_client_more_than_the_limit_displaces_the_one_that_was_silent_the_longest,

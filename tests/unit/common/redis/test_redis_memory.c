@@ -88,6 +88,24 @@ START_TEST(from_80_percent_on_admins_are_told_once)
 }
 END_TEST
 
+START_TEST(the_levels_begin_where_they_say)
+{
+	static const struct {
+		int percent, warned;
+	} steps[] = {
+		{ FILLING - 1, 0 }, { FILLING, FILLING }, { FULL - 1, FILLING }, { FULL, FULL },
+		{ FILLING, FULL },  { ROOM, FULL },       { ROOM - 1, 0 },
+	};
+
+	look();
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		memory.percent = steps[i].percent;
+		judge(&memory);
+		ck_assert_int_eq(memory.warned, steps[i].warned);
+	}
+}
+END_TEST
+
 START_TEST(admins_are_told_by_a_server_that_is_full)
 {
 	expect_command("CONFIG SET maxmemory 1", "OK");
@@ -112,9 +130,9 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		the_numbers_are_read_from_whole_lines,   without_a_bound_nothing_is_told,
-		from_80_percent_on_admins_are_told_once, admins_are_told_by_a_server_that_is_full,
-		a_server_that_is_away_is_asked_again,
+		the_numbers_are_read_from_whole_lines,    without_a_bound_nothing_is_told,
+		from_80_percent_on_admins_are_told_once,  the_levels_begin_where_they_say,
+		admins_are_told_by_a_server_that_is_full, a_server_that_is_away_is_asked_again,
 	};
 
 	return unit_run("redis_memory", tests, ARRAY_LEN(tests), open_memory, close_memory);

@@ -24,7 +24,7 @@ START_TEST(the_parts_are_split_at_the_first_slash_and_the_at_before_it)
 	ck_assert_str_eq(jid.domain, "example.com");
 	ck_assert_str_eq(jid.resource, "a@b/c");
 	ck_assert_str_eq(jid_bare(&jid, text), "romeo@example.com");
-	becomes("example.com/x", "example.com/x");
+	becomes("example.com/x@y", "example.com/x@y");
 	ck_assert_str_eq(jid.local, "");
 	ck_assert_str_eq(jid_bare(&jid, text), "example.com");
 	becomes("example.com", "example.com");

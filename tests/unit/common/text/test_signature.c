@@ -44,6 +44,48 @@ START_TEST(any_change_is_found)
 }
 END_TEST
 
+/* OBJECT has TEXT as its signature, behind COUNT others. */
+static bool fits_with(const char *text, size_t count)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(list, json_string("of somebody else"));
+	json_array_append_new(list, json_string(text));
+	json_object_set_new(object, MEMBER, list);
+	return signature_fits(object, SECRET, "relay:relay-1");
+}
+
+START_TEST(each_digit_of_a_signature_counts_and_so_does_its_length)
+{
+	char text[TEXT_SIZE + 1] = "";
+
+	sign(text, object, SECRET, "relay:relay-1");
+	for (size_t i = 0; i < TEXT_SIZE - 1; i++) {
+		char digit = text[i];
+
+		text[i] = digit == '0' ? '1' : '0';
+		ck_assert_msg(!fits_with(text, 0), "%s", text);
+		text[i] = digit;
+	}
+	ck_assert(fits_with(text, 0));
+	text[TEXT_SIZE - 1] = '0';
+	ck_assert(!fits_with(text, 0));
+	text[TEXT_SIZE - 2] = '\0';
+	ck_assert(!fits_with(text, 0));
+}
+END_TEST
+
+START_TEST(only_the_first_signatures_are_looked_at)
+{
+	char text[TEXT_SIZE];
+
+	sign(text, object, SECRET, "relay:relay-1");
+	ck_assert(fits_with(text, SIGNATURES_MAX - 1));
+	ck_assert(!fits_with(text, SIGNATURES_MAX));
+}
+END_TEST
+
 START_TEST(two_secrets_may_sign)
 {
 	signature_put(object, "secret-of-tomorrow", "relay:relay-1");
@@ -83,6 +125,8 @@ int main(void)
 	const TTest *const tests[] = {
 		what_was_signed_fits_however_its_text_was_written,
 		any_change_is_found,
+		each_digit_of_a_signature_counts_and_so_does_its_length,
+		only_the_first_signatures_are_looked_at,
 		two_secrets_may_sign,
 		what_is_no_signature_does_not_fit,
 		the_signature_is_the_documented_one,
