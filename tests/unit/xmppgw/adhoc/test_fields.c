@@ -141,6 +141,24 @@ START_TEST(what_is_wrong_is_answered_with_the_fields_name)
 }
 END_TEST
 
+START_TEST(a_user_is_more_than_a_domain)
+{
+	static const char *const no_users[] = { "example.org", "@example.org", "a@", "a@b/c" };
+	static const struct field user = { "user", "User", FIELD_USER };
+	struct field_value value = { 0 };
+
+	for (size_t i = 0; i < ARRAY_LEN(no_users); i++) {
+		char *complaint = read_user(&user, no_users[i], &values, &value);
+
+		ck_assert_str_eq(complaint, "user must be user@domain.");
+		ck_assert_ptr_null(value.text);
+		free(complaint);
+	}
+	ck_assert_ptr_null(read_user(&user, "A@Example.org", &values, &value));
+	ck_assert_str_eq(value.text, "a@example.org");
+}
+END_TEST
+
 START_TEST(the_form_says_what_is_asked_for)
 {
 	struct buf out = { 0 };
@@ -222,6 +240,7 @@ int main(void)
 		each_kind_is_read_as_what_it_is,
 		what_is_wrong_is_answered_with_the_fields_name,
 		the_form_says_what_is_asked_for,
+		a_user_is_more_than_a_domain,
 		what_is_no_amount_is_complained_about,
 		times_are_days_or_moments,
 	};

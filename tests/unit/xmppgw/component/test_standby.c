@@ -322,6 +322,30 @@ START_TEST(a_lease_from_before_the_clock_was_set_back_is_taken)
 }
 END_TEST
 
+static char ends[32];
+
+static void on_ends(struct redis_call *call, const struct redisReply *reply)
+{
+	snprintf(ends, sizeof(ends), "%s", redis_reply_string(reply, NULL));
+}
+
+START_TEST(a_lease_that_another_gateway_has_is_not_given_back)
+{
+	struct redis_call call = { .done = on_ends };
+
+	start(one, "gw1");
+	WAIT_UNTIL(one->standby.step == STANDBY_HOLD);
+	come_up(one);
+	timer_stop(&one->standby.timer); /* no renewal comes between */
+	redis_tell(server.url, "HSET og:standby:proxy.example.org holder gw2 ends 99999999999999");
+	end_stream(one, false, 3600 * 1000);
+	WAIT_UNTIL(one->standby.step == STANDBY_REST);
+	redis_command(db_redis(DB_OWN), &call, "HGET og:standby:proxy.example.org ends");
+	WAIT_UNTIL(ends[0] != '\0');
+	ck_assert_str_eq(ends, "99999999999999");
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -341,6 +365,7 @@ int main(void)
 		a_holder_that_gave_the_lease_back_rests_as_long_as_its_stream,
 		a_process_that_begins_anew_has_no_lease_by_its_name,
 		a_lease_from_before_the_clock_was_set_back_is_taken,
+		a_lease_that_another_gateway_has_is_not_given_back,
 	};
 
 	return unit_run("standby", tests, ARRAY_LEN(tests), setup, teardown);
