@@ -334,6 +334,36 @@ START_TEST(a_body_that_is_wrong_is_a_bad_request)
 }
 END_TEST
 
+/* Has the second client send until bytes of it are stuck in the relay: the first one reads none. */
+static void get_stuck(const struct stream *stream)
+{
+	static const char block[65536];
+	const struct conn *half = stream->pair.conns[1];
+
+	WAIT_UNTIL((send(far[1], block, sizeof(block), MSG_DONTWAIT),
+	            conn_received(half) > conn_delivered(half)));
+}
+
+START_TEST(what_was_read_and_not_delivered_is_neither_charged_nor_recorded)
+{
+	struct stream *stream = join_both();
+	unsigned long long sent;
+	char text[100];
+
+	activate_and_expect(200, "active");
+	ck_assert_int_eq(send(far[0], "hello", 5, 0), 5);
+	WAIT_UNTIL(conn_delivered(stream->pair.conns[0]) == 5);
+	get_stuck(stream);
+	sent = conn_delivered(stream->pair.conns[1]);
+	stream_end(stream, REASON_KILLED);
+	WAIT_UNTIL(outbox_empty());
+	snprintf(text, sizeof(text), "%llu", sent + 5);
+	relay_expect(text, "HGET og:usage:%M user:a@x");
+	snprintf(text, sizeof(text), "\"bytes\":[5,%llu],", sent);
+	ck_assert_ptr_nonnull(strstr(relay_ask("XRANGE og:transfers - +"), text));
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -350,6 +380,7 @@ int main(void)
 		who_waits_for_a_stream_that_ends_is_told_so,
 		a_half_that_leaves_meanwhile_makes_it_a_conflict,
 		a_body_that_is_wrong_is_a_bad_request,
+		what_was_read_and_not_delivered_is_neither_charged_nor_recorded,
 	};
 
 	return unit_run("activation", tests, ARRAY_LEN(tests), setup, teardown);

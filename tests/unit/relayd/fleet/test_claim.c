@@ -95,6 +95,7 @@ START_TEST(a_hash_that_nobody_has_is_ours)
 {
 	ck_assert_int_eq(take(), CLAIM_OURS);
 	relay_expect(claims.value, "GET " KEY);
+	ck_assert_int_gt(strtol(relay_ask("PTTL " KEY), NULL, 10), 30000);
 	ck_assert_uint_eq(claims.renewed_count, 1);
 }
 END_TEST
@@ -164,6 +165,19 @@ START_TEST(a_claim_that_ran_out_is_taken_again_at_its_renewal)
 }
 END_TEST
 
+START_TEST(after_an_outage_claims_are_renewed_at_once)
+{
+	ck_assert_int_eq(take(), CLAIM_OURS);
+	timer_stop(&claims.timer);
+	redis_server_kill(&relay_server);
+	WAIT_UNTIL(!redis_connected(fleet_redis()) && !redis_busy(&claims.call));
+	redis_server_start(&relay_server);
+	WAIT_UNTIL(redis_connected(fleet_redis()));
+	WAIT_UNTIL(!redis_busy(&claims.call));
+	relay_expect(claims.value, "GET " KEY);
+}
+END_TEST
+
 START_TEST(a_claim_that_another_relay_has_taken_is_lost)
 {
 	ck_assert_int_eq(take(), CLAIM_OURS);
@@ -171,6 +185,7 @@ START_TEST(a_claim_that_another_relay_has_taken_is_lost)
 	renew();
 	ck_assert_int_eq(losses, 1);
 	ck_assert_uint_eq(claims.renewed_count, 0);
+	WAIT_UNTIL(list_empty(&claims.removals));
 	relay_expect("relay-2 7", "GET " KEY); /* which it doesn't lose by our dropping it */
 }
 END_TEST
@@ -248,6 +263,7 @@ int main(void)
 		a_relay_without_a_record_keeps_claims_that_it_has_just_renewed,
 		a_relay_without_a_record_that_has_missed_a_renewal_has_lost_them,
 		a_claim_that_ran_out_is_taken_again_at_its_renewal,
+		after_an_outage_claims_are_renewed_at_once,
 		a_claim_that_another_relay_has_taken_is_lost,
 		a_claim_that_rests_is_neither_renewed_nor_lost,
 		a_dropped_claim_is_removed,

@@ -171,6 +171,27 @@ START_TEST(a_client_that_was_refused_sees_that_also_when_it_is_evicted)
 }
 END_TEST
 
+START_TEST(a_client_that_was_refused_is_read_from_up_to_a_bound)
+{
+	static const char block[REFUSED_DROP_MAX];
+	int far = halves_accept(ORIGIN_CLIENT);
+	size_t sent = 0;
+
+	refused_queue.delay_ms = 3600 * 1000;
+	halves_send(far, "\x05\x01\x02", 3);
+	halves_expect(far, "\x05\xff", 2);
+	halves_expect_end(far, 0);
+	while (conn_count() > 0) {
+		ssize_t n = send(far, block, sizeof(block), MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		sent += n > 0 ? (size_t)n : 0;
+		ck_assert_uint_lt(sent, 64 * 1024 * 1024); /* more than sockets hold */
+		loop_turn(20);
+	}
+	close(far);
+}
+END_TEST
+
 /* The end of CLIENT is a reset; it was never answered. */
 static void expect_reset(int client)
 {
@@ -454,6 +475,7 @@ int main(void)
 		a_half_that_leaves_frees_its_place_but_not_before_its_bytes_are_read,
 		an_address_over_its_cap_is_refused_and_over_all_the_oldest_is_evicted,
 		a_client_that_was_refused_sees_that_also_when_it_is_evicted,
+		a_client_that_was_refused_is_read_from_up_to_a_bound,
 		the_reserve_is_for_second_halves_and_other_relays,
 		at_the_maximum_the_network_with_most_gives_one_and_else_the_newcomer_is_reset,
 		at_the_maximum_a_stream_that_was_idle_for_a_minute_ends,

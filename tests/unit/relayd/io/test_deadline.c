@@ -1,6 +1,7 @@
 #include "relayd/io/deadline.c"
 
 #include "tests/unit/unit.h"
+#include "tests/unit/wait.h"
 
 struct item {
 	struct deadline deadline;
@@ -107,11 +108,8 @@ START_TEST(thousands_expire_in_portions_and_none_is_forgotten)
 	deadline_queue_init(&queue, 1, note);
 	for (size_t i = 0; i < ARRAY_LEN(items); i++)
 		deadline_start(&queue, &items[i].deadline);
-	while (!list_empty(&queue.waiting)) {
-		loop_turn(1000);
-		turns++;
-	}
-	ck_assert_int_ge(turns, 3);
+	WAIT_UNTIL((turns++, list_empty(&queue.waiting)));
+	ck_assert_int_gt(turns, 3);
 	for (size_t i = 0; i < ARRAY_LEN(items); i++)
 		ck_assert_int_eq(items[i].expired, 1);
 }

@@ -236,6 +236,14 @@ START_TEST(two_parties_with_different_limits_of_one_file_or_domain_get_the_lower
 	set_row("b@x", "domain", "40000000");
 	ck_assert_int_eq(open_ledgers(neighbours, MIB), LEDGER_GRANTED);
 	ck_assert_int_eq(limit_of("domain:x"), 40000000);
+	set_row("a@x", "file", "200000");
+	set_row("b@x", "file", "300000");
+	ck_assert_int_eq(open_ledgers(neighbours, MIB), LEDGER_GRANTED);
+	ck_assert_int_eq(ledgers->file_limit, 200000);
+	set_row("a@x", "domain", "30000000");
+	set_row("b@x", "domain", "40000000");
+	ck_assert_int_eq(open_ledgers(neighbours, MIB), LEDGER_GRANTED);
+	ck_assert_int_eq(limit_of("domain:x"), 30000000);
 }
 END_TEST
 

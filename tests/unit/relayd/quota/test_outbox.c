@@ -80,6 +80,17 @@ START_TEST(what_waits_for_redis_is_written_when_it_is_back)
 }
 END_TEST
 
+START_TEST(the_number_of_the_last_item_outlives_its_relay_by_a_day)
+{
+	char *command = mem_printf("TTL %s", outbox.keys[0]);
+
+	add_records(0, 1);
+	wait_until_empty();
+	ck_assert_int_gt(strtol(relay_ask(command), NULL, 10), 80000);
+	free(command);
+}
+END_TEST
+
 START_TEST(what_was_written_before_its_answer_got_lost_is_not_written_again)
 {
 	add_records(0, 10);
@@ -287,6 +298,7 @@ int main(void)
 		hundreds_go_out_in_batches_and_none_is_missing,
 		what_waits_for_redis_is_written_when_it_is_back,
 		what_was_written_before_its_answer_got_lost_is_not_written_again,
+		the_number_of_the_last_item_outlives_its_relay_by_a_day,
 		a_return_lowers_every_ledger_of_its_lease_and_ends_it_with_the_last,
 		the_last_return_takes_in_what_a_call_without_answer_has_taken,
 		no_ledger_falls_below_nothing,
