@@ -42,6 +42,7 @@ struct ledgers {
 	int64_t file_limit;          /* bytes of this stream; 0: none; known likewise */
 	uint64_t lease;              /* its number: part of the lease's key in Redis */
 	uint32_t calls;              /* calls that were granted; 0 before the opening */
+	bool doubt;                  /* a call got no reply, and may still be carried out */
 	uint8_t count;
 	uint8_t account_count;
 	uint8_t accounts[4]; /* places of the first charged user, its domain, and of the second */
@@ -93,7 +94,8 @@ static struct metric returned_metric = {
 
 static struct {
 	uint64_t quantum;
-	struct list all; /* that are open */
+	struct list all;     /* that are open */
+	struct list closing; /* that were freed, and whose last call has no reply yet */
 	size_t count;
 	struct deadline_queue idle, retry;
 	struct task rollover;
@@ -385,6 +387,7 @@ static struct ledger_answer ledger_read(struct ledgers *ledgers, const struct re
 	}
 	if (right && answer.verdict == LEDGER_OTHER_MONTH)
 		calendar_set(now_ms);
+	ledgers->doubt |= reply == NULL;
 	log_trouble(right ? redis_reply_error(reply) : "the reply is none of the script's");
 	if (!right)
 		answer = (struct ledger_answer){ .verdict = LEDGER_UNKNOWN };
@@ -403,6 +406,7 @@ static void ledger_give_back(const struct ledgers *ledgers, unsigned month, uint
 	        .lease = lease,
 	        .seen = ledgers->calls,
 	        .last = last,
+	        .doubt = ledgers->doubt,
 	        .month = month,
 	        .bytes = bytes,
 	        .ledgers = (const char *const *)ledgers->names,
@@ -710,20 +714,39 @@ struct lease *lease_open(const struct party parties[2],
 	return lease;
 }
 
-/* A call that was cancelled, or whose reply got lost, may have taken bytes too. */
+/* Nothing is under way. A call whose reply wasn't read, or got lost, may have taken bytes too. */
+static void finish(struct lease *lease)
+{
+	list_remove(&lease->link);
+	if (is_open(lease) || lease->state == LEASE_OPENING)
+		ledger_give_back(lease->ledgers, lease->month, lease->budget, true);
+	ledger_free(lease->ledgers);
+	free(lease);
+}
+
+static void on_last_reply(struct redis_call *call, const struct redisReply *reply)
+{
+	struct lease *lease = container_of(call, struct lease, call);
+
+	lease->ledgers->doubt |= reply == NULL;
+	finish(lease);
+}
+
+/* With a call under way it is given back after the reply: then no call can come later. */
 void lease_free(struct lease *lease)
 {
 	if (lease == NULL)
 		return;
 	if (is_open(lease))
 		leases.count--;
-	redis_cancel(&lease->call);
 	deadline_stop(&lease->deadline);
 	list_remove(&lease->link);
-	if (is_open(lease) || lease->state == LEASE_OPENING)
-		ledger_give_back(lease->ledgers, lease->month, lease->budget, true);
-	ledger_free(lease->ledgers);
-	free(lease);
+	if (!redis_busy(&lease->call)) {
+		finish(lease);
+		return;
+	}
+	lease->call.done = on_last_reply;
+	list_append(&leases.closing, &lease->link);
 }
 
 /* The module */
@@ -779,6 +802,7 @@ static int start(void *config)
 	leases.quantum = (uint64_t)conf->quantum_bytes;
 	leases.rollover.run = roll_over_some;
 	list_init(&leases.all);
+	list_init(&leases.closing);
 	deadline_queue_init(&leases.idle, IDLE_MS, idle_expired);
 	deadline_queue_init(&leases.retry, RETRY_MS, retry_expired);
 	calendar_on_rollover(on_rollover);
@@ -791,6 +815,13 @@ static int start(void *config)
 
 static void stop(void)
 {
+	list_for_each (link, &leases.closing) {
+		struct lease *lease = container_of(link, struct lease, link);
+
+		redis_cancel(&lease->call);
+		lease->ledgers->doubt = true;
+		finish(lease);
+	}
 	task_stop(&leases.rollover);
 	deadline_queue_release(&leases.idle);
 	deadline_queue_release(&leases.retry);

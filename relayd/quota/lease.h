@@ -16,8 +16,9 @@
  * The ledgers are counters of bytes per month in Redis, for each charged user and its domain, the
  * instance and the whole fleet. Bytes are taken from all of them or from none; the rest of a lease
  * goes back to the month that it was taken in. Redis may have carried out a call whose reply got
- * lost. The same call made again gets the reply of the first, and freeing the lease also gives back
- * the bytes of such a call.
+ * lost, or may carry it out later. The same call made again gets the reply of the first, one that
+ * comes after a later call takes nothing, and freeing the lease also gives back the bytes of such a
+ * call, or has it take nothing.
  */
 #ifndef OG_RELAYD_QUOTA_LEASE_H
 #define OG_RELAYD_QUOTA_LEASE_H
@@ -114,7 +115,10 @@ void lease_spent(struct lease *lease, bool starving);
 /* Puts back BYTES that were read and charged, but not delivered. */
 void lease_refund(struct lease *lease, uint64_t bytes);
 
-/* Gives back what is left, also of a call under way, and frees the lease; NULL is fine. */
+/*
+ * Gives back what is left, also of a call under way, once that has its reply, and frees the lease,
+ * whose callbacks aren't called any more; NULL is fine.
+ */
 void lease_free(struct lease *lease);
 
 #endif

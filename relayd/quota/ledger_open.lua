@@ -1,6 +1,6 @@
 -- The first lease of a stream. Returns {"granted", bytes, month, limit of the file, limits of the
 -- ledgers, each of them once...}, {"over", ledger, limit}, {"forbidden", ledger, -1}, or {"month",
--- ms since 1970} if it is another month.
+-- ms since 1970} if it is another month; {"late"}, which nobody waits for, if the lease is over.
 -- KEYS: usage and ledgers of the month, the lease, and of each charged party (none to two) the rows
 --       of limits of its user and its domain
 -- ARGV: the month, its first second and that of the next one, bytes wanted, default limits of file,
@@ -23,6 +23,7 @@ for i = 0, #KEYS - 4, 2 do
 	}
 end
 
+if read_lease(lease) then return {'late'} end
 if not is_in_month(start_s, end_s) then return time_reply() end
 
 local forbidden

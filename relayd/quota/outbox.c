@@ -26,7 +26,7 @@
 #define LOG_EVERY_MS 60000
 
 #define KEYS 4
-#define HEAD 4 /* arguments before the first item */
+#define HEAD 5 /* arguments before the first item */
 #define ARGS_MAX (KEYS + HEAD + BATCH_ITEMS * (WORDS_MAX + 1))
 
 static struct redis_script script = { outbox_lua, "" };
@@ -50,6 +50,7 @@ static struct {
 	struct task send;
 	struct timer retry;
 	unsigned tries;     /* how often in a row the first item was refused */
+	bool anew;          /* the last number in Redis is none that was written here */
 	bool dropping;      /* and it is logged already */
 	uint64_t logged_ms; /* when an error was logged last */
 } outbox;
@@ -123,6 +124,7 @@ static struct list_link *fill(struct batch *batch, struct list_link *first, uint
 	snprintf(batch->given_up, sizeof(batch->given_up), "%llu",
 	         outbox.tries < TRIES_MAX - 1 ? 0 : (unsigned long long)outbox.written + 1);
 	batch->argv[batch->argc++] = batch->given_up;
+	batch->argv[batch->argc++] = outbox.anew ? "anew" : "";
 	for (size_t n = 0; n < BATCH_ITEMS && bytes < BATCH_BYTES && link != &outbox.items.head;
 	     n++) {
 		bytes += add_item(batch, container_of(link, struct item, link));
@@ -199,10 +201,11 @@ static void on_written(struct redis_call *call, const struct redisReply *reply)
 
 	if (done < 0)
 		why = redis_reply_error(reply);
-	else if ((uint64_t)done > outbox.sent)
-		why = "the reply is none of the script's";
+	outbox.anew = done >= 0 && (uint64_t)done > outbox.sent;
+	if (outbox.anew)
+		why = "the number of the last item is none that was sent";
 	log_trouble(why);
-	if (done <= (int64_t)outbox.written || (uint64_t)done > outbox.sent) {
+	if (done <= (int64_t)outbox.written || outbox.anew) {
 		count_try(why);
 		timer_start(&outbox.retry, RETRY_MS);
 		return;
@@ -260,7 +263,7 @@ void outbox_give_back(const struct outbox_return *back)
 	snprintf(month, sizeof(month), "%u", back->month);
 	snprintf(bytes, sizeof(bytes), "%llu", back->bytes);
 	words[2] = seen;
-	words[3] = back->last ? "last" : "";
+	words[3] = !back->last ? "" : back->doubt ? "doubt" : "last";
 	words[4] = month;
 	words[5] = bytes;
 	for (size_t i = 0; i < back->count && count < WORDS_MAX; i++)
@@ -338,6 +341,7 @@ static void stop(void)
 	outbox.usage = NULL;
 	outbox.written = outbox.sent = 0;
 	outbox.tries = 0;
+	outbox.anew = false;
 }
 
 const struct daemon_module outbox_module = { "outbox", start, stop };

@@ -28,6 +28,7 @@ struct outbox_return {
 	const char *lease; /* its key in Redis */
 	unsigned seen;     /* the lease's last call whose reply is known */
 	bool last;         /* the lease is over: bytes of a later call go back too */
+	bool doubt;        /* and such a call may still arrive: it won't be carried out */
 	unsigned month;    /* in which BYTES were taken */
 	unsigned long long bytes;
 	const char *const *ledgers; /* their names */

@@ -210,8 +210,7 @@ class Books:
         return left
 
     def left_in_redis(self):
-        patterns = "og:claim:*", "og:lease:*"
-        return [key for pattern in patterns for key in self.redis.command("KEYS", pattern)]
+        return self.redis.command("KEYS", "og:claim:*") + self.redis.open_leases()
 
     def left_in(self, relay):
         """What RELAY still has of streams, connections, pipes and descriptors."""

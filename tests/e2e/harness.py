@@ -51,6 +51,7 @@ SANITIZER = re.compile(
 
 # Seconds after which something is taken for hung; a busy machine needs many more than an idle one.
 PATIENCE = 120
+CLOSED_LEASE = "4294967295 0 0"
 
 
 class Trouble(Exception):
@@ -281,6 +282,11 @@ class Redis(Process):
         """One command on a connection of its own; str, int, None or a list."""
         with recorder.Resp(self.port) as resp:
             return resp.command(*words)
+
+    def open_leases(self):
+        """The keys of relayd's leases, but for those that are closed for calls that are late."""
+        keys = self.command("KEYS", "og:lease:*")
+        return [key for key in keys if self.command("GET", key) not in (None, CLOSED_LEASE)]
 
 
 class Pretend(Process):

@@ -311,7 +311,7 @@ def test_a_forgotten_user_has_no_usage_and_no_transfers(stack, run, no_limits):
     run(send(stack, MIB))
     wait_until(lambda: ask(stack, run, "list-transfers", {"user": alice}).rows)
     ask(stack, run, "set-limits", {"account": alice, "file": "10"})
-    wait_until(lambda: stack.redis.command("KEYS", "og:lease:*") == [], what="the lease's end")
+    wait_until(lambda: stack.redis.open_leases() == [], what="the lease's end")
     done = ask(stack, run, "forget-account", {"account": alice.upper()})
     (note,) = done.notes
     assert re.fullmatch(

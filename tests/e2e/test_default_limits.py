@@ -41,13 +41,13 @@ def stack(request, tmp_path_factory):
 @pytest.fixture(autouse=True)
 def nothing_used(stack):
     """Nobody has used anything this month."""
-    wait_until(lambda: stack.redis.command("KEYS", "og:lease:*") == [], what="the leases' end")
+    wait_until(lambda: stack.redis.open_leases() == [], what="the leases' end")
     stack.redis.command("DEL", "nothing", *stack.redis.command("KEYS", "og:usage:*"))
 
 
 def used(stack, account):
     """The bytes of this month, when no lease is open."""
-    wait_until(lambda: stack.redis.command("KEYS", "og:lease:*") == [], what="the leases' end")
+    wait_until(lambda: stack.redis.open_leases() == [], what="the leases' end")
     rows = stack.relays[0].call("GET", f"/v1/usage?account={account}")[1]["usage"]
     return sum(row["bytes"] for row in rows)
 

@@ -373,7 +373,7 @@ class Cast:
 
     def leaves_no_lease(self):
         """After transfers during which Redis failed, but didn't lie."""
-        wait_until(lambda: not self.redis.command("KEYS", "og:lease:*"), what="leases to end")
+        wait_until(lambda: not self.redis.open_leases(), what="leases to end")
 
 
 # Keys that somebody else writes

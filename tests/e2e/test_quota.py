@@ -548,7 +548,7 @@ def test_the_verifier_open_keeps_records_but_counts_nothing(stage):
     assert 0 <= row["ended_ms"] - row["started_ms"] < 60000
     assert abs(row["started_ms"] - time.time() * 1000) < 60000
     assert relay.call("GET", "/v1/usage")[1]["usage"] == []
-    assert redis.command("KEYS", "og:usage:*") == redis.command("KEYS", "og:lease:*") == []
+    assert redis.command("KEYS", "og:usage:*") == redis.open_leases() == []
 
 
 def test_without_redis_there_are_no_limits_and_nothing_to_ask(stage):
@@ -574,7 +574,7 @@ def test_a_relay_that_stops_gives_leases_back_and_writes_its_records(stage):
     assert relay.stop() == 0
     wait_until(lambda: redis.command("XLEN", "og:transfers") == 5)
     assert redis.command("HGET", f"og:usage:{this_month()}", f"user:{ROMEO}") == "5000"
-    assert redis.command("KEYS", "og:lease:*") == []
+    assert redis.open_leases() == []
     for _, fields in redis.command("XRANGE", "og:transfers", "-", "+"):
         assert json.loads(fields[1])["reason"] == "relay-stopped"
 
@@ -710,7 +710,7 @@ def test_without_redis_an_activation_is_unavailable_and_takes_nothing(stage):
     assert answers[0] == (400, 503, "unavailable")
     assert sorted(answers[1:]) == [(3000, 503, "unavailable"), (20000, 503, "unavailable")]
     # What Redis did once it was back is taken back.
-    wait_until(lambda: redis.command("KEYS", "og:lease:*") == [] and not outbox(relay))
+    wait_until(lambda: redis.open_leases() == [] and not outbox(relay))
     assert (usage_when_back(relay, ROMEO) or 0) == 0
     assert bs.activate(relay, name, about())[0] == 200
     send_through(first, second, 5000)
@@ -833,7 +833,7 @@ def test_a_redis_that_sleeps_longer_than_its_timeout_charges_nothing_twice(stage
     total = sum(receiver.count for receiver in receivers)
     wait_until(lambda: redis.command("XLEN", "og:transfers") == 10 and not outbox(relay))
     assert usage(relay, ROMEO) == total
-    assert redis.command("KEYS", "og:lease:*") == []
+    assert redis.open_leases() == []
     assert sum(row["bytes"][0] for row in transfers(relay)) == total
 
 
@@ -914,7 +914,7 @@ def test_at_the_turn_of_the_month_bytes_count_for_the_month_that_they_flow_in(st
     total = receiver.result()[0]
     for sock in flows[:2] + idle[:2]:
         sock.close()
-    wait_until(lambda: redis.command("KEYS", "og:lease:*") == [])
+    wait_until(lambda: redis.open_leases() == [])
     assert counted >= in_old + 16 * MIB + 50000
     assert 0 < in_old < total
     assert int(redis.command("HGET", f"og:usage:{old}", field)) == in_old + 16 * MIB + 50000
@@ -1029,7 +1029,7 @@ def test_a_forgotten_account_is_named_nowhere(stage):
     for text in ("no JSON", "[1]", '"x"', "null", '{"parties": 1}', '{"parties": [3]}'):
         redis.command("XADD", "og:events", "*", "event", text)
     wait_until(lambda: len(transfers(relay)) == 3)
-    wait_until(lambda: redis.command("KEYS", "og:lease:*") == [])
+    wait_until(lambda: redis.open_leases() == [])
     counts = {"limits": True, "months": 3, "transfers": 2, "events": 1}
     assert relay.call("DELETE", path) == (200, counts)
     assert relay.call("DELETE", path) == (200, FORGOTTEN)

@@ -312,6 +312,33 @@ START_TEST(a_call_whose_answer_got_lost_is_not_carried_out_twice)
 }
 END_TEST
 
+START_TEST(a_call_that_comes_after_a_later_one_takes_nothing)
+{
+	ck_assert_int_eq(open_ledgers(strangers, 1000), LEDGER_GRANTED);
+	ck_assert_int_eq(granted(5000), 5000);
+	ck_assert_int_eq(granted(3000), 3000);
+	ledgers->calls = 1;
+	ck_assert_int_eq(take(5000), LEDGER_UNKNOWN);
+	relay_expect("9000", "HGET og:usage:%M user:a@x");
+	ledgers->calls = 3;
+	ck_assert_int_eq(granted(100), 100);
+}
+END_TEST
+
+START_TEST(a_call_that_comes_after_the_end_takes_nothing)
+{
+	ck_assert_int_eq(open_ledgers(strangers, 1000), LEDGER_GRANTED);
+	ledgers->doubt = true;
+	ledger_give_back(ledgers, answer.month, 1000, true);
+	wait_for_outbox();
+	ck_assert_int_eq(take(5000), LEDGER_UNKNOWN);
+	ledger_open(ledgers, &call, 1000);
+	wait_for_answer();
+	ck_assert_int_eq(answer.verdict, LEDGER_UNKNOWN);
+	relay_expect("0", "HGET og:usage:%M user:a@x");
+}
+END_TEST
+
 START_TEST(what_is_given_back_goes_to_the_month_it_was_taken_in)
 {
 	ck_assert_int_eq(open_ledgers(strangers, 1000), LEDGER_GRANTED);
@@ -823,7 +850,7 @@ START_TEST(the_end_in_the_middle_of_a_call_gives_back_what_that_takes)
 	ck_assert(redis_busy(&lease->call));
 	lease_free(lease);
 	lease = NULL;
-	WAIT_UNTIL(outbox_empty());
+	WAIT_UNTIL(list_empty(&leases.closing) && outbox_empty());
 	expect_used(600000);
 }
 END_TEST
@@ -835,9 +862,31 @@ START_TEST(an_opening_that_nobody_waits_for_any_more_takes_nothing)
 	lease = lease_open(strangers, on_opened_here);
 	lease_free(lease);
 	lease = NULL;
-	WAIT_UNTIL(outbox_empty());
+	WAIT_UNTIL(list_empty(&leases.closing) && outbox_empty());
 	expect_used(0);
 	relay_expect("(none)", "KEYS og:lease:*");
+}
+END_TEST
+
+/* The reply to its opening never comes. */
+START_TEST(a_lease_whose_last_call_has_no_reply_stays_closed)
+{
+	open_lease();
+	lease_free(lease);
+	WAIT_UNTIL(outbox_empty());
+	lease = lease_open(strangers, on_opened_here);
+	ledgers = ledger_new(strangers);
+	ledgers->lease = lease->ledgers->lease;
+	lease_free(lease);
+	lease = NULL;
+	redis_server_kill(&relay_server);
+	WAIT_UNTIL(list_empty(&leases.closing));
+	redis_server_start(&relay_server);
+	WAIT_UNTIL(outbox_empty());
+	ledger_open(ledgers, &call, 1000);
+	wait_for_answer();
+	ck_assert_int_eq(answer.verdict, LEDGER_UNKNOWN);
+	relay_expect("(nil)", "HGET og:usage:%M global");
 }
 END_TEST
 
@@ -874,6 +923,8 @@ static int run_ledgers(void)
 		the_ledger_with_the_least_left_decides_and_then_nothing_is_taken_from_any,
 		limits_are_those_of_the_opening,
 		a_call_whose_answer_got_lost_is_not_carried_out_twice,
+		a_call_that_comes_after_a_later_one_takes_nothing,
+		a_call_that_comes_after_the_end_takes_nothing,
 		what_is_given_back_goes_to_the_month_it_was_taken_in,
 		the_end_gives_back_also_what_an_unknown_call_had_taken,
 		an_opening_whose_answer_got_lost_leaves_nothing_taken,
@@ -913,6 +964,7 @@ static int run_leases(void)
 		the_end_gives_back_what_was_not_spent_and_what_was_not_delivered,
 		the_end_in_the_middle_of_a_call_gives_back_what_that_takes,
 		an_opening_that_nobody_waits_for_any_more_takes_nothing,
+		a_lease_whose_last_call_has_no_reply_stays_closed,
 		an_opening_is_denied_with_the_reason,
 		an_opening_in_a_month_that_is_over_finds_the_right_one,
 	};

@@ -104,6 +104,48 @@ START_TEST(what_was_written_before_its_answer_got_lost_is_not_written_again)
 }
 END_TEST
 
+/* A call that was sent when LAST was the last item's number, and that arrives now. */
+static const char *send_late(unsigned long long last, const char *record)
+{
+	static struct relay_question question;
+	char number[24];
+	const char *argv[] = {
+		"EVAL",
+		outbox_lua,
+		"4",
+		outbox.keys[0],
+		outbox.keys[1],
+		outbox.keys[2],
+		outbox.keys[3],
+		outbox.usage,
+		"1000",
+		number,
+		"0",
+		"",
+		"2",
+		"record",
+		record,
+	};
+
+	question = (struct relay_question){ .call.done = relay_on_answer };
+	snprintf(number, sizeof(number), "%llu", last + 1);
+	redis_send(fleet_redis(), &question.call, ARRAY_LEN(argv), argv, NULL);
+	WAIT_UNTIL(question.answered);
+	return question.text;
+}
+
+START_TEST(what_arrives_after_later_items_is_not_written_again)
+{
+	add_records(0, 10);
+	wait_until_empty();
+	ck_assert_str_eq(send_late(3, "{\"n\":3}"), "10  0");
+	relay_expect("10", "XLEN og:transfers");
+	add_records(10, 12);
+	wait_until_empty();
+	relay_expect("12", "XLEN og:transfers");
+}
+END_TEST
+
 START_TEST(a_return_lowers_every_ledger_of_its_lease_and_ends_it_with_the_last)
 {
 	make_lease("3 500 202601");
@@ -299,6 +341,7 @@ int main(void)
 		what_waits_for_redis_is_written_when_it_is_back,
 		what_was_written_before_its_answer_got_lost_is_not_written_again,
 		the_number_of_the_last_item_outlives_its_relay_by_a_day,
+		what_arrives_after_later_items_is_not_written_again,
 		a_return_lowers_every_ledger_of_its_lease_and_ends_it_with_the_last,
 		the_last_return_takes_in_what_a_call_without_answer_has_taken,
 		no_ledger_falls_below_nothing,
