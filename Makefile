@@ -131,14 +131,18 @@ $(FUZZERS): $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o \
 	$(Q)$(CC) $(HARDEN) $(if $(FUZZ),-fsanitize=fuzzer) $(LINK) -o $@ $^ $(ALL_LIBS) \
 	        $(if $(FUZZ),,$(shell pkg-config --libs check))
 
-# A simulation is linked with the archives of the daemons whose headers it includes. Their static
-# variables, which are those of a process, lie between two objects: the order of files counts.
+# A simulation sim_NAME.c is linked with NAME_*.c beside it, and with the archives of the daemons whose
+# headers it includes. Their static variables, which are those of a process, lie between two objects:
+# the order of files counts.
 SIMULATIONS := $(patsubst tests/simulation/%.c,$(BUILD)/simulation/%,\
         $(wildcard tests/simulation/sim_$(or $(TEST),*).c))
 simulation_object = $(patsubst %,$(BUILD)/obj/tests/simulation/%.o,$(1))
+simulation_parts = $(patsubst %.c,$(BUILD)/obj/%.o,\
+        $(wildcard tests/simulation/$(patsubst sim_%,%,$(1))_*.c))
 simulation_archives = $(patsubst %,$(BUILD)/obj/%.a,$(sort $(filter $(DAEMONS),\
         $(shell sed -n 's/^.include "\([a-z]*\).*/\1/p' tests/simulation/$(1).c))))
 $(SIMULATIONS): $(BUILD)/simulation/%: $(call simulation_object,%) \
+            $$(call simulation_parts,$$*) \
             $(call simulation_object,simulation store process statics_start) \
             $$(call simulation_archives,$$*) $(COMMON) $(call simulation_object,statics_end) \
             | $(BUILD)/simulation/clock.so

@@ -228,7 +228,7 @@ enum log_level simulation_log_level(void)
 	const char *name = getenv("LOG");
 	int level = name == NULL ? -1 : log_level_by_name(name);
 
-	return level < 0 ? LOG_ERROR : (enum log_level)level;
+	return (enum log_level)(level < 0 ? LOG_ERROR + 1 : level);
 }
 
 static void run_seed(uint64_t seed)

@@ -74,7 +74,7 @@ void simulation_fail(const char *format, ...) __attribute__((format(printf, 1, 2
 			simulation_fail(__VA_ARGS__);                                              \
 	} while (0)
 
-/* The level of the log that processes shall write. */
+/* The level of the log that processes shall write: LOG, else above all of them. */
 enum log_level simulation_log_level(void);
 
 /* Nanoseconds that have passed since the seed began. */

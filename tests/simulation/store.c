@@ -44,7 +44,8 @@ struct message {
 struct link {
 	struct list_link link;
 	const void *owner;
-	int fd; /* -1: it has ended, and what was sent is still under way */
+	int fd;    /* -1: it has ended, and what was sent is still under way */
+	bool done; /* the process sends nothing more; what it has sent arrives */
 	struct buf in;
 	struct list commands, replies;
 	uint64_t run_ns, reply_ns; /* of the last message: order is kept */
@@ -59,6 +60,7 @@ static struct {
 	int listener; /* -1: away */
 	struct list links;
 	struct store_weather weather;
+	void (*executed)(const struct redisReply *command, const struct redisReply *reply);
 } store = { .server = -1, .listener = -1 };
 
 /* The real server */
@@ -195,6 +197,38 @@ static const char *reply_end(const char *at, const char *end)
 	return line;
 }
 
+void store_observe(void (*executed)(const struct redisReply *command,
+                                    const struct redisReply *reply))
+{
+	store.executed = executed;
+}
+
+/* BYTES, which are a whole reply, or a command, which has the same form. */
+static struct redisReply *parse(const char *bytes, size_t len)
+{
+	redisReader *reader = redisReaderCreate();
+	void *parsed = NULL;
+
+	redisReaderFeed(reader, bytes, len);
+	redisReaderGetReply(reader, &parsed);
+	redisReaderFree(reader);
+	SIMULATION_HOLDS(parsed != NULL, "redis-server's reply can't be read");
+	return parsed;
+}
+
+static void tell(const struct message *command, const struct buf *reply)
+{
+	struct redisReply *asked, *answered;
+
+	if (store.executed == NULL)
+		return;
+	asked = parse(command->bytes, command->len);
+	answered = parse(buf_data(reply), buf_len(reply));
+	store.executed(asked, answered);
+	store_free(asked);
+	store_free(answered);
+}
+
 /* Runs COMMAND and puts the reply in its place. */
 static void execute(struct message *command)
 {
@@ -211,6 +245,7 @@ static void execute(struct message *command)
 		SIMULATION_HOLDS(n > 0, "redis-server is gone");
 		buf_append(&reply, part, (size_t)n);
 	} while (reply_end(buf_data(&reply), buf_data(&reply) + buf_len(&reply)) == NULL);
+	tell(command, &reply);
 	free(command->bytes);
 	command->len = buf_len(&reply);
 	command->bytes = memcpy(mem_alloc(1, command->len), buf_data(&reply), command->len);
@@ -285,6 +320,13 @@ static void end_link(struct link *link)
 	close(link->fd);
 	link->fd = -1;
 	drop_messages(&link->replies);
+}
+
+static void drop_if_done(struct link *link)
+{
+	if ((link->done || link->fd < 0) && list_empty(&link->commands) &&
+	    list_empty(&link->replies))
+		drop_link(link);
 }
 
 void store_cut(void)
@@ -393,15 +435,18 @@ static void take_commands(struct link *link)
 static void read_link(struct link *link)
 {
 	char part[PART_BYTES];
+	bool failed;
 	ssize_t n;
-	bool over;
 
 	while ((n = recv(link->fd, part, sizeof(part), MSG_DONTWAIT)) > 0)
 		buf_append(&link->in, part, (size_t)n);
-	over = n == 0 || errno != EAGAIN;
+	link->done = n == 0;
+	failed = n < 0 && errno != EAGAIN;
 	take_commands(link);
-	if (over)
+	if (failed)
 		end_link(link);
+	else
+		drop_if_done(link);
 }
 
 static void accept_links(const void *owner)
@@ -426,7 +471,7 @@ void store_gather(const void *owner, bool severed)
 	list_for_each (each, &store.links) {
 		struct link *link = container_of(each, struct link, link);
 
-		if (link->owner == owner && link->fd >= 0)
+		if (link->owner == owner && link->fd >= 0 && !link->done)
 			read_link(link);
 	}
 	list_for_each (each, &store.links) {
@@ -501,6 +546,7 @@ static void arrive_back(struct link *link, struct message *reply)
 		end_link(link);
 	} else if (deliver(link, reply)) {
 		drop_message(reply);
+		drop_if_done(link);
 	} else {
 		reply->at_ns += SIMULATION_MS;
 	}
@@ -519,11 +565,9 @@ static void arrive(struct link *link, struct message *command)
 	command->ran = true;
 	command->at_ns = link->reply_ns = arrival(link->reply_ns);
 	list_append(&link->replies, &command->link);
-	if (link->fd < 0) {
+	if (link->fd < 0)
 		drop_messages(&link->replies);
-		if (list_empty(&link->commands))
-			drop_link(link);
-	}
+	drop_if_done(link);
 }
 
 bool store_turn(void)

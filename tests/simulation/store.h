@@ -56,6 +56,13 @@ void store_free(struct redisReply *reply);
 /* The same for a number; FALLBACK for any other answer. */
 int64_t store_ask_number(int64_t fallback, const char *format, ...);
 
+/*
+ * EXECUTED (NULL: nothing) is called for each command of a process that has run, before anything
+ * else happens. Both arguments are borrowed.
+ */
+void store_observe(void (*executed)(const struct redisReply *command,
+                                    const struct redisReply *reply));
+
 /* For process.h */
 
 /*
