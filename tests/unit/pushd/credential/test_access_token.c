@@ -259,6 +259,26 @@ START_TEST(late_answers_to_a_refused_token_do_not_shorten_the_wait_for_another)
 }
 END_TEST
 
+START_TEST(late_answers_to_an_old_token_leave_the_new_one)
+{
+	struct material *account = read_account();
+	struct access_token_watch own_watch = { .changed = on_changed };
+	struct access_token *own = access_token_open(account, NULL, &section.provider, &own_watch);
+	unsigned first, second;
+
+	answer(own, "ya29.first", 3600 * 1000);
+	ck_assert_ptr_nonnull(access_token_text(own, &first));
+	access_token_renew(own, first);
+	ck_assert_int_eq(own->step, STEP_MAKING);
+	answer(own, "ya29.second", 3600 * 1000);
+	access_token_renew(own, first);
+	ck_assert_int_eq(own->step, STEP_IDLE);
+	ck_assert_str_eq(access_token_text(own, &second), "ya29.second");
+	access_token_close(own, &own_watch);
+	material_release(account);
+}
+END_TEST
+
 START_TEST(who_reaches_the_endpoint_in_another_way_has_a_token_of_its_own)
 {
 	char proxy[] = "http://127.0.0.1:3128";
@@ -385,6 +405,7 @@ int main(void)
 		providers_with_the_same_key_share_one_token,
 		an_access_token_whose_end_the_clock_has_leapt_over_is_renewed_at_once,
 		late_answers_to_a_refused_token_do_not_shorten_the_wait_for_another,
+		late_answers_to_an_old_token_leave_the_new_one,
 		who_reaches_the_endpoint_in_another_way_has_a_token_of_its_own,
 		a_token_that_redis_may_not_have_is_not_used,
 		after_a_failure_the_lock_goes_back_and_after_a_success_it_stays,

@@ -850,6 +850,26 @@ START_TEST(a_silent_provider_has_it_for_a_shorter_time_than_the_lease)
 }
 END_TEST
 
+START_TEST(what_redis_has_not_confirmed_is_never_answered_queued)
+{
+	struct one one;
+
+	sender.on_wire = true;
+	start_one(&one, node);
+	WAIT_UNTIL(sender.job != NULL);
+	delivery_conclude(&one.delivery);
+	queue_cancel(&one.delivery.call);
+	one.delivery.deadline_ms = 0; /* so that Redis isn't asked again */
+	on_queue_secured(&one.delivery.call, QUEUE_UNAVAILABLE);
+	ck_assert_int_eq(one.outcome, OUTCOME_UNAVAILABLE);
+	ck_assert_str_eq(one.reason, "storage");
+	ck_assert_int_eq(one.delivery.phase, DELIVERY_LEASED);
+	fail_next(&one);
+	ck_assert_int_eq(one.last, OUTCOME_UNAVAILABLE);
+	ck_assert_int_eq(one.settled, 1);
+}
+END_TEST
+
 /* ---- tokens ---- */
 
 START_TEST(a_dead_token_takes_its_device_away)
@@ -1078,6 +1098,7 @@ static int run_queued(void)
 		the_delay_that_the_provider_asks_for_is_kept,
 		only_what_was_tried_counts_as_an_attempt,
 		a_silent_provider_has_it_for_a_shorter_time_than_the_lease,
+		what_redis_has_not_confirmed_is_never_answered_queued,
 		a_dead_token_takes_its_device_away,
 		a_suspect_token_is_unavailable_and_the_device_stays,
 		a_token_that_is_suspect_for_the_third_time_is_dead,

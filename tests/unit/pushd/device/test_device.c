@@ -645,6 +645,33 @@ START_TEST(a_burst_is_as_long_as_it_may_be_and_no_longer)
 }
 END_TEST
 
+static unsigned forget(const char *owner, unsigned most)
+{
+	struct device_removal removal = { .done = on_removal };
+
+	answers = 0;
+	device_forget(&removal, redis, owner, most);
+	WAIT_UNTIL(answers > 0);
+	return removal.count;
+}
+
+START_TEST(an_owners_devices_are_forgotten_the_oldest_first_and_no_others)
+{
+	struct device device = phone;
+	struct device_registration first = enrol_token("01"), second = enrol_token("02");
+
+	device.owner = "juliet@example.org";
+	enrol(&device);
+	ck_assert_uint_eq(forget("romeo@example.org", 1), 1);
+	ck_assert_int_eq(look_up(first.node), DEVICE_ABSENT);
+	ck_assert_int_eq(look_up(second.node), DEVICE_DONE);
+	ck_assert_uint_eq(forget("romeo@example.org", 5), 1);
+	ck_assert_uint_eq(forget("romeo@example.org", 5), 0);
+	ck_assert_uint_eq(list_of("romeo@example.org"), 0);
+	ck_assert_uint_eq(list_of("juliet@example.org"), 1);
+}
+END_TEST
+
 /* ---- what gateways are told ---- */
 
 START_TEST(what_tells_of_an_owners_gone_devices_is_deleted_page_by_page)
@@ -722,6 +749,7 @@ int main(void)
 		new_devices_of_a_domain_come_in_a_burst_and_then_at_their_rate,
 		a_burst_is_as_long_as_it_may_be_and_no_longer,
 		what_tells_of_an_owners_gone_devices_is_deleted_page_by_page,
+		an_owners_devices_are_forgotten_the_oldest_first_and_no_others,
 		what_gateways_were_told_a_day_ago_is_swept,
 		a_redis_that_refuses_or_is_gone_is_away_and_nothing_else,
 	};
