@@ -110,13 +110,26 @@ void gate_leave(struct gate *gate, bool sent, uint64_t now_ms, uint64_t interval
 
 /* ---- into the queue ---- */
 
-static void follow(struct waiter *older, struct waiter *newer)
+static void follow(struct waiter *merged, struct waiter *survivor)
 {
 	struct list_link *link;
 
-	while ((link = list_take(&older->followers)) != NULL)
-		list_append(&newer->followers, link);
-	list_append(&newer->followers, &older->follower);
+	while ((link = list_take(&merged->followers)) != NULL)
+		list_append(&survivor->followers, link);
+	list_append(&survivor->followers, &merged->follower);
+}
+
+/* The one of the two that stands for both. */
+static struct waiter *merge(struct waiter *older, struct waiter *newer)
+{
+	if (queue_replaces(older->class, newer->class)) {
+		follow(older, newer);
+		return newer;
+	}
+	if (*newer->count != NOTIFICATION_ABSENT)
+		*older->count = *newer->count;
+	follow(newer, older);
+	return older;
 }
 
 bool gate_enqueue(struct gate *gate, struct waiter *waiter)
@@ -127,16 +140,13 @@ bool gate_enqueue(struct gate *gate, struct waiter *waiter)
 		gate->enqueueing = waiter;
 		return true;
 	}
-	if (next == NULL) {
+	/* One that was on its way, and wasn't sent, comes after newer ones. */
+	if (next == NULL)
 		gate->next = waiter;
-	} else if (queue_replaces(next->class, waiter->class)) {
-		follow(next, waiter);
-		gate->next = waiter;
-	} else {
-		if (*waiter->count != NOTIFICATION_ABSENT)
-			*next->count = *waiter->count;
-		follow(waiter, next);
-	}
+	else if (waiter->created_ms < next->created_ms)
+		gate->next = merge(waiter, next);
+	else
+		gate->next = merge(next, waiter);
 	return false;
 }
 

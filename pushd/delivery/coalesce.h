@@ -24,6 +24,7 @@
 /* A notification that is to be put into the queue, embedded in its owner. */
 struct waiter {
 	enum queue_class class;
+	int64_t created_ms;
 	int64_t *count;        /* its message-count; borrowed */
 	struct list followers; /* waiters that were merged into this one, by FOLLOWER */
 	struct list_link follower;
@@ -75,8 +76,8 @@ void gate_enter(struct gate *gate);
 void gate_leave(struct gate *gate, bool sent, uint64_t now_ms, uint64_t interval_ms);
 
 /*
- * WAITER (class and count set) is the newest of its device. True: it is put into the queue now.
- * False: it waits, as the next one or merged into that.
+ * True: WAITER (class, created_ms and count set) is put into the queue now. False: it waits, as the
+ * next one or merged into that. Of two that were created together it is the newer one.
  */
 bool gate_enqueue(struct gate *gate, struct waiter *waiter);
 

@@ -654,6 +654,7 @@ static void enqueue(struct delivery *delivery)
 	struct queue_place place = {
 		.delay_ms = delivery->delay_ms,
 		.slot = delivery->coalescable,
+		.late = delivery->late,
 	};
 
 	enter(delivery, DELIVERY_ENQUEUEING);
@@ -663,7 +664,9 @@ static void enqueue(struct delivery *delivery)
 
 static void enqueue_in_turn(struct delivery *delivery)
 {
+	delivery->late = delivery->phase != DELIVERY_LOOKING || delivery->unanswered;
 	delivery->waiter.class = queue_class(delivery->priority, delivery->notification.count);
+	delivery->waiter.created_ms = delivery->created_ms;
 	delivery->waiter.count = &delivery->notification.count;
 	if (delivery->gate == NULL || gate_enqueue(delivery->gate, &delivery->waiter))
 		enqueue(delivery);

@@ -69,6 +69,7 @@ struct delivery {
 	bool half_put;    /* Redis didn't answer a put on the wire, and it isn't in_queue: what
 	                     is final settles the entry that may be there */
 	bool attempted;   /* an attempt was made since it came from the queue */
+	bool late;        /* newer ones may have overtaken it on their way into the queue */
 	bool holds_gate;  /* it is the one on its way to its device */
 	bool unanswered;  /* Redis gave no answer to at least one look-up of its device */
 	bool coalescable; /* in the queue it waits in its device's slot */

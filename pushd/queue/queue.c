@@ -24,7 +24,7 @@
 #define EXPIRE_MAX 100     /* in one call */
 #define EXPIRE_AGAIN_MS 10 /* where there may be more */
 #define REPLICAS_MS "500"
-#define ARGUMENTS_MAX 16
+#define ARGUMENTS_MAX 17
 
 static struct redis_script put_script = { put_lua };
 static struct redis_script take_script = { take_lua };
@@ -290,6 +290,7 @@ void queue_put(struct queue_call *call, const struct queue_entry *entry,
 	add(&arguments, rule_of(place));
 	add_number(&arguments, queue_class(entry->priority, entry->count));
 	add_number(&arguments, self.conf->daemon.queue_max);
+	add(&arguments, place->late ? "1" : "0");
 	call->call.done = on_put;
 	run(&call->call, &put_script, &arguments);
 }

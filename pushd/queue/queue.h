@@ -66,6 +66,7 @@ struct queue_place {
 	uint64_t delay_ms; /* until the entry is due; without effect on a leased one */
 	bool leased;       /* ours for `lease`; then anybody's */
 	bool slot;         /* it waits in its device's slot; never a call (VoIP) */
+	bool late;         /* of queue_put(): newer ones may have overtaken it */
 	bool untried;      /* of queue_give_back(): it doesn't count as an attempt */
 };
 
@@ -120,10 +121,12 @@ uint64_t queue_lease_ms(void);
 
 /*
  * Puts ENTRY; the same id again changes nothing and is QUEUE_DONE. If an entry waits in the slot,
- * queue_replaces() decides:
+ * queue_replaces() decides. ENTRY is the newer one, unless it is late and the other one was created
+ * after it:
  * - ENTRY replaces it: QUEUE_DONE. ENTRY inherits its attempts, if these are more, and its due time
- *   (a throttled device's), unless one of the two is leased.
- * - It stays: QUEUE_MERGED.
+ *   (a throttled device's), unless one of the two is leased; a late one is due no earlier than
+ *   it would be alone.
+ * - It stays: QUEUE_MERGED. It is due no earlier than a late one would have been.
  * A full queue refuses only what would make it longer.
  * After QUEUE_UNAVAILABLE the entry may be there: settle it when its verdict comes all the same.
  */

@@ -249,6 +249,30 @@ START_TEST(a_low_one_is_merged_into_a_high_one_that_waits_and_leaves_its_count)
 }
 END_TEST
 
+/* It was on its way when they came, and wasn't sent. */
+START_TEST(an_older_one_that_comes_later_stays_the_older_one)
+{
+	struct gate *gate = gate_hold(&gates, "a");
+	struct one first = make_one(QUEUE_HIGH, 1), newer = make_one(QUEUE_LOW, 2);
+	struct one older = make_one(QUEUE_LOW, 3), high = make_one(QUEUE_HIGH, 4);
+
+	newer.waiter.created_ms = 2000;
+	older.waiter.created_ms = high.waiter.created_ms = 1000;
+	enqueue(gate, &first);
+	enqueue(gate, &newer);
+	enqueue(gate, &older);
+	ck_assert_ptr_eq(gate->next, &newer.waiter);
+	ck_assert_int_eq(newer.count, 2);
+	enqueue(gate, &high);
+	ck_assert_ptr_eq(gate->next, &high.waiter);
+	ck_assert_int_eq(high.count, 2);
+	ck_assert_uint_eq(followers_of(&high), 2);
+	gate_enqueued(gate);
+	gate_enqueued(gate);
+	gate_drop(&gates, gate, 1000);
+}
+END_TEST
+
 START_TEST(one_that_gives_up_leaves_the_line_or_the_one_it_follows)
 {
 	struct gate *gate = gate_hold(&gates, "a");
@@ -280,6 +304,7 @@ int main(void)
 		one_is_put_at_a_time_and_then_the_newest_that_came_meanwhile,
 		one_that_is_replaced_hands_its_followers_on,
 		a_low_one_is_merged_into_a_high_one_that_waits_and_leaves_its_count,
+		an_older_one_that_comes_later_stays_the_older_one,
 		one_that_gives_up_leaves_the_line_or_the_one_it_follows,
 	};
 

@@ -529,6 +529,44 @@ START_TEST(while_one_is_on_its_way_the_next_of_its_device_waits_for_the_interval
 }
 END_TEST
 
+START_TEST(one_that_fails_does_not_replace_a_newer_one_that_waits)
+{
+	struct one first, second;
+
+	provider.interval_ms = 5000;
+	start_one(&first, node);
+	first.delivery.created_ms -= 1000;
+	WAIT_UNTIL(sender.job != NULL);
+	start_one(&second, node);
+	WAIT_UNTIL(second.ended == 1);
+	ck_assert_int_eq(second.outcome, OUTCOME_QUEUED);
+	judge(VERDICT_TRANSIENT, "InternalServerError");
+	WAIT_UNTIL(first.ended == 1);
+	ck_assert_int_eq(first.outcome, OUTCOME_MERGED);
+	ck_assert_int_eq(queued(), 1);
+}
+END_TEST
+
+START_TEST(one_whose_device_was_looked_up_again_does_not_replace_a_newer_one_that_waits)
+{
+	struct one first, second;
+
+	provider.interval_ms = 5000;
+	sender.refusal = SENDER_UNREACHABLE;
+	start_one(&first, node);
+	device_query_cancel(&first.delivery.query);
+	look_again(&first.delivery);
+	first.delivery.created_ms -= 1000;
+	start_one(&second, node);
+	WAIT_UNTIL(second.ended == 1);
+	ck_assert_int_eq(second.outcome, OUTCOME_QUEUED);
+	ck_assert_int_eq(first.ended, 0);
+	WAIT_UNTIL(first.ended == 1);
+	ck_assert_int_eq(first.outcome, OUTCOME_MERGED);
+	ck_assert_int_eq(queued(), 1);
+}
+END_TEST
+
 /* ---- on the wire ---- */
 
 START_TEST(one_concluded_on_the_wire_is_answered_queued_and_its_verdict_settles_the_entry)
@@ -1073,6 +1111,8 @@ static int run_new(void)
 		one_that_is_concluded_while_its_device_is_looked_up_is_queued,
 		those_of_one_device_are_put_one_after_the_other_and_the_older_ones_merged,
 		while_one_is_on_its_way_the_next_of_its_device_waits_for_the_interval,
+		one_that_fails_does_not_replace_a_newer_one_that_waits,
+		one_whose_device_was_looked_up_again_does_not_replace_a_newer_one_that_waits,
 		one_concluded_on_the_wire_is_answered_queued_and_its_verdict_settles_the_entry,
 		a_verdict_that_overtakes_the_queue_waits_for_it,
 		one_on_the_wire_is_put_until_redis_has_it,

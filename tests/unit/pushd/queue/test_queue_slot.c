@@ -141,6 +141,71 @@ START_TEST(the_same_one_of_two_survives_when_the_newer_one_is_put)
 }
 END_TEST
 
+/* One of kind OLDER that is put as "a" when a newer one is there already. */
+static struct queue_entry older_one(size_t older)
+{
+	struct queue_entry entry = counted("a", kinds[older].priority, kinds[older].count);
+
+	entry.created_ms -= 1000;
+	return entry;
+}
+
+/* It was on its way when the newer one came, and wasn't sent. */
+static struct queue_place comes_late(uint64_t delay_ms)
+{
+	return (struct queue_place){ .delay_ms = delay_ms, .slot = true, .late = true };
+}
+
+START_TEST(the_same_one_of_two_survives_when_the_older_one_is_put_last)
+{
+	for (size_t older = 1; older < ARRAY_LEN(kinds); older++) {
+		for (size_t newer = 1; newer < ARRAY_LEN(kinds); newer++) {
+			bool replaces = pairs[kinds[older].class][kinds[newer].class] == 'r';
+
+			fill(counted("b", kinds[newer].priority, kinds[newer].count), 0);
+			ck_assert_int_eq(put(older_one(older), comes_late(0)),
+			                 replaces ? QUEUE_MERGED : QUEUE_DONE);
+			ck_assert_str_eq(slot(), replaces ? "b" : "a");
+			settle(slot());
+			check_empty();
+		}
+	}
+}
+END_TEST
+
+START_TEST(an_older_one_that_is_put_last_takes_the_newer_ones_count_and_life)
+{
+	struct queue_entry newer = counted("b", PRIORITY_LOW, 7);
+
+	newer.expires_ms += 60000;
+	fill(newer, 0);
+	ck_assert_int_eq(put(older_one(1), comes_late(0)), QUEUE_DONE);
+	ck_assert_str_eq(take(10), "a");
+	ck_assert_int_eq(taken.last.count, 7);
+	ck_assert_int_gt(taken.last.expires_ms, loop_wall_ms() + EXPIRY_MS);
+}
+END_TEST
+
+/* Its provider has asked for the delay. */
+START_TEST(whoever_survives_one_that_was_tried_is_due_no_earlier_than_that)
+{
+	struct queue_entry entry = older_one(3);
+
+	entry.attempts = 1;
+	fill(counted("b", PRIORITY_LOW, 1), 0);
+	ck_assert_int_eq(put(entry, comes_late(60000)), QUEUE_MERGED);
+	ck_assert_str_eq(take(10), "");
+	ck_assert_int_gt(taken.next_due_ms, 55000);
+	ck_assert_int_eq(ask("HGET og:push:note:b attempts")->number, 1);
+	settle("b");
+	fill(counted("b", PRIORITY_LOW, 1), 0);
+	entry = counted("c", PRIORITY_LOW, 1);
+	ck_assert_int_eq(put(entry, comes_late(60000)), QUEUE_DONE);
+	ck_assert_str_eq(take(10), "");
+	ck_assert_int_gt(taken.next_due_ms, 55000);
+}
+END_TEST
+
 /* Takes one of kind OLDER and one of kind NEWER, and gives both back in the ORDER. */
 static void return_both(size_t older, size_t newer, const char *const order[2])
 {
@@ -408,6 +473,9 @@ int main(void)
 		the_newest_wins_but_what_waits_does_not_fall_in_priority,
 		an_entry_without_a_class_counts_as_one_of_high_priority,
 		the_same_one_of_two_survives_when_the_newer_one_is_put,
+		the_same_one_of_two_survives_when_the_older_one_is_put_last,
+		an_older_one_that_is_put_last_takes_the_newer_ones_count_and_life,
+		whoever_survives_one_that_was_tried_is_due_no_earlier_than_that,
 		the_same_one_of_two_survives_whichever_returns_first,
 		who_replaces_a_throttled_one_waits_as_long_and_has_tried_as_often,
 		one_that_is_leased_hands_its_due_time_to_nobody,
