@@ -51,7 +51,7 @@ $(DAEMONS:%=$(BUILD)/%): $(BUILD)/%: $(BUILD)/obj/%/main.o $(BUILD)/obj/%.a $(CO
 	$(Q)$(CC) $(HARDEN) $(LINK) -o $@ $^ $(ALL_LIBS)
 
 # A Lua script FOLDER/NAME.lua becomes the string NAME_lua of the header FOLDER/NAME.lua.h.
-LUA := $(wildcard $(DAEMONS:%=%/*/*.lua) common/*.lua common/*/*.lua)
+LUA := $(wildcard $(DAEMONS:%=%/*/*.lua) common/*.lua common/*/*.lua tests/simulation/*.lua)
 .PHONY: lua-headers
 lua-headers: $(LUA:%=$(BUILD)/lua/%.h)
 # A script may include others of its folder.
@@ -141,6 +141,10 @@ simulation_parts = $(patsubst %.c,$(BUILD)/obj/%.o,\
         $(wildcard tests/simulation/$(patsubst sim_%,%,$(1))_*.c))
 simulation_archives = $(patsubst %,$(BUILD)/obj/%.a,$(sort $(filter $(DAEMONS),\
         $(shell sed -n 's/^.include "\([a-z]*\).*/\1/p' tests/simulation/$(1).c))))
+# What stands for functions of the daemon that can't be replaced at their interface.
+comma := ,
+$(BUILD)/simulation/sim_queue: LINK += $(patsubst %,-Wl$(comma)--wrap=%,\
+        daemon_draining daemon_fail delivery_resume)
 $(SIMULATIONS): $(BUILD)/simulation/%: $(call simulation_object,%) \
             $$(call simulation_parts,$$*) \
             $(call simulation_object,simulation store process statics_start) \

@@ -134,6 +134,11 @@ void process_enter(struct process *process)
 	process->due_ns = 0;
 }
 
+struct process *process_current(void)
+{
+	return self.current;
+}
+
 /* Starting and stopping */
 
 void process_start(struct process *process)

@@ -35,6 +35,9 @@ void process_start(struct process *process);
 /* From here on its code may be called. */
 void process_enter(struct process *process);
 
+/* The one whose code runs, or may be called; NULL: none. */
+struct process *process_current(void);
+
 /*
  * Ends it as a stop does: modules stop in reverse order, and Redis gets what they send. The caller
  * has freed what it holds of it.

@@ -18,10 +18,19 @@
 #define NOTES_MAX 60
 #define NOTE_SIZE 240
 
+/* What is freed is used again soon: a run of seeds would touch ever more memory. */
+const char *__asan_default_options(void);
+
+const char *__asan_default_options(void)
+{
+	return "quarantine_size_mb=4:malloc_context_size=6";
+}
+
 static struct {
 	const struct simulation *simulation;
 	uint64_t seed;
 	unsigned step;
+	bool replays;     /* one seed alone is run: all notes are printed at once */
 	bool runs;        /* a seed is under way: time and random numbers are ours */
 	uint64_t random;  /* state of the seed's numbers */
 	uint64_t entropy; /* of those that getrandom() gives */
@@ -176,6 +185,8 @@ void simulation_note(const char *format, ...)
 	va_start(args, format);
 	vsnprintf(note + len, NOTE_SIZE - (size_t)len, format, args);
 	va_end(args);
+	if (self.replays)
+		printf("%s\n", note);
 }
 
 static void print_notes(void)
@@ -198,7 +209,8 @@ void simulation_fail(const char *format, ...)
 {
 	va_list args;
 
-	print_notes();
+	if (!self.replays)
+		print_notes();
 	printf("%s: seed %llu, step %u: ", self.simulation->name, (unsigned long long)self.seed,
 	       self.step);
 	va_start(args, format);
@@ -252,6 +264,7 @@ int simulation_main(const struct simulation *simulation)
 	uint64_t seed = number_of("SEED", 0), last = seed;
 
 	self.simulation = simulation;
+	self.replays = seed != 0;
 	if (seed == 0) {
 		seed = 1;
 		last = number_of("SEEDS", SEEDS);
