@@ -55,6 +55,46 @@ START_TEST(texts_of_any_length_fit_in_some_form)
 }
 END_TEST
 
+/* What is built of a payload of LEN bytes; REQUEST's texts are gone. */
+static int build_payload(size_t len, struct provider_request *request)
+{
+	static char payload[2 * PAYLOAD_MAX];
+	struct arena arena = { 0 };
+	struct provider_settings settings = { .endpoint = "https://x", .own = &plain_keys };
+	struct notification notification = { .payload = payload, .iv = "aXY=" };
+	struct provider_message message = { .settings = &settings,
+		                            .notification = &notification,
+		                            .priority = PRIORITY_HIGH,
+		                            .account = "a@b",
+		                            .token = "ab",
+		                            .bearer = "JWT",
+		                            .id = "id",
+		                            .arena = &arena };
+	int result;
+
+	memset(payload, 'A', len);
+	payload[len] = '\0';
+	result = build(&message, request);
+	arena_release(&arena);
+	return result;
+}
+
+START_TEST(what_is_as_long_as_apple_takes_is_not_cut_and_what_is_longer_is)
+{
+	struct provider_request request;
+	size_t len = 1000;
+
+	ck_assert_int_eq(build_payload(len, &request), 0);
+	len += PAYLOAD_MAX - request.body_len;
+	ck_assert_int_eq(build_payload(len, &request), 0);
+	ck_assert_uint_eq(request.body_len, PAYLOAD_MAX);
+	ck_assert_uint_eq(request.cut, CUT_NOTHING);
+	ck_assert_int_eq(build_payload(len + 1, &request), 0);
+	ck_assert_uint_ne(request.cut, CUT_NOTHING);
+	ck_assert_uint_le(request.body_len, PAYLOAD_MAX);
+}
+END_TEST
+
 START_TEST(tokens_are_hex_of_even_length_and_sent_in_lower_case)
 {
 	static const char *const bad[] = { "", "a", "abc", "zz", "ab ", "ab\n", "0x12", NULL };
@@ -198,6 +238,7 @@ int main(void)
 		every_notification_becomes_the_request_that_clients_read,
 		every_answer_means_what_apple_documents,
 		texts_of_any_length_fit_in_some_form,
+		what_is_as_long_as_apple_takes_is_not_cut_and_what_is_longer_is,
 		tokens_are_hex_of_even_length_and_sent_in_lower_case,
 		keys_that_do_not_fit_together_are_named,
 		each_environment_has_its_origin_and_endpoint_is_that_of_the_configured_one,

@@ -42,10 +42,37 @@ START_TEST(a_body_of_more_than_512_characters_keeps_500)
 }
 END_TEST
 
+/* Whether NOTIFICATION shares a place at the provider with others of its node. */
+static bool collapses(struct notification notification, enum priority priority)
+{
+	struct provider_message message = { .notification = &notification,
+		                            .priority = priority,
+		                            .node = "n" };
+	char text[PAYLOAD_COLLAPSE_TEXT];
+
+	return payload_collapse(&message, text);
+}
+
+START_TEST(only_news_of_messages_collapses)
+{
+	static const struct notification others[] = {
+		{ .payload = "QUJD" }, { .action = "accept" },      { .meet_id = "m" },
+		{ .inviter = "a@b" },  { .account_removed = true },
+	};
+
+	ck_assert(collapses((struct notification){ 0 }, PRIORITY_LOW));
+	ck_assert(collapses((struct notification){ .summary = true, .count = 3 }, PRIORITY_LOW));
+	ck_assert(!collapses((struct notification){ .summary = true }, PRIORITY_HIGH));
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		ck_assert_msg(!collapses(others[i], PRIORITY_LOW), "%zu", i);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
 		a_body_of_more_than_512_characters_keeps_500,
+		only_news_of_messages_collapses,
 	};
 
 	return unit_run("payload", tests, ARRAY_LEN(tests), NULL, teardown);
