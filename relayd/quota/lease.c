@@ -545,6 +545,7 @@ static void count_spent(struct lease *lease)
 	if (lease->budget == lease->seen)
 		return;
 	lease->spent += lease->seen - lease->budget;
+	lease->month_spent += lease->seen - lease->budget;
 	lease->seen = lease->budget;
 	if (lease->state != LEASE_RETRYING)
 		deadline_start(&leases.idle, &lease->deadline);
@@ -559,9 +560,17 @@ void lease_spent(struct lease *lease, bool starving)
 	ask_if_needed(lease);
 }
 
+/* Those that were read before the month changed go back to the month that they were taken in. */
 void lease_refund(struct lease *lease, uint64_t bytes)
 {
-	lease->budget += bytes;
+	uint64_t recent;
+
+	count_spent(lease);
+	recent = lesser(bytes, lease->month_spent);
+	if (bytes > recent && lease->month_before != MONTH_NONE)
+		ledger_give_back(lease->ledgers, lease->month_before, bytes - recent, false);
+	lease->month_spent -= recent;
+	lease->budget += recent;
 	lease->seen = lease->budget;
 }
 
@@ -596,6 +605,8 @@ static bool change_month(struct lease *lease)
 	if (lease->month == calendar_month()->number)
 		return false;
 	give_all_back(lease);
+	lease->month_before = lease->month;
+	lease->month_spent = 0;
 	lease->month = calendar_month()->number;
 	return had_some;
 }

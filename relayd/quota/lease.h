@@ -89,7 +89,9 @@ struct lease {
 	uint64_t asked_ms;        /* time of the last call */
 	uint64_t asked;           /* the most that was asked for since the last reply */
 	uint64_t low;             /* budget at which more is asked for */
+	uint64_t month_spent;     /* bytes since the month changed */
 	unsigned month;           /* of the budget */
+	unsigned month_before;    /* of the bytes before that; MONTH_NONE: there are none */
 	uint8_t months;           /* answers in a row that it is another month */
 	uint8_t state;            /* enum lease_state */
 	bool stream_waits;        /* there is no budget, and bytes wait */
@@ -112,7 +114,7 @@ struct lease *lease_open(const struct party parties[2],
  */
 void lease_spent(struct lease *lease, bool starving);
 
-/* Puts back BYTES that were read and charged, but not delivered. */
+/* Puts back BYTES, the last that were read and charged, since they were not delivered. */
 void lease_refund(struct lease *lease, uint64_t bytes);
 
 /*

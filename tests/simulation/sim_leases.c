@@ -67,7 +67,8 @@ struct stream {
 	char key[KEY_SIZE]; /* of the lease in Redis */
 	uint64_t waiting;   /* bytes that have arrived and weren't read */
 	int64_t relayed;
-	uint64_t last; /* bytes that were read in one go, and may be undelivered */
+	uint64_t last;  /* bytes that were read in one go, and may be undelivered */
+	int last_month; /* in which they were */
 	struct task task;
 };
 
@@ -198,8 +199,7 @@ static void end_stream(struct stream *stream)
 		stream->last = chance(500) ? 0 : dice(stream->last + 1);
 		lease_refund(stream->lease, stream->last);
 		stream->relayed -= (int64_t)stream->last;
-		model_relayed(&stream->charge, model_month(stream->lease->month),
-		              -(int64_t)stream->last);
+		model_relayed(&stream->charge, stream->last_month, -(int64_t)stream->last);
 	}
 	lease_free(stream->lease);
 	stream->lease = NULL;
@@ -234,7 +234,8 @@ static void pump(struct stream *stream)
 	stream->relayed += (int64_t)bytes;
 	if (bytes > 0) {
 		stream->last = bytes;
-		model_relayed(&stream->charge, month_of_bytes(stream), (int64_t)bytes);
+		stream->last_month = month_of_bytes(stream);
+		model_relayed(&stream->charge, stream->last_month, (int64_t)bytes);
 	}
 	SIMULATION_HOLDS(stream->charge.file == 0 || stream->relayed <= stream->charge.file,
 	                 "stream %zu relays %lld bytes, of %lld", number_of(stream),

@@ -741,6 +741,21 @@ START_TEST(at_the_turn_of_the_month_the_lease_goes_back_and_a_new_one_is_taken)
 }
 END_TEST
 
+START_TEST(what_was_not_delivered_goes_back_to_the_month_it_was_read_in)
+{
+	open_lease();
+	spend(1000);
+	turn_month();
+	WAIT_UNTIL(lease->budget > 0 && lease->month == calendar_month()->number);
+	spend(30);
+	lease_refund(lease, 430);
+	WAIT_UNTIL(outbox_empty());
+	ck_assert_uint_eq(lease->budget, MIB);
+	relay_expect("3952024 3952024", "HMGET og:usage:202601 user:a@x global");
+	expect_used(2 * MIB);
+}
+END_TEST
+
 START_TEST(a_lease_that_was_asked_for_before_the_turn_does_not_count_after_it)
 {
 	open_lease();
@@ -958,6 +973,7 @@ static int run_leases(void)
 		at_the_turn_of_the_month_the_lease_goes_back_and_a_new_one_is_taken,
 		a_redis_that_always_says_another_month_is_not_asked_without_a_pause,
 		a_grant_of_more_than_was_asked_for_is_none,
+		what_was_not_delivered_goes_back_to_the_month_it_was_read_in,
 		a_lease_that_was_asked_for_before_the_turn_does_not_count_after_it,
 		what_is_granted_after_the_turn_goes_back_to_the_month_it_was_taken_in,
 		an_idle_stream_takes_nothing_at_the_turn,
