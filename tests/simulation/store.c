@@ -233,7 +233,7 @@ static void tell(const struct message *command, const struct buf *reply)
 static void execute(struct message *command)
 {
 	struct buf reply = { 0 };
-	char part[PART_BYTES];
+	static char part[PART_BYTES];
 	ssize_t n;
 
 	for (size_t sent = 0; sent < command->len; sent += (size_t)n) {
@@ -434,7 +434,7 @@ static void take_commands(struct link *link)
 
 static void read_link(struct link *link)
 {
-	char part[PART_BYTES];
+	static char part[PART_BYTES];
 	bool failed;
 	ssize_t n;
 
