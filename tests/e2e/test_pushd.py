@@ -18,7 +18,7 @@ SUMMARY = {"count": 3, "sender": "juliet@example.org", "body": "hello"}
 
 @pytest.fixture(scope="module")
 def push(module_stage, redis, fake):
-    """One pushd that all tests here share; it waits for the provider however busy the machine is."""
+    """One pushd that all tests here share; it waits for the provider on a busy machine too."""
     keys = {"devices_per_token_max": 3, "devices_per_owner_max": 4, "answer_within": "60s"}
     return module_stage.pushd("push-shared", redis, fake, **keys)
 
