@@ -29,6 +29,8 @@
 #define QUIET_MS 20000   /* until everything that was on its way has arrived */
 #define IDLE_MS 12000    /* more than a lease is kept for an idle stream */
 #define CALENDAR_MS 2500 /* by which a relay may learn late that the month is over */
+#define TURN_MS 5        /* around the end of a month */
+#define NEAR_MS 60000    /* before it */
 #define DAY_S 86400
 #define YEARS_400_S (400 * DAY_S)
 
@@ -40,7 +42,7 @@ struct life {
 	bool over;
 };
 
-/* A lease that is over, and may be waiting for the reply to its last call. */
+/* A lease that is over, and whose last call has no reply: it may still be carried out. */
 struct closing {
 	struct model_charge charge;
 	int64_t bytes; /* that this call may take */
@@ -174,7 +176,8 @@ static void note_closing(const struct stream *stream)
 {
 	struct relay *relay = stream->relay;
 
-	if (stream->lease == NULL || !redis_busy(&stream->lease->call))
+	if (stream->lease == NULL || stream->lease->denial.ledger != NULL ||
+	    (stream->kind != STREAM_OPENING && stream->lease->asked == 0))
 		return;
 	SIMULATION_HOLDS(relay->closing_count < CLOSING_MAX, "too many leases have ended");
 	relay->closing[relay->closing_count++] = (struct closing){
@@ -307,17 +310,36 @@ static void open_stream(void)
 	                stream->parties[1].user, relay->conf.id);
 }
 
-static void offer_bytes(void)
+static void offer_to(struct stream *stream)
 {
-	struct stream *stream = pick(STREAM_ACTIVE);
-
-	if (stream == NULL)
-		return;
 	stream->waiting += dice_wide(1, BYTES_MOST);
 	simulation_note("stream %zu has %llu bytes waiting", number_of(stream),
 	                (unsigned long long)stream->waiting);
 	process_enter(&stream->relay->process);
 	pump(stream);
+}
+
+static void offer_bytes(void)
+{
+	struct stream *stream = pick(STREAM_ACTIVE);
+
+	if (stream != NULL)
+		offer_to(stream);
+}
+
+/* All streams ask for bytes when the month is about to end. */
+static void meet_turn(void)
+{
+	int64_t left_ms = model_true_month()->end_s * 1000 - simulation_wall_ms();
+
+	if (left_ms < TURN_MS || left_ms > NEAR_MS)
+		return;
+	simulation_note("the month is about to end");
+	run_for((uint64_t)left_ms - dice(TURN_MS));
+	for (size_t i = 0; i < STREAMS_MAX; i++)
+		if (self.streams[i].kind == STREAM_ACTIVE)
+			offer_to(&self.streams[i]);
+	run_for(TURN_MS);
 }
 
 static void end_one(void)
@@ -602,8 +624,8 @@ static void do_event(void)
 		{ 8, stop_one },        { 4, stop_in_quiet },
 		{ 60, start_one },      { 30, change_redis },
 		{ 40, change_weather }, { 15, cut },
-		{ 10, forget_scripts }, { 20, idle },
-		{ 15, check_quiet },
+		{ 30, meet_turn },      { 10, forget_scripts },
+		{ 20, idle },           { 15, check_quiet },
 	};
 	unsigned all = 0, at;
 	size_t i = 0;
