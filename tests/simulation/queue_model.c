@@ -298,6 +298,7 @@ void model_settled(struct pushd *pushd, unsigned number, const struct delivery *
 	                delivery->reason, heard ? "" : " (nobody hears it)");
 	SIMULATION_HOLDS(!note->settled, "%u is settled twice", number);
 	note->settled = true;
+	note->settled_ns = simulation_now_ns();
 	memcpy(note->id, delivery->queue_id, sizeof(note->id));
 	check_answer(note, delivery);
 }
@@ -482,6 +483,7 @@ static bool was_in_slot(const struct note *other)
 		return true;
 	/* It came, or came back, and may have been taken. */
 	return (other->stored && !other->was_stored) || other->left_ns >= last_look_ns ||
+	       (other->promised && other->settled_ns >= last_look_ns) ||
 	       (other->sent && other->sent_ns >= last_look_ns);
 }
 

@@ -48,6 +48,7 @@ struct note {
 	uint64_t created_ns, deadline_ns;
 	char id[QUEUE_ID_SIZE];
 	/* What was said. */
+	uint64_t settled_ns;
 	bool settled, promised, never; /* NEVER: it may not be sent any more */
 	bool gone;                     /* answered so: to be compared with the next look */
 	/* What came of it. */
