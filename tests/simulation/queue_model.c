@@ -303,6 +303,11 @@ void model_settled(struct pushd *pushd, unsigned number, const struct delivery *
 	check_answer(note, delivery);
 }
 
+void model_ended(struct pushd *pushd, unsigned number)
+{
+	note_at(number)->left_ns = simulation_now_ns();
+}
+
 void model_hung_up(struct pushd *pushd, unsigned number, const struct delivery *delivery)
 {
 	struct note *note = note_at(number);

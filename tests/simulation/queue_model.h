@@ -123,6 +123,7 @@ void model_excuse_all(void);
 
 void model_settled(struct pushd *pushd, unsigned number, const struct delivery *delivery,
                    bool heard);
+void model_ended(struct pushd *pushd, unsigned number);
 void model_hung_up(struct pushd *pushd, unsigned number, const struct delivery *delivery);
 void model_resumed(struct pushd *pushd, const char *id);
 void model_left(struct pushd *pushd, const char *id, const struct delivery *delivery);

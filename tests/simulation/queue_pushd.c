@@ -247,6 +247,8 @@ static void on_ended(struct delivery *delivery)
 
 	SIMULATION_HOLDS(publish->settled, "%u has ended without an outcome", publish->number);
 	publish->pushd->ended++;
+	if (!publish->pushd->process.severed)
+		watch->ended(publish->pushd, publish->number);
 	end_waiting(publish);
 	list_remove(&publish->link);
 	json_decref(publish->item);

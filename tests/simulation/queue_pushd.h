@@ -58,6 +58,8 @@ struct pushd_watch {
 	/* HEARD: the caller was still there. */
 	void (*settled)(struct pushd *pushd, unsigned number, const struct delivery *delivery,
 	                bool heard);
+	/* DELIVERY, of a publish, is over; it may have given an entry back. */
+	void (*ended)(struct pushd *pushd, unsigned number);
 	/* The caller's deadline has come, or it went: delivery_abandon() follows. */
 	void (*hung_up)(struct pushd *pushd, unsigned number, const struct delivery *delivery);
 	void (*resumed)(struct pushd *pushd, const char *id);

@@ -77,6 +77,7 @@ static void on_unregistered(struct pushd *pushd, unsigned number, enum device_re
 
 static const struct pushd_watch watch = {
 	.settled = model_settled,
+	.ended = model_ended,
 	.hung_up = model_hung_up,
 	.resumed = model_resumed,
 	.left = model_left,
