@@ -31,7 +31,6 @@
 #define LOG_EVERY_MS 60000
 #define MONTH_LEAST 197001 /* of what Redis may say */
 #define MONTH_MOST 999912
-#define WALL_MOST_MS INT64_C(253402300799999) /* the end of the year 9999 */
 #define SHARED 2     /* every stream's last two ledgers: the instance's, and "global" */
 #define WORDS_MAX 32 /* keys and arguments of a call */
 
@@ -377,7 +376,8 @@ static struct ledger_answer ledger_read(struct ledgers *ledgers, const struct re
 		right = read_denial(ledgers, reply, &answer);
 		break;
 	case LEDGER_OTHER_MONTH:
-		right = read_number(reply, 1, 0, WALL_MOST_MS, &now_ms);
+		now_ms = redis_reply_time_ms(redis_reply_at(reply, 1));
+		right = now_ms != 0;
 		break;
 	case LEDGER_UNKNOWN:
 		right = reply == NULL || redis_reply_error(reply) != NULL;
@@ -751,12 +751,12 @@ void lease_free(struct lease *lease)
 	if (is_open(lease))
 		leases.count--;
 	deadline_stop(&lease->deadline);
-	list_remove(&lease->link);
 	if (!redis_busy(&lease->call)) {
 		finish(lease);
 		return;
 	}
 	lease->call.done = on_last_reply;
+	list_remove(&lease->link);
 	list_append(&leases.closing, &lease->link);
 }
 
