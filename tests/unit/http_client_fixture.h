@@ -1,7 +1,8 @@
-/* Requests that remember what came of them, for the tests of http_client.c. */
+/* Requests that remember what came of them. */
 #ifndef OG_TESTS_UNIT_HTTP_CLIENT_FIXTURE_H
 #define OG_TESTS_UNIT_HTTP_CLIENT_FIXTURE_H
 
+#include "common/base/mem.h"
 #include "common/http/http_client.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/wait.h"
